@@ -1,0 +1,113 @@
+"""The two things every model meets: the log it learns from, and the queries it answers.
+
+Both are flat numpy arrays. The log is sorted by user, then time, then the order of the source file, so
+that the history of a user up to any moment is one contiguous slice: a query is three integers and a time,
+and the histories of a hundred thousand queries cost no copies.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+DAY = 86_400
+"""Seconds in a day."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A log of E ratings by U users of I items, with what is known of both.
+
+    ``user_idx`` and ``item_idx`` are dense (by ascending source id). The E rows are sorted by
+    (user, time, order of the file); ``at`` is in epoch seconds, UTC. All rows are before ``as_of``.
+
+    User attributes are (U,) int32 codes, -1 for unknown: ``gender``, ``age``, ``occupation``, ``region``
+    (a prefix of the zip code). Item attributes: ``year`` (I,) int32, -1 for unknown; ``genres`` (I, G)
+    bool, one column a genre. Any attribute may be missing.
+    """
+
+    user_idx: Ints  # (E,)
+    item_idx: Ints  # (E,)
+    rating: Floats  # (E,)
+    at: Longs  # (E,)
+    n_users: int
+    n_items: int
+    as_of: int  # epoch seconds, exclusive
+    users: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    items: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+    @cached_property
+    def indptr(self) -> Longs:
+        """(U + 1,) where each user's rows begin and end."""
+        counts = np.bincount(self.user_idx, minlength=self.n_users)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @property
+    def n_events(self) -> int:
+        """E, the number of ratings."""
+        return len(self.user_idx)
+
+    def where(self, keep: NDArray[np.bool_], as_of: int | None = None) -> "Dataset":
+        """The same users and items with only the kept rows, (E,) bool."""
+        return Dataset(
+            self.user_idx[keep],
+            self.item_idx[keep],
+            self.rating[keep],
+            self.at[keep],
+            self.n_users,
+            self.n_items,
+            self.as_of if as_of is None else as_of,
+            self.users,
+            self.items,
+        )
+
+    def before(self, as_of: int) -> "Dataset":
+        """The log as it was at ``as_of`` (exclusive, epoch seconds)."""
+        return self.where(self.at < as_of, as_of)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """B questions "what next?": a user, the history up to now, and the time.
+
+    The history of query b is ``log[start[b]:end[b]]``, oldest first. The log may be later than the one a
+    model was fitted on, so the same fitted model serves a longer history. ``user_idx`` is -1 for a user
+    the model has never heard of.
+    """
+
+    user_idx: Ints  # (B,)
+    at: Longs  # (B,) epoch seconds: when the question is asked
+    start: Longs  # (B,)
+    end: Longs  # (B,)
+    log: Dataset
+
+    def __len__(self) -> int:
+        return len(self.user_idx)
+
+    def rows(self, start: int, stop: int) -> "Queries":
+        """Queries start to stop, over the same log."""
+        part = slice(start, stop)
+        return Queries(self.user_idx[part], self.at[part], self.start[part], self.end[part], self.log)
+
+    def last(self, n: int) -> "Queries":
+        """The same queries with only the newest n events of each history."""
+        return Queries(self.user_idx, self.at, np.maximum(self.start, self.end - n), self.end, self.log)
+
+
+def queries_at(log: Dataset, at: int | None = None, users: Ints | None = None) -> Queries:
+    """One query a user (all by default) with all of the user's log, asked at ``at`` (default: as_of)."""
+    users = np.arange(log.n_users, dtype=np.int32) if users is None else users
+    moment = np.full(len(users), log.as_of if at is None else at, dtype=np.int64)
+    return Queries(users, moment, log.indptr[users], log.indptr[users + 1], log)
+
+
+def queries_before(log: Dataset, rows: Longs) -> Queries:
+    """One query an event of the log (row numbers): what the user did strictly before that row."""
+    users = log.user_idx[rows]
+    return Queries(users, log.at[rows], log.indptr[users], rows.astype(np.int64), log)
