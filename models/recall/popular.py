@@ -1,0 +1,53 @@
+"""The most popular items of late, the same for everybody.
+
+Each rating counts 2^(-age / half-life), age being the time from the rating to the end of the log, so that
+the score of an item is the number of its recent ratings. A later query would scale all scores alike, which
+changes no order: the fitted scores serve it as they are.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from models.dataset import DAY, Dataset, Floats, Queries
+from models.recall.contract import Candidates, State, Tables
+from models.recall.top_n import recommend_by_score
+
+
+@dataclass(frozen=True)
+class PopularConfig:
+    """How fast popularity fades."""
+
+    half_life: float = 90.0
+    """Days after which a rating counts half."""
+
+
+def decayed_popularity(dataset: Dataset, half_life: float) -> Floats:
+    """(I,) ratings of each item, each halved every ``half_life`` days before as_of; -inf for no rating."""
+    weight = np.exp2((dataset.at - dataset.as_of) / (half_life * DAY))
+    score = np.bincount(dataset.item_idx, weight, minlength=dataset.n_items)
+    rated = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
+    return np.where(rated, score, -np.inf).astype(np.float32)
+
+
+class Popular:
+    """Time-decayed popularity. State: ``score`` (I,)."""
+
+    def __init__(self, config: PopularConfig = PopularConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        self.state = {"score": decayed_popularity(dataset, self.config.half_life)}
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        return recommend_by_score(self._score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables()
+
+    def _score(self, queries: Queries) -> Floats:
+        score = self.state["score"]
+        return np.broadcast_to(score, (len(queries), len(score)))  # (B, I)

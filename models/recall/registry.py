@@ -1,0 +1,8 @@
+"""All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
+
+from models.recall.contract import Recaller
+from models.recall.popular import Popular
+
+CHANNELS: dict[str, type[Recaller]] = {
+    "popular": Popular,
+}

@@ -1,0 +1,175 @@
+"""What every recall channel keeps, whatever its algorithm: runs over the registry."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.dataset import DAY, Dataset, Queries, queries_at, queries_before
+from models.recall.contract import Candidates, Recaller
+from models.recall.registry import CHANNELS
+from tests.models.recall.small_logs import START, small_log
+
+CUT = START + 70 * DAY
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return small_log()
+
+
+@pytest.fixture(scope="module", params=sorted(CHANNELS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def fitted(name: str, log: Dataset) -> Recaller:
+    """Fitted on the log up to the cut."""
+    return CHANNELS[name]().fit(log.before(CUT))
+
+
+def seen(queries: Queries, query: int) -> set[int]:
+    return set(queries.log.item_idx[queries.start[query] : queries.end[query]].tolist())
+
+
+def assert_well_formed(candidates: Candidates, n_queries: int, n: int, n_items: int) -> None:
+    item, score = candidates.item, candidates.score
+    assert item.shape == score.shape == (n_queries, n)
+    assert item.dtype == np.int32
+    assert score.dtype == np.float32
+    assert item.min() >= -1
+    assert item.max() < n_items
+    padding = item == -1
+    np.testing.assert_array_equal(np.isneginf(score), padding)
+    assert not np.isnan(score).any()
+    # Padding only at the end of a row.
+    assert (padding[:, 1:] >= padding[:, :-1]).all()
+    both = ~padding[:, 1:]
+    assert (score[:, :-1] >= score[:, 1:])[both].all()
+    ties = both & (score[:, :-1] == score[:, 1:])
+    assert (item[:, :-1] < item[:, 1:])[ties].all()
+    for row in item:
+        named = row[row >= 0]
+        assert len(np.unique(named)) == len(named)
+
+
+def assert_same(left: Candidates, right: Candidates) -> None:
+    np.testing.assert_array_equal(left.item, right.item)
+    np.testing.assert_array_equal(left.score, right.score)
+
+
+@pytest.mark.parametrize("n", [1, 7, 60])
+def test_lists_are_sorted_distinct_padded_and_unseen(fitted: Recaller, log: Dataset, n: int) -> None:
+    queries = queries_at(log.before(CUT))
+    candidates = fitted.recommend(queries, n)
+    assert_well_formed(candidates, len(queries), n, log.n_items)
+    assert (candidates.item >= 0).any()
+    for query, row in enumerate(candidates.item):
+        assert not seen(queries, query) & set(row.tolist())
+
+
+def test_seen_items_come_back_when_asked(fitted: Recaller, log: Dataset) -> None:
+    queries = queries_at(log.before(CUT))
+    candidates = fitted.recommend(queries, log.n_items, filter_seen=False)
+    assert_well_formed(candidates, len(queries), log.n_items, log.n_items)
+    filtered = fitted.recommend(queries, log.n_items)
+    came_back = 0
+    for query, row in enumerate(candidates.item):
+        kept = [item for item in row.tolist() if item not in seen(queries, query)]
+        came_back += log.n_items - len(kept)
+        # The filter only takes away: what is left keeps its order.
+        assert filtered.item[query].tolist() == kept + [-1] * (log.n_items - len(kept))
+    assert came_back > 0
+
+
+def test_two_fits_are_equal(name: str, fitted: Recaller, log: Dataset) -> None:
+    again = CHANNELS[name]().fit(log.before(CUT))
+    assert fitted.state.keys() == again.state.keys()
+    for key, value in fitted.state.items():
+        np.testing.assert_array_equal(value, again.state[key])
+    queries = queries_at(log.before(CUT))
+    assert_same(fitted.recommend(queries, 10), again.recommend(queries, 10))
+
+
+def test_a_batch_answers_like_its_queries_one_by_one(fitted: Recaller, log: Dataset) -> None:
+    queries = queries_at(log.before(CUT))
+    batch = fitted.recommend(queries, 10)
+    for query in range(len(queries)):
+        single = fitted.recommend(queries.rows(query, query + 1), 10)
+        np.testing.assert_array_equal(single.item[0], batch.item[query])
+        np.testing.assert_allclose(single.score[0], batch.score[query], rtol=1e-5)
+
+
+def test_no_query_no_answer(fitted: Recaller, log: Dataset) -> None:
+    candidates = fitted.recommend(queries_at(log.before(CUT)).rows(0, 0), 10)
+    assert candidates.item.shape == candidates.score.shape == (0, 10)
+
+
+@pytest.mark.parametrize("user", [0, -1])
+def test_a_user_without_history_gets_a_well_formed_list(fitted: Recaller, log: Dataset, user: int) -> None:
+    nothing = np.zeros(1, dtype=np.int64)
+    queries = Queries(np.array([user], dtype=np.int32), nothing + CUT, nothing, nothing, log.before(CUT))
+    assert_well_formed(fitted.recommend(queries, 10), 1, 10, log.n_items)
+
+
+def test_an_unknown_user_may_come_with_a_history(fitted: Recaller, log: Dataset) -> None:
+    known = queries_at(log.before(CUT))
+    queries = replace(known, user_idx=np.full_like(known.user_idx, -1))
+    candidates = fitted.recommend(queries, 10)
+    assert_well_formed(candidates, len(queries), 10, log.n_items)
+    for query, row in enumerate(candidates.item):
+        assert not seen(queries, query) & set(row.tolist())
+
+
+def test_a_later_history_needs_no_new_fit(fitted: Recaller, log: Dataset) -> None:
+    rows = np.flatnonzero(log.at >= CUT)
+    queries = queries_before(log, rows)
+    candidates = fitted.recommend(queries, 10)
+    assert_well_formed(candidates, len(queries), 10, log.n_items)
+    for query, row in enumerate(candidates.item):
+        assert not seen(queries, query) & set(row.tolist())
+
+
+def test_attributes_may_be_missing(name: str, log: Dataset) -> None:
+    bare = replace(log.before(CUT), users={}, items={})
+    queries = queries_at(bare)
+    assert_well_formed(CHANNELS[name]().fit(bare).recommend(queries, 10), len(queries), 10, log.n_items)
+
+
+def test_an_empty_log_can_be_fitted(name: str, log: Dataset) -> None:
+    empty = log.before(START)
+    queries = queries_at(empty)
+    assert_well_formed(CHANNELS[name]().fit(empty).recommend(queries, 5), len(queries), 5, log.n_items)
+
+
+def test_the_state_is_all_that_was_learned(name: str, fitted: Recaller, log: Dataset) -> None:
+    assert all(isinstance(value, np.ndarray) for value in fitted.state.values())
+    assert all(value.dtype != object for value in fitted.state.values())
+    copy = CHANNELS[name]()
+    copy.state = {key: value.copy() for key, value in fitted.state.items()}
+    queries = queries_at(log.before(CUT))
+    assert_same(copy.recommend(queries, 10), fitted.recommend(queries, 10))
+
+
+def test_the_future_changes_nothing(name: str, fitted: Recaller, log: Dataset) -> None:
+    # The log with its future replaced by another one: before the cut both are the same.
+    other = replace(log, item_idx=np.where(log.at < CUT, log.item_idx, 1).astype(np.int32))
+    again = CHANNELS[name]().fit(other.before(CUT))
+    for key, value in fitted.state.items():
+        np.testing.assert_array_equal(value, again.state[key])
+
+
+def test_published_tables_have_the_shapes_of_the_log(fitted: Recaller, log: Dataset) -> None:
+    tables = fitted.tables()
+    if tables.item_similarity is not None:
+        item, score = tables.item_similarity.item, tables.item_similarity.score
+        assert len(item) == log.n_items
+        assert_well_formed(Candidates(item, score), log.n_items, item.shape[1], log.n_items)
+        assert not (item == np.arange(log.n_items)[:, None]).any()
+    if tables.item_embeddings is not None:
+        assert len(tables.item_embeddings) == log.n_items
+        assert np.isfinite(tables.item_embeddings).all()
+    if tables.user_embeddings is not None:
+        assert len(tables.user_embeddings) == log.n_users
+        assert np.isfinite(tables.user_embeddings).all()
