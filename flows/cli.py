@@ -1,0 +1,196 @@
+"""The ``matinee`` command. Heavy imports wait until a command needs them, so that --help answers at once."""
+
+import json
+import logging
+import os
+import sys
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.logging import RichHandler
+
+from flows import screen
+from tasks.lookup import MatineeError
+
+app = typer.Typer(
+    name="matinee",
+    help="Film recommendations from a log of ratings: compute them every night, query them at any moment.",
+    epilog="Data lives in MATINEE_HOME (default ./data); tables are in MATINEE_HOME/serving/current.duckdb.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="A folder or zip in a MovieLens layout, a ratings file, [bold]ml-1m[/] (downloaded once) or "
+        "[bold]synthetic\\[:scale][/]. Default: MATINEE_SOURCE, else the log as it is.",
+        rich_help_panel="What",
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        help="Only events before this time count (ISO 8601, UTC unless it says otherwise). "
+        "Default: all logged events.",
+        rich_help_panel="What",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command(rich_help_panel="Compute")
+def nightly(
+    source: Source = None,
+    as_of: AsOf = None,
+    top_n: Annotated[int, typer.Option(min=1, help="Films published a user.", rich_help_panel="What")] = 50,
+    or_synthetic: Annotated[
+        bool,
+        typer.Option(
+            "--or-synthetic",
+            help="If the log is empty and ml-1m cannot be downloaded, use made-up ratings.",
+            rich_help_panel="What",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the full flow and publish a new release."""
+    from tasks.start import parse_as_of
+
+    if as_of is not None:
+        parse_as_of(as_of)  # before anything starts
+    _prepare_prefect()
+    from flows.nightly import nightly as flow
+
+    done = flow(source=source, as_of=as_of, top_n=top_n, or_synthetic=or_synthetic)
+    if as_json:
+        return _print_json(done)
+    from tasks import settings
+
+    where = settings.home() / "serving" / "current.duckdb"
+    screen.out.print(f"\n[green]Published release {done['release_id']}[/] as of {done['as_of']} UTC")
+    screen.out.print("Query it:", style="bold")
+    screen.out.print("  matinee recommend 42", soft_wrap=True)
+    query = "select rank, title, reason from recommendations where user_id = 42 order by rank limit 10"
+    screen.out.print(f'  duckdb -readonly {where} "{query}"', soft_wrap=True)
+
+
+@app.command(rich_help_panel="Compute")
+def ingest(
+    source: Annotated[str, typer.Argument(help="A folder, zip or ratings file in a MovieLens layout, or a name.")],
+    as_json: Json = False,
+) -> None:
+    """Append a source, or a batch of new ratings, to the log."""
+    _log_to_terminal()
+    from dataclasses import asdict
+
+    from tasks import settings
+    from tasks.ingest import ingest as task
+
+    report, _ = task.fn(settings.home(), source)
+    if as_json:
+        _print_json(asdict(report))
+
+
+@app.command(rich_help_panel="Ask")
+def recommend(
+    user_id: Annotated[str, typer.Argument(help="Who: a user id of the source.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many films.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show a user's films and why they were chosen."""
+    from tasks import lookup
+
+    answer = lookup.recommend(_id(user_id, "user"), n)
+    _print_json(answer) if as_json else screen.recommendations(answer)
+
+
+@app.command(rich_help_panel="Ask")
+def similar(
+    item_id: Annotated[str, typer.Argument(help="Which film: an item id of the source.")],
+    channel: Annotated[str, typer.Option(help="Whose similarities.")] = "swing",
+    n: Annotated[int, typer.Option("-n", min=1, help="How many films.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show the films most like a film."""
+    from tasks import lookup
+
+    answer = lookup.similar(_id(item_id, "film"), channel, n)
+    _print_json(answer) if as_json else screen.similar(answer)
+
+
+@app.command(rich_help_panel="Look after")
+def releases(as_json: Json = False) -> None:
+    """List what was published, newest first."""
+    from tasks import lookup
+
+    rows = lookup.releases()
+    _print_json(rows) if as_json else screen.releases(rows)
+
+
+@app.command(rich_help_panel="Look after")
+def rollback(
+    release: Annotated[
+        str | None, typer.Argument(help="Which release. Default: the one before the current one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an earlier release the published one again."""
+    from tasks import lookup
+
+    now = lookup.rollback(release)
+    _print_json({"release_id": now}) if as_json else screen.out.print(f"Release {now} is published again.")
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except MatineeError as error:
+        _fail(str(error))
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see `{context.command_path} --help`)" if context else ""
+        _fail(f"{error.format_message().rstrip('.')}{hint}")
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped; what is published is unchanged", 130)
+    except OSError as error:
+        _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    screen.err.print(f"[bold red]matinee:[/] {message}", soft_wrap=True, markup=True)
+    sys.exit(code)
+
+
+def _id(text: str, what: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise MatineeError(f"'{text}' is no {what} id: ids are whole numbers") from None
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+def _log_to_terminal() -> None:
+    handler = RichHandler(console=screen.err, show_path=False, show_level=False, log_time_format="%H:%M:%S")
+    log = logging.getLogger("matinee")
+    log.setLevel(logging.INFO)
+    log.handlers = [handler]
+    log.propagate = False
+
+
+def _prepare_prefect() -> None:
+    """Our own lines in the terminal, all of Prefect's in its UI; no calls home."""
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    _log_to_terminal()
+    if "PREFECT_API_URL" not in os.environ:
+        logging.getLogger("matinee").info("starting a temporary Prefect server (set PREFECT_API_URL to use yours)")

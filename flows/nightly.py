@@ -1,0 +1,64 @@
+"""The full flow: ingest, features, recall, merge, publish."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from prefect import flow
+from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
+
+from tasks import settings
+from tasks.features import build_features
+from tasks.ingest import choose_source, ingest
+from tasks.merge import merge
+from tasks.publish import abandon, publish
+from tasks.recall import recall
+from tasks.report import report
+from tasks.segments import recommend_segments
+from tasks.start import start
+
+PUBLISHING = "matinee-publish"
+"""The global concurrency limit that shows in Prefect's UI who publishes and who waits."""
+
+
+@dataclass(frozen=True)
+class NightlyConfig:
+    """Everything that decides a release besides the log; stored with it."""
+
+    top_n: int = 50
+    """Films published a user."""
+    candidates: int = 200
+    """Candidates recalled a user and channel."""
+    weights: dict[str, float] = field(
+        default_factory=lambda: {"item_cf": 1.0, "swing": 1.0, "popular": 0.5, "segment": 0.5}
+    )
+    """The channels that recall, and their weights in the merged list."""
+
+
+def _run_name() -> str:
+    parameters = flow_run.parameters
+    return f"nightly {parameters.get('source') or 'log'} as of {parameters.get('as_of') or 'the newest event'}"
+
+
+@flow(name="nightly", flow_run_name=_run_name, log_prints=False)
+def nightly(
+    source: str | None = None, as_of: str | None = None, top_n: int = 50, or_synthetic: bool = False
+) -> dict[str, Any]:
+    """Turn the log into a published release; what is published stays as it was if anything fails."""
+    home, config = settings.home(), NightlyConfig(top_n=top_n)
+    chosen = choose_source(home, source or settings.source(), or_synthetic)
+    ingested = ingest(home, chosen) if chosen else None
+    run = start(home, "full", as_of, asdict(config), ingested)
+    try:
+        build_features(run)
+        for channel in config.weights:
+            recall(run, channel, config.candidates)
+        merge(run, config.weights, config.top_n)
+        recommend_segments(run, config.top_n)
+        with concurrency(PUBLISHING, occupy=1):
+            rows = publish(run, config.top_n)
+    except BaseException:
+        abandon.fn(run)
+        raise
+    report(home, rows)
+    return {"release_id": run.id, "as_of": run.as_of.isoformat(), "source": run.source, "rows": rows}

@@ -1,0 +1,71 @@
+"""From tables with source ids to dense arrays and back."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.dataset import Dataset, Ints, Longs
+
+USER_ATTRIBUTES = ("gender", "age", "occupation", "region")
+REGION_DIGITS = 1
+"""Leading digits of the zip code that make a region: with five digits most regions have one user."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What dense indices and codes stand for: position = index."""
+
+    user_ids: Longs  # (U,) ascending
+    item_ids: Longs  # (I,) ascending
+    labels: dict[str, list[str]] = field(default_factory=dict)  # attribute -> label by code
+
+    def items(self, item_idx: Ints) -> Longs:
+        """Source ids of dense item indices (none of them padding)."""
+        return self.item_ids[item_idx]
+
+
+def encode(
+    events: dict[str, NDArray[np.generic]], users: pl.DataFrame, items: pl.DataFrame, as_of: int
+) -> tuple[Dataset, Vocabulary]:
+    """Dense indices by ascending id.
+
+    ``events`` has user_id, item_id, rating, at (epoch seconds), (E,) each, sorted by user and time;
+    ``users`` user_id, gender, age, occupation, zip; ``items`` item_id, year, genres (lists); ``as_of`` is
+    in epoch seconds, exclusive. Every event's user and item must be in the tables.
+    """
+    users, items = users.sort("user_id"), items.sort("item_id")
+    user_ids, item_ids = users["user_id"].to_numpy(), items["item_id"].to_numpy()
+    users = users.with_columns(region=pl.col("zip").str.head(REGION_DIGITS))
+    codes = {name: _codes(users[name]) for name in USER_ATTRIBUTES}
+    genre_labels = sorted(items["genres"].explode().drop_nulls().unique().to_list())
+    dataset = Dataset(
+        user_idx=np.searchsorted(user_ids, events["user_id"]).astype(np.int32),
+        item_idx=np.searchsorted(item_ids, events["item_id"]).astype(np.int32),
+        rating=events["rating"].astype(np.float32),
+        at=events["at"].astype(np.int64),
+        n_users=len(user_ids),
+        n_items=len(item_ids),
+        as_of=as_of,
+        users={name: code for name, (code, _) in codes.items()},
+        items={
+            "year": items["year"].fill_null(-1).to_numpy().astype(np.int32),
+            "genres": _multi_hot(items["genres"], genre_labels),
+        },
+    )
+    labels = {name: label for name, (_, label) in codes.items()} | {"genres": genre_labels}
+    return dataset, Vocabulary(user_ids, item_ids, labels)
+
+
+def _codes(column: pl.Series) -> tuple[Ints, list[str]]:
+    """Codes by ascending value, -1 for null, and the label of each code."""
+    values = column.drop_nulls().unique().sort()
+    code = column.rank("dense").cast(pl.Int32) - 1
+    return code.fill_null(-1).to_numpy().astype(np.int32), [str(value) for value in values]
+
+
+def _multi_hot(lists: pl.Series, labels: list[str]) -> NDArray[np.bool_]:
+    """(rows, labels) bool."""
+    contains = [lists.list.contains(label).fill_null(False).to_numpy() for label in labels]
+    return np.stack(contains, axis=1) if contains else np.zeros((len(lists), 0), dtype=np.bool_)

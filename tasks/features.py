@@ -1,0 +1,21 @@
+"""User and item features as of the run."""
+
+import tomllib
+from importlib.resources import files
+
+from tasks.step import step
+from warehouse import snapshot
+from warehouse.runs import Run
+
+FEATURES: dict[str, list[dict[str, str]]] = tomllib.loads((files("tasks") / "features.toml").read_text())
+"""Every feature's declaration, lists under ``user`` and ``item``."""
+
+
+@step(
+    "features",
+    reads=["events", "catalog"],
+    writes=["users", "items", "user_features", "item_features"],
+)
+def build_features(run: Run) -> dict[str, int]:
+    """Write the run's users, items and their features, point in time: only ratings before ``as_of``."""
+    return snapshot.write_tables(run, FEATURES)

@@ -1,0 +1,52 @@
+"""From a source to the log."""
+
+import logging
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.step import Meter
+from warehouse import log as event_log
+from warehouse.errors import MatineeError
+from warehouse.log import IngestReport
+
+log = logging.getLogger("matinee")
+
+SYNTHETIC = "synthetic"
+
+
+@task(name="ingest", task_run_name="ingest {source}", cache_policy=NO_CACHE)
+def ingest(home: Path, source: str) -> tuple[IngestReport, Meter]:
+    """Append a source, or a batch of new ratings, to the log. Raises MatineeError for a bad source."""
+    with Meter() as meter:
+        report = event_log.ingest(home, source)
+    log.info("%-22s %6.1f s   %s", "ingest", meter.seconds, summary(report))
+    return report, meter
+
+
+def choose_source(home: Path, source: str | None, or_synthetic: bool) -> str | None:
+    """The source to ingest: the one given; for an empty log ml-1m; None where the log is enough.
+
+    With ``or_synthetic`` an ml-1m that cannot be downloaded is replaced, loudly, by synthetic data.
+    """
+    if source is not None or event_log.batches(home):
+        return source
+    if not or_synthetic:
+        return "ml-1m"
+    try:
+        event_log.download("ml-1m")
+    except MatineeError as error:
+        log.warning("%s", error)
+        log.warning("SYNTHETIC DATA: the log is empty and ml-1m cannot be had, so this run uses made-up ratings.")
+        return SYNTHETIC
+    return "ml-1m"
+
+
+def summary(report: IngestReport) -> str:
+    """One line for people."""
+    if report.status == "known":
+        return f"nothing new in {report.source}"
+    bad = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
+    back = f", {report.rows_returned:,} back from quarantine" if report.rows_returned else ""
+    return f"{report.rows_logged:,} new ratings{back}" + (f"; quarantined: {bad}" if bad else "")

@@ -1,0 +1,29 @@
+"""From computed tables to the release that people query."""
+
+import logging
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import settings
+from tasks.step import Meter, told
+from warehouse import runs, serving, snapshot
+from warehouse.runs import Run
+
+log = logging.getLogger("matinee")
+
+
+@task(name="publish", task_run_name="publish {run.id}", cache_policy=NO_CACHE)
+def publish(run: Run, top_n: int) -> dict[str, int]:
+    """Close the run with its manifest, then build, validate and publish its release; rows by table."""
+    with Meter() as meter:
+        runs.finish(run, {"n_events": snapshot.count_events(run)})
+        rows: dict[str, int] = serving.publish(run, top_n, settings.keep_releases())
+    log.info("%-22s %6.1f s   %s", "publish", meter.seconds, told({"recommendations": rows["recommendations"]}))
+    return rows
+
+
+@task(name="abandon", cache_policy=NO_CACHE)
+def abandon(run: Run) -> None:
+    """Remove what a failed run made; what is published stays as it was."""
+    runs.abandon(run)

@@ -1,0 +1,63 @@
+"""One channel: fit, recall for every user, publish what it learned."""
+
+import numpy as np
+import polars as pl
+
+from models.dataset import queries_at
+from models.encoding import Vocabulary
+from models.recall.contract import Neighbours, State, Tables
+from models.recall.registry import CHANNELS
+from tasks import data
+from tasks.step import step
+from warehouse import snapshot
+from warehouse.runs import Run
+
+
+@step(
+    "recall {channel}",
+    reads=["events", "users", "items"],
+    writes=["candidates/{channel}", "models/{channel}"],
+)
+def recall(run: Run, channel: str, n: int) -> dict[str, int]:
+    """Fit a channel on the run's log and write its n candidates a user, its state and its tables."""
+    dataset, vocabulary = data.load(run)
+    model = CHANNELS[channel]().fit(dataset)
+    queries = queries_at(dataset)
+    candidates = model.recommend(queries, n)
+    frame = data.candidate_rows(candidates, queries.user_idx, vocabulary)
+    rows = {"candidates": snapshot.write_table(run, f"candidates/{channel}", frame)}
+    _write_state(run, channel, model.state)
+    return rows | _write_tables(run, channel, model.tables(), vocabulary)
+
+
+def _write_state(run: Run, channel: str, state: State) -> None:
+    np.savez(run.file(f"models/{channel}.npz"), **state)  # type: ignore[arg-type]
+
+
+def _write_tables(run: Run, channel: str, tables: Tables, vocabulary: Vocabulary) -> dict[str, int]:
+    rows = {}
+    if tables.item_similarity is not None:
+        frame = _similarity_rows(channel, tables.item_similarity, vocabulary)
+        rows["item_similarity"] = snapshot.write_table(run, f"item_similarity/{channel}", frame)
+    for side, vectors, ids in (
+        ("item", tables.item_embeddings, vocabulary.item_ids),
+        ("user", tables.user_embeddings, vocabulary.user_ids),
+    ):
+        if vectors is not None:
+            frame = pl.DataFrame({"model": channel, f"{side}_id": ids, "vector": pl.Series(vectors)})
+            frame = frame.with_columns(pl.col("vector").cast(pl.List(pl.Float32)))
+            rows[f"{side}_embeddings"] = snapshot.write_table(run, f"{side}_embeddings/{channel}", frame)
+    return rows
+
+
+def _similarity_rows(channel: str, neighbours: Neighbours, vocabulary: Vocabulary) -> pl.DataFrame:
+    item, place = np.nonzero(neighbours.item >= 0)
+    return pl.DataFrame(
+        {
+            "channel": channel,
+            "item_id": vocabulary.item_ids[item],
+            "neighbour_id": vocabulary.item_ids[neighbours.item[item, place]],
+            "rank": place + 1,
+            "score": neighbours.score[item, place].astype(np.float64),
+        }
+    )

@@ -1,0 +1,110 @@
+"""What one run sees: the log before ``as_of``, the catalogue, and the tables made from them."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from warehouse import sql
+from warehouse.errors import MatineeError
+from warehouse.runs import Run
+
+NAMED_USERS = {
+    "user_id": pl.Int64,
+    "gender": pl.String,
+    "age": pl.Int32,
+    "occupation": pl.Int32,
+    "zip": pl.String,
+}
+
+
+def connect(run: Run) -> duckdb.DuckDBPyConnection:
+    """An in-memory database with the tables ``events``, ``items`` and ``users`` as of the run."""
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    con.execute("set variable files = $files", {"files": [str(run.home / "events" / b) for b in run.batches]})
+    con.execute("set variable as_of = $as_of::timestamp", {"as_of": run.as_of})
+    con.register("catalog_items", pl.read_parquet(run.home / "catalog" / "items.parquet"))
+    con.register("catalog_users", _catalog_users(run.home))
+    con.execute(sql.load("run/views"))
+    return con
+
+
+def _catalog_users(home: Path) -> pl.DataFrame:
+    file = home / "catalog" / "users.parquet"
+    return pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=NAMED_USERS)
+
+
+def span(home: Path, batches: tuple[str, ...]) -> tuple[datetime, datetime] | None:
+    """The first and the last event of the log (UTC), or None if it has none."""
+    files = [str(home / "events" / batch) for batch in batches]
+    if not files:
+        return None
+    with duckdb.connect() as con:
+        query = "select min(event_at), max(event_at) from read_parquet($files)"
+        first, last = con.execute(query, {"files": files}).fetchall()[0]
+    return None if first is None else (first, last)
+
+
+def write_tables(run: Run, features: dict[str, list[dict[str, str]]]) -> dict[str, int]:
+    """Write users, items and their features into the run; returns the rows by table.
+
+    ``features`` is the content of ``features.toml``: lists of declarations under ``user`` and ``item``.
+    Raises MatineeError if no event is before ``as_of``.
+    """
+    with connect(run) as con:
+        n_events = _count(con, "events")
+        if n_events == 0:
+            raise MatineeError(f"no rating is before {run.as_of}: choose a later --as-of")
+        con.execute(sql.load("run/top_genres"))
+        con.execute(sql.load("run/user_features").format(features=_columns(features["user"])))
+        con.execute(sql.load("run/item_features").format(features=_columns(features["item"])))
+        rows = {"events": n_events}
+        for table in ("users", "items", "user_features", "item_features"):
+            rows[table] = _count(con, table)
+            _copy(con, f"from {table}", run.file(f"{table}.parquet"))
+    return rows
+
+
+def _columns(declarations: list[dict[str, str]]) -> str:
+    return ",\n    ".join(f"({d['sql']})::{d['type']} as {d['name']}" for d in declarations)
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(con.execute(f"select count(*) from {table}").fetchall()[0][0])
+
+
+def _copy(con: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
+    con.execute(f"copy ({query}) to '{_quoted(file)}' (format parquet, compression zstd)")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def count_events(run: Run) -> int:
+    """Ratings before ``as_of``; a film rated again counts once."""
+    with connect(run) as con:
+        return _count(con, "events")
+
+
+def read_events(run: Run) -> dict[str, NDArray[Any]]:
+    """user_id, item_id, rating, at (epoch seconds), sorted by user, time and order of the file; (E,) each."""
+    with connect(run) as con:
+        columns = con.execute(sql.load("run/events")).fetchnumpy()
+    return {name: np.asarray(column) for name, column in columns.items()}
+
+
+def read_table(run: Run, name: str) -> pl.DataFrame:
+    """One of the run's Parquet tables."""
+    return pl.read_parquet(run.file(f"{name}.parquet"))
+
+
+def write_table(run: Run, name: str, frame: pl.DataFrame) -> int:
+    """Write one of the run's Parquet tables; returns its rows."""
+    frame.write_parquet(run.file(f"{name}.parquet"), compression="zstd")
+    return frame.height

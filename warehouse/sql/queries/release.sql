@@ -1,0 +1,1 @@
+select * from releases where release_id = $release_id;

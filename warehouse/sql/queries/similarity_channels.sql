@@ -1,0 +1,1 @@
+select distinct channel from item_similarity order by channel;

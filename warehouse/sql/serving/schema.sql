@@ -1,0 +1,122 @@
+-- The tables that consumers query, one release a file. Every table exists from the first release.
+
+-- grain: user, rank
+create table recommendations (
+    user_id bigint not null,
+    rank bigint not null,
+    item_id bigint not null,
+    title varchar not null,
+    score double not null,
+    channels varchar[] not null,
+    because_item_id bigint,
+    reason varchar not null,
+    experiment varchar,
+    release_id varchar not null,
+    primary key (user_id, rank)
+);
+comment on table recommendations is 'The films for each user, best first. rank is authoritative; no film the user rated.';
+comment on column recommendations.channels is 'who recalled the film';
+comment on column recommendations.because_item_id is 'the watched film that best explains it, null if none';
+comment on column recommendations.experiment is 'arm of an experiment, null if none';
+comment on column recommendations.release_id is 'the release that computed the row';
+
+-- grain: segment, rank
+create table default_recommendations (
+    segment varchar not null,
+    rank bigint not null,
+    item_id bigint not null,
+    title varchar not null,
+    score double not null,
+    primary key (segment, rank)
+);
+comment on table default_recommendations is 'For users nobody knows: segments all, gender=F, gender=F|age=25.';
+
+-- grain: item
+create table items (
+    item_id bigint primary key,
+    title varchar not null,
+    year integer,
+    genres varchar[] not null
+);
+comment on table items is 'The films of the source.';
+
+-- grain: user
+create table users (
+    user_id bigint primary key,
+    gender varchar,
+    age integer,
+    occupation integer,
+    zip varchar
+);
+comment on table users is 'The users of the source; demographics are null where no users file names them.';
+
+-- grain: channel, item, neighbour
+create table item_similarity (
+    channel varchar not null,
+    item_id bigint not null,
+    neighbour_id bigint not null,
+    rank bigint not null,
+    score double not null,
+    primary key (channel, item_id, neighbour_id)
+);
+comment on table item_similarity is 'The nearest films of each film, by channel; rank 1 is the nearest.';
+
+-- grain: model, item
+create table item_embeddings (
+    model varchar not null,
+    item_id bigint not null,
+    vector float[] not null,
+    primary key (model, item_id)
+);
+
+-- grain: model, user
+create table user_embeddings (
+    model varchar not null,
+    user_id bigint not null,
+    vector float[] not null,
+    primary key (model, user_id)
+);
+
+-- grain: release
+create table releases (
+    release_id varchar primary key,
+    kind varchar not null,
+    parent_id varchar,
+    as_of timestamp not null,
+    created_at timestamp not null,
+    n_events bigint not null,
+    config varchar not null,
+    code_version varchar not null,
+    source varchar not null,
+    schema_version integer not null
+);
+comment on column releases.kind is 'full or incremental';
+comment on column releases.parent_id is 'the release it was computed from, null if from scratch';
+comment on column releases.as_of is 'exclusive, UTC: all events before it are in, none after';
+comment on column releases.config is 'JSON: everything that decides the result';
+
+-- grain: release, stage, model, protocol, slice, metric, k
+create table metrics (
+    release_id varchar not null,
+    stage varchar not null,
+    model varchar not null,
+    protocol varchar not null,
+    slice varchar not null,
+    metric varchar not null,
+    k integer,
+    value double not null,
+    n_users bigint not null
+);
+
+-- grain: release, step
+create table lineage (
+    release_id varchar not null,
+    step varchar not null,
+    inputs varchar[] not null,
+    outputs varchar[] not null,
+    rows bigint not null,
+    seconds double not null,
+    peak_memory_mb double not null,
+    primary key (release_id, step)
+);
+comment on column lineage.peak_memory_mb is 'MiB, resident, of the whole process tree while the step ran';
