@@ -1,14 +1,13 @@
 """What every recall channel offers (candidate generation)."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Ints, Queries
 
-State = dict[str, NDArray[np.generic]]
+State = dict[str, NDArray[Any]]
 """Learned state: named arrays, so that it becomes tables and .npz files, never pickles."""
 
 
