@@ -1,8 +1,12 @@
 """All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
 
 from models.recall.contract import Recaller
+from models.recall.ease import Ease
 from models.recall.popular import Popular
+from models.recall.sequential_linear import SequentialLinear
 
 CHANNELS: dict[str, type[Recaller]] = {
     "popular": Popular,
+    "sequential_linear": SequentialLinear,
+    "ease": Ease,
 }

@@ -1,0 +1,141 @@
+"""Sequential linear model: the next items regressed in closed form on a decayed recent history.
+
+SLIST / SLIT of Choi et al., "Session-aware Linear Item-Item Models for Session-based Recommendation"
+(WWW 2021, https://arxiv.org/abs/2103.16104), with several decays side by side. At each position of each
+user's log the input x holds, once for each decay d, the items up to there, the k-th newest weighing
+exp(-k / d); the target y holds the items after it, the k-th next weighing exp(-k / target_decay). Then
+
+    W = (X'X + ridge I)^-1 X'Y        and the score of a history is x W.
+
+X and Y are never built. Two events of one user add to X'X and X'Y a weight that depends only on how far
+apart they are and on how many positions follow the later one, so one pass over the pairs of near events
+fills both matrices, each item's row by one thread: deterministic, and the row stays in the cache.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.recall.contract import Candidates, State, Tables
+from models.recall.history import decayed_history
+from models.recall.top_n import recommend_by_score
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SequentialLinearConfig:
+    """Shape of the history and of the target, and the strength of the regularisation."""
+
+    decays: tuple[float, ...] = (2.0, 10.0)
+    """Events after which an input weighs 1/e, one block of inputs each. The cost grows as their cube."""
+    target_decay: float = 1.5
+    """Events after which a target weighs 1/e."""
+    reach: int = 60
+    """Events that a history or a target holds at most."""
+    ridge: float = 100.0
+    """Added to the diagonal of X'X, in squared input weights."""
+
+
+class SequentialLinear:
+    """Closed-form next-item regression.
+
+    State: ``weight`` (D, I, I), from the item in the history to the item scored, for each of D decays;
+    ``known`` (I,) bool, the items of the log it was fitted on, the only ones it recommends.
+    """
+
+    def __init__(self, config: SequentialLinearConfig = SequentialLinearConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        gram, cross = normal_equations(dataset, self.config)
+        gram[np.diag_indices_from(gram)] += self.config.ridge
+        factor = cho_factor(gram.T, overwrite_a=True, check_finite=False)
+        weight = cho_solve(factor, cross.T, overwrite_b=True, check_finite=False)  # (D * I, I)
+        known = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
+        shape = (len(self.config.decays), dataset.n_items, dataset.n_items)
+        self.state = {"weight": np.ascontiguousarray(weight).reshape(shape), "known": known}
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        return recommend_by_score(self._score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables()
+
+    def _score(self, queries: Queries) -> Floats:
+        score = np.zeros((len(queries), len(self.state["known"])), dtype=np.float32)  # (B, I)
+        for decay, weight in zip(self.config.decays, self.state["weight"], strict=True):
+            score += decayed_history(queries, decay, self.config.reach) @ weight
+        score[:, ~self.state["known"]] = -np.inf
+        score[queries.start == queries.end] = -np.inf  # nothing is known of who has no history
+        return score
+
+
+def normal_equations(dataset: Dataset, config: SequentialLinearConfig) -> tuple[Floats, Floats]:
+    """X'X (D * I, D * I) and Y'X (I, D * I) over all positions that have a next event."""
+    order = np.argsort(dataset.item_idx, kind="stable")
+    bounds = np.searchsorted(dataset.item_idx[order], np.arange(dataset.n_items + 1))
+    half, cross = _pair_sums(
+        order,
+        bounds,
+        dataset.indptr[dataset.user_idx],
+        dataset.indptr[dataset.user_idx + 1],
+        dataset.item_idx,
+        *_pair_weights(config),
+    )
+    return half + half.T, cross
+
+
+def _pair_weights(config: SequentialLinearConfig) -> tuple[Doubles, Doubles]:
+    """What a pair of events of one user adds, by how far apart they are.
+
+    ``gram`` (lag, later, D, D): to X'X, for the later event's decay and the earlier event's, when ``later``
+    positions hold both. ``cross`` (lag, D): to X'Y; lag 0 is no pair.
+    """
+    n_decays, reach = len(config.decays), config.reach
+    place = np.arange(reach)
+    source = np.exp(-place / np.array(config.decays)[:, None])  # (D, reach)
+    target = np.exp(-place / config.target_decay)
+    gram = np.zeros((reach, reach + 1, n_decays, n_decays))
+    for lag in range(reach):
+        both = np.einsum("ak,bk->kab", source[:, : reach - lag], source[:, lag:])
+        gram[lag, 1 : reach - lag + 1] = both.cumsum(axis=0)
+        gram[lag, reach - lag + 1 :] = gram[lag, reach - lag]
+    gram[0] /= 2  # the pair of an event with itself is counted from both sides
+    cross = np.zeros((2 * reach, n_decays))
+    cross[1:] = np.transpose([np.convolve(row, target) for row in source])
+    return gram, cross
+
+
+@njit(parallel=True, cache=True)
+def _pair_sums(
+    order: Longs, bounds: Longs, start: Longs, end: Longs, item: Ints, gram: Doubles, cross: Doubles
+) -> tuple[Floats, Floats]:
+    """Pair weights summed by the later event's item (rows) and the earlier event's item (columns)."""
+    n_items, n_decays = len(bounds) - 1, cross.shape[1]
+    max_later, max_lag = gram.shape[1] - 1, len(cross) - 1
+    half = np.empty((n_decays * n_items, n_decays * n_items), dtype=np.float32)
+    across = np.empty((n_items, n_decays * n_items), dtype=np.float32)
+    for row in prange(n_items):
+        half_row = np.zeros((n_decays, n_decays * n_items))
+        across_row = np.zeros(n_decays * n_items)
+        for event in order[bounds[row] : bounds[row + 1]]:
+            later = min(end[event] - 1 - event, max_later)
+            for lag in range(min(event - start[event], max_lag) + 1):
+                for b in range(n_decays):
+                    column = b * n_items + item[event - lag]
+                    across_row[column] += cross[lag, b]
+                    if lag < len(gram):
+                        for a in range(n_decays):
+                            half_row[a, column] += gram[lag, later, a, b]
+        across[row] = across_row
+        for a in range(n_decays):
+            half[a * n_items + row] = half_row[a]
+    return half, across

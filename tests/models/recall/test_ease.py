@@ -1,0 +1,68 @@
+"""EASE against the constrained least squares problem that defines it."""
+
+import numpy as np
+import pytest
+
+from models.dataset import Dataset, queries_at
+from models.recall.ease import Ease, EaseConfig
+from models.recall.history import FOREVER
+from tests.models.recall.small_logs import small_log
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return small_log()
+
+
+def rated(log: Dataset) -> np.ndarray:
+    matrix = np.zeros((log.n_users, log.n_items))
+    matrix[log.user_idx, log.item_idx] = 1
+    return matrix
+
+
+def test_each_column_is_the_ridge_regression_on_all_other_items(log: Dataset) -> None:
+    X, ridge = rated(log), 7.0
+    weight = Ease(EaseConfig(ridge=ridge)).fit(log).state["weight"]
+    np.testing.assert_array_equal(weight.diagonal(), 0)
+    for item in range(log.n_items):
+        others = np.delete(np.arange(log.n_items), item)
+        left = X[:, others].T @ X[:, others] + ridge * np.eye(len(others))
+        expected = np.linalg.solve(left, X[:, others].T @ X[:, item])
+        np.testing.assert_allclose(weight[others, item], expected, atol=1e-5)
+
+
+def test_plain_scores_are_the_reconstruction_of_the_paper(log: Dataset) -> None:
+    ease = Ease(EaseConfig(ridge=7.0, decay=FOREVER)).fit(log)
+    expected = rated(log) @ ease.state["weight"]
+    candidates = ease.recommend(queries_at(log), log.n_items)
+    for user in range(1, log.n_users):
+        kept = candidates.item[user] >= 0
+        np.testing.assert_allclose(
+            candidates.score[user][kept], expected[user, candidates.item[user][kept]], atol=1e-5
+        )
+
+
+def test_newer_items_weigh_more(log: Dataset) -> None:
+    decay = 2.0
+    ease = Ease(EaseConfig(ridge=7.0, decay=decay)).fit(log)
+    candidates = ease.recommend(queries_at(log), log.n_items)
+    for user in range(1, log.n_users):
+        items = log.item_idx[log.indptr[user] : log.indptr[user + 1]]
+        expected = np.exp(-np.arange(len(items))[::-1] / decay) @ ease.state["weight"][items]
+        kept = candidates.item[user] >= 0
+        np.testing.assert_allclose(
+            candidates.score[user][kept], expected[candidates.item[user][kept]], atol=1e-5
+        )
+
+
+def test_items_without_an_event_are_never_recommended(log: Dataset) -> None:
+    train = log.where(log.item_idx % 3 != 1)
+    candidates = Ease().fit(train).recommend(queries_at(log), log.n_items)
+    recommended = candidates.item[candidates.item >= 0]
+    assert len(recommended)
+    assert np.isin(recommended, train.item_idx).all()
+
+
+def test_a_ridge_that_is_not_positive_is_refused(log: Dataset) -> None:
+    with pytest.raises(np.linalg.LinAlgError, match="ridge"):
+        Ease(EaseConfig(ridge=-1.0)).fit(log)

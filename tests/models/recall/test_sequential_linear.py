@@ -1,0 +1,88 @@
+"""Sequential linear model against regressions whose design matrices are built event by event."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.dataset import Dataset, queries_at
+from models.recall.sequential_linear import SequentialLinear, SequentialLinearConfig
+from tests.models.recall.small_logs import small_log
+
+CONFIGS = [
+    SequentialLinearConfig(decays=(5.0,), target_decay=3.0, ridge=10.0, reach=20),
+    SequentialLinearConfig(decays=(1.0, 8.0), target_decay=2.0, ridge=3.0, reach=4),
+]
+
+
+def decayed(items: NDArray[np.int32], decay: float, n_items: int) -> NDArray[np.float64]:
+    row = np.zeros(n_items)
+    for place, item in enumerate(items):
+        row[item] += np.exp(-place / decay)
+    return row
+
+
+def history_row(
+    items: NDArray[np.int32], config: SequentialLinearConfig, n_items: int
+) -> NDArray[np.float64]:
+    newest_first = items[::-1][: config.reach]
+    return np.concatenate([decayed(newest_first, decay, n_items) for decay in config.decays])
+
+
+def slow_weight(log: Dataset, config: SequentialLinearConfig) -> NDArray[np.float64]:
+    x, y = [], []
+    for user in range(log.n_users):
+        items = log.item_idx[log.indptr[user] : log.indptr[user + 1]]
+        for position in range(1, len(items)):
+            x.append(history_row(items[:position], config, log.n_items))
+            y.append(decayed(items[position:][: config.reach], config.target_decay, log.n_items))
+    X, Y = np.array(x), np.array(y)
+    return np.linalg.solve(X.T @ X + config.ridge * np.eye(X.shape[1]), X.T @ Y)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_weights_are_the_ridge_regression_of_the_explicit_matrices(config: SequentialLinearConfig) -> None:
+    log = small_log()
+    fitted = SequentialLinear(config).fit(log)
+    weight = fitted.state["weight"].reshape(-1, log.n_items)
+    np.testing.assert_allclose(weight, slow_weight(log, config), atol=2e-5)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_scores_are_the_prediction_for_the_newest_history(config: SequentialLinearConfig) -> None:
+    log = small_log()
+    queries = queries_at(log)
+    candidates = SequentialLinear(config).fit(log).recommend(queries, log.n_items)
+    weight = slow_weight(log, config)
+    for user in range(1, log.n_users):
+        items = log.item_idx[log.indptr[user] : log.indptr[user + 1]]
+        expected = history_row(items, config, log.n_items) @ weight
+        kept = candidates.item[user] >= 0
+        np.testing.assert_allclose(
+            candidates.score[user][kept], expected[candidates.item[user][kept]], atol=1e-4
+        )
+
+
+def test_learns_the_successor_of_a_cycle() -> None:
+    """Everybody walks the same circle of items: the item after the newest one comes first."""
+    n_users, n_items, length = 30, 12, 8
+    item = (np.arange(n_users)[:, None] * 5 + np.arange(length)) % n_items
+    log = Dataset(
+        np.repeat(np.arange(n_users, dtype=np.int32), length),
+        item.astype(np.int32).ravel(),
+        np.full(n_users * length, 4, dtype=np.float32),
+        np.tile(np.arange(length, dtype=np.int64), n_users),
+        n_users,
+        n_items,
+        as_of=length,
+    )
+    candidates = SequentialLinear(SequentialLinearConfig(ridge=0.1)).fit(log).recommend(queries_at(log), 1)
+    np.testing.assert_array_equal(candidates.item[:, 0], (item[:, -1] + 1) % n_items)
+
+
+def test_items_without_an_event_are_never_recommended() -> None:
+    log = small_log()
+    train = log.where(log.item_idx % 3 != 1)
+    candidates = SequentialLinear().fit(train).recommend(queries_at(log), log.n_items)
+    recommended = candidates.item[candidates.item >= 0]
+    assert len(recommended)
+    assert np.isin(recommended, train.item_idx).all()
