@@ -12,7 +12,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Ints, Longs
-from models.evaluation.split import Targets, first_ratings
+from models.evaluation.split import Mask, Targets, first_ratings
 from models.recall.contract import Candidates
 
 Values = NDArray[np.float64]
@@ -136,10 +136,20 @@ def self_information(log: Dataset) -> Values:
     return bits
 
 
-def exposure(candidates: Candidates, k: int, n_items: int) -> Longs:
-    """(I,) in how many lists each item is among the first k."""
-    top = candidates.item[:, :k]
-    return np.bincount(top[top >= 0], minlength=n_items)
+def exposure(candidates: Candidates, k: int, n_items: int, among: Mask) -> Longs:
+    """(I,) in how many lists each item is among the first k, of the lists in ``among`` (B,) bool."""
+    return _exposure(candidates.item[:, :k], n_items, among)
+
+
+@njit(cache=True)
+def _exposure(item: Ints, n_items: int, among: Mask) -> Longs:
+    shown = np.zeros(n_items, dtype=np.int64)
+    for row in range(len(item)):
+        if among[row]:
+            for place in range(item.shape[1]):
+                if item[row, place] >= 0:
+                    shown[item[row, place]] += 1
+    return shown
 
 
 def coverage(exposure: Longs) -> float:

@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.dataset import DAY, Dataset, Ints, Longs, Queries, queries_at
-from models.evaluation.split import Mask, Split, Targets, first_ratings, offsets, rows_before
+from models.evaluation.split import (
+    Mask,
+    Split,
+    Targets,
+    day,
+    epoch,
+    first_ratings,
+    offsets,
+    rows_before,
+    span,
+)
 
 TEMPORAL_CUT = "2003-01-01"
 TEMPORAL_VALIDATION_CUT = "2002-07-01"
@@ -145,23 +155,6 @@ PROTOCOLS: dict[str, Protocol] = {
     "successive": Protocol(lambda log: [successive(log)], lambda split: _cut_at_quantile(split.train)),
     "rolling": Protocol(rolling, _window_before),
 }
-
-
-def epoch(date: str) -> int:
-    """Midnight, UTC, of an ISO date in epoch seconds."""
-    return int(np.datetime64(date, "s").astype(np.int64))
-
-
-def day(at: int) -> str:
-    """The ISO date, UTC, of a moment in epoch seconds."""
-    return str(np.datetime64(at, "s").astype("datetime64[D]"))
-
-
-def span(log: Dataset) -> str:
-    """The log's first and last day in words."""
-    if not log.n_events:
-        return "no events"
-    return f"events from {day(int(log.at.min()))} to {day(int(log.at.max()))}"
 
 
 def _known(train: Dataset) -> Mask:

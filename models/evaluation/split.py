@@ -100,6 +100,23 @@ def offsets(count: Longs) -> Longs:
     return np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
 
 
+def epoch(date: str) -> int:
+    """Midnight, UTC, of an ISO date in epoch seconds."""
+    return int(np.datetime64(date, "s").astype(np.int64))
+
+
+def day(at: int) -> str:
+    """The ISO date, UTC, of a moment in epoch seconds."""
+    return str(np.datetime64(at, "s").astype("datetime64[D]"))
+
+
+def span(log: Dataset) -> str:
+    """The log's first and last day in words."""
+    if not log.n_events:
+        return "no events"
+    return f"events from {day(int(log.at.min()))} to {day(int(log.at.max()))}"
+
+
 def first_ratings(log: Dataset) -> Mask:
     """(E,) whether the row is the user's first rating of its item.
 

@@ -1,0 +1,156 @@
+"""The rows that ``matinee evaluate`` prints and writes, and paired differences of two models."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Ints
+from models.evaluation import metrics
+from models.evaluation.bootstrap import (
+    BootstrapConfig,
+    percentile_interval,
+    resampled_auc,
+    resampled_ratios,
+)
+from models.evaluation.scores import OVERALL, Scores
+
+UNDEFINED = (math.nan, math.nan)
+"""The interval of a figure that has none."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which model was measured, and how it came about."""
+
+    stage: str
+    """recall, merge, prerank, rank, rerank or published."""
+    model: str
+    """A channel, a ranker, ``merged`` or ``union``."""
+    seed: int = 0
+    """The seed the model was fitted with."""
+    fit_seconds: float | None = None
+    """Wall time of fitting in seconds, JIT compilation left out; None if nothing was fitted."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: an element of the JSON list of ``evaluate --out``. What is undefined is None."""
+
+    stage: str
+    model: str
+    protocol: str
+    slice: str
+    metric: str
+    k: int | None
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n_users: int
+    n_events: int
+    seed: int
+    fit_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure less that of a baseline on the same queries; they differ if 0 is outside the interval."""
+
+    slice: str
+    metric: str
+    k: int
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+def ranking_rows(scores: Scores, run: Run, bootstrap: BootstrapConfig | None = None) -> list[Row]:
+    """The rows of one model. Coverage and gini, which are no averages over users, have no interval."""
+    bootstrap = bootstrap or BootstrapConfig()
+    resampled = resampled_ratios(scores.numerator, scores.denominator, bootstrap)
+    intervals = percentile_interval(resampled, bootstrap.level)
+    averages = zip(scores.keys, scores.figures(), zip(*intervals, strict=True), strict=True)
+    catalogue = ((key, value, UNDEFINED) for key, value in scores.catalogue.items())
+    return [
+        _row(run, scores.protocol, key, value, interval, scores.size[key[0]])
+        for key, value, interval in (*averages, *catalogue)
+    ]
+
+
+def classifier_rows(
+    label: NDArray[np.generic],
+    probability: NDArray[np.generic],
+    user_idx: Ints,
+    protocol: str,
+    run: Run,
+    bootstrap: BootstrapConfig | None = None,
+) -> list[Row]:
+    """AUC, GAUC and log loss of N predictions; ``label`` is 0 or 1, ``probability`` between them."""
+    bootstrap = bootstrap or BootstrapConfig()
+    users, user, count = np.unique(user_idx, return_inverse=True, return_counts=True)
+    within = metrics.grouped_auc(label, probability, user_idx)
+    loss = np.bincount(user, metrics.log_loss(label, probability))
+    numerator = np.stack([np.nan_to_num(within) * count, loss], axis=1)
+    denominator = np.stack([np.isfinite(within) * count, count], axis=1).astype(np.float64)
+    area = resampled_auc(label, probability, user_idx, bootstrap)[:, None]
+    resampled = np.concatenate([area, resampled_ratios(numerator, denominator, bootstrap)], axis=1)
+    intervals = zip(*percentile_interval(resampled, bootstrap.level), strict=True)
+    figures = {
+        "auc": metrics.auc(label, probability),
+        "gauc": metrics.gauc(label, probability, user_idx),
+        "logloss": loss.sum() / max(len(label), 1),
+    }
+    size = len(users), len(label)
+    return [
+        _row(run, protocol, (OVERALL, metric, None), value, interval, size)
+        for (metric, value), interval in zip(figures.items(), intervals, strict=True)
+    ]
+
+
+def compare(scores: Scores, baseline: Scores, bootstrap: BootstrapConfig | None = None) -> list[Difference]:
+    """Paired differences, ``scores`` less ``baseline``, of every averaged metric that both have.
+
+    Raises ValueError if the two were measured on different splits.
+    """
+    if scores.digest != baseline.digest:
+        raise ValueError("a paired difference needs two models measured on the same split")
+    bootstrap = bootstrap or BootstrapConfig()
+    keys = [key for key in scores.keys if key in set(baseline.keys)]
+    ours, theirs = scores.only(keys), baseline.only(keys)
+    # Equal seeds draw equal users for both: that is what pairs them.
+    resampled = resampled_ratios(ours.numerator, ours.denominator, bootstrap)
+    resampled -= resampled_ratios(theirs.numerator, theirs.denominator, bootstrap)
+    low, high = percentile_interval(resampled, bootstrap.level)
+    differences = ours.figures() - theirs.figures()
+    return [
+        Difference(*key, *map(_finite, interval))
+        for key, *interval in zip(keys, differences, low, high, strict=True)
+    ]
+
+
+def _row(
+    run: Run,
+    protocol: str,
+    key: tuple[str, str, int | None],
+    value: float,
+    interval: Sequence[float],
+    size: tuple[int, int],
+) -> Row:
+    return Row(
+        run.stage,
+        run.model,
+        protocol,
+        *key,
+        _finite(value),
+        _finite(interval[0]),
+        _finite(interval[1]),
+        *size,
+        run.seed,
+        run.fit_seconds,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

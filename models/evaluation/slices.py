@@ -1,0 +1,78 @@
+"""Who and what a figure is about: groups of queries, and groups of targets.
+
+A slice is a boolean mask with a name such as ``user=hot`` or ``gender=F``. Slices of one kind do not
+overlap. Which users and items are hot is defined on the training part, never on the test.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.dataset import DAY, Ints, Longs
+from models.evaluation.metrics import raters
+from models.evaluation.split import Mask, Split, rows_before
+
+Labels = Mapping[str, Sequence[str]]
+"""The names of the codes of a user attribute, in the order of the codes."""
+
+
+@dataclass(frozen=True)
+class SliceConfig:
+    """Where the groups begin and end."""
+
+    cold: float = 0.2
+    """Quantile of the training counts (of users, or items, that have any) up to which one is cold."""
+    hot: float = 0.8
+    """Quantile above which one is hot."""
+    recent_days: int = 30
+    """Days before the query in which events count as activity."""
+    active_events: int = 10
+    """Recent events from which activity is high."""
+    attributes: tuple[str, ...] = ("gender", "age")
+    """User attributes to slice by, where the data set has them."""
+
+
+def query_slices(split: Split, config: SliceConfig, labels: Labels) -> dict[str, Mask]:
+    """Masks (B,): the split's own, then users by training count, recent activity and attributes."""
+    counts = np.diff(split.train.indptr)
+    groups = {
+        f"user={name}": mask[split.queries.user_idx] for name, mask in _by_count(counts, config).items()
+    }
+    slices = dict(split.slices) | groups | _activity(split, config)
+    for name in config.attributes:
+        if name in split.train.users:
+            codes = split.train.users[name][split.queries.user_idx]
+            slices |= _by_code(name, codes.astype(np.int64), labels.get(name))
+    return slices
+
+
+def target_slices(split: Split, config: SliceConfig) -> dict[str, Mask]:
+    """Masks (T,): the targets by how many users rated them in the training part."""
+    groups = _by_count(raters(split.train), config)
+    return {f"item={name}": mask[split.targets.item] for name, mask in groups.items()}
+
+
+def _by_count(counts: Longs, config: SliceConfig) -> dict[str, Mask]:
+    """(N,) masks; whoever has no event at all is cold."""
+    low, high = np.quantile(counts[counts > 0], [config.cold, config.hot])
+    return {"hot": counts > high, "warm": (counts > low) & (counts <= high), "cold": counts <= low}
+
+
+def _activity(split: Split, config: SliceConfig) -> dict[str, Mask]:
+    asked = split.queries
+    since = asked.at - config.recent_days * DAY
+    recent = asked.end - np.maximum(asked.start, rows_before(asked.log, asked.user_idx, since))
+    return {
+        "activity=none": recent <= 0,
+        "activity=low": (recent > 0) & (recent < config.active_events),
+        "activity=high": recent >= config.active_events,
+    }
+
+
+def _by_code(name: str, codes: Longs | Ints, labels: Sequence[str] | None) -> dict[str, Mask]:
+    slices = {}
+    for code in np.unique(codes):
+        label = "unknown" if code < 0 else str(code) if labels is None else labels[code]
+        slices[f"{name}={label}"] = codes == code
+    return slices
