@@ -35,7 +35,7 @@ serve: $(READY) ## Serve Prefect's UI on http://127.0.0.1:4200, with a worker an
 lock: ## Pin every dependency anew in requirements.lock.
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	@.lock-venv/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
-	@.lock-venv/bin/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras \
+	@.lock-venv/bin/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras \
 		--output-file requirements.lock pyproject.toml
 	@sed -i -E 's/^(torch==[0-9.]+)\+.*/\1/' requirements.lock
 	@rm -rf .lock-venv

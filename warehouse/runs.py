@@ -6,7 +6,6 @@ process) or the left-over of a killed one, which the next run sweeps away.
 
 import json
 import os
-import secrets
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,8 +49,8 @@ class Run:
 
 
 def new_id(now: datetime) -> str:
-    """A release id that sorts by time of creation, e.g. 20261122-024500-9f3a."""
-    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """A release id that sorts by time of creation, e.g. 20261122-024500-913377."""
+    return f"{now:%Y%m%d-%H%M%S-%f}"
 
 
 def begin(run: Run) -> None:
@@ -106,8 +105,8 @@ def sweep(home: Path, keep: set[str]) -> list[str]:
 
 
 def utc_now() -> datetime:
-    """The wall clock in UTC, naive, whole seconds: how all times are stored."""
-    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    """The wall clock in UTC, naive: how all times are stored."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -60,6 +60,8 @@ def write_tables(run: Run, features: dict[str, list[dict[str, str]]]) -> dict[st
         n_events = _count(con, "events")
         if n_events == 0:
             raise MatineeError(f"no rating is before {run.as_of}: choose a later --as-of")
+        # Threads would add up decayed counts in any order: the last bits would differ from run to run.
+        con.execute("set threads = 1")
         con.execute(sql.load("run/top_genres"))
         con.execute(sql.load("run/user_features").format(features=_columns(features["user"])))
         con.execute(sql.load("run/item_features").format(features=_columns(features["item"])))

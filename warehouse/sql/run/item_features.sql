@@ -1,4 +1,4 @@
--- grain: item, with or without ratings; key: item_id. {features} are the expressions of features.toml.
+-- grain: item, with or without ratings; key: item_id. The columns are the expressions of features.toml.
 create or replace temp table item_features as
 with
 rated as (

@@ -1,4 +1,4 @@
--- grain: user, with or without ratings; key: user_id. {features} are the expressions of features.toml.
+-- grain: user, with or without ratings; key: user_id. The columns are the expressions of features.toml.
 create or replace temp table user_features as
 with
 rated as (
