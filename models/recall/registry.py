@@ -1,12 +1,16 @@
 """All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
 
 from models.recall.contract import Recaller
+from models.recall.deepwalk import DeepWalk
 from models.recall.ease import Ease
 from models.recall.popular import Popular
 from models.recall.sequential_linear import SequentialLinear
+from models.recall.word2vec import Word2Vec
 
 CHANNELS: dict[str, type[Recaller]] = {
     "popular": Popular,
     "sequential_linear": SequentialLinear,
     "ease": Ease,
+    "word2vec": Word2Vec,
+    "deepwalk": DeepWalk,
 }

@@ -1,0 +1,74 @@
+"""DeepWalk (Perozzi et al. 2014, arXiv 1403.6652) on the user-item graph: users and items in one space.
+
+Random walks over who rated what are texts whose words are users and items; skip-gram gives both a vector.
+With p and q other than 1 the walks are node2vec's (Grover & Leskovec 2016, arXiv 1607.00653). ``u2i``
+finds the items whose outputs are nearest to the input of the user, or of the decayed mean of the history's
+items for a user unknown at fit; ``i2i`` sums the lists of the items likeliest beside the last ones.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+import numpy as np
+
+from models.dataset import Dataset, Floats, Queries
+from models.recall.ann import AnnConfig, build_index, recommend_nearest
+from models.recall.contract import Candidates, Neighbours, State, Tables
+from models.recall.embedding import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.recall.skip_gram import SkipGramConfig, skip_gram
+from models.recall.walks import WalkConfig, bipartite_graph, random_walks
+
+
+@dataclass(frozen=True)
+class DeepWalkConfig:
+    """The walks, the training on them, and the use of the vectors."""
+
+    walks: WalkConfig = field(default_factory=WalkConfig)
+    """Where the walks go; p and q other than 1 make it node2vec."""
+    training: SkipGramConfig = field(default_factory=lambda: SkipGramConfig(ahead_only=False, epochs=1))
+    """How vectors are learned from the walks."""
+    use: Literal["u2i", "i2i"] = "u2i"
+    """Search by the user's vector, or by the neighbours of the user's items."""
+    history: HistoryConfig = field(default_factory=HistoryConfig)
+    """How much of a history speaks for its user."""
+    n_neighbours: int = 100
+    """Neighbours an item, published and used by i2i."""
+    ann: AnnConfig = field(default_factory=AnnConfig)
+    """The index that is searched."""
+
+
+class DeepWalk:
+    """State: ``user`` (U, D) and ``input``, ``output`` (I, D); zero for those without an event."""
+
+    def __init__(self, config: DeepWalkConfig = DeepWalkConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        walks = random_walks(bipartite_graph(dataset, self.config.walks), self.config.walks)
+        indptr = np.arange(len(walks) + 1, dtype=np.int64) * walks.shape[1]
+        n_nodes = dataset.n_users + dataset.n_items
+        vectors = skip_gram(walks.ravel(), indptr, n_nodes, self.config.training)
+        user, item = np.split(vectors.input, [dataset.n_users])
+        self.state = {"user": user, "input": item, "output": vectors.output[dataset.n_users :]}
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        config = self.config
+        if config.use == "i2i":
+            return recommend_by_neighbours(self._neighbours(), queries, n, config.history, filter_seen)
+        index = build_index(self.state["output"], config.ann)
+        return recommend_nearest(index, self._vectors(queries), queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables(self._neighbours(), self.state["input"], self.state["user"])
+
+    def _vectors(self, queries: Queries) -> Floats:
+        """(B, D): the user's own vector where there is one, else that of the history."""
+        own = np.where(queries.user_idx[:, None] >= 0, self.state["user"][queries.user_idx], 0)
+        history = history_vectors(queries, self.state["input"], self.config.history)
+        return np.where(own.any(axis=1, keepdims=True), own, history)
+
+    def _neighbours(self) -> Neighbours:
+        index = build_index(self.state["output"], self.config.ann)
+        return likely_next(index, self.state["input"], self.config.n_neighbours)
