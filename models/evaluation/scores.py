@@ -29,6 +29,9 @@ RANKING_METRICS = (*ACCURACY, "pooled_recall", "serendipity", "novelty", "ild", 
 Key = tuple[str, str, int]
 """Slice, metric, k."""
 
+Columns = dict[tuple[str, int], Values]
+"""Metric and k: (2, B) numerators and denominators."""
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -145,7 +148,8 @@ class Evaluator:
         for window, candidates in zip(self.windows, lists, strict=True):
             for key, pair in self._sums(window, candidates, ks):
                 sums[key] = sums.get(key, 0.0) + pair
-        numerator, denominator = np.stack(list(sums.values()), axis=-1)
+        table = np.array(list(sums.values())).reshape(len(sums), 2, self.n_users)
+        numerator, denominator = table.transpose(1, 2, 0)
         catalogue = dict(self._catalogue(lists, ks))
         return Scores(self.protocol, self.digest, self.size, list(sums), numerator, denominator, catalogue)
 
@@ -156,14 +160,12 @@ class Evaluator:
         targets = window.split.targets
         ranks = metrics.target_ranks(candidates, targets)
         wanted = self.config.metrics
-        columns = dict(_of_targets(window, ranks, targets, ks, wanted)) | dict(
-            _of_lists(window, candidates, ks, wanted)
-        )
+        columns = _of_targets(window, ranks, targets, ks, wanted) | _of_lists(window, candidates, ks, wanted)
         for name, mask in window.by_query.items():
             yield from self._by_user(name, columns, window.user, mask)
         for name, mask in window.by_target.items():
             part, queries = targets.where(mask)
-            columns = dict(_of_targets(window, ranks[mask], part, ks, wanted))
+            columns = _of_targets(window, ranks[mask], part, ks, wanted)
             yield from self._by_user(name, columns, window.user[queries], np.ones(len(part), dtype=np.bool_))
 
     def _catalogue(self, lists: Sequence[Candidates], ks: Sequence[int]) -> Iterator[tuple[Key, float]]:
@@ -178,10 +180,10 @@ class Evaluator:
         for (name, k), exposure in shown.items():
             yield from (((name, metric, k), functions[metric](exposure)) for metric in wanted)
 
-    def _by_user(
-        self, name: str, columns: Mapping[tuple[str, int], Values], user: Longs, mask: Mask
-    ) -> Iterator[tuple[Key, Values]]:
-        """The (2, B) columns summed over the queries of each user that are in the mask."""
+    def _by_user(self, name: str, columns: Columns, user: Longs, mask: Mask) -> Iterator[tuple[Key, Values]]:
+        """(2, U) the columns summed over each user's queries that are in the mask."""
+        if not columns:
+            return
         table = np.concatenate(list(columns.values())).T  # (B, 2 M)
         place = (user, np.arange(len(user)))
         sums = csr_array((mask.astype(np.float64), place), shape=(self.n_users, len(user))) @ table
@@ -204,33 +206,30 @@ def _not_empty(slices: Mapping[str, Mask]) -> dict[str, Mask]:
 
 def _of_targets(
     window: _Window, ranks: Ints, targets: Targets, ks: Iterable[int], wanted: Sequence[str]
-) -> Iterator[tuple[tuple[str, int], Values]]:
-    """(2, B) numerators and denominators of the metrics that need targets."""
+) -> Columns:
+    """Numerators and denominators of the metrics that need targets."""
     functions = ACCURACY | {
         "pooled_recall": metrics.recall,
         "serendipity": partial(metrics.serendipity, popularity_rank=window.popularity_ranks),
     }
+    # Recall pooled over all events is the mean of recall weighted by each query's targets.
+    weights = {"pooled_recall": targets.count.astype(np.float64)}
     one = np.ones(len(targets))
-    for name in functions:
-        if name not in wanted:
-            continue
-        # Recall pooled over all events is the mean of recall weighted by each query's targets.
-        weight = targets.count.astype(np.float64) if name == "pooled_recall" else one
-        for k in ks:
-            yield (name, k), np.stack([functions[name](ranks, targets, k) * weight, weight])
+    columns = {}
+    for name, k in product((name for name in functions if name in wanted), ks):
+        weight = weights.get(name, one)
+        columns[name, k] = np.stack([functions[name](ranks, targets, k) * weight, weight])
+    return columns
 
 
-def _of_lists(
-    window: _Window, candidates: Candidates, ks: Iterable[int], wanted: Sequence[str]
-) -> Iterator[tuple[tuple[str, int], Values]]:
-    """(2, B) numerators and denominators of the metrics of the list alone; undefined values weigh 0."""
+def _of_lists(window: _Window, candidates: Candidates, ks: Iterable[int], wanted: Sequence[str]) -> Columns:
+    """Numerators and denominators of the metrics of the list alone; undefined values weigh nothing."""
     functions = {"novelty": partial(metrics.novelty, information=window.information)}
     if "genres" in window.split.train.items:
         vectors = window.split.train.items["genres"]
         functions["ild"] = partial(metrics.intra_list_distance, vectors=vectors)
-    for name in functions:
-        if name not in wanted:
-            continue
-        for k in ks:
-            values = functions[name](candidates, k)
-            yield (name, k), np.stack([np.nan_to_num(values), np.isfinite(values)])
+    columns = {}
+    for name, k in product((name for name in functions if name in wanted), ks):
+        values = functions[name](candidates, k)
+        columns[name, k] = np.stack([np.nan_to_num(values), np.isfinite(values)])
+    return columns

@@ -1,0 +1,236 @@
+"""Splits counted by hand, and what must hold of every split of any log."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.dataset import DAY, Dataset
+from models.evaluation.ctr import CTR_PROTOCOLS, ctr_last, ctr_random, labels
+from models.evaluation.protocols import (
+    PROTOCOLS,
+    ROLLING_WINDOWS,
+    daily_window,
+    leave_one_out,
+    rolling,
+    successive,
+    temporal,
+)
+from models.evaluation.split import Split, epoch
+from tests.models.evaluation.logs import answers, log_of, random_log
+
+SEEDS = st.integers(0, 2**32)
+
+
+def histories(split: Split) -> list[list[int]]:
+    """The items of each history."""
+    asked = split.queries
+    return [asked.log.item_idx[b:e].tolist() for b, e in zip(asked.start, asked.end, strict=True)]
+
+
+def wanted(split: Split) -> list[list[int]]:
+    return [part.tolist() for part in np.split(split.targets.item, split.targets.indptr[1:-1])]
+
+
+def pairs(log: Dataset) -> list[tuple[int, int]]:
+    return list(zip(log.user_idx.tolist(), log.item_idx.tolist(), strict=True))
+
+
+def noon(day: str) -> int:
+    return epoch(day) + DAY // 2
+
+
+def test_leave_one_out_by_hand() -> None:
+    log = log_of(
+        ("2000-01-01", 0, 5),
+        ("2000-01-03", 0, 2),
+        ("2000-01-03", 0, 1),  # a tie: the later line of the file is the later event
+        ("2000-06-01", 1, 3),  # a single rating: learned from, not asked
+        ("2000-01-01", 2, 4),
+        ("2000-02-01", 2, 4),  # rated again: held out, but nobody's target
+        ("2009-01-01", 3, 0),
+        ("2009-01-02", 3, 1),
+    )
+    split = leave_one_out(log)
+    assert split.queries.user_idx.tolist() == [0, 3]
+    assert wanted(split) == [[1], [1]]
+    assert histories(split) == [[5, 2], [0]]
+    assert split.queries.at.tolist() == [noon("2000-01-03"), noon("2009-01-01")]
+    assert pairs(split.train) == [(0, 5), (0, 2), (1, 3), (2, 4), (3, 0)]
+    assert split.train.as_of == log.as_of
+
+
+def test_temporal_by_hand() -> None:
+    log = log_of(
+        ("2002-01-01", 0, 0),
+        ("2002-12-31", 0, 1),
+        ("2003-01-01", 0, 2),
+        ("2003-01-02", 0, 2),
+        ("2003-01-03", 0, 0),
+        ("2003-01-04", 0, 3),
+        ("2003-01-01", 1, 1),  # no history
+        ("2002-01-01", 2, 1),  # no test event
+    )
+    split = temporal(log)
+    assert (split.queries.user_idx.tolist(), wanted(split), histories(split)) == ([0], [[2, 3]], [[0, 1]])
+    assert split.queries.at.tolist() == [split.train.as_of] == [epoch("2003-01-01")]
+    assert pairs(split.train) == [(0, 0), (0, 1), (2, 1)]
+
+
+def test_successive_by_hand() -> None:
+    # Ten users rate item 1, then item 3; item 0 has too few ratings. Nine tenths of the times are past.
+    early = [("2000-01-01", user, item) for item in (1, 3) for user in range(10)]
+    log = log_of(
+        *early,
+        ("2000-02-01", 0, 2),
+        ("2000-02-01", 0, 4),
+        ("2000-02-02", 11, 4),  # first event of a user: no history, no target, but history of the next
+        ("2000-02-03", 11, 0),
+        ("2000-02-04", 11, 2),
+        *[("1999-01-01", user, item) for item in (2, 4) for user in range(20, 25)],
+    )
+    split = successive(log)
+    assert split.items.tolist() == [1, 2, 3, 4]
+    assert split.train.n_items == 4
+    assert split.train.items["year"].tolist() == [1951, 1952, 1953, 1954]
+    assert split.queries.user_idx.tolist() == [0, 0, 11]
+    assert [[int(split.items[i]) for i in row] for row in wanted(split)] == [[2], [4], [2]]
+    assert [[int(split.items[i]) for i in row] for row in histories(split)] == [[1, 3], [1, 3, 2], [4]]
+    assert split.queries.at.tolist() == [noon("2000-01-01"), noon("2000-02-01"), noon("2000-02-02")]
+    assert split.train.n_events == 30
+
+
+def test_daily_window_by_hand() -> None:
+    log = log_of(
+        ("2001-05-31", 0, 0),
+        ("2001-06-01", 0, 1),
+        ("2001-06-01", 0, 2),
+        ("2001-06-02", 0, 2),  # only a film rated again: not asked that day
+        ("2001-06-03", 0, 0),
+        ("2001-06-03", 0, 3),
+        ("2001-06-02", 1, 4),
+        ("2001-06-03", 1, 5),
+        ("2001-06-04", 0, 5),  # after the window
+    )
+    split = daily_window(log, epoch("2001-06-01"), epoch("2001-06-04"))
+    assert pairs(split.train) == [(0, 0)]
+    assert split.queries.user_idx.tolist() == [0, 0, 1, 1]
+    days = [epoch(day) for day in ("2001-06-01", "2001-06-03", "2001-06-02", "2001-06-03")]
+    assert split.queries.at.tolist() == days
+    assert histories(split) == [[0], [0, 1, 2, 2], [], [4]]
+    assert wanted(split) == [[1, 2], [3], [4], [5]]
+    assert split.slices["known"].tolist() == [True, True, False, False]
+    assert split.slices["unknown"].tolist() == [False, False, True, True]
+    assert split.window == "2001-06-01"
+
+
+def test_rolling_asks_in_its_three_windows_and_validates_in_the_one_before() -> None:
+    log = random_log(3, "2000-10-01", "2002-08-01", n_users=40, n_items=2000, n_events=8000)
+    splits = rolling(log)
+    assert [split.window for split in splits] == [first for first, _ in ROLLING_WINDOWS]
+    for split, (first, last) in zip(splits, ROLLING_WINDOWS, strict=True):
+        assert split.train.as_of == epoch(first)
+        assert (split.queries.at.min(), split.queries.at.max()) == (epoch(first), epoch(last))
+        validation = PROTOCOLS["rolling"].validation(split)
+        length = epoch(last) + DAY - epoch(first)
+        assert validation.train.as_of == epoch(first) - length
+        assert validation.queries.at.max() == epoch(first) - DAY
+
+
+def busy_log(seed: int) -> Dataset:
+    return random_log(seed, "2000-10-01", "2003-03-01", n_users=15, n_items=600, n_events=3000)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@settings(max_examples=8, deadline=None)
+@given(seed=SEEDS)
+def test_every_split_and_its_validation_are_sound(name: str, seed: int) -> None:
+    protocol = PROTOCOLS[name]
+    for test in protocol.splits(busy_log(seed)):
+        for split in (test, protocol.validation(test)):
+            asked = split.queries
+            for b, (history, targets) in enumerate(zip(histories(split), wanted(split), strict=True)):
+                rows = slice(asked.start[b], asked.end[b])
+                assert (asked.log.user_idx[rows] == asked.user_idx[b]).all()
+                assert (asked.log.at[rows] <= asked.at[b]).all()
+                assert not set(history) & set(targets)
+                assert len(set(targets)) == len(targets)
+            assert (split.train.at < split.train.as_of).all()
+            assert split.train.n_items == len(split.items)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@settings(max_examples=8, deadline=None)
+@given(seed=SEEDS)
+def test_validation_sees_nothing_of_the_test(name: str, seed: int) -> None:
+    """Whatever the queries and targets, the training part alone decides the validation split."""
+    protocol = PROTOCOLS[name]
+    for split in protocol.splits(busy_log(seed)):
+        later = split.queries.log
+        nothing = later.where(np.zeros(later.n_events, dtype=np.bool_))
+        blind = replace(split, targets=answers([[0]]), queries=replace(split.queries, log=nothing))
+        assert protocol.validation(blind).digest() == protocol.validation(split).digest()
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=SEEDS, cut=st.integers(epoch("2003-01-02") // DAY, epoch("2003-03-01") // DAY))
+def test_later_events_change_no_training_part(seed: int, cut: int) -> None:
+    log = busy_log(seed)
+    now = log.before(cut * DAY)
+    assert pairs(temporal(now).train) == pairs(temporal(log).train)
+    for before, after in zip(rolling(now), rolling(log), strict=True):
+        assert before.digest() == after.digest()
+
+
+def test_digest_tells_splits_apart() -> None:
+    log = busy_log(0)
+    swapped = log.item_idx.copy()
+    swapped[:2] = swapped[1::-1]
+    changed = replace(log, item_idx=swapped)
+    assert swapped[0] != swapped[1]
+    digests = {leave_one_out(x).digest() for x in (log, replace(log), changed)} | {temporal(log).digest()}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_log_without_test_events_is_refused_with_what_it_has(name: str) -> None:
+    log = log_of(("1997-09-20", 0, 0), ("1997-09-20", 1, 1), ("1998-04-22", 2, 2))
+    with pytest.raises(ValueError, match=r"1997-09-20 to 1998-04-22|the log has none"):
+        PROTOCOLS[name].splits(log)
+
+
+def test_rolling_outside_the_log_names_window_and_span() -> None:
+    with pytest.raises(ValueError, match=r"2000-11-20 to 2000-11-26.*2000-11-27 to 2000-12-"):
+        rolling(random_log(0, "2000-11-27", "2000-12-10"))
+
+
+def test_ctr_random_splits_the_labelled_rows_8_1_1() -> None:
+    log = busy_log(1)
+    split = ctr_random(log, seed=5)
+    parts = (split.train, split.validation, split.test)
+    labelled = np.flatnonzero(log.rating != 3)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), labelled)
+    assert len(split.validation) == len(split.test) == len(labelled) // 10
+    np.testing.assert_array_equal(labels(log, labelled), log.rating[labelled] >= 4)
+    again, other = ctr_random(log, seed=5), ctr_random(log, seed=6)
+    np.testing.assert_array_equal(split.test, again.test)
+    assert set(split.test.tolist()) != set(other.test.tolist())
+
+
+def test_ctr_last_takes_the_last_labelled_rows_of_each_user() -> None:
+    log = busy_log(2)
+    split = ctr_last(log)
+    for user in range(log.n_users):
+        rows = [row for row in range(*log.indptr[user : user + 2]) if log.rating[row] != 3]
+        assert [row for row in split.test if log.user_idx[row] == user] == rows[-1:]
+        assert [row for row in split.validation if log.user_idx[row] == user] == rows[-2:-1]
+        assert [row for row in split.train if log.user_idx[row] == user] == rows[:-2]
+
+
+@pytest.mark.parametrize("name", CTR_PROTOCOLS)
+def test_ctr_splits_need_enough_labelled_rows(name: str) -> None:
+    log = log_of(("1997-09-20", 0, 0), ("1997-09-21", 0, 1), ("1998-04-22", 1, 1))
+    with pytest.raises(ValueError, match="1997-09-20 to 1998-04-22"):
+        CTR_PROTOCOLS[name](log, 0)
