@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.logging import RichHandler
 
@@ -79,7 +78,9 @@ def nightly(
 
 @app.command(rich_help_panel="Compute")
 def ingest(
-    source: Annotated[str, typer.Argument(help="A folder, zip or ratings file in a MovieLens layout, or a name.")],
+    source: Annotated[
+        str, typer.Argument(help="A folder, zip or ratings file in a MovieLens layout, or a name.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Append a source, or a batch of new ratings, to the log."""
@@ -150,12 +151,13 @@ def main() -> None:
         code = app(standalone_mode=False)
     except MatineeError as error:
         _fail(str(error))
-    except click.ClickException as error:
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("stopped; what is published is unchanged", 130)
+    except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see `{context.command_path} --help`)" if context else ""
-        _fail(f"{error.format_message().rstrip('.')}{hint}")
-    except (click.Abort, KeyboardInterrupt):
-        _fail("stopped; what is published is unchanged", 130)
+        message = getattr(error, "format_message", error.__str__)()
+        _fail(f"{message.rstrip('.')}{hint}")
     except OSError as error:
         _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
     sys.exit(code if isinstance(code, int) else 0)
@@ -193,4 +195,6 @@ def _prepare_prefect() -> None:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     _log_to_terminal()
     if "PREFECT_API_URL" not in os.environ:
-        logging.getLogger("matinee").info("starting a temporary Prefect server (set PREFECT_API_URL to use yours)")
+        logging.getLogger("matinee").info(
+            "starting a temporary Prefect server (set PREFECT_API_URL to use yours)"
+        )

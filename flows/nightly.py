@@ -29,15 +29,15 @@ class NightlyConfig:
     """Films published a user."""
     candidates: int = 200
     """Candidates recalled a user and channel."""
-    weights: dict[str, float] = field(
-        default_factory=lambda: {"item_cf": 1.0, "swing": 1.0, "popular": 0.5, "segment": 0.5}
-    )
+    weights: dict[str, float] = field(default_factory=lambda: {"ease": 1.0, "swing": 1.0, "popular": 0.5})
     """The channels that recall, and their weights in the merged list."""
 
 
 def _run_name() -> str:
     parameters = flow_run.parameters
-    return f"nightly {parameters.get('source') or 'log'} as of {parameters.get('as_of') or 'the newest event'}"
+    return (
+        f"nightly {parameters.get('source') or 'log'} as of {parameters.get('as_of') or 'the newest event'}"
+    )
 
 
 @flow(name="nightly", flow_run_name=_run_name, log_prints=False)

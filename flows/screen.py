@@ -17,7 +17,9 @@ def recommendations(answer: Answer) -> None:
     """A user's list with the reasons."""
     user = answer["user"]
     if user is None:
-        err.print(f"[yellow]User {answer['user_id']} is unknown: this is the list for everybody (segment all).[/]")
+        err.print(
+            f"[yellow]User {answer['user_id']} is unknown: this is the list for everybody (segment all).[/]"
+        )
     table = _table(f"Films for user {answer['user_id']}" if user else "Films for everybody")
     for column in ("", "film", "year", "genres", "why"):
         table.add_column(column, justify="right" if column in ("", "year") else "left")

@@ -26,7 +26,11 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    os.environ |= {"PREFECT_API_URL": f"{URL}/api", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    os.environ |= {
+        "PREFECT_API_URL": f"{URL}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
     if _answers():
         sys.exit(f"matinee: something already serves {URL}: stop it, or set MATINEE_PORT to a free port")
     parts: list[subprocess.Popen[bytes]] = []

@@ -7,7 +7,7 @@ from models.dataset import Floats, Ints, Longs, Queries
 from models.recall.contract import Neighbours
 
 RECENCY = 20.0
-"""Watched films of age k (newest first, from 0) weigh exp(-k / RECENCY): people remember what they just saw."""
+"""The k-th newest film of a history weighs exp(-k / RECENCY): people remember what they just saw."""
 
 
 def because(item: Ints, queries: Queries, neighbours: Neighbours) -> Ints:

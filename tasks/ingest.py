@@ -8,12 +8,17 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.step import Meter
 from warehouse import log as event_log
-from warehouse.errors import MatineeError
+from warehouse import sources
+from warehouse.errors import Unreachable
 from warehouse.log import IngestReport
 
 log = logging.getLogger("matinee")
 
+DEFAULT = "ml-1m"
+"""What an empty log is filled with: downloaded once, then cached."""
+
 SYNTHETIC = "synthetic"
+"""What stands in for it without a network, where that is allowed."""
 
 
 @task(name="ingest", task_run_name="ingest {source}", cache_policy=NO_CACHE)
@@ -26,21 +31,23 @@ def ingest(home: Path, source: str) -> tuple[IngestReport, Meter]:
 
 
 def choose_source(home: Path, source: str | None, or_synthetic: bool) -> str | None:
-    """The source to ingest: the one given; for an empty log ml-1m; None where the log is enough.
+    """The source to ingest: the one given; for an empty log the default; None where the log is enough.
 
-    With ``or_synthetic`` an ml-1m that cannot be downloaded is replaced, loudly, by synthetic data.
+    With ``or_synthetic`` a default that cannot be downloaded is replaced, loudly, by synthetic data.
     """
     if source is not None or event_log.batches(home):
         return source
     if not or_synthetic:
-        return "ml-1m"
+        return DEFAULT
     try:
-        event_log.download("ml-1m")
-    except MatineeError as error:
+        sources.resolve(DEFAULT)
+    except Unreachable as error:
         log.warning("%s", error)
-        log.warning("SYNTHETIC DATA: the log is empty and ml-1m cannot be had, so this run uses made-up ratings.")
+        log.warning(
+            "SYNTHETIC DATA: the log is empty and %s cannot be had: these ratings are made up.", DEFAULT
+        )
         return SYNTHETIC
-    return "ml-1m"
+    return DEFAULT
 
 
 def summary(report: IngestReport) -> str:

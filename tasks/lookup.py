@@ -12,7 +12,7 @@ __all__ = ["Answer", "MatineeError", "recommend", "releases", "rollback", "simil
 
 
 def recommend(user_id: int, n: int) -> Answer:
-    """A user's films, best first; a user nobody knows gets the segment ``all`` and is told so by ``segment``."""
+    """A user's films, best first; ``segment`` is ``all`` for a user nobody knows, else None."""
     home = settings.home()
     known = queries.user(home, user_id)
     films = (

@@ -13,7 +13,7 @@ from tasks.step import step
 from warehouse import snapshot
 from warehouse.runs import Run
 
-EXPLAINED_BY = "item_cf"
+EXPLAINED_BY = "swing"
 """The channel whose similarities say which watched film explains a recommendation."""
 
 
@@ -23,7 +23,9 @@ def merge(run: Run, weights: dict[str, float], top_n: int) -> dict[str, int]:
     dataset, vocabulary = data.load(run)
     queries = queries_at(dataset)
     channels = {name: data.read_candidates(run, name, vocabulary) for name in weights}
-    merged = fusion.merge(channels, weights, queries, fusion.fallback_order(dataset), min(top_n, dataset.n_items))
+    merged = fusion.merge(
+        channels, weights, queries, fusion.fallback_order(dataset), min(top_n, dataset.n_items)
+    )
     neighbours = data.read_neighbours(run, EXPLAINED_BY, vocabulary)
     because = explain.because(merged.candidates.item, queries, neighbours)
     frame = data.candidate_rows(merged.candidates, queries.user_idx, vocabulary)

@@ -19,7 +19,9 @@ def publish(run: Run, top_n: int) -> dict[str, int]:
     with Meter() as meter:
         runs.finish(run, {"n_events": snapshot.count_events(run)})
         rows: dict[str, int] = serving.publish(run, top_n, settings.keep_releases())
-    log.info("%-22s %6.1f s   %s", "publish", meter.seconds, told({"recommendations": rows["recommendations"]}))
+    log.info(
+        "%-22s %6.1f s   %s", "publish", meter.seconds, told({"recommendations": rows["recommendations"]})
+    )
     return rows
 
 

@@ -22,7 +22,9 @@ def report(home: Path, rows: dict[str, int]) -> None:
     release = queries.release(home)
     about = f"Release {release['release_id']}, as of {release['as_of']} UTC"
     create_table_artifact(
-        table=[_readable(step) for step in queries.lineage(home)], key="steps", description=f"{about}: the steps"
+        table=[_readable(step) for step in queries.lineage(home)],
+        key="steps",
+        description=f"{about}: the steps",
     )
     create_table_artifact(
         table=[{"table": table, "rows": f"{count:,}"} for table, count in rows.items()],

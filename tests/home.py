@@ -1,15 +1,16 @@
 """A tiny home, written by hand, for tests of what comes after the log."""
 
+import tomllib
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from tasks.features import FEATURES
 from warehouse import runs, serving, snapshot
 from warehouse.runs import Run
 
+FEATURES = tomllib.loads((Path(__file__).parents[1] / "tasks" / "features.toml").read_text())
 N_USERS, N_ITEMS = 12, 20
 START = datetime(2001, 1, 1)
 
@@ -83,8 +84,10 @@ def compute(run: Run, top_n: int = 5) -> pl.DataFrame:
     users, items = snapshot.read_table(run, "users"), snapshot.read_table(run, "items")
     with snapshot.connect(run) as con:
         seen = con.sql("select user_id, item_id from events").pl()
-    unseen = users.select("user_id").join(items.select("item_id"), how="cross").join(
-        seen, on=["user_id", "item_id"], how="anti"
+    unseen = (
+        users.select("user_id")
+        .join(items.select("item_id"), how="cross")
+        .join(seen, on=["user_id", "item_id"], how="anti")
     )
     recommended = (
         unseen.sort("user_id", "item_id")

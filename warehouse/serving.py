@@ -253,16 +253,17 @@ def _append(home: Path, entry: dict[str, Any]) -> None:
 
 def _previous(home: Path, release: str | None) -> str | None:
     """The release that was current when ``release`` was published, back to one that is kept."""
-    previous = {e["release_id"]: e["previous"] for e in journal(home) if e["action"] == "publish"}
-    while release is not None:
-        release = previous.get(release)
-        if release is not None and serving_file(home, release).exists():
-            return release
-    return None
+    previous: dict[str, str | None] = {
+        entry["release_id"]: entry["previous"] for entry in journal(home) if entry["action"] == "publish"
+    }
+    earlier = previous.get(release) if release else None
+    while earlier is not None and not serving_file(home, earlier).exists():
+        earlier = previous.get(earlier)
+    return earlier
 
 
 def _forget(home: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` releases, the current one and the newest full one, and their runs."""
+    """Keep the newest ``keep`` releases, the current one and the newest full one, with their runs."""
     kept = [row for row in releases(home) if row["kept"]]
     newest = [row["release_id"] for row in kept][:keep]
     newest_full = [row["release_id"] for row in kept if row["kind"] == "full"][:1]
