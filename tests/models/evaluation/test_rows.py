@@ -1,0 +1,223 @@
+"""Slices, scores and rows against plain loops over the same splits."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from models.dataset import DAY, Dataset
+from models.evaluation import metrics
+from models.evaluation.bootstrap import BootstrapConfig
+from models.evaluation.protocols import leave_one_out, rolling, temporal
+from models.evaluation.rows import Row, Run, classifier_rows, compare, ranking_rows
+from models.evaluation.scores import RANKING_METRICS, EvaluationConfig, Evaluator, Scores
+from models.evaluation.slices import SliceConfig, query_slices, target_slices
+from models.evaluation.split import Split
+from models.recall.contract import Candidates
+from tests.models.evaluation.logs import lists, log_of, random_lists, random_log
+
+CONFIG = EvaluationConfig(ks=(3, 20))
+BOOTSTRAP = BootstrapConfig(resamples=50)
+RUN = Run("recall", "random", seed=4, fit_seconds=1.5)
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return random_log(0, "2000-10-01", "2003-03-01", n_users=60, n_items=600, n_events=9000)
+
+
+def random_for(split: Split, seed: int = 0) -> Candidates:
+    return random_lists(seed, len(split.queries), 20, split.train.n_items)
+
+
+def find(rows: list[Row], slice_: str, metric: str, k: int | None) -> Row:
+    (row,) = (row for row in rows if (row.slice, row.metric, row.k) == (slice_, metric, k))
+    return row
+
+
+def test_user_and_item_slices_are_by_training_count() -> None:
+    # Users 0 to 9 have 1 to 10 training events each, items fall in popularity; user 10 has none.
+    events = [("2000-01-01", user, item) for user in range(10) for item in range(user + 1)]
+    asked = [("2003-02-01", user, 11) for user in range(10)]
+    split = temporal(log_of(*events, *asked, n_users=11))
+    config = SliceConfig(cold=0.2, hot=0.8)
+    named = {name: np.flatnonzero(mask).tolist() for name, mask in query_slices(split, config, {}).items()}
+    assert named["user=cold"] == [0, 1]
+    assert named["user=warm"] == [2, 3, 4, 5, 6, 7]
+    assert named["user=hot"] == [8, 9]
+    items = target_slices(
+        replace(split, targets=replace(split.targets, item=np.arange(10, dtype=np.int32))), config
+    )
+    assert np.flatnonzero(items["item=hot"]).tolist() == [0, 1]
+    assert np.flatnonzero(items["item=cold"]).tolist() == [8, 9]
+    assert target_slices(split, config)["item=cold"].all()  # item 11 was never rated before
+
+
+def test_activity_counts_the_last_days_before_the_query() -> None:
+    recent = [("2002-12-15", 0, item) for item in range(10)] + [("2002-12-15", 1, 0)]
+    old = [("2002-11-01", user, 20) for user in range(3)]
+    split = temporal(log_of(*old, *recent, *[("2003-01-05", user, 30) for user in range(3)]))
+    slices = query_slices(split, SliceConfig(recent_days=30, active_events=10), {})
+    activity = [slices[f"activity={level}"].tolist() for level in ("high", "low", "none")]
+    assert activity == np.eye(3, dtype=bool).tolist()
+
+
+def test_attributes_are_named_by_their_labels(log: Dataset) -> None:
+    split = leave_one_out(log)
+    codes = log.users["gender"][split.queries.user_idx]
+    plain = query_slices(split, SliceConfig(), {})
+    named = query_slices(split, SliceConfig(), {"gender": ["F", "M"]})
+    np.testing.assert_array_equal(plain["gender=1"], codes == 1)
+    np.testing.assert_array_equal(named["gender=M"], codes == 1)
+    np.testing.assert_array_equal(named["gender=unknown"], codes == -1)
+
+
+def test_figures_are_plain_means_over_the_queries_of_the_slice(log: Dataset) -> None:
+    splits = rolling(log)
+    candidates = [random_for(split, seed) for seed, split in enumerate(splits)]
+    rows = ranking_rows(Evaluator(splits, CONFIG).scores(candidates), RUN, BOOTSTRAP)
+    values: dict[str, list[float]] = {"all": [], "known": [], "window=2001-06-01": [], "gender=0": []}
+    for split, found in zip(splits, candidates, strict=True):
+        ranks = metrics.target_ranks(found, split.targets)
+        for b, value in enumerate(metrics.ndcg(ranks, split.targets, 20)):
+            values["all"].append(value)
+            if split.slices["known"][b]:
+                values["known"].append(value)
+            if split.window == "2001-06-01":
+                values["window=2001-06-01"].append(value)
+            if log.users["gender"][split.queries.user_idx[b]] == 0:
+                values["gender=0"].append(value)
+    for name, expected in values.items():
+        row = find(rows, name, "ndcg", 20)
+        assert row.value == pytest.approx(np.mean(expected))
+        assert row.ci_low < row.value < row.ci_high
+
+
+def test_pooled_recall_and_item_slices_count_events(log: Dataset) -> None:
+    split = temporal(log)
+    found = random_for(split)
+    rows = ranking_rows(Evaluator([split], CONFIG).scores([found]), RUN, BOOTSTRAP)
+    cold = target_slices(split, CONFIG.slices)["item=cold"]
+    hit = np.array(
+        [
+            item in found.item[query]
+            for query, item in zip(split.targets.query, split.targets.item, strict=True)
+        ]
+    )
+    assert hit.any()
+    overall, of_cold = find(rows, "all", "pooled_recall", 20), find(rows, "item=cold", "pooled_recall", 20)
+    assert overall.value == pytest.approx(hit.mean())
+    assert (overall.n_users, overall.n_events) == (len(split.queries), len(hit))
+    assert of_cold.value == pytest.approx(hit[cold].mean())
+    assert (of_cold.n_users, of_cold.n_events) == (len(set(split.targets.query[cold])), cold.sum())
+
+
+def test_coverage_and_gini_are_of_the_lists_of_all_windows(log: Dataset) -> None:
+    splits = rolling(log)
+    candidates = [random_for(split, seed) for seed, split in enumerate(splits)]
+    rows = ranking_rows(Evaluator(splits, CONFIG).scores(candidates), RUN, BOOTSTRAP)
+    shown = {i for found in candidates for row in found.item[:, :3].tolist() for i in row if i >= 0}
+    row = find(rows, "all", "coverage", 3)
+    assert row.value == pytest.approx(len(shown) / log.n_items)
+    assert (row.ci_low, row.ci_high) == (None, None)
+
+
+def test_rows_have_the_fields_of_the_contract_and_are_json(log: Dataset) -> None:
+    split = leave_one_out(log)
+    # A channel that answers nothing: novelty, diversity and gini are undefined, and null.
+    nothing = lists(np.full((len(split.queries), 20), -1).tolist())
+    rows = ranking_rows(Evaluator([split], CONFIG).scores([nothing]), RUN, BOOTSTRAP)
+    read = json.loads(json.dumps([asdict(row) for row in rows], allow_nan=False))
+    assert set(read[0]) == {
+        *("stage", "model", "protocol", "slice", "metric", "k", "value", "ci_low", "ci_high"),
+        *("n_users", "n_events", "seed", "fit_seconds"),
+    }
+    assert {row["metric"] for row in read} == set(RANKING_METRICS)
+    undefined = {row["metric"] for row in read if row["value"] is None}
+    assert undefined == {"novelty", "ild", "gini"}
+    assert find(rows, "all", "hr", 3).value == 0
+    assert {(row.stage, row.model, row.protocol, row.seed, row.fit_seconds) for row in rows} == {
+        ("recall", "random", "leave-one-out", 4, 1.5)
+    }
+
+
+@pytest.mark.parametrize("metric", RANKING_METRICS)
+def test_each_metric_can_be_asked_for_alone(log: Dataset, metric: str) -> None:
+    split = leave_one_out(log)
+    config = replace(CONFIG, metrics=(metric,))
+    rows = ranking_rows(Evaluator([split], config).scores([random_for(split)]), RUN, BOOTSTRAP)
+    assert {(row.metric, row.k) for row in rows} == {(metric, 3), (metric, 20)}
+
+
+def test_longer_lists_than_there_are_get_no_rows(log: Dataset) -> None:
+    split = leave_one_out(log)
+    found = random_for(split)
+    short = Candidates(found.item[:, :10], found.score[:, :10])
+    evaluator = Evaluator([split], CONFIG)
+    assert {key[2] for key in evaluator.scores([short]).keys} == {3}
+    with pytest.raises(ValueError, match="shorter"):
+        Evaluator([split], replace(CONFIG, ks=(20,))).scores([short])
+
+
+def test_wrong_input_is_refused(log: Dataset) -> None:
+    split = leave_one_out(log)
+    with pytest.raises(ValueError, match="f1"):
+        Evaluator([split], replace(CONFIG, metrics=("f1",)))
+    with pytest.raises(ValueError, match="one list for each query"):
+        Evaluator([split], CONFIG).scores([random_lists(0, 3, 20, log.n_items)])
+
+
+def with_targets_first(split: Split, found: Candidates) -> Candidates:
+    """A better model: the first target of each query takes place 0."""
+    item = found.item.copy()
+    item[:, 0] = split.targets.item[split.targets.indptr[:-1]]
+    return Candidates(item, found.score)
+
+
+def scores_of(split: Split, found: Candidates, config: EvaluationConfig = CONFIG) -> Scores:
+    return Evaluator([split], config).scores([found])
+
+
+def test_compare_gives_differences_of_figures_with_paired_intervals(log: Dataset) -> None:
+    split = temporal(log)
+    base, better = (
+        scores_of(split, found) for found in (random_for(split), with_targets_first(split, random_for(split)))
+    )
+    differences = {(d.slice, d.metric, d.k): d for d in compare(better, base, BOOTSTRAP)}
+    assert set(differences) == set(base.keys)
+    for metric in ("hr", "ndcg", "pooled_recall"):
+        figures = [find(ranking_rows(s, RUN, BOOTSTRAP), "all", metric, 3).value for s in (better, base)]
+        got = differences["all", metric, 3]
+        assert got.value == pytest.approx(figures[0] - figures[1])
+        assert 0 < got.ci_low < got.value < got.ci_high
+    same = compare(base, base, BOOTSTRAP)
+    assert {(d.value, d.ci_low, d.ci_high) for d in same if d.metric == "ndcg"} == {(0, 0, 0)}
+
+
+def test_compare_uses_the_metrics_both_have_and_refuses_other_splits(log: Dataset) -> None:
+    split = temporal(log)
+    base = scores_of(split, random_for(split))
+    narrow = scores_of(split, random_for(split), replace(CONFIG, metrics=("ndcg", "hr"), ks=(20,)))
+    assert {(d.metric, d.k) for d in compare(base, narrow, BOOTSTRAP)} == {("ndcg", 20), ("hr", 20)}
+    other = temporal(log.before(log.as_of - 10 * DAY))
+    with pytest.raises(ValueError, match="same split"):
+        compare(base, scores_of(other, random_for(other)), BOOTSTRAP)
+
+
+def test_classifier_rows() -> None:
+    rng = np.random.default_rng(0)
+    user = rng.integers(0, 30, 2000).astype(np.int32)
+    probability = rng.random(2000).astype(np.float32)
+    label = (rng.random(2000) < probability).astype(np.float32)
+    rows = classifier_rows(label, probability, user, "ctr-random", Run("rank", "fm"), BOOTSTRAP)
+    expected = {
+        "auc": metrics.auc(label, probability),
+        "gauc": metrics.gauc(label, probability, user),
+        "logloss": metrics.log_loss(label, probability).mean(),
+    }
+    assert {row.metric: row.value for row in rows} == pytest.approx(expected)
+    for row in rows:
+        assert (row.slice, row.k, row.n_users, row.n_events) == ("all", None, 30, 2000)
+        assert row.ci_low < row.value < row.ci_high
+    assert expected["auc"] == pytest.approx(5 / 6, abs=0.03)  # P(s) = s on a uniform score
