@@ -1,5 +1,13 @@
-"""The one error that people see: a line that says what is wrong and what to do."""
+"""What a person can put right. The command prints the message as one line and exits with code 2."""
 
 
 class MatineeError(Exception):
-    """A user's or an operator's problem, told in one line; the command prints it and exits with 2."""
+    """The message is one line that says what is wrong and what to do."""
+
+
+class AnotherDataset(MatineeError):  # noqa: N818 - says what it is
+    """A source that does not belong to the data set of this home."""
+
+
+class Unreachable(MatineeError):  # noqa: N818
+    """A download that the network did not deliver; what arrived is kept and resumed from."""

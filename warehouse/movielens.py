@@ -1,0 +1,135 @@
+"""The files of the MovieLens layouts, ``::`` in latin-1 or CSV in UTF-8, as frames."""
+
+import logging
+from collections.abc import Iterator
+from io import BytesIO
+from typing import IO
+
+import polars as pl
+
+from warehouse.errors import MatineeError
+
+LOGGER = logging.getLogger("matinee")
+
+BLOCK = 32 * 2**20
+"""Bytes of a ratings file parsed at once: about 1.3 million rows."""
+
+RATINGS_HEADER = "userId,movieId,rating,timestamp"
+NO_GENRES = "(no genres listed)"
+
+ITEMS = pl.Schema({"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
+"""Grain: item. Key: item_id."""
+
+USERS = pl.Schema(
+    {"user_id": pl.Int64, "gender": pl.String, "age": pl.Int32, "occupation": pl.Int32, "zip": pl.String}
+)
+"""Grain: user. Key: user_id."""
+
+
+def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.DataFrame]:
+    """The data lines of a ratings file, in order, in blocks of bounded size.
+
+    Columns: line (1-based, in the file), raw (its text), user_id, item_id, rating, timestamp (epoch
+    seconds); the last four are null where the text is no number, all of them where a line has not four
+    fields. With "," the first line is a header and is checked.
+
+    Raises:
+        MatineeError: the header is not that of MovieLens.
+    """
+    lines = 0
+    if separator == ",":
+        header = file.readline().decode(encoding, "replace").strip().lstrip("\ufeff")
+        if header and header != RATINGS_HEADER:
+            raise MatineeError(
+                f"the ratings begin with {header[:60]!r}, expected the header {RATINGS_HEADER!r}"
+            )
+        lines = 1
+    while block := file.read(BLOCK):
+        text = block + file.readline()
+        if not text.isascii():
+            text = text.decode(encoding, "replace").encode()
+        frame = pl.read_lines(BytesIO(text), name="raw").with_row_index("line", offset=lines + 1)
+        lines += frame.height
+        yield _ratings(frame, separator)
+
+
+def read_items_dat(file: IO[bytes]) -> pl.DataFrame:
+    """``movies.dat`` (id::title::genres, latin-1) as item_id, title, year, genres."""
+    return with_year_and_genres(_fields(file, ("item_id", "title", "genres")))
+
+
+def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
+    """``movies.csv`` (UTF-8 with a header, quoted titles) as item_id, title, year, genres.
+
+    Raises:
+        MatineeError: no such header, or rows that are not CSV.
+    """
+    try:
+        raw = pl.read_csv(file.read(), infer_schema=False)
+        raw = raw.select(item_id="movieId", title="title", genres="genres")
+    except pl.exceptions.PolarsError as error:
+        raise MatineeError(f"movies.csv cannot be read ({_first_line(error)}); expected movieId,title,genres")
+    return with_year_and_genres(raw)
+
+
+def read_users_dat(file: IO[bytes]) -> pl.DataFrame:
+    """``users.dat`` (id::gender::age::occupation::zip, latin-1); what is no number is null."""
+    users = _fields(file, tuple(USERS.names()))
+    return _unique(users.with_columns(pl.col("age", "occupation").cast(pl.Int32, strict=False)), "user_id")
+
+
+def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
+    """Items from text columns item_id, title, genres (``A|B``): the year is the title's last (1995)."""
+    genres = pl.col("genres").fill_null("")
+    items = raw.select(
+        "item_id",
+        "title",
+        year=pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int32),
+        genres=pl.when(genres.is_in(["", NO_GENRES]))
+        .then(pl.lit([], ITEMS["genres"]))
+        .otherwise(genres.str.split("|")),
+    )
+    return _unique(items, "item_id")
+
+
+def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
+    four = pl.col("field_3").is_not_null() & pl.col("field_4").is_null()
+    names = {"user_id": pl.Int64, "item_id": pl.Int64, "rating": pl.Float32, "timestamp": pl.Int64}
+    return (
+        lines.lazy()
+        .with_columns(pl.col("raw").str.split_exact(separator, 4).alias("fields"))
+        .unnest("fields")
+        .select(
+            pl.col("line").cast(pl.Int64),
+            "raw",
+            *(
+                pl.when(four).then(pl.col(f"field_{place}").cast(kind, strict=False)).alias(name)
+                for place, (name, kind) in enumerate(names.items())
+            ),
+        )
+        .collect()
+    )
+
+
+def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
+    """The ``::`` fields of each line as text; lines with another number of fields are reported and left out."""
+    text = file.read().decode("latin-1").encode()
+    split = pl.col("line").str.split("::")
+    lines = pl.read_lines(BytesIO(text), name="line").with_row_index("number", offset=1)
+    well_formed = lines.filter(split.list.len() == len(names))
+    if bad := lines.height - well_formed.height:
+        first = lines.join(well_formed, on="number", how="anti")["number"][0]
+        LOGGER.warning(
+            "%d lines without the fields %s left out, the first is line %d", bad, "::".join(names), first
+        )
+    return well_formed.select(split.list.get(place).alias(name) for place, name in enumerate(names))
+
+
+def _unique(rows: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Numeric ids, each once (the first counts), in ascending order."""
+    rows = rows.with_columns(pl.col(key).cast(pl.Int64, strict=False)).filter(pl.col(key) >= 0)
+    return rows.unique(key, keep="first", maintain_order=True).sort(key)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,67 @@
+"""Which ratings may enter the log, and why the others may not."""
+
+import dataframely as dy
+import polars as pl
+
+MAX_TIMESTAMP = 4_102_444_800
+"""Epoch seconds of 2100-01-01; later times are milliseconds or mistakes."""
+
+
+class Rating(dy.Schema):
+    """Grain: a line of a ratings file. Each rule is named for the reason that its failures are given."""
+
+    line = dy.Int64(min=1)
+    raw = dy.String()
+    user_id = dy.Int64(nullable=True)
+    item_id = dy.Int64(nullable=True)
+    rating = dy.Float32(nullable=True, allow_inf=True, allow_nan=True)
+    timestamp = dy.Int64(nullable=True)
+    known_item = dy.Bool()
+
+    @dy.rule()
+    def malformed(cls) -> pl.Expr:  # noqa: N805
+        return (
+            pl.all_horizontal(pl.col("rating", "timestamp").is_not_null())
+            & (pl.col("user_id").fill_null(-1) >= 0)
+            & (pl.col("item_id").fill_null(-1) >= 0)
+        )
+
+    @dy.rule()
+    def rating_out_of_range(cls) -> pl.Expr:  # noqa: N805
+        return pl.col("rating").is_between(0.5, 5)
+
+    @dy.rule()
+    def timestamp_out_of_range(cls) -> pl.Expr:  # noqa: N805
+        return pl.col("timestamp").is_between(0, MAX_TIMESTAMP, closed="left")
+
+    @dy.rule()
+    def unknown_item(cls) -> pl.Expr:  # noqa: N805
+        return pl.col("known_item")
+
+
+REASONS = ("malformed", "rating_out_of_range", "timestamp_out_of_range", "unknown_item")
+"""In the order in which they are asked: a row has one reason."""
+
+
+def validate(rows: pl.DataFrame, items: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The good rows, and the bad ones with the column ``reason``.
+
+    ``items`` has the known item_id, once each. Both results also have event_at (UTC), null where the
+    timestamp is out of range.
+    """
+    known = items.lazy().select("item_id", known_item=True)
+    rows = (
+        rows.lazy()
+        .join(known, on="item_id", how="left", maintain_order="left")
+        .with_columns(pl.col("known_item").fill_null(False))
+        .collect()
+    )
+    good, failure = Rating.filter(rows)
+    reason = pl.coalesce(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in REASONS)
+    return _with_time(good), _with_time(failure.details().with_columns(reason.alias("reason")))
+
+
+def _with_time(rows: pl.DataFrame) -> pl.DataFrame:
+    in_range = pl.col("timestamp").is_between(0, MAX_TIMESTAMP, closed="left")
+    seconds = pl.when(in_range).then("timestamp")
+    return rows.with_columns(pl.from_epoch(seconds, time_unit="s").cast(pl.Datetime("us")).alias("event_at"))
