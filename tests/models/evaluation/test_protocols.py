@@ -102,6 +102,15 @@ def test_successive_by_hand() -> None:
     assert split.train.n_events == 30
 
 
+def test_successive_trains_on_the_event_at_the_cut() -> None:
+    # Eleven events at eleven times: the 0.9 quantile is the time of the tenth.
+    users_and_items = [(user, item) for item in (0, 1) for user in range(5)] + [(5, 0), (5, 1)]
+    events = [(f"2000-01-{day + 1:02}", *pair) for day, pair in enumerate(users_and_items[1:])]
+    split = successive(log_of(*events))
+    assert split.train.n_events == 10
+    assert wanted(split) == [[1]]
+
+
 def test_daily_window_by_hand() -> None:
     log = log_of(
         ("2001-05-31", 0, 0),
@@ -190,8 +199,9 @@ def test_digest_tells_splits_apart() -> None:
     swapped[:2] = swapped[1::-1]
     changed = replace(log, item_idx=swapped)
     assert swapped[0] != swapped[1]
-    digests = {leave_one_out(x).digest() for x in (log, replace(log), changed)} | {temporal(log).digest()}
-    assert len(digests) == 3
+    later = replace(log, as_of=log.as_of + 1)
+    digests = {leave_one_out(x).digest() for x in (log, replace(log), changed, later)}
+    assert len(digests | {temporal(log).digest()}) == 4
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -54,11 +54,20 @@ def test_user_and_item_slices_are_by_training_count() -> None:
     assert target_slices(split, config)["item=cold"].all()  # item 11 was never rated before
 
 
+def test_counts_at_a_boundary_are_the_colder_side() -> None:
+    # Counts 1 and 3 are themselves the quantiles 0.2 and 0.8 of 1, 1, 3, 3, 3.
+    counts = [1, 1, 3, 3, 3]
+    events = [("2000-01-01", user, item) for user, n in enumerate(counts) for item in range(n)]
+    split = temporal(log_of(*events, *[("2003-02-01", user, 11) for user in range(5)]))
+    slices = query_slices(split, SliceConfig(cold=0.2, hot=0.8), {})
+    assert [int(slices[f"user={name}"].sum()) for name in ("cold", "warm", "hot")] == [2, 3, 0]
+
+
 def test_activity_counts_the_last_days_before_the_query() -> None:
     recent = [("2002-12-15", 0, item) for item in range(10)] + [("2002-12-15", 1, 0)]
-    old = [("2002-11-01", user, 20) for user in range(3)]
+    old = [("2002-12-01", user, 20) for user in range(3)]
     split = temporal(log_of(*old, *recent, *[("2003-01-05", user, 30) for user in range(3)]))
-    slices = query_slices(split, SliceConfig(recent_days=30, active_events=10), {})
+    slices = query_slices(split, SliceConfig(recent_days=20, active_events=10), {})
     activity = [slices[f"activity={level}"].tolist() for level in ("high", "low", "none")]
     assert activity == np.eye(3, dtype=bool).tolist()
 
@@ -98,19 +107,16 @@ def test_pooled_recall_and_item_slices_count_events(log: Dataset) -> None:
     split = temporal(log)
     found = random_for(split)
     rows = ranking_rows(Evaluator([split], CONFIG).scores([found]), RUN, BOOTSTRAP)
-    cold = target_slices(split, CONFIG.slices)["item=cold"]
-    hit = np.array(
-        [
-            item in found.item[query]
-            for query, item in zip(split.targets.query, split.targets.item, strict=True)
-        ]
-    )
-    assert hit.any()
-    overall, of_cold = find(rows, "all", "pooled_recall", 20), find(rows, "item=cold", "pooled_recall", 20)
+    pairs = zip(split.targets.query, split.targets.item, strict=True)
+    hit = np.array([item in found.item[query] for query, item in pairs])
+    overall = find(rows, "all", "pooled_recall", 20)
     assert overall.value == pytest.approx(hit.mean())
     assert (overall.n_users, overall.n_events) == (len(split.queries), len(hit))
-    assert of_cold.value == pytest.approx(hit[cold].mean())
-    assert (of_cold.n_users, of_cold.n_events) == (len(set(split.targets.query[cold])), cold.sum())
+    for name, mask in target_slices(split, CONFIG.slices).items():
+        row = find(rows, name, "pooled_recall", 20)
+        assert row.value == pytest.approx(hit[mask].mean())
+        assert (row.n_users, row.n_events) == (len(set(split.targets.query[mask])), mask.sum())
+        assert hit[mask].any()
 
 
 def test_coverage_and_gini_are_of_the_lists_of_all_windows(log: Dataset) -> None:
