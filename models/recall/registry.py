@@ -3,12 +3,18 @@
 from models.recall.contract import Recaller
 from models.recall.deepwalk import DeepWalk
 from models.recall.ease import Ease
+from models.recall.item_cf import ItemCF
 from models.recall.popular import Popular
+from models.recall.segment import Segment
 from models.recall.sequential_linear import SequentialLinear
+from models.recall.swing import Swing
 from models.recall.word2vec import Word2Vec
 
 CHANNELS: dict[str, type[Recaller]] = {
     "popular": Popular,
+    "segment": Segment,
+    "item_cf": ItemCF,
+    "swing": Swing,
     "sequential_linear": SequentialLinear,
     "ease": Ease,
     "word2vec": Word2Vec,

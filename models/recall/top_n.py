@@ -35,6 +35,12 @@ def top_n(scores: Floats, queries: Queries, n: int, filter_seen: bool = True) ->
     return Candidates(*_top_n(np.ascontiguousarray(scores), start, end, queries.log.item_idx, n))
 
 
+def best_of_rows(scores: Floats, n: int) -> tuple[Ints, Floats]:
+    """The best n columns of each row of scores (R, C) and their scores: (R, n), padded with -1 and -inf."""
+    nothing = np.zeros(len(scores), dtype=np.int64)
+    return _top_n(np.ascontiguousarray(scores), nothing, nothing, np.empty(0, dtype=np.int32), n)
+
+
 @njit(cache=True, inline="always")
 def _worse(score_a: float, item_a: int, score_b: float, item_b: int) -> bool:
     return score_a < score_b or (score_a == score_b and item_a > item_b)

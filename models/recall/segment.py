@@ -1,0 +1,118 @@
+"""What people of the same gender and age watch: for users of whom nothing else is known.
+
+Popularity in a demographic segment, smoothed towards the wider segment that holds it (Dirichlet smoothing,
+Zhai and Lafferty, "A Study of Smoothing Methods for Language Models", 2004,
+https://doi.org/10.1145/984321.984322), so that a small segment backs off:
+
+    p(i | s) = (n(i, s) + mu p(i | wider s)) / (n(s) + mu),   gender and age -> gender -> all
+
+Ratings fade with age as in ``popular``. A user whose age is unknown gets the list of the gender; one whose
+gender is unknown the list of all.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import DAY, Dataset, Floats, Ints, Queries
+from models.recall.contract import Candidates, State, Tables
+from models.recall.demographics import user_codes
+from models.recall.top_n import best_of_rows, recommend_by_score
+
+
+@dataclass(frozen=True)
+class SegmentConfig:
+    """How fast popularity fades and how much evidence a segment needs."""
+
+    half_life: float = 90.0
+    """Days after which a rating counts half."""
+    smoothing: float = 1000.0
+    """mu: ratings that the wider segment counts for."""
+
+
+@dataclass(frozen=True)
+class SegmentLists:
+    """The best n items of each of S segments: rows of ``default_recommendations``."""
+
+    gender: Ints  # (S,) code, -1 for any
+    age: Ints  # (S,) code, -1 for any
+    top: Candidates  # (S, n)
+
+
+class Segment:
+    """Popularity by gender and age with back-off.
+
+    State: ``score`` (S, I); ``gender`` and ``age`` (S,), the codes of each segment, -1 for any. The rows are
+    all users, each gender, each gender and age.
+    """
+
+    def __init__(self, config: SegmentConfig = SegmentConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        weight = np.exp2((dataset.at - dataset.as_of) / (self.config.half_life * DAY))
+        gender, age = user_codes(dataset, "gender"), user_codes(dataset, "age")
+        n_genders, n_ages = int(gender.max(initial=-1)) + 1, int(age.max(initial=-1)) + 1
+        both = np.where((gender >= 0) & (age >= 0), gender * n_ages + age, -1)
+
+        everyone = _counts(dataset, weight, np.zeros(dataset.n_users, dtype=np.int32), 1)
+        rated = everyone > 0
+        popularity = everyone / max(float(everyone.sum()), 1.0)
+        by_gender = self._back_off(_counts(dataset, weight, gender, n_genders), popularity)
+        by_both = self._back_off(
+            _counts(dataset, weight, both, n_genders * n_ages), np.repeat(by_gender, n_ages, axis=0)
+        )
+        score = np.concatenate([popularity, by_gender, by_both])  # (S, I)
+        genders, ages = np.arange(n_genders), np.arange(n_ages)
+        self.state = {
+            "score": np.where(rated, score, -np.inf).astype(np.float32),
+            "gender": np.concatenate([[-1], genders, np.repeat(genders, n_ages)]).astype(np.int32),
+            "age": np.concatenate([[-1], np.full(n_genders, -1), np.tile(ages, n_genders)]).astype(np.int32),
+        }
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        return recommend_by_score(self._score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables()
+
+    def lists(self, n: int) -> SegmentLists:
+        """The best n items of every segment."""
+        return SegmentLists(
+            self.state["gender"], self.state["age"], Candidates(*best_of_rows(self.state["score"], n))
+        )
+
+    def _score(self, queries: Queries) -> Floats:
+        score: Floats = self.state["score"][self._segment(queries)]  # (B, I)
+        return score
+
+    def _segment(self, queries: Queries) -> NDArray[np.int64]:
+        """The narrowest segment that is known of each query, (B,)."""
+        n_genders = int(self.state["gender"].max()) + 1
+        n_ages = int(self.state["age"].max()) + 1
+        gender = user_codes(queries.log, "gender", queries.user_idx)
+        age = user_codes(queries.log, "age", queries.user_idx)
+        has_gender = (gender >= 0) & (gender < n_genders)
+        has_both = has_gender & (age >= 0) & (age < n_ages)
+        narrowest = np.where(has_both, 1 + n_genders + gender * n_ages + age, 1 + gender)
+        return np.where(has_gender, narrowest, 0).astype(np.int64)
+
+    def _back_off(self, counts: NDArray[np.float64], wider: NDArray[np.float64]) -> NDArray[np.float64]:
+        mu = self.config.smoothing
+        smoothed: NDArray[np.float64] = (counts + mu * wider) / (counts.sum(1, keepdims=True) + mu)
+        return smoothed
+
+
+def _counts(
+    dataset: Dataset, weight: NDArray[np.float64], segment_of_user: Ints, n_segments: int
+) -> NDArray[np.float64]:
+    """Weighted ratings of each item in each segment (n_segments, I); a user in segment -1 is in none."""
+    segment = segment_of_user[dataset.user_idx]
+    member = segment >= 0
+    cell = segment[member].astype(np.int64) * dataset.n_items + dataset.item_idx[member]
+    counts = np.bincount(cell, weight[member], minlength=n_segments * dataset.n_items).astype(np.float64)
+    return counts.reshape(n_segments, dataset.n_items)

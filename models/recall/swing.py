@@ -1,0 +1,165 @@
+"""Swing: two films are alike when people who share little else rated both.
+
+Yang, Zhu, Zhang, Wang and Yuan, "Large Scale Product Graph Construction for Recommendation in E-commerce"
+(2020), https://arxiv.org/abs/2010.05525, with the user weights of its section 3:
+
+    s(i, j) = sum over pairs u < v of users who rated both i and j of  w_u w_v / (alpha + |I_u & I_v|)
+    w_u = |I_u|^-1/2
+
+computed exactly, over all users and items. Every pair of users adds one number, c(u, v), to all pairs of the
+items they share. Users are taken in order of activity and each u meets the more active v: all that u adds
+falls into a matrix over the items of u alone, small enough for the cache, which then is added to the whole.
+Its row for item p is the sum of the rows c(u, v) [v has q] of all v who have p: dense vectors, a block of
+users at a time.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numba import get_num_threads, njit, prange
+from numpy.typing import NDArray
+
+from models.dataset import Dataset, Floats, Ints, Queries
+from models.recall.contract import Candidates, State, Tables
+from models.recall.history import decayed_history, interactions
+from models.recall.neighbours import from_state, nearest, score_by_neighbours, to_state
+from models.recall.top_n import recommend_by_score
+
+MAX_STRIPES = 4
+"""Threads at most: each holds a dense (I, I) matrix, 110 MB for 3,706 items."""
+
+LANES = 16
+"""Columns are padded to a multiple of the float32 of one vector register."""
+
+USERS = 128
+"""More active users taken at once: their rows over the items of u stay in the cache."""
+
+
+@dataclass(frozen=True)
+class SwingConfig:
+    """Similarity and how a history uses it."""
+
+    alpha: float = 1.0
+    """Smoothing of the overlap, in items."""
+    neighbours: int = 200
+    """Neighbours kept an item."""
+    decay: float = 10.0
+    """The k-th newest item of a history weighs exp(-k / decay), in items."""
+
+
+def swing_similarity(dataset: Dataset, alpha: float = 1.0) -> NDArray[np.float64]:
+    """s(i, j) of all pairs, (I, I) float64, symmetric, zero on the diagonal.
+
+    Time grows with the squared overlaps of all pairs of users, memory with I squared.
+    """
+    rated = interactions(dataset)
+    activity = np.diff(rated.indptr)
+    by_activity = np.argsort(activity, kind="stable")
+    rated = rated[by_activity]
+    raters = rated.T.tocsr()
+    raters.sort_indices()
+    weight = 1 / np.sqrt(np.maximum(activity[by_activity], 1))
+    stripes = min(get_num_threads(), MAX_STRIPES)
+    upper = _swing(rated.indptr, rated.indices, raters.indptr, raters.indices, weight, alpha, stripes)
+    similarity: NDArray[np.float64] = upper + upper.T
+    return similarity
+
+
+class Swing:
+    """Swing neighbours of a recency-weighted history. State: ``neighbour`` and ``similarity`` (I, K)."""
+
+    def __init__(self, config: SwingConfig = SwingConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        similarity = swing_similarity(dataset, self.config.alpha)
+        self.state = to_state(nearest(similarity, self.config.neighbours))
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        return recommend_by_score(self._score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables(item_similarity=from_state(self.state))
+
+    def _score(self, queries: Queries) -> Floats:
+        return score_by_neighbours(decayed_history(queries, self.config.decay), from_state(self.state))
+
+
+@njit(parallel=True, cache=True)
+def _swing(
+    item_ptr: Ints,
+    item: Ints,
+    user_ptr: Ints,
+    user: Ints,
+    weight: NDArray[np.float64],
+    alpha: float,
+    stripes: int,
+) -> NDArray[np.float64]:
+    """The upper triangle of s (I, I). Users are numbered by activity; both lists ascend in each row."""
+    n_users, n_items = len(item_ptr) - 1, len(user_ptr) - 1
+    total = np.zeros((stripes, n_items, n_items))
+    for stripe in prange(stripes):
+        for u in range(stripe, n_users, stripes):
+            mine = item[item_ptr[u] : item_ptr[u + 1]]
+            local = _with_more_active(u, mine, user_ptr, user, weight, alpha)
+            for p in range(len(mine)):
+                for q in range(p + 1, len(mine)):
+                    total[stripe, mine[p], mine[q]] += local[p, q]
+    for stripe in range(1, stripes):
+        total[0] += total[stripe]
+    upper: NDArray[np.float64] = total[0]
+    return upper
+
+
+@njit(cache=True)
+def _with_more_active(
+    u: int, mine: Ints, user_ptr: Ints, user: Ints, weight: NDArray[np.float64], alpha: float
+) -> Floats:
+    """Sum over v > u of c(u, v) on all pairs of shared items, over the places p < q of u's own items.
+
+    Below the diagonal is nonsense: columns begin at a multiple of LANES, so that loops are vectors.
+    """
+    n_users, width = len(weight), -(-len(mine) // LANES) * LANES
+    begin = np.empty(len(mine), dtype=np.int64)  # first rater of each item not yet added
+    overlap = np.zeros(n_users)
+    for p in range(len(mine)):
+        raters = user[user_ptr[mine[p]] : user_ptr[mine[p] + 1]]
+        later = np.searchsorted(raters, u) + 1
+        begin[p] = user_ptr[mine[p]] + later
+        for v in raters[later:]:
+            overlap[v] += 1
+    c = (weight[u] * weight / (alpha + overlap)).astype(np.float32)
+
+    local = np.zeros((len(mine), width), dtype=np.float32)
+    end = np.empty_like(begin)
+    block = np.empty((USERS + 1, width), dtype=np.float32)  # c(u, v) where v has the item; last row zeros
+    for first in range(u + 1, n_users, USERS):
+        block[:] = 0
+        for p in range(len(mine)):
+            k, stop = begin[p], user_ptr[mine[p] + 1]
+            while k < stop and user[k] < first + USERS:
+                block[user[k] - first, p] = c[user[k]]
+                k += 1
+            end[p] = k
+        for p in range(len(mine)):
+            _add_rows(local[p], block, user[begin[p] : end[p]] - first, p)
+            begin[p] = end[p]
+    return local
+
+
+@njit(cache=True)
+def _add_rows(total: Floats, block: Floats, rows: Ints, start: int) -> None:
+    """Add some rows of the block to the total from column start on, four at once to save stores."""
+    column = start // LANES * LANES
+    into = total[column:]
+    zeros = len(block) - 1
+    for k in range(0, len(rows), 4):
+        a = block[rows[k], column:]
+        b = block[rows[k + 1] if k + 1 < len(rows) else zeros, column:]
+        c = block[rows[k + 2] if k + 2 < len(rows) else zeros, column:]
+        d = block[rows[k + 3] if k + 3 < len(rows) else zeros, column:]
+        for q in range(len(into) // LANES * LANES):
+            into[q] += (a[q] + b[q]) + (c[q] + d[q])
