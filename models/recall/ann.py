@@ -98,8 +98,11 @@ def nearest_neighbours(index: Index, vectors: Floats, n: int) -> Neighbours:
 
 def recall_loss(vectors: Floats, queries: Floats, n: int, config: AnnConfig) -> float:
     """Share of the exact n nearest of (B, D) query vectors that the configured index misses."""
-    exact = nearest_neighbours(build_index(vectors, replace(config, kind="flat")), queries, n).item
-    found = nearest_neighbours(build_index(vectors, config), queries, n).item
+    nothing = np.zeros(len(queries), dtype=np.int64)
+    exact, found = (
+        _search(build_index(vectors, one), queries, n, nothing, nothing, np.empty(0, dtype=np.int32))[0]
+        for one in (replace(config, kind="flat"), config)
+    )
     wanted = exact >= 0
     row = np.arange(len(queries))[:, None] * len(vectors)
     return 1 - float(np.isin((row + exact)[wanted], (row + found)[found >= 0]).mean())
@@ -122,10 +125,9 @@ def _hnsw(vectors: Floats, config: AnnConfig) -> faiss.Index:
 
 
 def _ivf(vectors: Floats, config: AnnConfig) -> faiss.Index:
-    n_cells = max(1, round(config.cells_per_root * len(vectors) ** 0.5))
+    n_cells = min(len(vectors), round(config.cells_per_root * len(vectors) ** 0.5))
     cells = faiss.IndexFlatIP(vectors.shape[1])
     index = faiss.IndexIVFFlat(cells, vectors.shape[1], n_cells, faiss.METRIC_INNER_PRODUCT)
-    index.own_fields = False
     index.cp.seed = config.seed
     index.cp.min_points_per_centroid = 1  # cells of a small catalogue are small: no warning
     index.train(vectors)

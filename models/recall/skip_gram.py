@@ -21,6 +21,9 @@ from numba import njit
 from models.dataset import Floats, Ints, Longs
 from models.recall.splitmix import GOLDEN, below, mix
 
+_FAST = {"reassoc", "contract", "nsz"}
+"""Sums in any order, so that they are vectorised; infinities stay exact (a sigmoid may overflow)."""
+
 
 @dataclass(frozen=True)
 class SkipGramConfig:
@@ -72,7 +75,7 @@ def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig)
     return vectors
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=_FAST)
 def _train(
     token: Ints,
     indptr: Longs,
@@ -112,7 +115,7 @@ def _train(
                     source += step
 
 
-@njit(cache=True, fastmath=True, inline="always")
+@njit(cache=True, fastmath=_FAST, inline="always")
 def _pull(source: Floats, output: Floats, step: Floats, label: np.float32, rate: np.float32) -> None:
     """One logistic step on source . output: moves the output, adds the move of the source to ``step``."""
     logit = np.float32(0)

@@ -1,0 +1,65 @@
+"""What approximate search misses and saves against exact search, on clustered item vectors.
+
+    python benchmarks/bench_ann.py [--items 100000] [--queries 2000] [--dims 64] [--n 100] [--vectors FILE]
+
+FILE is a .npy of (I, D) float32 vectors, for example the ``item_embeddings`` of a release. Loss is the share
+of the exact n nearest that is missed; time is that of a search relative to the exact one.
+"""
+
+import argparse
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+
+from models.dataset import Floats
+from models.recall.ann import AnnConfig, build_index, nearest_neighbours, recall_loss
+
+CONFIGS = {
+    "flat": AnnConfig(kind="flat"),
+    "hnsw, effort 64": AnnConfig(kind="hnsw", search_effort=64),
+    "hnsw": AnnConfig(kind="hnsw"),
+    "hnsw, effort 512": AnnConfig(kind="hnsw", search_effort=512),
+    "ivf, 2 % probed": AnnConfig(kind="ivf", probed=0.02),
+    "ivf, 5 % probed": AnnConfig(kind="ivf", probed=0.05),
+    "ivf": AnnConfig(kind="ivf"),
+}
+
+
+def clustered(n: int, dims: int, seed: int = 0) -> Floats:
+    """(n, dims) vectors around 200 centres in a space of a few strong directions, as embeddings are."""
+    rng = np.random.default_rng(seed)
+    strength = 1 / np.sqrt(1 + np.arange(dims))
+    centres = rng.normal(size=(200, dims)) * strength
+    noise = rng.normal(size=(n, dims)) * strength
+    return (centres[rng.integers(0, 200, n)] + 0.7 * noise).astype(np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=2_000)
+    parser.add_argument("--dims", type=int, default=64)
+    parser.add_argument("--n", type=int, default=100)
+    parser.add_argument("--vectors", help=".npy of (I, D) float32 vectors")
+    options = parser.parse_args()
+    vectors = np.load(options.vectors) if options.vectors else clustered(options.items, options.dims)
+    queries = vectors[np.random.default_rng(1).permutation(len(vectors))[: options.queries]]
+    for metric in ("inner_product", "cosine"):
+        print(f"\n{metric}, {len(vectors):,} vectors")
+        print(f"{'index':18}{'build s':>9}{'search s':>9}{'time':>7}{'loss':>8}")
+        exact = None
+        for name, config in CONFIGS.items():
+            config = replace(config, metric=metric)
+            start = perf_counter()
+            index = build_index(vectors, config)
+            built = perf_counter()
+            nearest_neighbours(index, queries, options.n)
+            seconds = perf_counter() - built
+            exact = exact or seconds
+            loss = recall_loss(vectors, queries, options.n, config)
+            print(f"{name:18}{built - start:9.2f}{seconds:9.2f}{seconds / exact:7.2f}{loss:8.4f}")
+
+
+if __name__ == "__main__":
+    main()
