@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.logging import RichHandler
@@ -45,6 +45,13 @@ def nightly(
     source: Source = None,
     as_of: AsOf = None,
     top_n: Annotated[int, typer.Option(min=1, help="Films published a user.", rich_help_panel="What")] = 50,
+    objective: Annotated[
+        Literal["daily", "next"],
+        typer.Option(
+            help="What the blend is fitted for: the next days, or each user's very next film.",
+            rich_help_panel="What",
+        ),
+    ] = "daily",
     or_synthetic: Annotated[
         bool,
         typer.Option(
@@ -56,14 +63,14 @@ def nightly(
     as_json: Json = False,
 ) -> None:
     """Run the full flow and publish a new release."""
+    _prepare_prefect()
     from tasks.start import parse_as_of
 
     if as_of is not None:
         parse_as_of(as_of)  # before anything starts
-    _prepare_prefect()
     from flows.nightly import nightly as flow
 
-    done = flow(source=source, as_of=as_of, top_n=top_n, or_synthetic=or_synthetic)
+    done = flow(source=source, as_of=as_of, top_n=top_n, objective=objective, or_synthetic=or_synthetic)
     if as_json:
         return _print_json(done)
     from tasks import settings

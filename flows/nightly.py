@@ -1,6 +1,6 @@
 """The full flow: ingest, features, recall, merge, publish."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from prefect import flow
@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 from tasks import settings
 from tasks.features import build_features
 from tasks.ingest import choose_source, ingest
-from tasks.merge import merge
+from tasks.merge import fit_merge, merge
 from tasks.publish import abandon, publish
 from tasks.recall import recall
 from tasks.report import report
@@ -27,10 +27,12 @@ class NightlyConfig:
 
     top_n: int = 50
     """Films published a user."""
-    candidates: int = 200
+    candidates: int = 300
     """Candidates recalled a user and channel."""
-    weights: dict[str, float] = field(default_factory=lambda: {"ease": 1.0, "swing": 1.0, "popular": 0.5})
-    """The channels that recall, and their weights in the merged list."""
+    channels: tuple[str, ...] = ("sequential_linear", "word2vec", "ease", "swing", "popular")
+    """The channels that recall; their weights are fitted on the newest days."""
+    objective: str = "daily"
+    """What the weights are fitted for: daily (the next days) or next (the very next film)."""
 
 
 def _run_name() -> str:
@@ -42,18 +44,23 @@ def _run_name() -> str:
 
 @flow(name="nightly", flow_run_name=_run_name, log_prints=False)
 def nightly(
-    source: str | None = None, as_of: str | None = None, top_n: int = 50, or_synthetic: bool = False
+    source: str | None = None,
+    as_of: str | None = None,
+    top_n: int = 50,
+    objective: str = "daily",
+    or_synthetic: bool = False,
 ) -> dict[str, Any]:
     """Turn the log into a published release; what is published stays as it was if anything fails."""
-    home, config = settings.home(), NightlyConfig(top_n=top_n)
+    home, config = settings.home(), NightlyConfig(top_n=top_n, objective=objective)
     chosen = choose_source(home, source or settings.source(), or_synthetic)
     ingested = ingest(home, chosen) if chosen else None
     run = start(home, "full", as_of, asdict(config), ingested)
     try:
         build_features(run)
-        for channel in config.weights:
-            recall(run, channel, config.candidates)
-        merge(run, config.weights, config.top_n)
+        for channel in config.channels:
+            recall(run, channel, config.candidates, config.objective)
+        fit_merge(run, config.channels, config.objective)
+        merge(run, config.channels, config.top_n)
         recommend_segments(run, config.top_n)
         with concurrency(PUBLISHING, occupy=1):
             rows = publish(run, config.top_n)

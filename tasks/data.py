@@ -5,9 +5,12 @@ from functools import lru_cache
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Ints, Longs
 from models.encoding import Vocabulary, encode
+from models.evaluation import objectives
+from models.evaluation.split import Split
 from models.recall.contract import Candidates, Neighbours
 from warehouse import snapshot
 from warehouse.runs import Run
@@ -21,12 +24,20 @@ def load(run: Run) -> tuple[Dataset, Vocabulary]:
     return encode(snapshot.read_events(run), users, items, as_of)
 
 
-def candidate_rows(candidates: Candidates, users: Ints, vocabulary: Vocabulary) -> pl.DataFrame:
-    """user_id, rank (from 1), item_id, score: one row a candidate, without padding."""
+@lru_cache(maxsize=1)
+def validation(run: Run, objective: str) -> Split | None:
+    """The newest part of the run's log, held back to choose weights by; None for a log too small."""
+    return objectives.validation(load(run)[0], objective)
+
+
+def candidate_rows(
+    candidates: Candidates, labels: NDArray[np.integer], vocabulary: Vocabulary, label: str
+) -> pl.DataFrame:
+    """label, rank (from 1), item_id, score: one row a candidate, without padding; a label a query."""
     row, place = np.nonzero(candidates.item >= 0)
     return pl.DataFrame(
         {
-            "user_id": vocabulary.user_ids[users[row]],
+            label: labels[row],
             "rank": place + 1,
             "item_id": vocabulary.item_ids[candidates.item[row, place]],
             "score": candidates.score[row, place],
@@ -40,6 +51,13 @@ def read_candidates(run: Run, channel: str, vocabulary: Vocabulary) -> Candidate
     row = np.searchsorted(vocabulary.user_ids, frame["user_id"].to_numpy())
     item = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
     return Candidates(*_lists(frame, row, item, len(vocabulary.user_ids)))
+
+
+def read_validation(run: Run, channel: str, n_queries: int, vocabulary: Vocabulary) -> Candidates:
+    """What the channel recalled for the queries of the validation split, one row a query."""
+    frame = snapshot.read_table(run, f"validation/{channel}")
+    item = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
+    return Candidates(*_lists(frame, frame["query"].to_numpy(), item, n_queries))
 
 
 def read_neighbours(run: Run, channel: str, vocabulary: Vocabulary) -> Neighbours:

@@ -1,10 +1,13 @@
 """The channels' candidates into one list a user, each film with who recalled it and why."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from models import explain
-from models.dataset import queries_at
+from models.dataset import Floats, Ints, queries_at
 from models.encoding import Vocabulary
 from models.recall import merge as fusion
 from models.recall.merge import Merged
@@ -17,30 +20,48 @@ EXPLAINED_BY = "swing"
 """The channel whose similarities say which watched film explains a recommendation."""
 
 
-@step("merge", reads=["candidates"], writes=["recommended"])
-def merge(run: Run, weights: dict[str, float], top_n: int) -> dict[str, int]:
-    """Fuse all channels' candidates into each user's top_n, and write them with their reasons."""
+@step("fit merge", reads=["validation"], writes=["merge_weights"])
+def fit_merge(run: Run, channels: Sequence[str], objective: str) -> dict[str, int]:
+    """Fit the weights of the merge on what the channels brought for the held-back part of the log."""
+    _, vocabulary = data.load(run)
+    held_back = data.validation(run, objective)
+    if held_back is None:
+        weights = np.ones((len(channels), 2), dtype=np.float32)
+    else:
+        n_queries = len(held_back.queries)
+        brought = {name: data.read_validation(run, name, n_queries, vocabulary) for name in channels}
+        targets = held_back.targets
+        weights = fusion.fit_weights(brought, held_back.queries, targets.indptr, targets.item)
+    frame = pl.DataFrame({"channel": channels, "score": weights[:, 0], "discount": weights[:, 1]})
+    return {"merge_weights": snapshot.write_table(run, "merge_weights", frame)}
+
+
+@step("merge", reads=["candidates", "merge_weights"], writes=["recommended"])
+def merge(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
+    """Merge all channels' candidates into each user's top_n, and write them with their reasons."""
     dataset, vocabulary = data.load(run)
     queries = queries_at(dataset)
-    channels = {name: data.read_candidates(run, name, vocabulary) for name in weights}
-    merged = fusion.merge(
-        channels, weights, queries, fusion.fallback_order(dataset), min(top_n, dataset.n_items)
-    )
-    neighbours = data.read_neighbours(run, EXPLAINED_BY, vocabulary)
-    because = explain.because(merged.candidates.item, queries, neighbours)
-    frame = data.candidate_rows(merged.candidates, queries.user_idx, vocabulary)
-    frame = frame.with_columns(_provenance(merged, because, list(weights), vocabulary))
-    frame = frame.with_columns(release_id=pl.lit(run.id))
+    brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
+    order, n = fusion.fallback_order(dataset), min(top_n, dataset.n_items)
+    merged = fusion.merge(brought, _weights(run), queries, order, n)
+    because = explain.because(merged.candidates.item, queries, data.read_neighbours(run, EXPLAINED_BY, vocabulary))
+    frame = data.candidate_rows(merged.candidates, vocabulary.user_ids, vocabulary, "user_id")
+    frame = frame.with_columns(_provenance(merged, because, channels, vocabulary), release_id=pl.lit(run.id))
     return {"recommended": snapshot.write_table(run, "recommended", frame)}
 
 
+def _weights(run: Run) -> Floats:
+    return snapshot.read_table(run, "merge_weights").select("score", "discount").to_numpy().astype(np.float32)
+
+
 def _provenance(
-    merged: Merged, because: np.ndarray, channels: list[str], vocabulary: Vocabulary
+    merged: Merged, because: Ints, channels: Sequence[str], vocabulary: Vocabulary
 ) -> list[pl.Series]:
     found = merged.candidates.item >= 0
-    cause = because[found]
+    cause: NDArray[np.int32] = because[found]
     item_id = pl.Series("because_item_id", vocabulary.item_ids[cause])
+    who = fusion.names(list(channels), merged.channels[found])
     return [
-        pl.Series("channels", fusion.names(channels, merged.channels[found]), dtype=pl.List(pl.String)),
+        pl.Series("channels", who.tolist(), dtype=pl.List(pl.String)),
         item_id.set(pl.Series(cause < 0), None),
     ]

@@ -1,4 +1,4 @@
-"""One channel: fit, recall for every user, publish what it learned."""
+"""One channel: what it brings for the held-back part of the log, and what it brings now."""
 
 import numpy as np
 import polars as pl
@@ -16,16 +16,22 @@ from warehouse.runs import Run
 @step(
     "recall {channel}",
     reads=["events", "users", "items"],
-    writes=["candidates/{channel}", "models/{channel}"],
+    writes=["candidates/{channel}", "validation/{channel}", "models/{channel}"],
 )
-def recall(run: Run, channel: str, n: int) -> dict[str, int]:
-    """Fit a channel on the run's log and write its n candidates a user, its state and its tables."""
+def recall(run: Run, channel: str, n: int, objective: str) -> dict[str, int]:
+    """Fit a channel twice, before the validation window and on all; write its candidates and tables."""
     dataset, vocabulary = data.load(run)
+    rows = {}
+    held_back = data.validation(run, objective)
+    if held_back is not None:
+        model = CHANNELS[channel]().fit(held_back.train)
+        numbers = np.arange(len(held_back.queries))
+        frame = data.candidate_rows(model.recommend(held_back.queries, n), numbers, vocabulary, "query")
+        rows["validation"] = snapshot.write_table(run, f"validation/{channel}", frame)
     model = CHANNELS[channel]().fit(dataset)
-    queries = queries_at(dataset)
-    candidates = model.recommend(queries, n)
-    frame = data.candidate_rows(candidates, queries.user_idx, vocabulary)
-    rows = {"candidates": snapshot.write_table(run, f"candidates/{channel}", frame)}
+    candidates = model.recommend(queries_at(dataset), n)
+    frame = data.candidate_rows(candidates, vocabulary.user_ids, vocabulary, "user_id")
+    rows["candidates"] = snapshot.write_table(run, f"candidates/{channel}", frame)
     _write_state(run, channel, model.state)
     return rows | _write_tables(run, channel, model.tables(), vocabulary)
 

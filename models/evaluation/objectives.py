@@ -1,0 +1,35 @@
+"""What a release is fitted for, and the validation split of any log that says how well it does.
+
+``daily``: what users do in the next days, asked at the start of each. ``next``: each user's very next film.
+"""
+
+import numpy as np
+
+from models.dataset import DAY, Dataset
+from models.evaluation.protocols import daily_window, leave_one_out
+from models.evaluation.split import Split, first_ratings
+
+OBJECTIVES = ("daily", "next")
+
+MIN_TARGETS = 5_000
+"""Ratings that the newest days must hold to be a validation window: enough to choose a few weights."""
+
+MAX_SHARE = 0.2
+"""Of the log, by ratings, that validation may hold back."""
+
+
+def validation(log: Dataset, objective: str) -> Split | None:
+    """The newest part of the log, held back; None if the log is too small to hold anything back."""
+    try:
+        return leave_one_out(log) if objective == "next" else _newest_days(log)
+    except ValueError:
+        return None
+
+
+def _newest_days(log: Dataset) -> Split:
+    """The shortest run of whole days up to the newest with MIN_TARGETS ratings, or MAX_SHARE of the log."""
+    wanted = max(1, min(MIN_TARGETS, int(MAX_SHARE * log.n_events)))
+    newest_first = np.sort(log.at[first_ratings(log)])[::-1]
+    end = (int(newest_first[0]) // DAY + 1) * DAY
+    start = int(newest_first[wanted - 1]) // DAY * DAY
+    return daily_window(log, start, end)
