@@ -1,8 +1,9 @@
-"""What is known of users, with -1 wherever it is not."""
+"""What groups of users watch: popularity by a code of users, smoothed towards a wider group."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.dataset import Dataset, Ints
+from models.dataset import DAY, Dataset, Ints
 
 
 def user_codes(dataset: Dataset, name: str, user_idx: Ints | None = None) -> Ints:
@@ -15,3 +16,31 @@ def user_codes(dataset: Dataset, name: str, user_idx: Ints | None = None) -> Int
         return np.full(len(users), -1, dtype=np.int32)
     codes = np.append(dataset.users[name], -1).astype(np.int32)  # user -1 reads the last place
     return codes[users]
+
+
+def counts_by_group(
+    dataset: Dataset, group_of_user: Ints, n_groups: int, half_life: float
+) -> NDArray[np.float64]:
+    """Ratings of each item in each group (n_groups, I); a user in group -1 is in none.
+
+    Each rating is halved every ``half_life`` days before as_of.
+    """
+    weight = np.exp2((dataset.at - dataset.as_of) / (half_life * DAY))
+    group = group_of_user[dataset.user_idx]
+    member = group >= 0
+    cell = group[member].astype(np.int64) * dataset.n_items + dataset.item_idx[member]
+    counts = np.bincount(cell, weight[member], minlength=n_groups * dataset.n_items).astype(np.float64)
+    return counts.reshape(n_groups, dataset.n_items)
+
+
+def back_off(
+    counts: NDArray[np.float64], wider: NDArray[np.float64], smoothing: float
+) -> NDArray[np.float64]:
+    """(G, I) shares of items in each group, ``smoothing`` ratings being spread as in the wider group.
+
+    ``wider`` are shares, (I,) or (G, I). Zhai and Lafferty, "A Study of Smoothing Methods for Language
+    Models" (2004), https://doi.org/10.1145/984321.984322, Dirichlet smoothing:
+    p(i | g) = (n(i, g) + mu p(i | wider)) / (n(g) + mu).
+    """
+    shares: NDArray[np.float64] = (counts + smoothing * wider) / (counts.sum(1, keepdims=True) + smoothing)
+    return shares

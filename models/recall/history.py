@@ -10,17 +10,21 @@ FOREVER = float("inf")
 """The decay of a history whose events all weigh the same."""
 
 
-def decayed_history(queries: Queries, decay: float = FOREVER, newest: int | None = None) -> csr_array:
+def decayed_history(
+    queries: Queries, decay: float = FOREVER, newest: int | None = None, rated: bool = False
+) -> csr_array:
     """The histories of B queries as (B, I) float32, newer items heavier, indices sorted.
 
-    The k-th newest distinct item (k from 0) weighs exp(-k / decay); ``newest`` keeps only so many. An item
-    rated more than once counts once, at its newest place.
+    The k-th newest distinct item (k from 0) weighs exp(-k / decay), times its rating if ``rated``; ``newest``
+    keeps only so many. An item rated more than once counts once, as its newest rating.
     """
     limit = np.iinfo(np.int64).max if newest is None else newest
     log = queries.log
-    columns, place, indptr = _newest_first(queries.start, queries.end, log.item_idx, log.n_items, limit)
+    event, place, indptr = _newest_first(queries.start, queries.end, log.item_idx, log.n_items, limit)
     weight = np.exp(-place / decay).astype(np.float32)
-    history = csr_array((weight, columns, indptr), shape=(len(queries), log.n_items))
+    if rated:
+        weight *= log.rating[event]
+    history = csr_array((weight, log.item_idx[event], indptr), shape=(len(queries), log.n_items))
     history.sort_indices()
     return history
 
@@ -33,14 +37,14 @@ def interactions(dataset: Dataset) -> csr_array:
 @njit(cache=True)
 def _newest_first(
     start: Longs, end: Longs, log_item: Ints, n_items: int, newest: int
-) -> tuple[Ints, Longs, Longs]:
-    """The distinct items of each history, newest first, with their places: columns, places, indptr."""
+) -> tuple[Longs, Longs, Longs]:
+    """The newest event of each distinct item of each history, newest first: event, place, indptr."""
     rows = len(start)
     indptr = np.zeros(rows + 1, dtype=np.int64)
     capacity = 0
     for row in range(rows):
         capacity += min(end[row] - start[row], newest)
-    columns = np.empty(capacity, dtype=np.int32)
+    events = np.empty(capacity, dtype=np.int64)
     place = np.empty(capacity, dtype=np.int64)
     row_of = np.full(n_items, -1, dtype=np.int64)  # the row that met the item last
     size = 0
@@ -52,7 +56,7 @@ def _newest_first(
             item = log_item[event]
             if row_of[item] != row:
                 row_of[item] = row
-                columns[size], place[size] = item, size - begin
+                events[size], place[size] = event, size - begin
                 size += 1
         indptr[row + 1] = size
-    return columns[:size].copy(), place[:size].copy(), indptr
+    return events[:size].copy(), place[:size].copy(), indptr

@@ -1,12 +1,12 @@
 """Item-to-item recall: the nearest items of each item, and what a history makes of them."""
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models.dataset import Floats, Ints
+from models.dataset import Floats
 from models.recall.contract import Neighbours, State
+from models.recall.sparse_product import score_by_product
 from models.recall.top_n import best_of_rows
 
 
@@ -25,27 +25,18 @@ def from_state(state: State) -> Neighbours:
     return Neighbours(state["neighbour"], state["similarity"])
 
 
+def to_sparse(neighbours: Neighbours, n_columns: int) -> csr_array:
+    """The lists as a sparse matrix (R, n_columns), padding left out, columns best first."""
+    named = neighbours.item >= 0
+    indptr = np.concatenate([[0], np.cumsum(named.sum(1))])
+    return csr_array(
+        (neighbours.score[named], neighbours.item[named], indptr), shape=(len(neighbours.item), n_columns)
+    )
+
+
 def score_by_neighbours(history: csr_array, neighbours: Neighbours) -> Floats:
     """Sum over the history (B, I) of its weight times the similarity to each item: (B, I).
 
     An item that is no neighbour of any item of the history is no candidate: -inf.
     """
-    scores: Floats = _score(history.indptr, history.indices, history.data, neighbours.item, neighbours.score)
-    return scores
-
-
-@njit(parallel=True, cache=True)
-def _score(indptr: Ints, item: Ints, weight: Floats, neighbour: Ints, similarity: Floats) -> Floats:
-    scores = np.full((len(indptr) - 1, len(neighbour)), -np.inf, dtype=np.float32)
-    for row in prange(len(scores)):
-        for event in range(indptr[row], indptr[row + 1]):
-            near, alike = neighbour[item[event]], similarity[item[event]]
-            for place in range(len(near)):
-                if near[place] < 0:
-                    break
-                gain = weight[event] * alike[place]
-                if np.isneginf(scores[row, near[place]]):
-                    scores[row, near[place]] = gain
-                else:
-                    scores[row, near[place]] += gain
-    return scores
+    return score_by_product(history, to_sparse(neighbours, len(neighbours.item)))

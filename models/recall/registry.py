@@ -1,13 +1,17 @@
 """All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
 
+from models.recall.attribute import Attribute
 from models.recall.contract import Recaller
 from models.recall.deepwalk import DeepWalk
 from models.recall.ease import Ease
 from models.recall.item_cf import ItemCF
+from models.recall.new_items import NewItems
 from models.recall.popular import Popular
+from models.recall.region import Region
 from models.recall.segment import Segment
 from models.recall.sequential_linear import SequentialLinear
 from models.recall.swing import Swing
+from models.recall.user_cf import UserCF
 from models.recall.word2vec import Word2Vec
 
 CHANNELS: dict[str, type[Recaller]] = {
@@ -15,6 +19,10 @@ CHANNELS: dict[str, type[Recaller]] = {
     "segment": Segment,
     "item_cf": ItemCF,
     "swing": Swing,
+    "user_cf": UserCF,
+    "attribute": Attribute,
+    "region": Region,
+    "new_items": NewItems,
     "sequential_linear": SequentialLinear,
     "ease": Ease,
     "word2vec": Word2Vec,

@@ -1,11 +1,7 @@
 """What people of the same gender and age watch: for users of whom nothing else is known.
 
-Popularity in a demographic segment, smoothed towards the wider segment that holds it (Dirichlet smoothing,
-Zhai and Lafferty, "A Study of Smoothing Methods for Language Models", 2004,
-https://doi.org/10.1145/984321.984322), so that a small segment backs off:
-
-    p(i | s) = (n(i, s) + mu p(i | wider s)) / (n(s) + mu),   gender and age -> gender -> all
-
+Popularity in a demographic segment, smoothed towards the wider segment that holds it (gender and age ->
+gender -> all, by ``demographics.back_off``), so that a small segment resembles the wider one.
 Ratings fade with age as in ``popular``. A user whose age is unknown gets the list of the gender; one whose
 gender is unknown the list of all.
 """
@@ -16,9 +12,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import DAY, Dataset, Floats, Ints, Queries
+from models.dataset import Dataset, Floats, Ints, Queries
 from models.recall.contract import Candidates, State, Tables
-from models.recall.demographics import user_codes
+from models.recall.demographics import back_off, counts_by_group, user_codes
 from models.recall.top_n import best_of_rows, recommend_by_score
 
 
@@ -53,22 +49,23 @@ class Segment:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
-        weight = np.exp2((dataset.at - dataset.as_of) / (self.config.half_life * DAY))
+        half_life, smoothing = self.config.half_life, self.config.smoothing
         gender, age = user_codes(dataset, "gender"), user_codes(dataset, "age")
         n_genders, n_ages = int(gender.max(initial=-1)) + 1, int(age.max(initial=-1)) + 1
         both = np.where((gender >= 0) & (age >= 0), gender * n_ages + age, -1)
 
-        everyone = _counts(dataset, weight, np.zeros(dataset.n_users, dtype=np.int32), 1)
-        rated = everyone > 0
+        everyone = counts_by_group(dataset, np.zeros_like(gender), 1, half_life)
         popularity = everyone / max(float(everyone.sum()), 1.0)
-        by_gender = self._back_off(_counts(dataset, weight, gender, n_genders), popularity)
-        by_both = self._back_off(
-            _counts(dataset, weight, both, n_genders * n_ages), np.repeat(by_gender, n_ages, axis=0)
+        by_gender = back_off(counts_by_group(dataset, gender, n_genders, half_life), popularity, smoothing)
+        by_both = back_off(
+            counts_by_group(dataset, both, n_genders * n_ages, half_life),
+            np.repeat(by_gender, n_ages, axis=0),
+            smoothing,
         )
         score = np.concatenate([popularity, by_gender, by_both])  # (S, I)
         genders, ages = np.arange(n_genders), np.arange(n_ages)
         self.state = {
-            "score": np.where(rated, score, -np.inf).astype(np.float32),
+            "score": np.where(score > 0, score, -np.inf).astype(np.float32),
             "gender": np.concatenate([[-1], genders, np.repeat(genders, n_ages)]).astype(np.int32),
             "age": np.concatenate([[-1], np.full(n_genders, -1), np.tile(ages, n_genders)]).astype(np.int32),
         }
@@ -100,19 +97,3 @@ class Segment:
         has_both = has_gender & (age >= 0) & (age < n_ages)
         narrowest = np.where(has_both, 1 + n_genders + gender * n_ages + age, 1 + gender)
         return np.where(has_gender, narrowest, 0).astype(np.int64)
-
-    def _back_off(self, counts: NDArray[np.float64], wider: NDArray[np.float64]) -> NDArray[np.float64]:
-        mu = self.config.smoothing
-        smoothed: NDArray[np.float64] = (counts + mu * wider) / (counts.sum(1, keepdims=True) + mu)
-        return smoothed
-
-
-def _counts(
-    dataset: Dataset, weight: NDArray[np.float64], segment_of_user: Ints, n_segments: int
-) -> NDArray[np.float64]:
-    """Weighted ratings of each item in each segment (n_segments, I); a user in segment -1 is in none."""
-    segment = segment_of_user[dataset.user_idx]
-    member = segment >= 0
-    cell = segment[member].astype(np.int64) * dataset.n_items + dataset.item_idx[member]
-    counts = np.bincount(cell, weight[member], minlength=n_segments * dataset.n_items).astype(np.float64)
-    return counts.reshape(n_segments, dataset.n_items)

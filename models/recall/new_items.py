@@ -1,0 +1,50 @@
+"""New items: first rated lately, and rated often since.
+
+An item counts its decayed popularity (``popular``), halved for every so many days since its first rating.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from models.dataset import DAY, Dataset, Floats, Queries
+from models.recall.contract import Candidates, State, Tables
+from models.recall.popular import decayed_popularity
+from models.recall.top_n import recommend_by_score
+
+
+@dataclass(frozen=True)
+class NewItemsConfig:
+    """What counts as new and as popular."""
+
+    half_life: float = 90.0
+    """Days after which a rating counts half."""
+    novelty: float = 90.0
+    """Days since its first rating after which an item counts half."""
+
+
+class NewItems:
+    """Popular among the new. State: ``score`` (I,)."""
+
+    def __init__(self, config: NewItemsConfig = NewItemsConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        first = np.full(dataset.n_items, dataset.as_of, dtype=np.int64)
+        np.minimum.at(first, dataset.item_idx, dataset.at)
+        novelty = np.exp2((first - dataset.as_of) / (self.config.novelty * DAY))
+        popularity = decayed_popularity(dataset, self.config.half_life)
+        self.state = {"score": (popularity * novelty).astype(np.float32)}
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        return recommend_by_score(self._score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables()
+
+    def _score(self, queries: Queries) -> Floats:
+        score = self.state["score"]
+        return np.broadcast_to(score, (len(queries), len(score)))  # (B, I)

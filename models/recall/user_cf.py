@@ -1,0 +1,80 @@
+"""User-based collaborative filtering: what the people most like you watched last.
+
+Resnick, Iacovou, Suchak, Bergstrom and Riedl, "GroupLens: An Open Architecture for Collaborative Filtering
+of Netnews" (1994), https://doi.org/10.1145/192844.192905, with the inverse user frequency of Breese,
+Heckerman and Kadie, "Empirical Analysis of Predictive Algorithms for Collaborative Filtering" (1998),
+https://arxiv.org/abs/1301.7363, by which sharing a rare film says more than sharing a common one:
+
+    f_i = log(U / |U_i|)
+    s(q, v) = sum over i in both of h_qi f_i^2 / (|q| |v|),  |v|^2 = sum over i of v of f_i^2
+
+h_qi being the recency weight of the query's history. An item scores the sum of s(q, v) over the nearest
+users v among whose newest items it is, newer ones heavier.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.sparse import diags_array
+
+from models.dataset import Dataset, Floats, Queries, queries_at
+from models.recall.contract import Candidates, Neighbours, State, Tables
+from models.recall.history import decayed_history, interactions
+from models.recall.neighbours import to_sparse
+from models.recall.sparse_product import score_by_product, sparse_from_state, sparse_state
+from models.recall.top_n import best_of_rows, recommend_by_score
+
+
+@dataclass(frozen=True)
+class UserCFConfig:
+    """Who is near, and what counts of them."""
+
+    neighbours: int = 100
+    """Nearest users a query."""
+    newest: int = 50
+    """Newest items of each neighbour."""
+    decay: float = 30.0
+    """The k-th newest item of a history weighs exp(-k / decay), in items."""
+    neighbour_decay: float = 30.0
+    """The same for the items of the neighbours."""
+
+
+class UserCF:
+    """The newest items of the nearest users.
+
+    State: sparse rows ``taste_*`` (I, U), f_i^2 / |v| of each rater v of an item i, and ``recent_*`` (U, I),
+    the newest items of each user with their weights.
+    """
+
+    def __init__(self, config: UserCFConfig = UserCFConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        rated = interactions(dataset)
+        raters = np.bincount(rated.indices, minlength=dataset.n_items)
+        frequency = np.log(dataset.n_users / np.maximum(raters, 1)) ** 2  # f_i^2
+        norm = np.sqrt(rated @ frequency)
+        scale = 1 / np.where(norm > 0, norm, 1)
+        taste = (diags_array(frequency) @ rated.T @ diags_array(scale)).tocsr()
+        recent = decayed_history(queries_at(dataset), self.config.neighbour_decay, self.config.newest)
+        self.state = sparse_state("taste", taste) | sparse_state("recent", recent)
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        return recommend_by_score(self._score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables()
+
+    def _score(self, queries: Queries) -> Floats:
+        n_users, n_items = len(self.state["recent_indptr"]) - 1, len(self.state["taste_indptr"]) - 1
+        taste = sparse_from_state("taste", self.state, n_users)
+        recent = sparse_from_state("recent", self.state, n_items)
+        # Dividing by |q| would change no order among the users near q.
+        alike = score_by_product(decayed_history(queries, self.config.decay), taste)  # (B, U)
+        known = np.flatnonzero((queries.user_idx >= 0) & (queries.user_idx < n_users))
+        alike[known, queries.user_idx[known]] = -np.inf  # nobody is their own neighbour
+        near = Neighbours(*best_of_rows(alike, self.config.neighbours))
+        return score_by_product(to_sparse(near, n_users), recent)  # (B, I)
