@@ -19,6 +19,9 @@ from warehouse.runs import Run
 EXPLAINED_BY = "swing"
 """The channel whose similarities say which watched film explains a recommendation."""
 
+NEWCOMERS = "segment"
+"""The channel that alone answers for users without any rating."""
+
 
 @step("fit merge", reads=["validation"], writes=["merge_weights"])
 def fit_merge(run: Run, channels: Sequence[str], objective: str) -> dict[str, int]:
@@ -42,6 +45,7 @@ def merge(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
     dataset, vocabulary = data.load(run)
     queries = queries_at(dataset)
     brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
+    brought = fusion.newcomers_from(brought, NEWCOMERS, queries)
     order, n = fusion.fallback_order(dataset), min(top_n, dataset.n_items)
     merged = fusion.merge(brought, _weights(run), queries, order, n)
     because = explain.because(merged.candidates.item, queries, data.read_neighbours(run, EXPLAINED_BY, vocabulary))

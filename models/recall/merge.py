@@ -78,6 +78,19 @@ def merge(
     return Merged(Candidates(fused[0], fused[1]), fused[2])
 
 
+def newcomers_from(
+    channels: Mapping[str, Candidates], newcomers: str, queries: Queries
+) -> dict[str, Candidates]:
+    """The channels, all but one silent where the history is empty: newcomers get that channel's list."""
+    known = (queries.end > queries.start)[:, None]
+    return {
+        name: brought
+        if name == newcomers
+        else Candidates(np.where(known, brought.item, -1), np.where(known, brought.score, -np.inf))
+        for name, brought in channels.items()
+    }
+
+
 def fallback_order(dataset: Dataset) -> Ints:
     """All items (I,), the most popular of late first, those without any rating last, ties by index."""
     popularity = decayed_popularity(dataset, PopularConfig().half_life)
