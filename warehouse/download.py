@@ -96,8 +96,9 @@ def _no_network(url: str, part: Path, error: httpx.HTTPError) -> str:
         if part.exists()
         else ""
     )
+    reason = (str(error) or type(error).__name__).splitlines()[0]
     return (
-        f"{url} cannot be downloaded: {str(error).splitlines()[0] if str(error) else type(error).__name__}{kept}; "
+        f"{url} cannot be downloaded: {reason}{kept}; "
         "set MATINEE_SOURCE to a folder with MovieLens files, or to synthetic"
     )
 

@@ -207,7 +207,8 @@ def _repeated(home: Path, staged: Path) -> pl.Series:
         con.execute("set temp_directory = $folder", {"folder": str(home / ".ingest")})
         con.read_parquet(str(staged), file_row_number=True).create_view("staged")
         (con.read_parquet(logged) if logged else con.from_arrow(SCHEMA.empty_table())).create_view("events")
-        return con.sql(sql.load("log/repeated_events")).pl()["file_row_number"]
+        found: pl.DataFrame = con.sql(sql.load("log/repeated_events")).pl()
+    return found["file_row_number"]
 
 
 def _quarantine_lines(

@@ -17,7 +17,9 @@ BLOCK = 32 * 2**20
 RATINGS_HEADER = "userId,movieId,rating,timestamp"
 NO_GENRES = "(no genres listed)"
 
-ITEMS = pl.Schema({"item_id": pl.Int64, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
+ITEMS = pl.Schema(
+    [("item_id", pl.Int64()), ("title", pl.String()), ("year", pl.Int32()), ("genres", pl.List(pl.String))]
+)
 """Grain: item. Key: item_id."""
 
 USERS = pl.Schema(
@@ -68,7 +70,8 @@ def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
         raw = pl.read_csv(file.read(), infer_schema=False)
         raw = raw.select(item_id="movieId", title="title", genres="genres")
     except pl.exceptions.PolarsError as error:
-        raise MatineeError(f"movies.csv cannot be read ({_first_line(error)}); expected movieId,title,genres")
+        reason = str(error).splitlines()[0]
+        raise MatineeError(f"the movies cannot be read ({reason}); expected movieId,title,genres") from error
     return with_year_and_genres(raw)
 
 
@@ -112,7 +115,7 @@ def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
 
 
 def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
-    """The ``::`` fields of each line as text; lines with another number of fields are reported and left out."""
+    """The ``::`` fields of each line as text; lines with another number of them are reported, left out."""
     text = file.read().decode("latin-1").encode()
     split = pl.col("line").str.split("::")
     lines = pl.read_lines(BytesIO(text), name="line").with_row_index("number", offset=1)
@@ -129,7 +132,3 @@ def _unique(rows: pl.DataFrame, key: str) -> pl.DataFrame:
     """Numeric ids, each once (the first counts), in ascending order."""
     rows = rows.with_columns(pl.col(key).cast(pl.Int64, strict=False)).filter(pl.col(key) >= 0)
     return rows.unique(key, keep="first", maintain_order=True).sort(key)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

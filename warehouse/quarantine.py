@@ -100,7 +100,9 @@ def _settle_file(path: Path, logged: pl.DataFrame) -> None:
         pl.read_parquet(path)
         .join(logged, on=["batch", "line"], how="left", maintain_order="left")
         .filter(pl.col("returned").is_null() | ~pl.col("returned"))
-        .with_columns(reason=pl.when("returned").is_null().then("reason").otherwise(pl.lit("duplicate")))
+        .with_columns(
+            reason=pl.when(pl.col("returned").is_null()).then("reason").otherwise(pl.lit("duplicate"))
+        )
     )
     if rows.is_empty():
         path.unlink()
@@ -115,5 +117,5 @@ def _settle_file(path: Path, logged: pl.DataFrame) -> None:
 def _waiting(home: Path) -> pl.LazyFrame:
     """Rows that lack nothing but the name of their item."""
     if not (found := files(home)):
-        return pl.DataFrame(schema=pl.from_arrow(SCHEMA.empty_table()).schema).lazy()
+        return pl.LazyFrame(SCHEMA.empty_table())
     return pl.scan_parquet(found).filter(pl.col("reason") == "unknown_item")

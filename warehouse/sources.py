@@ -13,8 +13,9 @@ from typing import IO, Literal, Protocol
 
 import polars as pl
 
-from warehouse import download, movielens, synthetic
+from warehouse import download, movielens
 from warehouse.errors import MatineeError
+from warehouse.synthetic import VERSION, Synthetic, as_lines
 
 Layout = Literal["dat", "csv"]
 
@@ -155,6 +156,49 @@ class Files:
             yield from movielens.read_ratings(file, separator, encoding)
 
 
+@dataclass(frozen=True)
+class Generated:
+    """A source that is made up on the way."""
+
+    text: str
+    generator: Synthetic
+    layout: Layout = "dat"
+    ratings_file: str = "ratings.dat"
+    is_generated: bool = True
+
+    @property
+    def dataset(self) -> str:
+        """``synthetic:SCALE``."""
+        return f"synthetic:{self.generator.scale:g}"
+
+    @property
+    def digests(self) -> Digests:
+        """Digests of what decides the bytes, which need not be generated for that."""
+        recipe = f"{VERSION} {self.generator}"
+        return Digests(
+            *(
+                hashlib.sha256(f"{part} {recipe}".encode()).hexdigest()
+                for part in ("ratings", "movies", "users")
+            )
+        )
+
+    def items(self) -> pl.DataFrame:
+        """All films."""
+        return self.generator.items()
+
+    def users(self) -> pl.DataFrame:
+        """All users."""
+        return self.generator.users()
+
+    def ratings(self) -> Iterator[pl.DataFrame]:
+        """All ratings, chunk by chunk."""
+        lines = 0
+        for chunk in self.generator.ratings():
+            line = pl.int_range(lines + 1, lines + chunk.height + 1, dtype=pl.Int64)
+            yield chunk.select(line.alias("line"), as_lines(chunk).alias("raw"), pl.all())
+            lines += chunk.height
+
+
 def resolve(source: str) -> Source:
     """The source that a person means.
 
@@ -163,17 +207,25 @@ def resolve(source: str) -> Source:
     """
     name, _, scale = source.partition(":")
     if name == "synthetic":
-        return synthetic.Synthetic(source, synthetic.parse_scale(scale))
+        return Generated(source, Synthetic(_scale(source, scale)))
     if source == "ml-1m":
         return _zip(source, download.movielens_1m())
     path = Path(source).expanduser()
     if not path.exists():
         raise MatineeError(
-            f"{source}: no such file or folder; give a MovieLens folder, zip or ratings file, ml-1m, or synthetic[:scale]"
+            f"{source}: no such file or folder; give a MovieLens folder, zip or ratings file, "
+            "ml-1m, or synthetic[:scale]"
         )
     if path.is_dir():
         return _folder(source, path)
     return _zip(source, path) if path.suffix.lower() == ".zip" else _single(source, path)
+
+
+def _scale(source: str, text: str) -> float:
+    try:
+        return float(text or 1)
+    except ValueError as error:
+        raise MatineeError(f"{source}: the scale must be a number, for example synthetic:0.1") from error
 
 
 def _folder(source: str, folder: Path) -> Files:
