@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.logging import RichHandler
 
 from flows import screen
 from tasks.lookup import MatineeError
@@ -64,12 +63,19 @@ def nightly(
 ) -> None:
     """Run the full flow and publish a new release."""
     _prepare_prefect()
+    from tasks.ingest import check_source
     from tasks.start import parse_as_of
 
+    # A mistake is told before a server starts.
     if as_of is not None:
-        parse_as_of(as_of)  # before anything starts
+        parse_as_of(as_of)
+    check_source(source)
     from flows.nightly import nightly as flow
 
+    if "PREFECT_API_URL" not in os.environ:
+        logging.getLogger("matinee").info(
+            "starting a temporary Prefect server (PREFECT_API_URL names another)"
+        )
     done = flow(source=source, as_of=as_of, top_n=top_n, objective=objective, or_synthetic=or_synthetic)
     if as_json:
         return _print_json(done)
@@ -78,7 +84,7 @@ def nightly(
     where = settings.home() / "serving" / "current.duckdb"
     screen.out.print(f"\n[green]Published release {done['release_id']}[/] as of {done['as_of']} UTC")
     screen.out.print("Query it:", style="bold")
-    screen.out.print("  matinee recommend 42", soft_wrap=True)
+    screen.out.print(f"  {sys.argv[0]} recommend 42", soft_wrap=True)
     query = "select rank, title, reason from recommendations where user_id = 42 order by rank limit 10"
     screen.out.print(f'  duckdb -readonly {where} "{query}"', soft_wrap=True)
 
@@ -187,7 +193,8 @@ def _print_json(value: Any) -> None:
 
 
 def _log_to_terminal() -> None:
-    handler = RichHandler(console=screen.err, show_path=False, show_level=False, log_time_format="%H:%M:%S")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     log = logging.getLogger("matinee")
     log.setLevel(logging.INFO)
     log.handlers = [handler]
@@ -201,7 +208,3 @@ def _prepare_prefect() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     _log_to_terminal()
-    if "PREFECT_API_URL" not in os.environ:
-        logging.getLogger("matinee").info(
-            "starting a temporary Prefect server (set PREFECT_API_URL to use yours)"
-        )

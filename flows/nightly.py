@@ -29,7 +29,15 @@ class NightlyConfig:
     """Films published a user."""
     candidates: int = 300
     """Candidates recalled a user and channel."""
-    channels: tuple[str, ...] = ("popular", "segment", "item_cf", "swing", "sequential_linear", "word2vec", "ease")
+    channels: tuple[str, ...] = (
+        "popular",
+        "segment",
+        "item_cf",
+        "swing",
+        "sequential_linear",
+        "word2vec",
+        "ease",
+    )
     """The channels that recall; their weights are fitted on the newest days."""
     objective: str = "daily"
     """What the weights are fitted for: daily (the next days) or next (the very next film)."""

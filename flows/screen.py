@@ -12,6 +12,9 @@ Answer = dict[str, Any]
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+WIDE = 110
+"""Columns of a terminal that has room for genres."""
+
 
 def recommendations(answer: Answer) -> None:
     """A user's list with the reasons."""
@@ -20,55 +23,80 @@ def recommendations(answer: Answer) -> None:
         err.print(
             f"[yellow]User {answer['user_id']} is unknown: this is the list for everybody (segment all).[/]"
         )
-    table = _table(f"Films for user {answer['user_id']}" if user else "Films for everybody")
-    for column in ("", "film", "year", "genres", "why"):
-        table.add_column(column, justify="right" if column in ("", "year") else "left")
-    for film in answer["recommendations"]:
-        table.add_row(str(film["rank"]), *_film(film), Text(film["reason"], style="dim"))
-    if user:
+    else:
         out.print(_about(user))
+    _title("Films for everybody" if user is None else f"Films for user {answer['user_id']}")
+    table = _table()
+    columns = _film_columns(table)
+    table.add_column("why", style="dim", ratio=3)
+    for film in answer["recommendations"]:
+        table.add_row(*_film(film, columns), film["reason"])
     out.print(table)
     out.print(f"[dim]release {answer['release_id']}[/]")
 
 
 def similar(answer: Answer) -> None:
     """A film's neighbours."""
-    table = _table(f"Films like {answer['item']['title']}, by {answer['channel']}")
-    for column in ("", "film", "year", "genres", "score"):
-        table.add_column(column, justify="right" if column in ("", "year", "score") else "left")
+    _title(f"Films like {answer['item']['title']}, by {answer['channel']}")
+    table = _table()
+    columns = _film_columns(table)
+    table.add_column("score", justify="right")
     for film in answer["similar"]:
-        table.add_row(str(film["rank"]), *_film(film), f"{film['score']:.3g}")
+        table.add_row(*_film(film, columns), f"{film['score']:.3g}")
     out.print(table)
     out.print(f"[dim]item_id {answer['item']['item_id']}, release {answer['release_id']}[/]")
 
 
 def releases(rows: list[Answer]) -> None:
     """All releases, newest first."""
-    table = _table("Releases")
-    for column in ("", "release", "kind", "as of (UTC)", "created (UTC)", "events", "source", "file"):
-        table.add_column(column, justify="right" if column == "events" else "left")
+    _title("Releases")
+    table = _table()
+    for column in ("", "release", "kind", "as of (UTC)", "events", "source"):
+        table.add_column(
+            column, justify="right" if column == "events" else "left", no_wrap=column == "release"
+        )
     for row in rows:
         table.add_row(
-            "[green]●[/]" if row["current"] else "",
+            "[green]current[/]" if row["current"] else "kept" if row["kept"] else "[dim]removed[/]",
             row["release_id"],
             row["kind"],
             row["as_of"].replace("T", " "),
-            row["created_at"].replace("T", " "),
             f"{row['n_events']:,}",
             row["source"],
-            "kept" if row["kept"] else "[dim]removed[/]",
         )
     out.print(table)
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+def _title(text: str) -> None:
+    out.print(Text(text, style="bold"))
 
 
-def _film(film: Answer) -> tuple[Text, str, Text]:
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _film_columns(table: Table) -> list[str]:
+    """Add rank, film, year and, on a wide terminal, genres."""
+    columns = ["rank", "film", "year", "genres"] if out.width >= WIDE else ["rank", "film", "year"]
+    for column in columns:
+        table.add_column(
+            "" if column == "rank" else column,
+            justify="right" if column in ("rank", "year") else "left",
+            style={"film": "bold", "genres": "cyan"}.get(column, ""),
+            ratio=3 if column == "film" else None,
+        )
+    return columns
+
+
+def _film(film: Answer, columns: list[str]) -> list[Text]:
     year = str(film["year"] or "")
-    title = film["title"].removesuffix(f" ({year})")
-    return Text(title, style="bold"), year, Text(", ".join(film["genres"]), style="cyan")
+    cells = {
+        "rank": str(film["rank"]),
+        "film": film["title"].removesuffix(f" ({year})"),
+        "year": year,
+        "genres": ", ".join(film["genres"]),
+    }
+    return [Text(cells[column]) for column in columns]
 
 
 def _about(user: Answer) -> str:

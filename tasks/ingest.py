@@ -6,6 +6,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks import settings
 from tasks.step import Meter
 from warehouse import log as event_log
 from warehouse import sources
@@ -28,6 +29,13 @@ def ingest(home: Path, source: str) -> tuple[IngestReport, Meter]:
         report = event_log.ingest(home, source)
     log.info("%-22s %6.1f s   %s", "ingest", meter.seconds, summary(report))
     return report, meter
+
+
+def check_source(source: str | None) -> None:
+    """Raise MatineeError now, not in the middle of a flow, if there is no such source."""
+    named = source or settings.source()
+    if named is not None and named != DEFAULT:
+        sources.resolve(named)
 
 
 def choose_source(home: Path, source: str | None, or_synthetic: bool) -> str | None:

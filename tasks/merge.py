@@ -16,7 +16,7 @@ from tasks.step import step
 from warehouse import snapshot
 from warehouse.runs import Run
 
-EXPLAINED_BY = "swing"
+EXPLAINED_BY = "item_cf"
 """The channel whose similarities say which watched film explains a recommendation."""
 
 NEWCOMERS = "segment"
@@ -48,7 +48,9 @@ def merge(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
     brought = fusion.newcomers_from(brought, NEWCOMERS, queries)
     order, n = fusion.fallback_order(dataset), min(top_n, dataset.n_items)
     merged = fusion.merge(brought, _weights(run), queries, order, n)
-    because = explain.because(merged.candidates.item, queries, data.read_neighbours(run, EXPLAINED_BY, vocabulary))
+    because = explain.because(
+        merged.candidates.item, queries, data.read_neighbours(run, EXPLAINED_BY, vocabulary)
+    )
     frame = data.candidate_rows(merged.candidates, vocabulary.user_ids, vocabulary, "user_id")
     frame = frame.with_columns(_provenance(merged, because, channels, vocabulary), release_id=pl.lit(run.id))
     return {"recommended": snapshot.write_table(run, "recommended", frame)}

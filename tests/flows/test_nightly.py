@@ -1,0 +1,253 @@
+"""The whole nightly flow on a small synthetic log, and what people then see of it."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter
+
+from flows.nightly import nightly
+from warehouse import log as event_log
+from warehouse import serving
+from warehouse.errors import MatineeError
+
+SOURCE = "synthetic:0.01"
+COMPUTED = ("recommendations", "default_recommendations", "users", "items", "user_features", "item_features")
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def first(home: Path, prefect_server: None) -> dict[str, Any]:
+    """The first release: everything up to the median event."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATINEE_HOME", str(home))
+        event_log.ingest(home, SOURCE)
+        return nightly(as_of=MIDDLE(home), top_n=20)
+
+
+def MIDDLE(home: Path) -> str:  # noqa: N802
+    files = [str(batch.path) for batch in event_log.batches(home)]
+    query = "select quantile_disc(event_at, 0.5) from read_parquet($files)"
+    return duckdb.execute(query, {"files": files}).fetchall()[0][0].isoformat()
+
+
+@pytest.fixture(autouse=True)
+def in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+
+
+def ask(home: Path, query: str) -> list[tuple]:
+    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
+        return con.execute(query).fetchall()
+
+
+def cli(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from flows.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_another_process_queries_the_published_table(home: Path, first: dict[str, Any]) -> None:
+    script = "import duckdb, json, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(json.dumps(c.execute(sys.argv[2]).fetchall()))"
+    query = "select user_id, rank, item_id, title, reason, release_id from recommendations where user_id = 7 order by rank"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(home / "serving" / "current.duckdb"), query],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = json.loads(done.stdout)
+    assert [row[1] for row in rows] == list(range(1, 21))
+    assert {row[5] for row in rows} == {first["release_id"]}
+    assert all(row[3] and row[4] for row in rows)
+
+
+def test_every_user_gets_a_full_list_of_unseen_films(home: Path, first: dict[str, Any]) -> None:
+    n_users = ask(home, "select count(*) from users")[0][0]
+    assert ask(home, "select count(*), count(distinct user_id) from recommendations") == [
+        (20 * n_users, n_users)
+    ]
+    log = str(home / "events" / "*.parquet")
+    seen = f"select count(*) from recommendations r join read_parquet('{log}') e using (user_id, item_id)"
+    assert ask(home, f"{seen} where event_at < (select as_of from releases)") == [(0,)]
+
+
+def test_reasons_name_a_watched_film(home: Path, first: dict[str, Any]) -> None:
+    log = str(home / "events" / "*.parquet")
+    explained = ask(home, "select count(*) from recommendations where because_item_id is not null")[0][0]
+    assert explained > 0
+    unwatched = (
+        f"select count(*) from recommendations r anti join read_parquet('{log}') e "
+        "on r.user_id = e.user_id and r.because_item_id = e.item_id where because_item_id is not null"
+    )
+    assert ask(home, unwatched) == [(0,)]
+    named = (
+        "select count(*) from recommendations r join items i on i.item_id = r.because_item_id "
+        "where reason <> 'Because you watched ' || i.title"
+    )
+    assert ask(home, named) == [(0,)]
+
+
+def test_every_recommendation_says_who_recalled_it(home: Path, first: dict[str, Any]) -> None:
+    channels = {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")}
+    steps = {step for (step,) in ask(home, "select step from lineage")}
+    assert {f"recall {name}" for name in channels} <= steps
+
+
+def test_a_user_without_ratings_gets_the_list_of_the_demographic_segment(
+    home: Path, first: dict[str, Any]
+) -> None:
+    newcomers = ask(
+        home, "select user_id, gender, age from users join user_features using (user_id) where n_ratings = 0"
+    )
+    assert newcomers, "the median event leaves some users without ratings"
+    for user_id, gender, age in newcomers:
+        mine = ask(
+            home, f"select item_id from recommendations where user_id = {user_id} order by rank limit 10"
+        )
+        segment = f"gender={gender}|age={age}"
+        theirs = ask(
+            home,
+            f"select item_id from default_recommendations where segment = '{segment}' order by rank limit 10",
+        )
+        assert mine == theirs[: len(mine)]
+
+
+def test_lineage_has_every_step(home: Path, first: dict[str, Any]) -> None:
+    steps = ask(home, "select step, rows, seconds, peak_memory_mb from lineage order by rowid")
+    names = [step for step, *_ in steps]
+    assert names[0] == "features"
+    assert {"recall popular", "recall swing", "recall item_cf", "fit merge", "merge", "segments"} <= set(
+        names
+    )
+    assert all(rows > 0 and seconds >= 0 and memory > 0 for _, rows, seconds, memory in steps)
+
+
+def test_future_events_change_nothing(home: Path, first: dict[str, Any]) -> None:
+    def published() -> dict[str, list[tuple]]:
+        hidden = {"recommendations": "exclude (release_id)"}
+        return {
+            table: ask(home, f"select * {hidden.get(table, '')} from {table} order by all")
+            for table in COMPUTED
+        }
+
+    before = published()
+    as_of = ask(home, "select as_of from releases order by created_at desc limit 1")[0][0]
+    future = home.parent / "future"
+    future.mkdir()
+    log = pl.read_parquet(sorted((home / "events").glob("*.parquet"))[0]).head(50)
+    rows = log.select(
+        pl.col("user_id") + pl.lit(5_000),
+        "item_id",
+        pl.col("rating").cast(pl.Int64),
+        pl.lit(int(as_of.timestamp())) + pl.int_range(pl.len()),
+    )
+    (future / "ratings.dat").write_text("\n".join("::".join(map(str, row)) for row in rows.rows()) + "\n")
+    assert event_log.ingest(home, str(future)).rows_logged == 50
+    again = nightly(as_of=first["as_of"], top_n=20)
+    assert again["release_id"] != first["release_id"]
+    after = published()
+    for table in COMPUTED:
+        assert before[table] == after[table], table
+
+
+def test_a_failed_run_leaves_what_is_published(
+    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current, folders = serving.current_release(home), set((home / "runs").glob("[!.]*"))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no space")
+
+    monkeypatch.setattr("tasks.merge.explain.because", broken)
+    with pytest.raises(RuntimeError, match="no space"):
+        nightly(as_of=first["as_of"], top_n=20)
+    assert serving.current_release(home) == current
+    assert set((home / "runs").glob("[!.]*")) == folders
+
+
+def test_another_data_set_is_refused(home: Path, first: dict[str, Any]) -> None:
+    with pytest.raises(MatineeError, match="another data set"):
+        nightly(source="synthetic:0.02")
+
+
+def test_prefect_shows_steps_and_lists(home: Path, first: dict[str, Any]) -> None:
+    async def artifacts(key: str) -> list[Any]:
+        async with get_client() as client:
+            return await client.read_artifacts(artifact_filter=ArtifactFilter(key={"any_": [key]}))
+
+    steps = json.loads(asyncio.run(artifacts("steps"))[0].data)
+    assert {"step", "rows", "seconds"} <= set(steps[0])
+    lists = json.loads(asyncio.run(artifacts("lists"))[0].data)
+    assert len(lists) == 10
+    titles = {title for (title,) in ask(home, "select title from items")}
+    assert all(film in titles for row in lists for film in row["films"].split(" · "))
+
+
+def test_the_command_reads_what_is_published(home: Path, first: dict[str, Any]) -> None:
+    answer = json.loads(cli("recommend", "7", "-n", "5", "--json").stdout)
+    rows = ask(home, "select item_id from recommendations where user_id = 7 order by rank limit 5")
+    assert [(film["item_id"],) for film in answer["recommendations"]] == rows
+    assert answer["segment"] is None
+    stranger = cli("recommend", "123456", "--json")
+    assert stranger.returncode == 0
+    assert json.loads(stranger.stdout)["segment"] == "all"
+    assert "unknown" in cli("recommend", "123456").stderr
+    item = rows[0][0]
+    similar = json.loads(cli("similar", str(item), "--channel", "item_cf", "--json").stdout)["similar"]
+    expected = f"select neighbour_id from item_similarity where channel = 'item_cf' and item_id = {item} order by rank limit 10"
+    assert [(film["item_id"],) for film in similar] == ask(home, expected)
+    listed = json.loads(cli("releases", "--json").stdout)
+    assert [row["release_id"] for row in listed if row["current"]] == [serving.current_release(home)]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("recommend", "abc"), "whole numbers"),
+        (("recommend",), "--help"),
+        (("similar", "99999999"), "no film"),
+        (("similar", "1", "--channel", "nobody"), "there are"),
+        (("rollback", "nonsense"), "not kept"),
+        (("nightly", "--as-of", "yesterday"), "ISO 8601"),
+        (("nightly", "--top-n", "0"), "top-n"),
+        (("ingest", "/nowhere"), "/nowhere"),
+        (("frobnicate",), "frobnicate"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    first: dict[str, Any], words: tuple[str, ...], told: str
+) -> None:
+    done = cli(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert told in done.stderr
+
+
+def test_rollback_by_command(home: Path, first: dict[str, Any]) -> None:
+    now = serving.current_release(home)
+    done = cli("rollback", "--json")
+    earlier = json.loads(done.stdout)["release_id"]
+    assert earlier != now
+    assert serving.current_release(home) == earlier
+    assert cli("rollback", str(now)).returncode == 0
+
+
+def test_an_empty_home_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    done = cli("recommend", "1")
+    assert done.returncode == 2
+    assert "matinee nightly" in done.stderr
