@@ -248,6 +248,9 @@ def _clear_up(home: Path) -> None:
         sweep(home / folder)
     shutil.rmtree(home / ".ingest", ignore_errors=True)
     committed = {path.name for path in event_files(home)}
+    if not committed:
+        # The catalogue of a first ingest that never came to its end decides nothing.
+        shutil.rmtree(home / "catalog", ignore_errors=True)
     for path in quarantine.files(home):
         if path.name not in committed:
             path.unlink()
@@ -262,4 +265,4 @@ def _plain_errors(home: Path) -> Iterator[None]:
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         reason = f"the disk of {home} is full" if full else str(error).splitlines()[0]
-        raise MatineeError(f"{reason}; nothing was ingested, run it again once that is put right") from error
+        raise MatineeError(f"{reason}; the log is whole, run it again once that is put right") from error

@@ -43,7 +43,7 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
         header = file.readline().decode(encoding, "replace").strip().lstrip("\ufeff")
         if header and header != RATINGS_HEADER:
             raise MatineeError(
-                f"the ratings begin with {header[:60]!r}, expected the header {RATINGS_HEADER!r}"
+                f"the ratings file begins with {header[:60]!r}, expected the header {RATINGS_HEADER!r}"
             )
         lines = 1
     while block := file.read(BLOCK):
