@@ -1,4 +1,4 @@
-"""Prefect's server, a worker and the scheduled deployments on this machine, in the foreground: ``make serve``."""
+"""Prefect's server, a worker and the scheduled deployments, in the foreground: ``make serve``."""
 
 import os
 import signal
@@ -7,11 +7,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import httpx
 
 from flows.nightly import PUBLISHING
 from flows.screen import out
+from tasks import settings
 
 HOST = "127.0.0.1"
 PORT = int(os.environ.get("MATINEE_PORT") or 4200)
@@ -34,27 +36,31 @@ def main() -> None:
     if _answers():
         sys.exit(f"matinee: something already serves {URL}: stop it, or set MATINEE_PORT to a free port")
     parts: list[subprocess.Popen[bytes]] = []
+    log_file = settings.home() / "serve.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    log = log_file.open("ab")
     try:
-        parts.append(_start("server", "start", "--host", HOST, "--port", str(PORT)))
+        parts.append(_start(log, "server", "start", "--host", HOST, "--port", str(PORT)))
         _wait_until_up(parts[0], stop)
         if not stop.is_set():
             _register()
-            parts.append(_start("worker", "start", "--pool", POOL, "--name", POOL))
+            parts.append(_start(log, "worker", "start", "--pool", POOL, "--name", POOL))
             out.print(f"\n[bold]Prefect's UI: {URL}[/]   Ctrl-C stops the server and the worker")
-            out.print(f"Runs by hand show there too after: export PREFECT_API_URL={URL}/api")
+            out.print(f"Runs by hand show there too after: export PREFECT_API_URL={URL}/api", soft_wrap=True)
+            out.print(f"[dim]What the server and the worker say: {log_file}[/]", soft_wrap=True)
         died = _wait(parts, stop)
     finally:
         _stop(parts)
-    sys.exit(f"matinee: {died} stopped by itself; its last lines are above" if died else 0)
+    sys.exit(f"matinee: {died} stopped by itself: see the end of {log_file}" if died else 0)
 
 
 def _prefect(*words: str) -> list[str]:
     return [str(Path(sys.executable).parent / "prefect"), "--no-prompt", *words]
 
 
-def _start(*words: str) -> subprocess.Popen[bytes]:
+def _start(log: IO[bytes], *words: str) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches us alone, and we stop the parts in order.
-    return subprocess.Popen(_prefect(*words), start_new_session=True, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(_prefect(*words), start_new_session=True, stdout=log, stderr=log)
 
 
 def _answers() -> bool:
