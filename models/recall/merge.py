@@ -22,12 +22,18 @@ from scipy.optimize import minimize
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.recall.contract import Candidates
 from models.recall.popular import PopularConfig, decayed_popularity
+from models.recall.top_n import top_n
+
+Doubles = NDArray[np.float64]
 
 MAX_QUERIES = 4_000
 """Queries that the weights are fitted on, spread evenly over all: two numbers a channel need no more."""
 
 PENALTY = 1e-3
 """Of the squared weights, per query: decides between channels that bring the same."""
+
+BLOCK = 1024
+"""Queries merged at once: 12 channels' 300 candidates of a block take 60 MB."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +52,27 @@ def fit_weights(
     The targets of query b are ``target_item[target_indptr[b]:target_indptr[b + 1]]``; those that no channel
     brought teach nothing. Without any left, all weights are 1.
     """
-    chosen = np.unique(np.linspace(0, len(queries) - 1, min(len(queries), MAX_QUERIES)).astype(np.int64))
-    item, feature = _stacked(channels)
-    pool = _pool(item[:, chosen], feature[:, chosen], queries.log.n_items)
-    indptr, candidate, features = pool
-    starts, ends = target_indptr[chosen], target_indptr[chosen + 1]
-    wanted = _wanted(indptr, candidate, starts, ends, target_item)  # (T,) bool
-    if not wanted.any():
+    chosen = spread(len(queries), MAX_QUERIES)
+    item, feature = _stacked(channels, chosen)
+    start, end = target_indptr[chosen], target_indptr[chosen + 1]
+    slot, size, target_slot = _slots(item, start, end, target_item, queries.log.n_items)
+    if (target_slot < 0).all():
         return np.ones((len(channels), 2), dtype=np.float32)
 
-    def loss(weight: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        value, gradient = _negative_log_likelihood(weight, indptr, features, wanted)
+    def loss(flat: Doubles) -> tuple[float, Doubles]:
+        weight = flat.reshape(-1, 2)
+        value, gradient = _negative_log_likelihood(weight, slot, feature, size, start, end, target_slot)
         n = len(chosen)
-        return value / n + PENALTY * weight @ weight, gradient / n + 2 * PENALTY * weight
+        return value.sum() / n + PENALTY * flat @ flat, gradient.sum(axis=0).ravel() / n + 2 * PENALTY * flat
 
-    start = np.ones(features.shape[1])
-    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
-    return np.asarray(best.x, dtype=np.float32).reshape(len(channels), 2)
+    ones = np.ones(2 * len(channels))
+    best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(ones))
+    return np.asarray(best.x, dtype=np.float32).reshape(-1, 2)
+
+
+def spread(total: int, n: int) -> Longs:
+    """At most n of the numbers 0 to total - 1, evenly spread: which queries the weights are fitted on."""
+    return np.unique(np.linspace(0, total - 1, min(total, n)).astype(np.int64))
 
 
 def merge(
@@ -72,10 +82,18 @@ def merge(
 
     ``weights`` (C, 2) as fitted. Items that only ``order`` brings have score 0 and no channel.
     """
-    item, feature = _stacked(channels)
-    arguments = queries.start, queries.end, queries.log.item_idx, order.astype(np.int32)
-    fused = _merge(item, feature, np.ascontiguousarray(weights), *arguments, n)
-    return Merged(Candidates(fused[0], fused[1]), fused[2])
+    items = np.empty((len(queries), n), dtype=np.int32)
+    scores = np.empty((len(queries), n), dtype=np.float32)
+    bits = np.empty((len(queries), n), dtype=np.int64)
+    for begin in range(0, len(queries), BLOCK):
+        block = queries.rows(begin, begin + BLOCK)
+        item, feature = _stacked(channels, np.arange(begin, begin + len(block)))
+        top = top_n(_fused(item, feature, weights, queries.log.n_items), block, n)
+        rows = slice(begin, begin + BLOCK)
+        items[rows], scores[rows] = top.item, top.score
+        bits[rows] = _origin(items[rows], item, queries.log.n_items)
+        _fill(items[rows], scores[rows], order.astype(np.int32), block.start, block.end, block.log.item_idx)
+    return Merged(Candidates(items, scores), bits)
 
 
 def newcomers_from(
@@ -106,139 +124,141 @@ def names(channels: list[str], bits: Longs) -> NDArray[np.object_]:
     return np.asarray(lists[inverse], dtype=object)
 
 
-def _stacked(channels: Mapping[str, Candidates]) -> tuple[Ints, Floats]:
-    """Items (C, B, n) and features (C, B, n, 2) of all channels, padded to the longest list."""
+def _stacked(channels: Mapping[str, Candidates], rows: Longs) -> tuple[Ints, Floats]:
+    """Items (C, b, n) and features (C, b, n, 2) of some queries, padded to the longest list."""
     width = max(channel.n for channel in channels.values())
-    item, feature = zip(*(_padded(channel, width) for channel in channels.values()), strict=True)
-    return np.stack(item), np.stack(feature)
+    item = np.full((len(channels), len(rows), width), -1, dtype=np.int32)
+    feature = np.zeros((*item.shape, 2), dtype=np.float32)
+    for number, channel in enumerate(channels.values()):
+        brought = Candidates(channel.item[rows], channel.score[rows])
+        item[number, :, : channel.n] = brought.item
+        feature[number, :, : channel.n] = _features(brought)
+    return item, feature
 
 
-def _padded(candidates: Candidates, width: int) -> tuple[Ints, Floats]:
-    score = np.where(candidates.item >= 0, candidates.score, np.nan)
-    high = np.nanmax(score, axis=1, initial=-np.inf, keepdims=True)
-    low = np.nanmin(score, axis=1, initial=np.inf, keepdims=True)
+def _features(candidates: Candidates) -> Floats:
+    """(b, n, 2) the scaled score and the rank discount, 0 for padding."""
+    found, score = candidates.item >= 0, candidates.score
+    high = np.max(score, axis=1, where=found, initial=-np.inf, keepdims=True)
+    low = np.min(score, axis=1, where=found, initial=np.inf, keepdims=True)
     # One candidate, or equal scores: all are the best.
-    scaled = np.where(high > low, (score - low) / np.maximum(high - low, 1e-12), 1.0)
-    discount = np.broadcast_to(1 / np.log2(2 + np.arange(candidates.n)), score.shape)
-    feature = np.nan_to_num(np.stack([scaled, discount], axis=-1)).astype(np.float32)  # (B, n, 2)
-    missing = width - candidates.n
-    item = np.pad(candidates.item, ((0, 0), (0, missing)), constant_values=-1)
-    return item, np.pad(feature, ((0, 0), (0, missing), (0, 0)))
+    scaled = np.divide(score - low, high - low, where=found & (high > low), out=found.astype(np.float32))
+    discount = found / np.log2(2 + np.arange(candidates.n, dtype=np.float32))
+    return np.stack([scaled, discount], axis=-1)
 
 
-@njit(cache=True)
-def _pool(item: Ints, feature: Floats, n_items: int) -> tuple[Longs, Ints, Floats]:
-    """The distinct candidates of each query, indptr (B + 1,) and item (T,), with all features (T, 2 C)."""
+@njit(parallel=True, cache=True)
+def _slots(item: Ints, start: Longs, end: Longs, target: Ints, n_items: int) -> tuple[Ints, Ints, Ints]:
+    """Numbers the distinct candidates of each query from 0: (C, b, n), how many, and those of the targets.
+
+    -1 for padding and for a target, (T,), that is no candidate or not of these queries.
+    """
     n_channels, rows, width = item.shape
-    place_of = np.full(n_items, -1, dtype=np.int64)
-    indptr = np.zeros(rows + 1, dtype=np.int64)
-    size = 0
-    for row in range(rows):
-        begin = size
-        for channel in range(n_channels):
-            for place in range(width):
-                candidate = item[channel, row, place]
-                if candidate >= 0 and place_of[candidate] < begin:
-                    place_of[candidate] = size
-                    size += 1
-        indptr[row + 1] = size
-    place_of[:] = -1
-    candidates = np.empty(size, dtype=np.int32)
-    features = np.zeros((size, 2 * n_channels), dtype=np.float32)
-    for row in range(rows):
-        size = indptr[row]
+    slot = np.full(item.shape, -1, dtype=np.int32)
+    size = np.zeros(rows, dtype=np.int32)
+    target_slot = np.full(len(target), -1, dtype=np.int32)
+    for row in prange(rows):
+        number = np.full(n_items, -1, dtype=np.int32)
         for channel in range(n_channels):
             for place in range(width):
                 candidate = item[channel, row, place]
                 if candidate < 0:
                     continue
-                if place_of[candidate] < indptr[row]:
-                    place_of[candidate] = size
-                    candidates[size] = candidate
-                    size += 1
-                features[place_of[candidate], 2 * channel : 2 * channel + 2] = feature[channel, row, place]
-    return indptr, candidates, features
+                if number[candidate] < 0:
+                    number[candidate] = size[row]
+                    size[row] += 1
+                slot[channel, row, place] = number[candidate]
+        for answer in range(start[row], end[row]):
+            target_slot[answer] = number[target[answer]]
+    return slot, size, target_slot
 
 
-@njit(cache=True)
-def _wanted(indptr: Longs, candidate: Ints, start: Longs, end: Longs, target: Ints) -> NDArray[np.bool_]:
-    wanted = np.zeros(len(candidate), dtype=np.bool_)
-    for row in range(len(indptr) - 1):
-        for place in range(indptr[row], indptr[row + 1]):
-            for answer in range(start[row], end[row]):
-                wanted[place] |= candidate[place] == target[answer]
-    return wanted
-
-
-@njit(cache=True)
+@njit(parallel=True, cache=True)
 def _negative_log_likelihood(
-    weight: NDArray[np.float64], indptr: Longs, features: Floats, wanted: NDArray[np.bool_]
-) -> tuple[float, NDArray[np.float64]]:
-    """Summed over all targets, and its gradient."""
-    value = 0.0
-    gradient = np.zeros_like(weight)
-    for row in range(len(indptr) - 1):
-        begin, end = indptr[row], indptr[row + 1]
-        hits = wanted[begin:end].sum()
-        if hits == 0:
+    weight: Doubles, slot: Ints, feature: Floats, size: Ints, start: Longs, end: Longs, target_slot: Ints
+) -> tuple[Doubles, Doubles]:
+    """(b,) summed over the targets of each query, and its gradient (b, C, 2)."""
+    n_channels, rows, width = slot.shape
+    value = np.zeros(rows)
+    gradient = np.zeros((rows, n_channels, 2))
+    for row in prange(rows):
+        chosen = target_slot[start[row] : end[row]]
+        chosen = chosen[chosen >= 0]
+        if len(chosen) == 0:
             continue
-        part = features[begin:end]
-        score = np.zeros(end - begin)
-        for place in range(end - begin):
-            for column in range(len(weight)):
-                score[place] += weight[column] * part[place, column]
+        score = np.zeros(size[row])
+        for channel in range(n_channels):
+            for place in range(width):
+                if slot[channel, row, place] >= 0:
+                    scaled, discount = feature[channel, row, place]
+                    fused = weight[channel, 0] * scaled + weight[channel, 1] * discount
+                    score[slot[channel, row, place]] += fused
         top = score.max()
-        likelihood = np.exp(score - top)
-        total = likelihood.sum()
-        value += hits * (np.log(total) + top)
-        for place in range(end - begin):
-            share = hits * likelihood[place] / total
-            if wanted[begin + place]:
-                value -= score[place]
-                share -= 1.0
-            for column in range(len(weight)):
-                gradient[column] += share * part[place, column]
+        share = np.exp(score - top)
+        total = share.sum()
+        value[row] = len(chosen) * (np.log(total) + top) - score[chosen].sum()
+        share *= len(chosen) / total
+        for target in chosen:
+            share[target] -= 1.0
+        for channel in range(n_channels):
+            for place in range(width):
+                if slot[channel, row, place] >= 0:
+                    excess = share[slot[channel, row, place]]
+                    gradient[row, channel, 0] += excess * feature[channel, row, place, 0]
+                    gradient[row, channel, 1] += excess * feature[channel, row, place, 1]
     return value, gradient
 
 
 @njit(parallel=True, cache=True)
-def _merge(
-    item: Ints,
-    feature: Floats,
-    weight: Floats,
-    start: Longs,
-    end: Longs,
-    log_item: Ints,
-    order: Ints,
-    n: int,
-) -> tuple[Ints, Floats, Longs]:
+def _fused(item: Ints, feature: Floats, weight: Floats, n_items: int) -> Floats:
+    """(b, I) the merged score of every item, -inf where no channel brought it."""
     n_channels, rows, width = item.shape
-    merged = np.full((rows, n), -1, dtype=np.int32)
-    best = np.full((rows, n), -np.inf, dtype=np.float32)
-    origin = np.zeros((rows, n), dtype=np.int64)
+    score = np.full((rows, n_items), -np.inf, dtype=np.float32)
     for row in prange(rows):
-        score = np.zeros(len(order), dtype=np.float32)
-        bits = np.zeros(len(order), dtype=np.int64)
         for channel in range(n_channels):
             for place in range(width):
                 candidate = item[channel, row, place]
                 if candidate >= 0:
                     scaled, discount = feature[channel, row, place]
-                    score[candidate] += weight[channel, 0] * scaled + weight[channel, 1] * discount
-                    bits[candidate] |= 1 << channel
+                    fused = weight[channel, 0] * scaled + weight[channel, 1] * discount
+                    score[row, candidate] = max(score[row, candidate], np.float32(0)) + fused
+    return score
+
+
+@njit(parallel=True, cache=True)
+def _origin(merged: Ints, item: Ints, n_items: int) -> Longs:
+    """(b, n) a bit for each channel that brought the merged item."""
+    n_channels, rows, width = item.shape
+    bits = np.zeros(merged.shape, dtype=np.int64)
+    for row in prange(rows):
+        position = np.full(n_items, -1, dtype=np.int32)
+        for place in range(merged.shape[1]):
+            if merged[row, place] >= 0:
+                position[merged[row, place]] = place
+        for channel in range(n_channels):
+            for place in range(width):
+                candidate = item[channel, row, place]
+                if candidate >= 0 and position[candidate] >= 0:
+                    bits[row, position[candidate]] |= 1 << channel
+    return bits
+
+
+@njit(parallel=True, cache=True)
+def _fill(merged: Ints, score: Floats, order: Ints, start: Longs, end: Longs, log_item: Ints) -> None:
+    """Put the first items of the order that are neither listed nor seen in place of padding, at score 0."""
+    rows, n = merged.shape
+    for row in prange(rows):
+        size = np.count_nonzero(merged[row] >= 0)
+        if size == n:
+            continue
+        taken = np.zeros(len(order), dtype=np.bool_)
+        for place in range(size):
+            taken[merged[row, place]] = True
         for event in range(start[row], end[row]):
-            bits[log_item[event]] = -1
-        found = np.flatnonzero(bits > 0)
-        # A stable sort of ascending items: ties go to the smaller index.
-        ranked = found[np.argsort(-score[found], kind="mergesort")][:n]
-        size = len(ranked)
-        merged[row, :size] = ranked
-        best[row, :size] = score[ranked]
-        origin[row, :size] = bits[ranked]
+            taken[log_item[event]] = True
         for candidate in order:
             if size == n:
                 break
-            if bits[candidate] == 0:
-                merged[row, size], best[row, size] = candidate, 0.0
+            if not taken[candidate]:
+                merged[row, size], score[row, size] = candidate, 0.0
                 size += 1
-    return merged, best, origin
