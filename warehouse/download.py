@@ -30,26 +30,17 @@ def movielens_1m(
 
     Raises:
         Unreachable: no network, or it broke off; what arrived is kept for the next attempt.
-        MatineeError: what arrived is not MovieLens 1M; it is removed.
+        MatineeError: what arrived is not MovieLens 1M, and was removed; or the cache cannot be written.
     """
     folder = folder or cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / "ml-1m.zip"
-    with FileLock(target.with_suffix(".lock")):
-        if target.exists() and _md5(target) == md5:
-            return target
-        part = target.with_suffix(".zip.part")
-        try:
-            _fetch(url, part, progress or _log_progress())
-        except httpx.HTTPError as error:
-            raise Unreachable(_no_network(url, part, error)) from error
-        if _md5(part) != md5:
-            part.unlink()
-            raise MatineeError(
-                f"{url} is not MovieLens 1M (its md5 is not {md5}) and was removed: try again, "
-                "or set MATINEE_SOURCE to a folder that has it"
-            )
-        os.replace(part, target)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            if not target.exists() or _md5(target) != md5:
+                _download(url, md5, target, progress or _log_progress())
+    except OSError as error:
+        raise MatineeError(f"{folder} cannot be written ({error}): set MATINEE_CACHE to a folder") from error
     return target
 
 
@@ -57,6 +48,21 @@ def cache_folder() -> Path:
     """Where downloads are kept."""
     chosen = os.environ.get("MATINEE_CACHE")
     return Path(chosen) if chosen else user_cache_path("matinee")
+
+
+def _download(url: str, md5: str, target: Path, progress: Progress) -> None:
+    part = target.with_suffix(".zip.part")
+    try:
+        _fetch(url, part, progress)
+    except httpx.HTTPError as error:
+        raise Unreachable(_no_network(url, part, error)) from error
+    if _md5(part) != md5:
+        part.unlink()
+        raise MatineeError(
+            f"{url} is not MovieLens 1M (its md5 is not {md5}) and was removed: try again, "
+            "or set MATINEE_SOURCE to a folder that has it"
+        )
+    os.replace(part, target)
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
