@@ -144,13 +144,14 @@ def test_fitted_weights_find_the_channel_that_informs() -> None:
 def test_a_channel_that_misleads_counts_for_nothing() -> None:
     channels, asked, target = choices(seed=1, n_queries=500)
     good = channels["good"]
-    upside_down = Candidates(good.item[:, ::-1].copy(), good.score)
+    upside_down = Candidates(good.item[:, ::-1].copy(), 1 - good.score[:, ::-1])
     weights = fusion.fit_weights(
         {"good": good, "bad": upside_down}, asked, np.arange(len(target) + 1), target
     )
-    assert weights[1].tolist() == [0, 0]
-    assert (weights >= 0).all()
-    assert weights[0].sum() > 1
+    # It would help with a negative weight; the discount bends a little with the noise of the choices.
+    assert weights[1] == pytest.approx([0, 0], abs=0.3)
+    assert weights.min() == 0
+    assert weights[0].sum() > 2
 
 
 def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
