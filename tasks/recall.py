@@ -12,6 +12,9 @@ from tasks.step import step
 from warehouse import snapshot
 from warehouse.runs import Run
 
+NEIGHBOURS = 100
+"""Nearest films published of each film."""
+
 
 @step(
     "recall {channel}",
@@ -57,7 +60,7 @@ def _write_tables(run: Run, channel: str, tables: Tables, vocabulary: Vocabulary
 
 
 def _similarity_rows(channel: str, neighbours: Neighbours, vocabulary: Vocabulary) -> pl.DataFrame:
-    item, place = np.nonzero(neighbours.item >= 0)
+    item, place = np.nonzero(neighbours.item[:, :NEIGHBOURS] >= 0)
     return pl.DataFrame(
         {
             "channel": channel,

@@ -16,7 +16,7 @@ SAMPLE_FILMS = 5
 """Films shown of each list."""
 
 
-@task(name="report", cache_policy=NO_CACHE)
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
 def report(home: Path, rows: dict[str, int]) -> None:
     """Leave tables of the steps, of the rows published and of ten users' lists as artifacts of the run."""
     release = queries.release(home)

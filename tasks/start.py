@@ -16,7 +16,7 @@ from warehouse.log import IngestReport
 from warehouse.runs import Json, Run
 
 
-@task(name="start", cache_policy=NO_CACHE)
+@task(name="start", task_run_name="start", cache_policy=NO_CACHE)
 def start(
     home: Path, kind: str, as_of: str | None, config: Json, ingested: tuple[IngestReport, Meter] | None
 ) -> Run:

@@ -21,6 +21,12 @@ from warehouse.errors import MatineeError
 SOURCE = "synthetic:0.01"
 COMPUTED = ("recommendations", "default_recommendations", "users", "items", "user_features", "item_features")
 
+READER = """
+import duckdb, json, sys
+with duckdb.connect(sys.argv[1], read_only=True) as con:
+    print(json.dumps(con.execute(sys.argv[2]).fetchall()))
+"""
+
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
@@ -35,10 +41,10 @@ def first(home: Path, prefect_server: None) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))
         event_log.ingest(home, SOURCE)
-        return nightly(as_of=MIDDLE(home), top_n=20)
+        return nightly(as_of=median_event(home), top_n=20)
 
 
-def MIDDLE(home: Path) -> str:  # noqa: N802
+def median_event(home: Path) -> str:
     files = [str(batch.path) for batch in event_log.batches(home)]
     query = "select quantile_disc(event_at, 0.5) from read_parquet($files)"
     return duckdb.execute(query, {"files": files}).fetchall()[0][0].isoformat()
@@ -60,13 +66,11 @@ def cli(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_another_process_queries_the_published_table(home: Path, first: dict[str, Any]) -> None:
-    script = "import duckdb, json, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(json.dumps(c.execute(sys.argv[2]).fetchall()))"
-    query = "select user_id, rank, item_id, title, reason, release_id from recommendations where user_id = 7 order by rank"
+    columns = "user_id, rank, item_id, title, reason, release_id"
+    query = f"select {columns} from recommendations where user_id = 7 order by rank"
+    current = str(home / "serving" / "current.duckdb")
     done = subprocess.run(
-        [sys.executable, "-c", script, str(home / "serving" / "current.duckdb"), query],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", READER, current, query], capture_output=True, text=True, check=True
     )
     rows = json.loads(done.stdout)
     assert [row[1] for row in rows] == list(range(1, 21))
@@ -207,7 +211,10 @@ def test_the_command_reads_what_is_published(home: Path, first: dict[str, Any]) 
     assert "unknown" in cli("recommend", "123456").stderr
     item = rows[0][0]
     similar = json.loads(cli("similar", str(item), "--channel", "item_cf", "--json").stdout)["similar"]
-    expected = f"select neighbour_id from item_similarity where channel = 'item_cf' and item_id = {item} order by rank limit 10"
+    expected = (
+        "select neighbour_id from item_similarity "
+        f"where channel = 'item_cf' and item_id = {item} order by rank limit 10"
+    )
     assert [(film["item_id"],) for film in similar] == ask(home, expected)
     listed = json.loads(cli("releases", "--json").stdout)
     assert [row["release_id"] for row in listed if row["current"]] == [serving.current_release(home)]

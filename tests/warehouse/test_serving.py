@@ -56,7 +56,9 @@ def test_a_release_holds_every_table_and_the_rows_of_its_run(home: Path) -> None
 
 def test_the_contract_types_of_the_serving_tables(home: Path) -> None:
     homes.publish(home)
-    types = dict(ask(home, "select column_name, data_type from duckdb_columns() where table_name = 'recommendations'"))
+    types = dict(
+        ask(home, "select column_name, data_type from duckdb_columns() where table_name = 'recommendations'")
+    )
     assert types["user_id"] == types["item_id"] == types["because_item_id"] == "BIGINT"
     assert types["channels"] == "VARCHAR[]"
     columns = "select data_type from duckdb_columns() where table_name = '{}' and column_name = '{}'"
@@ -170,11 +172,16 @@ def test_a_torn_last_line_of_the_journal_never_happened(home: Path) -> None:
         stream.write('{"action": "rollb')
     assert [entry["release_id"] for entry in serving.journal(home)] == [first.id]
     second = homes.publish(home)
-    assert [json.loads(line)["release_id"] for line in journal.read_text().splitlines()] == [first.id, second.id]
+    assert [json.loads(line)["release_id"] for line in journal.read_text().splitlines()] == [
+        first.id,
+        second.id,
+    ]
 
 
 @pytest.mark.parametrize("where", ["_build", "_validate", "_sync", "_append", "_point", "_forget"])
-def test_a_publication_killed_anywhere_leaves_a_whole_release_and_a_rerun_heals(home: Path, where: str) -> None:
+def test_a_publication_killed_anywhere_leaves_a_whole_release_and_a_rerun_heals(
+    home: Path, where: str
+) -> None:
     first = homes.publish(home)
     script = f"""
 import os, signal, sys
@@ -206,9 +213,13 @@ def test_readers_never_see_an_error_or_a_torn_release(home: Path) -> None:
     stop = threading.Event()
 
     def read() -> None:
-        query = "select count(*), count(distinct release_id), (select count(*) from users) from recommendations"
+        query = (
+            "select count(*), count(distinct release_id), (select count(*) from users) from recommendations"
+        )
         while not stop.is_set():
-            done = subprocess.run([sys.executable, "-c", READER, str(home), query], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-c", READER, str(home), query], capture_output=True, text=True
+            )
             if done.returncode or json.loads(done.stdout) != [homes.N_USERS * 5, 1, homes.N_USERS]:
                 problems.append(done.stderr or done.stdout)
 

@@ -1,0 +1,91 @@
+"""The whole nightly flow from the command line, Prefect's start included: wall seconds and peak memory.
+
+    MATINEE_SOURCE=path/to/ml-1m python -m benchmarks.bench_nightly [--as-of 2003-01-01T00:00:00Z]
+
+Runs ``matinee nightly`` in an empty home, then prints the seconds of each step and the totals, and, where the
+log goes on after --as-of, the pooled recall@50 of the published table on those later events.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import psutil
+
+HITS = """
+with
+later as (
+    select distinct user_id, item_id
+    from read_parquet($events) as log
+    where event_at >= $as_of::timestamp
+        and exists (
+            select 1 from read_parquet($events) as past
+            where past.user_id = log.user_id and past.event_at < $as_of::timestamp
+        )
+)
+select count(*) filter (where rank <= 50), count(*), count(distinct later.user_id)
+from later
+left join recommendations using (user_id, item_id)
+"""
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--as-of", default=None, help="ISO 8601; default: the newest event")
+    as_of = parser.parse_args().as_of
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", "from flows.cli import main; main()", "nightly"]
+        seconds, peak = timed(command + (["--as-of", as_of] if as_of else []), Path(folder))
+        with duckdb.connect(f"{folder}/serving/current.duckdb", read_only=True) as con:
+            for step, taken, memory in con.execute(
+                "select step, seconds, peak_memory_mb from lineage order by rowid"
+            ).fetchall():
+                print(f"{step:<28}{taken:>8.1f} s {memory:>8.0f} MiB")
+            print(
+                f"{'the command, wall':<28}{seconds:>8.1f} s {peak / 2**20:>8.0f} MiB (sum of all processes)"
+            )
+            if as_of:
+                parameters = {"events": f"{folder}/events/*.parquet", "as_of": as_of.removesuffix("Z")}
+                hits, n, users = con.execute(HITS, parameters).fetchall()[0]
+                if n:
+                    print(
+                        f"pooled recall@50 {hits / n:.4f} ({hits:,} of {n:,} later events, {users:,} users)"
+                    )
+
+
+def timed(command: list[str], home: Path) -> tuple[float, int]:
+    """Wall seconds and the peak resident bytes of the command and all its children."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env={**os.environ, "MATINEE_HOME": str(home)})
+    peak = 0
+
+    def watch() -> None:
+        nonlocal peak
+        me = psutil.Process(process.pid)
+        while process.poll() is None:
+            total = 0
+            try:
+                for part in [me, *me.children(recursive=True)]:
+                    total += part.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            peak = max(peak, total)
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    if process.wait() != 0:
+        sys.exit("the nightly flow failed")
+    watcher.join()
+    return time.perf_counter() - start, peak
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Readers in three other processes query without pause while releases are published and rolled back.
+
+    python -m benchmarks.stress [--seconds 30] [--source synthetic:0.1]
+
+Prints reads, publications and rollbacks, and exits with 1 after any error or torn read: a read is torn if
+its rows come from more than one release, or if a user's list is not whole.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from tasks import settings
+from tasks.features import build_features
+from tasks.ingest import ingest
+from tasks.merge import fit_merge, merge
+from tasks.recall import recall
+from tasks.segments import recommend_segments
+from tasks.start import start
+from warehouse import runs, serving, snapshot
+from warehouse.runs import Run
+
+CHANNELS = ("popular", "segment", "item_cf")
+TOP_N = 50
+
+READER = """
+import duckdb, json, random, sys, time
+path, n_users, top_n, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+reads, problems, end = 0, [], time.monotonic() + seconds
+while time.monotonic() < end:
+    try:
+        with duckdb.connect(path, read_only=True) as con:
+            whole = con.execute(
+                "select count(*), count(distinct release_id), count(distinct user_id), max(release_id) from recommendations"
+            ).fetchall()[0]
+            user = random.randrange(n_users)
+            mine = con.execute(
+                "select list(rank order by rank), max(release_id) from recommendations"
+                " where user_id = (select user_id from users order by user_id limit 1 offset ?)", [user]
+            ).fetchall()[0]
+            known = con.execute("select count(*) from releases where release_id = ?", [whole[3]]).fetchall()[0]
+        if whole[:3] != (n_users * top_n, 1, n_users) or mine != (list(range(1, top_n + 1)), whole[3]) or known != (1,):
+            problems.append(f"torn: {whole} {mine[1]}")
+    except Exception as error:
+        problems.append(repr(error))
+    reads += 1
+print(json.dumps({"reads": reads, "problems": problems}))
+"""
+
+
+def main() -> None:
+    """Publish and roll back for a while, with readers beside."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--source", default=settings.source() or "synthetic:0.1")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        run = first_release(home, arguments.source)
+        n_users = snapshot.read_table(run, "users").height
+        readers = [start_reader(home, n_users, arguments.seconds) for _ in range(3)]
+        published, rolled_back = publish_for(home, run, arguments.seconds)
+        answers = [json.loads(reader.communicate()[0]) for reader in readers]
+    problems = [problem for answer in answers for problem in answer["problems"]]
+    print(f"{sum(answer['reads'] for answer in answers):,} reads by {len(readers)} processes")
+    print(f"{published} publications and {rolled_back} rollbacks in {arguments.seconds:.0f} s")
+    print(f"{len(problems)} errors or torn reads", *problems[:5], sep="\n")
+    sys.exit(1 if problems else 0)
+
+
+def first_release(home: Path, source: str) -> Run:
+    """A computed and published run over a few quick channels."""
+    run: Run = start.fn(home, "full", None, {"top_n": TOP_N}, ingest.fn(home, source))
+    build_features.fn(run)
+    for channel in CHANNELS:
+        recall.fn(run, channel, 100, "daily")
+    fit_merge.fn(run, CHANNELS, "daily")
+    merge.fn(run, CHANNELS, TOP_N)
+    recommend_segments.fn(run, TOP_N)
+    runs.finish(run, {"n_events": snapshot.count_events(run)})
+    serving.publish(run, TOP_N, 3)
+    return run
+
+
+def start_reader(home: Path, n_users: int, seconds: float) -> "subprocess.Popen[str]":
+    """Another process that reads until its time is over."""
+    link = str(home / "serving" / "current.duckdb")
+    words = [sys.executable, "-c", READER, link, str(n_users), str(TOP_N), str(seconds)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def publish_for(home: Path, run: Run, seconds: float) -> tuple[int, int]:
+    """Publish copies of a run under new ids, rolling back after every second one."""
+    end, published, rolled_back = time.monotonic() + seconds, 0, 0
+    while time.monotonic() < end:
+        now = runs.utc_now()
+        copy = replace(run, id=runs.new_id(now), created_at=now, n_rollbacks=serving.n_rollbacks(home))
+        runs.begin(copy)
+        for file in run.folder.rglob("*.parquet"):
+            target = copy.file(str(file.relative_to(run.folder)))
+            target.write_bytes(file.read_bytes())
+        for table in ("recommended", "lineage/000"):
+            frame = snapshot.read_table(copy, table)
+            snapshot.write_table(copy, table, frame.with_columns(release_id=pl.lit(copy.id)))
+        runs.finish(copy, {"n_events": 0})
+        serving.publish(copy, TOP_N, 3)
+        published += 1
+        if published % 2 == 0:
+            serving.rollback(home)
+            rolled_back += 1
+        run = copy
+    return published, rolled_back
+
+
+if __name__ == "__main__":
+    main()
