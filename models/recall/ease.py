@@ -17,7 +17,11 @@ from scipy.linalg import lapack
 from models.dataset import Dataset, Floats, Queries
 from models.recall.contract import Candidates, State, Tables
 from models.recall.history import decayed_history, interactions
+from models.recall.neighbours import nearest
 from models.recall.top_n import recommend_by_score
+
+FADED = 10
+"""Decays after which an event of the history is left out: it would weigh e^-10."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class EaseConfig:
     """Added to the diagonal of X'X, in users."""
     decay: float = 5.0
     """Events after which an item of the history weighs 1/e; infinity for the plain history of the paper."""
+    neighbours: int = 200
+    """Items published for each item, those that it speaks for most."""
 
 
 class Ease:
@@ -52,10 +58,12 @@ class Ease:
         return recommend_by_score(self._score, queries, n, filter_seen)
 
     def tables(self) -> Tables:
-        return Tables()
+        return Tables(item_similarity=nearest(self.state["weight"], self.config.neighbours))
 
     def _score(self, queries: Queries) -> Floats:
-        score: Floats = decayed_history(queries, self.config.decay) @ self.state["weight"]  # (B, I)
+        decay = self.config.decay
+        newest = None if np.isinf(decay) else int(np.ceil(FADED * decay))
+        score: Floats = decayed_history(queries, decay, newest) @ self.state["weight"]  # (B, I)
         score[:, ~self.state["known"]] = -np.inf
         score[queries.start == queries.end] = -np.inf  # nothing is known of who has no history
         return score

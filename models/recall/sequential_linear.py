@@ -23,23 +23,29 @@ from scipy.linalg import cho_factor, cho_solve
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.recall.contract import Candidates, State, Tables
 from models.recall.history import decayed_history
+from models.recall.neighbours import nearest
 from models.recall.top_n import recommend_by_score
 
 Doubles = NDArray[np.float64]
+
+
+FADED = 5
+"""Decays after which an event is left out: it would weigh e^-5, less than 1 %."""
 
 
 @dataclass(frozen=True)
 class SequentialLinearConfig:
     """Shape of the history and of the target, and the strength of the regularisation."""
 
-    decays: tuple[float, ...] = (2.0, 10.0)
-    """Events after which an input weighs 1/e, one block of inputs each. The cost grows as their cube."""
-    target_decay: float = 1.5
+    decays: tuple[float, ...] = (1.0, 15.0)
+    """Events after which an input weighs 1/e, one block of inputs each. Memory grows as (D I)^2, time as its
+    3/2th power."""
+    target_decay: float = 1.0
     """Events after which a target weighs 1/e."""
-    reach: int = 60
-    """Events that a history or a target holds at most."""
-    ridge: float = 100.0
+    ridge: float = 300.0
     """Added to the diagonal of X'X, in squared input weights."""
+    neighbours: int = 200
+    """Likely next items published for each item."""
 
 
 class SequentialLinear:
@@ -67,12 +73,15 @@ class SequentialLinear:
         return recommend_by_score(self._score, queries, n, filter_seen)
 
     def tables(self) -> Tables:
-        return Tables()
+        """What follows an item when nothing else is known: its weights in all blocks together."""
+        follows = self.state["weight"].sum(axis=0)
+        np.fill_diagonal(follows, 0)
+        return Tables(item_similarity=nearest(follows, self.config.neighbours))
 
     def _score(self, queries: Queries) -> Floats:
         score = np.zeros((len(queries), len(self.state["known"])), dtype=np.float32)  # (B, I)
         for decay, weight in zip(self.config.decays, self.state["weight"], strict=True):
-            score += decayed_history(queries, decay, self.config.reach) @ weight
+            score += decayed_history(queries, decay, _reach(decay)) @ weight
         score[:, ~self.state["known"]] = -np.inf
         score[queries.start == queries.end] = -np.inf  # nothing is known of who has no history
         return score
@@ -93,23 +102,33 @@ def normal_equations(dataset: Dataset, config: SequentialLinearConfig) -> tuple[
     return half + half.T, cross
 
 
+def _reach(decay: float) -> int:
+    """Events that a history or target of this decay holds."""
+    return int(np.ceil(FADED * decay))
+
+
+def _decayed(decay: float, length: int) -> Doubles:
+    """(length,) weights of the nearest events."""
+    place = np.arange(length)
+    return np.where(place < _reach(decay), np.exp(-place / decay), 0)
+
+
 def _pair_weights(config: SequentialLinearConfig) -> tuple[Doubles, Doubles]:
     """What a pair of events of one user adds, by how far apart they are.
 
     ``gram`` (lag, later, D, D): to X'X, for the later event's decay and the earlier event's, when ``later``
     positions hold both. ``cross`` (lag, D): to X'Y; lag 0 is no pair.
     """
-    n_decays, reach = len(config.decays), config.reach
-    place = np.arange(reach)
-    source = np.exp(-place / np.array(config.decays)[:, None])  # (D, reach)
-    target = np.exp(-place / config.target_decay)
-    gram = np.zeros((reach, reach + 1, n_decays, n_decays))
+    reach = max(map(_reach, config.decays))
+    source = np.array([_decayed(decay, reach) for decay in config.decays])  # (D, reach)
+    target = _decayed(config.target_decay, _reach(config.target_decay))
+    gram = np.zeros((reach, reach + 1, *2 * source.shape[:1]))
     for lag in range(reach):
         both = np.einsum("ak,bk->kab", source[:, : reach - lag], source[:, lag:])
         gram[lag, 1 : reach - lag + 1] = both.cumsum(axis=0)
         gram[lag, reach - lag + 1 :] = gram[lag, reach - lag]
-    gram[0] /= 2  # the pair of an event with itself is counted from both sides
-    cross = np.zeros((2 * reach, n_decays))
+    gram[0] /= 2  # an event's pair with itself is counted once in each triangle
+    cross = np.zeros((reach + len(target), len(source)))
     cross[1:] = np.transpose([np.convolve(row, target) for row in source])
     return gram, cross
 

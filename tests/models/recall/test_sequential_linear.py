@@ -9,23 +9,24 @@ from models.recall.sequential_linear import SequentialLinear, SequentialLinearCo
 from tests.models.recall.small_logs import small_log
 
 CONFIGS = [
-    SequentialLinearConfig(decays=(5.0,), target_decay=3.0, ridge=10.0, reach=20),
-    SequentialLinearConfig(decays=(1.0, 8.0), target_decay=2.0, ridge=3.0, reach=4),
+    SequentialLinearConfig(decays=(5.0,), target_decay=3.0, ridge=10.0),
+    SequentialLinearConfig(decays=(0.7, 2.5), target_decay=1.5, ridge=3.0),
 ]
 
 
 def decayed(items: NDArray[np.int32], decay: float, n_items: int) -> NDArray[np.float64]:
+    """Nearest first; only the nearest 5 decays count."""
     row = np.zeros(n_items)
     for place, item in enumerate(items):
-        row[item] += np.exp(-place / decay)
+        if place < 5 * decay:
+            row[item] += np.exp(-place / decay)
     return row
 
 
 def history_row(
     items: NDArray[np.int32], config: SequentialLinearConfig, n_items: int
 ) -> NDArray[np.float64]:
-    newest_first = items[::-1][: config.reach]
-    return np.concatenate([decayed(newest_first, decay, n_items) for decay in config.decays])
+    return np.concatenate([decayed(items[::-1], decay, n_items) for decay in config.decays])
 
 
 def slow_weight(log: Dataset, config: SequentialLinearConfig) -> NDArray[np.float64]:
@@ -34,7 +35,7 @@ def slow_weight(log: Dataset, config: SequentialLinearConfig) -> NDArray[np.floa
         items = log.item_idx[log.indptr[user] : log.indptr[user + 1]]
         for position in range(1, len(items)):
             x.append(history_row(items[:position], config, log.n_items))
-            y.append(decayed(items[position:][: config.reach], config.target_decay, log.n_items))
+            y.append(decayed(items[position:], config.target_decay, log.n_items))
     X, Y = np.array(x), np.array(y)
     return np.linalg.solve(X.T @ X + config.ridge * np.eye(X.shape[1]), X.T @ Y)
 
