@@ -25,7 +25,7 @@ class DeepWalkConfig:
 
     walks: WalkConfig = field(default_factory=WalkConfig)
     """Where the walks go; p and q other than 1 make it node2vec."""
-    training: SkipGramConfig = field(default_factory=lambda: SkipGramConfig(ahead_only=False, epochs=1))
+    training: SkipGramConfig = field(default_factory=SkipGramConfig)
     """How vectors are learned from the walks."""
     use: Literal["u2i", "i2i"] = "u2i"
     """Search by the user's vector, or by the neighbours of the user's items."""

@@ -17,9 +17,9 @@ from models.recall.top_n import recommend_by_score
 class HistoryConfig:
     """How much of a history speaks for its user."""
 
-    newest: int = 10
+    newest: int = 15
     """Newest distinct items used."""
-    decay: float = 2.0
+    decay: float = 3.0
     """The k-th newest item weighs exp(-k / decay)."""
 
 

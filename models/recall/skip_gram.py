@@ -1,14 +1,13 @@
-"""Skip-gram with negative sampling (Mikolov et al. 2013, arXiv 1310.4546), compiled, for items and nodes.
+"""Skip-gram with negative sampling (Mikolov et al. 2013, arXiv 1310.4546), compiled.
 
 For a token w and a token c of its window, k tokens n drawn as noise, it lowers
 
     -log sigmoid(x_w . y_c) - sum_n log sigmoid(-x_w . y_n)
 
-by stochastic gradient steps, with an input vector x and an output vector y a token. Two choices differ from
-the habits of text. Noise is uniform: then x_w . y_c tends to log P(c | w) plus a constant (Levy & Goldberg
-2014), the score of c as the next item, while noise drawn by popularity takes popularity out of it
-(Caselles-Dupré et al. 2018, arXiv 1804.04212, found the exponent to matter most for recommendation). And
-the window may look ahead only, from an item to those that followed it.
+by stochastic gradient steps, with an input vector x and an output vector y a token. Noise is uniform, which
+differs from the habits of text: then x_w . y_c tends to log P(c | w) plus a constant (Levy & Goldberg 2014),
+while noise drawn by popularity takes popularity out of the score (Caselles-Dupré et al. 2018, arXiv
+1804.04212, found the exponent of the noise to matter most for recommendation).
 
 One thread: lock-free threads would make two fits differ.
 """
@@ -21,7 +20,7 @@ from numba import njit
 from models.dataset import Floats, Ints, Longs
 from models.recall.splitmix import GOLDEN, below, mix
 
-_FAST = {"reassoc", "contract", "nsz"}
+FAST = {"reassoc", "contract", "nsz"}
 """Sums in any order, so that they are vectorised; infinities stay exact (a sigmoid may overflow)."""
 
 
@@ -33,11 +32,9 @@ class SkipGramConfig:
     """Length of a vector."""
     window: int = 5
     """Tokens away at most; the reach of each step is uniform from 1 to this."""
-    ahead_only: bool = True
-    """Whether a token predicts only those after it; otherwise those before it as well."""
     negatives: int = 5
     """Noise tokens a pair, uniform over the tokens that occur."""
-    epochs: int = 10
+    epochs: int = 1
     """Passes over the sequences."""
     learning_rate: float = 0.05
     """First step size; falls linearly to a ten thousandth of it."""
@@ -55,18 +52,14 @@ class TokenVectors:
 
 def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig) -> TokenVectors:
     """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``."""
-    occurs = np.bincount(token, minlength=n_tokens) > 0
-    rng = np.random.default_rng(config.seed)
-    first = rng.uniform(-0.5, 0.5, (n_tokens, config.dims)) / config.dims * occurs[:, None]
-    vectors = TokenVectors(first.astype(np.float32), np.zeros_like(first, dtype=np.float32))
+    vocabulary, vectors = first_vectors(token, n_tokens, config.dims, config.seed)
     _train(
         token,
         indptr,
-        np.flatnonzero(occurs).astype(np.int32),
+        vocabulary,
         vectors.input,
         vectors.output,
         config.window,
-        config.ahead_only,
         config.negatives,
         config.epochs,
         config.learning_rate,
@@ -75,7 +68,15 @@ def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig)
     return vectors
 
 
-@njit(cache=True, fastmath=_FAST)
+def first_vectors(token: Ints, n_tokens: int, dims: int, seed: int) -> tuple[Ints, TokenVectors]:
+    """The tokens that occur, and vectors before training: small random inputs, outputs of zero."""
+    occurs = np.bincount(token, minlength=n_tokens) > 0
+    inputs = np.random.default_rng(seed).uniform(-0.5, 0.5, (n_tokens, dims)) / dims * occurs[:, None]
+    vectors = TokenVectors(inputs.astype(np.float32), np.zeros((n_tokens, dims), dtype=np.float32))
+    return np.flatnonzero(occurs).astype(np.int32), vectors
+
+
+@njit(cache=True, fastmath=FAST)
 def _train(
     token: Ints,
     indptr: Longs,
@@ -83,7 +84,6 @@ def _train(
     inputs: Floats,
     outputs: Floats,
     window: int,
-    ahead_only: bool,
     negatives: int,
     epochs: int,
     learning_rate: float,
@@ -100,24 +100,39 @@ def _train(
                 state += GOLDEN
                 reach = 1 + below(mix(state), window)
                 target = token[place]
-                last = place if ahead_only else min(end, place + reach + 1)
-                for other in range(max(begin, place - reach), last):
+                for other in range(max(begin, place - reach), min(end, place + reach + 1)):
                     if other == place:
                         continue
                     source = inputs[token[other]]
                     step[:] = 0
-                    _pull(source, outputs[target], step, np.float32(1), rate)
-                    for _ in range(negatives):
-                        state += GOLDEN
-                        noise = vocabulary[below(mix(state), len(vocabulary))]
-                        if noise != target:
-                            _pull(source, outputs[noise], step, np.float32(0), rate)
+                    state = pull(source, target, outputs, vocabulary, negatives, rate, state, step)
                     source += step
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
-def _pull(source: Floats, output: Floats, step: Floats, label: np.float32, rate: np.float32) -> None:
-    """One logistic step on source . output: moves the output, adds the move of the source to ``step``."""
+@njit(cache=True, fastmath=FAST)
+def pull(
+    source: Floats,
+    target: int,
+    outputs: Floats,
+    vocabulary: Ints,
+    negatives: int,
+    rate: np.float32,
+    state: np.uint64,
+    step: Floats,
+) -> np.uint64:
+    """One step of ``source`` towards its target and away from noise: moves the outputs, adds to ``step`` what
+    the source is to move. Returns the state of the random stream."""
+    _logistic_step(source, outputs[target], np.float32(1), rate, step)
+    for _ in range(negatives):
+        state += GOLDEN
+        noise = vocabulary[below(mix(state), len(vocabulary))]
+        if noise != target:
+            _logistic_step(source, outputs[noise], np.float32(0), rate, step)
+    return state
+
+
+@njit(cache=True, fastmath=FAST, inline="always")
+def _logistic_step(source: Floats, output: Floats, label: np.float32, rate: np.float32, step: Floats) -> None:
     logit = np.float32(0)
     for dim in range(len(source)):
         logit += source[dim] * output[dim]

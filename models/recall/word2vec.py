@@ -1,8 +1,9 @@
-"""word2vec over films: items watched by the same user are the words of one text (Mikolov et al. 2013;
-Barkan & Koenigstein 2016, "item2vec", arXiv 1603.04259), in the order of time and looking ahead only.
+"""word2vec over films: what a user watched is a text whose words are items, in the order of time (Mikolov
+et al. 2013, arXiv 1301.3781; Barkan & Koenigstein 2016, "item2vec", arXiv 1603.04259).
 
-An item's input vector says what it announces, its output vector what announces it. ``u2i`` finds the
-outputs nearest to the decayed mean of the last items' inputs; ``i2i`` sums the lists of likely next items.
+An item's input vector says what it announces, its output vector what announces it. ``u2i`` finds the outputs
+nearest to the decayed mean of the last items' inputs, the very bag of words that was trained to predict the
+next; ``i2i`` sums the lists of each last item's likely next ones.
 """
 
 from dataclasses import dataclass, field
@@ -10,21 +11,21 @@ from typing import Literal, Self
 
 from models.dataset import Dataset, Queries
 from models.recall.ann import AnnConfig, build_index, recommend_nearest
+from models.recall.cbow import CbowConfig, cbow
 from models.recall.contract import Candidates, Neighbours, State, Tables
 from models.recall.embedding import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
-from models.recall.skip_gram import SkipGramConfig, skip_gram
 
 
 @dataclass(frozen=True)
 class Word2VecConfig:
     """Training of the vectors and their use."""
 
-    training: SkipGramConfig = field(default_factory=SkipGramConfig)
+    training: CbowConfig = field(default_factory=CbowConfig)
     """How vectors are learned."""
     use: Literal["u2i", "i2i"] = "u2i"
     """Search by the user's vector, or by the neighbours of the user's items."""
     history: HistoryConfig = field(default_factory=HistoryConfig)
-    """How much of a history speaks for its user."""
+    """How much of a history speaks for its user, in training as in use."""
     n_neighbours: int = 100
     """Neighbours an item, published and used by i2i."""
     ann: AnnConfig = field(default_factory=AnnConfig)
@@ -39,7 +40,8 @@ class Word2Vec:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
-        vectors = skip_gram(dataset.item_idx, dataset.indptr, dataset.n_items, self.config.training)
+        config = self.config
+        vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, config.history, config.training)
         self.state = {"input": vectors.input, "output": vectors.output}
         return self
 

@@ -11,9 +11,7 @@ from models.recall.deepwalk import DeepWalk, DeepWalkConfig
 from models.recall.skip_gram import SkipGramConfig
 from models.recall.walks import WalkConfig
 
-CONFIG = DeepWalkConfig(
-    walks=WalkConfig(per_node=20, length=20), training=SkipGramConfig(dims=16, ahead_only=False, epochs=2)
-)
+CONFIG = DeepWalkConfig(walks=WalkConfig(per_node=20, length=20), training=SkipGramConfig(dims=16, epochs=2))
 N_USERS, N_ITEMS = 60, 40
 
 

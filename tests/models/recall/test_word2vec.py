@@ -7,14 +7,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from models.dataset import Dataset, queries_at, queries_before
+from models.recall.cbow import CbowConfig
 from models.recall.embedding import HistoryConfig
-from models.recall.skip_gram import SkipGramConfig
 from models.recall.word2vec import Word2Vec, Word2VecConfig
 
 N_ITEMS = 30
-CONFIG = Word2VecConfig(
-    training=SkipGramConfig(dims=16, window=2, epochs=40), history=HistoryConfig(newest=3, decay=0.5)
-)
+CONFIG = Word2VecConfig(training=CbowConfig(dims=16, epochs=20), history=HistoryConfig(newest=3, decay=0.5))
 
 
 @pytest.fixture(scope="module")
