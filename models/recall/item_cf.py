@@ -1,12 +1,13 @@
 """Item-based collaborative filtering: cosine of items, careful with users who rate everything.
 
 Sarwar, Karypis, Konstan and Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms" (2001),
-https://doi.org/10.1145/371920.372071, with the inverse user frequency of Breese, Heckerman and Kadie,
+https://doi.org/10.1145/371920.372071, with an inverse user frequency, as Breese, Heckerman and Kadie,
 "Empirical Analysis of Predictive Algorithms for Collaborative Filtering" (1998),
-https://arxiv.org/abs/1301.7363, turned from items to users, and the normalised neighbours of Karypis,
-"Evaluation of Item-Based Top-N Recommendation Algorithms" (2001), https://doi.org/10.1145/502585.502627:
+https://arxiv.org/abs/1301.7363, have it for items: who rates everything says little. Here it is the rows
+of unit length and the normalised neighbours of Deshpande and Karypis, "Item-Based Top-N Recommendation
+Algorithms" (2004), https://doi.org/10.1145/963770.963776:
 
-    f_u = log(1 + I / |I_u|)
+    f_u = |I_u|^-1/2
     s(i, j) = sum over users of both of f_u^2 / (|i| |j| + shrinkage),  |i|^2 = sum over users of i of f_u^2
 
 divided by the largest s(i, .), so that the nearest neighbour of each item counts 1. An item is scored by the
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from models.dataset import Dataset, Floats, Ints, Queries
 from models.recall.contract import Candidates, Neighbours, State, Tables
 from models.recall.history import decayed_history, interactions
-from models.recall.neighbours import from_state, nearest, score_by_neighbours, to_state
+from models.recall.neighbours import nearest, score_by_neighbours
 from models.recall.top_n import recommend_by_score
 
 BLOCK = 512
@@ -38,7 +39,7 @@ class ItemCFConfig:
     """Added to the denominator: pulls similarities that rest on few users towards 0."""
     neighbours: int = 200
     """Neighbours kept an item."""
-    decay: float = 5.0
+    decay: float = 4.0
     """The k-th newest item of a history weighs exp(-k / decay), in items."""
 
 
@@ -50,17 +51,21 @@ class ItemCF:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
-        self.state = to_state(item_neighbours(dataset, self.config.neighbours, self.config.shrinkage))
+        near = item_neighbours(dataset, self.config.neighbours, self.config.shrinkage)
+        self.state = {"neighbour": near.item, "similarity": near.score}
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         return recommend_by_score(self._score, queries, n, filter_seen)
 
     def tables(self) -> Tables:
-        return Tables(item_similarity=from_state(self.state))
+        return Tables(item_similarity=self._neighbours())
 
     def _score(self, queries: Queries) -> Floats:
-        return score_by_neighbours(decayed_history(queries, self.config.decay), from_state(self.state))
+        return score_by_neighbours(decayed_history(queries, self.config.decay), self._neighbours())
+
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(self.state["neighbour"], self.state["similarity"])
 
 
 def item_neighbours(dataset: Dataset, n: int, shrinkage: float = 0.0) -> Neighbours:
@@ -68,7 +73,7 @@ def item_neighbours(dataset: Dataset, n: int, shrinkage: float = 0.0) -> Neighbo
     rated = interactions(dataset)
     raters = rated.T.tocsr()
     activity = np.maximum(np.diff(rated.indptr), 1)
-    weight = np.log1p(dataset.n_items / activity) ** 2  # f_u^2, (U,)
+    weight = 1 / activity  # f_u^2, (U,)
     norm = np.sqrt(raters @ weight)  # (I,)
     item = np.empty((dataset.n_items, n), dtype=np.int32)
     score = np.empty((dataset.n_items, n), dtype=np.float32)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from models.dataset import Floats
-from models.recall.contract import Neighbours, State
+from models.recall.contract import Neighbours
 from models.recall.sparse_product import score_by_product
 from models.recall.top_n import best_of_rows
 
@@ -13,16 +13,6 @@ from models.recall.top_n import best_of_rows
 def nearest(similarity: NDArray[np.floating], n: int) -> Neighbours:
     """The n most similar columns of each row of similarities (R, I); zero and below is no similarity."""
     return Neighbours(*best_of_rows(np.where(similarity > 0, similarity, -np.inf).astype(np.float32), n))
-
-
-def to_state(neighbours: Neighbours) -> State:
-    """``neighbour`` and ``similarity``, both (I, K)."""
-    return {"neighbour": neighbours.item, "similarity": neighbours.score}
-
-
-def from_state(state: State) -> Neighbours:
-    """The neighbours that ``to_state`` wrote."""
-    return Neighbours(state["neighbour"], state["similarity"])
 
 
 def to_sparse(neighbours: Neighbours, n_columns: int) -> csr_array:

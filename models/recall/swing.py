@@ -21,9 +21,9 @@ from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Ints, Queries
-from models.recall.contract import Candidates, State, Tables
+from models.recall.contract import Candidates, Neighbours, State, Tables
 from models.recall.history import decayed_history, interactions
-from models.recall.neighbours import from_state, nearest, score_by_neighbours, to_state
+from models.recall.neighbours import nearest, score_by_neighbours
 from models.recall.top_n import recommend_by_score
 
 MAX_STRIPES = 4
@@ -42,9 +42,11 @@ class SwingConfig:
 
     alpha: float = 1.0
     """Smoothing of the overlap, in items."""
+    damping: float = 0.6
+    """Power of an item's summed similarity that its scores are divided by; 0 favours the popular."""
     neighbours: int = 200
     """Neighbours kept an item."""
-    decay: float = 10.0
+    decay: float = 5.0
     """The k-th newest item of a history weighs exp(-k / decay), in items."""
 
 
@@ -67,7 +69,17 @@ def swing_similarity(dataset: Dataset, alpha: float = 1.0) -> NDArray[np.float64
 
 
 class Swing:
-    """Swing neighbours of a recency-weighted history. State: ``neighbour`` and ``similarity`` (I, K)."""
+    """Swing neighbours of a recency-weighted history.
+
+    s is large between popular items, so the score weighs it down by the summed similarity of the item
+    scored, and lets every item of the history give out the same sum:
+
+        score(j) = sum over i in the history of w_i s'(i, j) / sum over j' of s'(i, j'),
+        s'(i, j) = s(i, j) / (sum over i' of s(i', j))^damping
+
+    State: ``neighbour`` and ``similarity`` (I, K), the largest s, as published; ``near`` and ``weight``
+    (I, K), the neighbours by s' and their part of the score.
+    """
 
     def __init__(self, config: SwingConfig = SwingConfig()) -> None:
         self.config = config
@@ -75,17 +87,28 @@ class Swing:
 
     def fit(self, dataset: Dataset) -> Self:
         similarity = swing_similarity(dataset, self.config.alpha)
-        self.state = to_state(nearest(similarity, self.config.neighbours))
+        published = nearest(similarity, self.config.neighbours)
+        total = similarity.sum(0)
+        total[total == 0] = 1
+        used = nearest(similarity / total**self.config.damping, self.config.neighbours)
+        given = np.where(used.item >= 0, used.score, 0).sum(1, keepdims=True)
+        self.state = {
+            "neighbour": published.item,
+            "similarity": published.score,
+            "near": used.item,
+            "weight": used.score / np.where(given > 0, given, 1),
+        }
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         return recommend_by_score(self._score, queries, n, filter_seen)
 
     def tables(self) -> Tables:
-        return Tables(item_similarity=from_state(self.state))
+        return Tables(item_similarity=Neighbours(self.state["neighbour"], self.state["similarity"]))
 
     def _score(self, queries: Queries) -> Floats:
-        return score_by_neighbours(decayed_history(queries, self.config.decay), from_state(self.state))
+        near = Neighbours(self.state["near"], self.state["weight"])
+        return score_by_neighbours(decayed_history(queries, self.config.decay), near)
 
 
 @njit(parallel=True, cache=True)
