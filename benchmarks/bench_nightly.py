@@ -41,16 +41,14 @@ def main() -> None:
     parser.add_argument("--as-of", default=None, help="ISO 8601; default: the newest event")
     as_of = parser.parse_args().as_of
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from flows.cli import main; main()", "nightly"]
+        command = [str(Path(sys.executable).with_name("matinee")), "nightly"]
         seconds, peak = timed(command + (["--as-of", as_of] if as_of else []), Path(folder))
         with duckdb.connect(f"{folder}/serving/current.duckdb", read_only=True) as con:
             for step, taken, memory in con.execute(
                 "select step, seconds, peak_memory_mb from lineage order by rowid"
             ).fetchall():
                 print(f"{step:<28}{taken:>8.1f} s {memory:>8.0f} MiB")
-            print(
-                f"{'the command, wall':<28}{seconds:>8.1f} s {peak / 2**20:>8.0f} MiB (sum of all processes)"
-            )
+            print(f"{'the command, wall':<28}{seconds:>8.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
             if as_of:
                 parameters = {"events": f"{folder}/events/*.parquet", "as_of": as_of.removesuffix("Z")}
                 hits, n, users = con.execute(HITS, parameters).fetchall()[0]

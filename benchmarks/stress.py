@@ -33,21 +33,25 @@ TOP_N = 50
 READER = """
 import duckdb, json, random, sys, time
 path, n_users, top_n, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+WHOLE = '''
+    select count(*), count(distinct release_id), count(distinct user_id), max(release_id)
+    from recommendations
+'''
+MINE = '''
+    select list(rank order by rank), max(release_id) from recommendations
+    where user_id = (select user_id from users order by user_id limit 1 offset ?)
+'''
 reads, problems, end = 0, [], time.monotonic() + seconds
 while time.monotonic() < end:
     try:
         with duckdb.connect(path, read_only=True) as con:
-            whole = con.execute(
-                "select count(*), count(distinct release_id), count(distinct user_id), max(release_id) from recommendations"
-            ).fetchall()[0]
-            user = random.randrange(n_users)
-            mine = con.execute(
-                "select list(rank order by rank), max(release_id) from recommendations"
-                " where user_id = (select user_id from users order by user_id limit 1 offset ?)", [user]
-            ).fetchall()[0]
-            known = con.execute("select count(*) from releases where release_id = ?", [whole[3]]).fetchall()[0]
-        if whole[:3] != (n_users * top_n, 1, n_users) or mine != (list(range(1, top_n + 1)), whole[3]) or known != (1,):
-            problems.append(f"torn: {whole} {mine[1]}")
+            *whole, release = con.execute(WHOLE).fetchall()[0]
+            mine = con.execute(MINE, [random.randrange(n_users)]).fetchall()[0]
+            known = con.execute("select count(*) from releases where release_id = ?", [release]).fetchall()
+        if whole != [n_users * top_n, 1, n_users] or known != [(1,)]:
+            problems.append(f"torn: {whole} {known}")
+        if mine != (list(range(1, top_n + 1)), release):
+            problems.append(f"torn list: {mine} in {release}")
     except Exception as error:
         problems.append(repr(error))
     reads += 1
