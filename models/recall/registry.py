@@ -5,6 +5,7 @@ from models.recall.contract import Recaller
 from models.recall.deepwalk import DeepWalk
 from models.recall.ease import Ease
 from models.recall.item_cf import ItemCF
+from models.recall.mf import MF
 from models.recall.new_items import NewItems
 from models.recall.popular import Popular
 from models.recall.region import Region
@@ -23,6 +24,7 @@ CHANNELS: dict[str, type[Recaller]] = {
     "attribute": Attribute,
     "region": Region,
     "new_items": NewItems,
+    "mf": MF,
     "sequential_linear": SequentialLinear,
     "ease": Ease,
     "word2vec": Word2Vec,

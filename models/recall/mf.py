@@ -1,0 +1,289 @@
+"""Matrix factorisation: a vector for each user and item, by three trainers and for two uses.
+
+- ``Als``: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008,
+  https://doi.org/10.1109/ICDM.2008.22), trained by the library ``implicit``.
+- ``Bpr``: Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from
+  Implicit Feedback" (UAI 2009, https://arxiv.org/abs/1205.2618), trained by ``implicit``.
+- ``Ratings``: the latent factor model with biases of Koren, Bell and Volinsky, "Matrix Factorization
+  Techniques for Recommender Systems" (Computer 2009, https://doi.org/10.1109/MC.2009.263), by alternating
+  least squares:  r_ui = mean + b_u + b_i + p_u q_i.
+
+The item vectors are learned. The vector of a user is folded in from the history of the query, so that later
+histories and users unknown to the fit are served alike, newer events heavier. ``u2i`` scores an item by its
+inner product with that vector, ``i2i`` by its cosines to the items of the history.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from numba import njit, prange
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at
+from models.recall.contract import Candidates, State, Tables
+from models.recall.history import FOREVER, decayed_history, interactions
+from models.recall.neighbours import nearest
+from models.recall.top_n import recommend_by_score
+
+
+@dataclass(frozen=True)
+class Als:
+    """Implicit ALS: a pair not rated is a 0 of confidence 1, a rated one a 1 of confidence 1 + alpha."""
+
+    factors: int = 64
+    """Dimensions of a vector."""
+    alpha: float = 10.0
+    """Confidence that an event adds."""
+    ridge: float = 30.0
+    """Weight of the squared norm of each vector."""
+    iterations: int = 10
+    """Sweeps over users and items."""
+
+
+@dataclass(frozen=True)
+class Bpr:
+    """Pairwise ranking by stochastic gradients: rated before not rated."""
+
+    factors: int = 64
+    """Dimensions of a vector, without the item's bias."""
+    learning_rate: float = 0.05
+    """Step of the gradient."""
+    ridge: float = 0.01
+    """Weight of the squared norm of the vectors of each sampled triple."""
+    iterations: int = 60
+    """Epochs of one sampled triple an event."""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Squared error of the ratings, with user and item biases."""
+
+    factors: int = 32
+    """Dimensions of a vector, without the bias."""
+    ridge: float = 10.0
+    """Weight of the squared norm of each vector, its bias included."""
+    iterations: int = 10
+    """Sweeps over users and items."""
+
+
+@dataclass(frozen=True)
+class MFConfig:
+    """Who learns the vectors, and how they are used."""
+
+    trainer: Als | Bpr | Ratings = Als()
+    """Trainer of the item vectors."""
+    use: Literal["u2i", "i2i"] = "u2i"
+    """Score by the user's vector, or by the items of the history."""
+    decay: float = 5.0
+    """Events after which an event of the history weighs 1/e; infinity for equal weights."""
+    neighbours: int = 200
+    """Items of the highest cosine published for each item."""
+    seed: int = 0
+    """Of the first vectors and of BPR's samples."""
+
+
+class MF:
+    """Matrix factorisation.
+
+    State: ``item`` (I, W) and ``user`` (U, W) float32, whose inner products are the scores. The first F of
+    the W columns are factors; the rest carry biases: ``Bpr`` (b_i against 1), ``Ratings`` (b_i against 1,
+    1 against mean + b_u). ``encoder`` (F + 1, F), for ``Bpr`` alone; ``mean`` (), for ``Ratings`` alone;
+    ``known`` (I,) bool, the items of the log it was fitted on, the only ones it recommends.
+    """
+
+    def __init__(self, config: MFConfig = MFConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        match self.config.trainer:
+            case Als() as als:
+                self.state = _train_als(dataset, als, self.config.seed)
+            case Bpr() as bpr:
+                self.state = _train_bpr(dataset, bpr, self.config.seed)
+            case Ratings() as ratings:
+                self.state = _train_ratings(dataset, ratings, self.config.seed)
+        self.state["known"] = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
+        self.state["user"] = self.user_vectors(queries_at(dataset))
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        return recommend_by_score(self._score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        unit = self._unit_factors()
+        similarity = unit @ unit.T
+        np.fill_diagonal(similarity, 0)
+        neighbours = nearest(similarity, self.config.neighbours)
+        return Tables(neighbours, self.state["item"], self.state["user"])
+
+    def user_vectors(self, queries: Queries) -> Floats:
+        """(B, W) the vectors that the histories of the queries give, zero for no history."""
+        match self.config.trainer:
+            case Als() as als:
+                vectors = _fold_in_als(queries, self.state, als, self.config.decay)
+            case Bpr():
+                vectors = _fold_in_bpr(queries, self.state, self.config.decay)
+            case Ratings() as ratings:
+                vectors = _fold_in_ratings(queries, self.state, ratings, self.config.decay)
+        vectors[queries.start == queries.end] = 0
+        return vectors
+
+    def _score(self, queries: Queries) -> Floats:
+        score = self._by_user(queries) if self.config.use == "u2i" else self._by_items(queries)  # (B, I)
+        score[:, ~self.state["known"]] = -np.inf
+        score[queries.start == queries.end] = -np.inf  # nothing is known of who has no history
+        return score
+
+    def _by_user(self, queries: Queries) -> Floats:
+        score: Floats = self.user_vectors(queries) @ self.state["item"].T
+        return score
+
+    def _by_items(self, queries: Queries) -> Floats:
+        unit = self._unit_factors()
+        score: Floats = (decayed_history(queries, self.config.decay) @ unit) @ unit.T
+        return score
+
+    def _unit_factors(self) -> Floats:
+        """(I, F) of length 1, or zero."""
+        factors: Floats = self.state["item"][:, : self.config.trainer.factors]
+        length = np.linalg.norm(factors, axis=1, keepdims=True)
+        return (factors / np.where(length > 0, length, 1)).astype(np.float32)
+
+
+def _train_als(dataset: Dataset, config: Als, seed: int) -> State:
+    with threadpool_limits(1, "blas"):  # the library runs its own threads
+        model = AlternatingLeastSquares(
+            factors=config.factors,
+            regularization=config.ridge,
+            alpha=1 + config.alpha,
+            iterations=config.iterations,
+            random_state=seed,
+        )
+        model.fit(csr_matrix(interactions(dataset)), show_progress=False)
+    return {"item": model.item_factors}
+
+
+def _fold_in_als(queries: Queries, state: State, config: Als, decay: float) -> Floats:
+    """The library's problem for one user, an event that weighs w counting as w events."""
+    item = state["item"]
+    base = item.T @ item + config.ridge * np.eye(config.factors, dtype=np.float32)
+    target = np.full(queries.log.n_events, 1 + 1 / config.alpha, dtype=np.float32)
+    return _ridge_rows(
+        queries.start, queries.end, queries.log.item_idx, target, item, base, config.alpha, decay
+    )
+
+
+def _train_bpr(dataset: Dataset, config: Bpr, seed: int) -> State:
+    rated = interactions(dataset)
+    model = BayesianPersonalizedRanking(
+        factors=config.factors,
+        learning_rate=config.learning_rate,
+        regularization=config.ridge,
+        iterations=config.iterations,
+        num_threads=1,  # more threads would race for the same vectors: no two fits would be equal
+        random_state=seed,
+    )
+    model.fit(csr_matrix(rated), show_progress=False)
+    item = model.item_factors  # (I, F + 1), the last column is the bias
+    active = np.diff(rated.indptr) > 0
+    mean = _mean_factors(rated, item[:, :-1])[active]
+    user = model.user_factors[active, :-1]
+    encoder = np.linalg.lstsq(mean, user, rcond=None)[0]
+    return {"item": item, "encoder": encoder.astype(np.float32)}
+
+
+def _fold_in_bpr(queries: Queries, state: State, decay: float) -> Floats:
+    """BPR has no closed form for a new user: trained vectors regressed on the mean of the user's items."""
+    mean = _mean_factors(decayed_history(queries, decay), state["item"][:, :-1])
+    return np.column_stack([mean @ state["encoder"], np.ones(len(queries), dtype=np.float32)])
+
+
+def _mean_factors(history: csr_matrix, factors: Floats) -> Floats:
+    """(B, F + 1) the weighted mean of the items' factors, and a constant."""
+    total = np.maximum(history.sum(axis=1), np.finfo(np.float32).tiny)
+    mean = (history @ factors) / total[:, None]
+    return np.column_stack([mean, np.ones(len(mean), dtype=np.float32)])
+
+
+def _train_ratings(dataset: Dataset, config: Ratings, seed: int) -> State:
+    mean = np.float32(dataset.rating.mean()) if dataset.n_events else np.float32(0)
+    residual = dataset.rating - mean
+    by_item = np.argsort(dataset.item_idx, kind="stable")
+    bounds = np.searchsorted(dataset.item_idx[by_item], np.arange(dataset.n_items + 1))
+    raters = dataset.user_idx[by_item]
+    base = config.ridge * np.eye(config.factors + 1, dtype=np.float32)
+    item = (
+        np.random.default_rng(seed).normal(0, 0.1, (dataset.n_items, config.factors + 1)).astype(np.float32)
+    )
+    for _ in range(config.iterations):
+        target = residual - item[dataset.item_idx, -1]
+        user = _ridge_rows(
+            dataset.indptr[:-1], dataset.indptr[1:], dataset.item_idx, target, _with_one(item), base
+        )
+        target = residual[by_item] - user[raters, -1]
+        item = _ridge_rows(bounds[:-1], bounds[1:], raters, target, _with_one(user), base)
+    return {"item": np.column_stack([item, np.ones(len(item), dtype=np.float32)]), "mean": np.array(mean)}
+
+
+def _fold_in_ratings(queries: Queries, state: State, config: Ratings, decay: float) -> Floats:
+    log, item = queries.log, state["item"][:, :-1]
+    target = log.rating - state["mean"] - item[log.item_idx, -1]
+    base = config.ridge * np.eye(config.factors + 1, dtype=np.float32)
+    user = _ridge_rows(queries.start, queries.end, log.item_idx, target, _with_one(item), base, decay=decay)
+    ones = np.ones(len(user), dtype=np.float32)
+    return np.column_stack([user[:, :-1], ones, user[:, -1] + state["mean"]])
+
+
+def _with_one(vectors: Floats) -> Floats:
+    """The factors with a constant in place of the bias: what the other side is regressed on."""
+    return np.column_stack([vectors[:, :-1], np.ones(len(vectors), dtype=np.float32)])
+
+
+def _ridge_rows(
+    start: Longs,
+    end: Longs,
+    index: Ints,
+    target: Floats,
+    vectors: Floats,
+    base: Floats,
+    scale: float = 1.0,
+    decay: float = FOREVER,
+) -> Floats:
+    """For each row the x (D,) that minimises sum_e w_e (target_e - x vectors[index_e])^2 + x base x.
+
+    The events e of row r are start[r] to end[r]; the k-th from the end weighs scale * exp(-k / decay).
+    """
+    return _solve_rows(start, end, index, target, np.ascontiguousarray(vectors), base, scale, decay)
+
+
+@njit(parallel=True, cache=True)
+def _solve_rows(
+    start: Longs,
+    end: Longs,
+    index: Ints,
+    target: Floats,
+    vectors: Floats,
+    base: Floats,
+    scale: float,
+    decay: float,
+) -> Floats:
+    n_factors = vectors.shape[1]
+    solution = np.empty((len(start), n_factors), dtype=np.float32)
+    for row in prange(len(start)):
+        left = base.astype(np.float64)
+        right = np.zeros(n_factors)
+        for event in range(start[row], end[row]):
+            vector = vectors[index[event]]
+            weight = scale * np.exp(-(end[row] - 1 - event) / decay)
+            for i in range(n_factors):
+                weighted = weight * vector[i]
+                right[i] += weighted * target[event]
+                for j in range(n_factors):
+                    left[i, j] += weighted * vector[j]
+        solution[row] = np.linalg.solve(left, right)
+    return solution
