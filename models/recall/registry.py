@@ -1,9 +1,12 @@
 """All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
 
+from collections.abc import Callable
+
 from models.recall.attribute import Attribute
 from models.recall.contract import Recaller
 from models.recall.deepwalk import DeepWalk
-from models.recall.ease import Ease
+from models.recall.ease import Ease, EaseConfig
+from models.recall.history import FOREVER
 from models.recall.item_cf import ItemCF
 from models.recall.mf import MF
 from models.recall.new_items import NewItems
@@ -15,7 +18,7 @@ from models.recall.swing import Swing
 from models.recall.user_cf import UserCF
 from models.recall.word2vec import Word2Vec
 
-CHANNELS: dict[str, type[Recaller]] = {
+CHANNELS: dict[str, Callable[[], Recaller]] = {
     "popular": Popular,
     "segment": Segment,
     "item_cf": ItemCF,
@@ -27,6 +30,7 @@ CHANNELS: dict[str, type[Recaller]] = {
     "mf": MF,
     "sequential_linear": SequentialLinear,
     "ease": Ease,
+    "ease_plain": lambda: Ease(EaseConfig(decay=FOREVER)),
     "word2vec": Word2Vec,
     "deepwalk": DeepWalk,
 }
