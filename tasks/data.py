@@ -19,9 +19,15 @@ from warehouse.runs import Run
 @lru_cache(maxsize=1)  # every step of a run reads the same log
 def load(run: Run) -> tuple[Dataset, Vocabulary]:
     """All ratings before ``as_of`` with the users and items of the run, densely indexed."""
-    users, items = snapshot.read_table(run, "users"), snapshot.read_table(run, "items")
+    return encode_snapshot(run)
+
+
+def encode_snapshot(run: Run) -> tuple[Dataset, Vocabulary]:
+    """The log and the catalogue as the run sees them; the run need not have begun."""
+    with snapshot.connect(run) as con:
+        events, users, items = snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
     as_of = int(run.as_of.replace(tzinfo=UTC).timestamp())
-    return encode(snapshot.read_events(run), users, items, as_of)
+    return encode(events, users, items, as_of)
 
 
 @lru_cache(maxsize=1)

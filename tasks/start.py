@@ -21,6 +21,16 @@ def start(
     home: Path, kind: str, as_of: str | None, config: Json, ingested: tuple[IngestReport, Meter] | None
 ) -> Run:
     """Begin a run over the log as it is now. Raises MatineeError without any event before ``as_of``."""
+    run = describe(home, kind, as_of, config)
+    runs.begin(run)
+    if ingested is not None:
+        report, meter = ingested
+        record(run, "ingest", [report.source], ["events"], {"events": report.rows_logged}, meter)
+    return run
+
+
+def describe(home: Path, kind: str, as_of: str | None, config: Json) -> Run:
+    """A run over the log as it is now, not begun. Raises MatineeError without any event before ``as_of``."""
     batches = tuple(batch.path.name for batch in event_log.batches(home))
     span = snapshot.span(home, batches)
     if span is None:
@@ -29,7 +39,7 @@ def start(
     if moment <= span[0]:
         raise MatineeError(f"no rating is before {moment} UTC: the log spans {span[0]} to {span[1]}")
     now = runs.utc_now()
-    run = Run(
+    return Run(
         id=runs.new_id(now),
         home=home,
         kind=kind,
@@ -42,11 +52,6 @@ def start(
         created_at=now,
         n_rollbacks=serving.n_rollbacks(home),
     )
-    runs.begin(run)
-    if ingested is not None:
-        report, meter = ingested
-        record(run, "ingest", [report.source], ["events"], {"events": report.rows_logged}, meter)
-    return run
 
 
 def parse_as_of(text: str) -> datetime:

@@ -94,10 +94,9 @@ def count_events(run: Run) -> int:
         return _count(con, "events")
 
 
-def read_events(run: Run) -> dict[str, NDArray[Any]]:
+def read_events(con: duckdb.DuckDBPyConnection) -> dict[str, NDArray[Any]]:
     """user_id, item_id, rating, at (epoch seconds), sorted by user, time and order of the file; (E,) each."""
-    with connect(run) as con:
-        columns = con.execute(sql.load("run/events")).fetchnumpy()
+    columns = con.execute(sql.load("run/events")).fetchnumpy()
     return {name: np.asarray(column) for name, column in columns.items()}
 
 

@@ -110,7 +110,8 @@ def test_a_later_rating_of_the_same_film_replaces_the_earlier_from_its_own_time_
     user, item = first["user_id"][0], first["item_id"][0]
     for hours, rating in ((20, first["rating"][0]), (40, again["rating"][0])):
         run = homes.begin(home, homes.START + timedelta(hours=hours))
-        events = pl.DataFrame(snapshot.read_events(run))
+        with snapshot.connect(run) as con:
+            events = pl.DataFrame(snapshot.read_events(con))
         mine = events.filter((pl.col("user_id") == user) & (pl.col("item_id") == item))
         assert mine["rating"].to_list() == [rating]
         assert len(events) == hours  # one an hour; the second rating replaced the first
