@@ -138,15 +138,7 @@ def _stage_batch(
     path = staging.path(home / "events" / name)  # staged last, so it appears last: the commit
     sink = ParquetSink(path, SCHEMA)
     sink.write(returned.with_columns(batch=sequence))
-    rows_read = 0
-    for block in incoming.ratings() if report.status == "new" else ():
-        good, bad = validate(block, items)
-        sink.write(good.with_columns(batch=sequence))
-        rejected.write(bad)
-        rows_read += block.height
-        LOGGER.debug("%s: %d rows read", incoming.text, rows_read)
-    if report.status == "new" and rows_read == 0:
-        raise MatineeError(f"{incoming.text}: no ratings in {incoming.ratings_file}; nothing was ingested")
+    rows_read = _copy_rows(incoming, items, sequence, sink, rejected) if report.status == "new" else 0
     facts = _facts(incoming, rows_read, returned.height)
     sink.finish(facts)
     repeated = _drop_repeated(home, path, facts)
@@ -164,6 +156,27 @@ def _stage_batch(
         users=counts["user_id"].item(),
         items=counts["item_id"].item(),
     )
+
+
+def _copy_rows(
+    incoming: sources.Source,
+    items: pl.DataFrame,
+    sequence: int,
+    sink: ParquetSink,
+    rejected: quarantine.Writer,
+) -> int:
+    """Each row of the source to the events or to the quarantine; returns how many there are."""
+    rows = 0
+    for block in incoming.ratings():
+        good, bad = validate(block, items)
+        sink.write(good.with_columns(batch=sequence))
+        rejected.write(bad)
+        rows += block.height
+        if rows > block.height:  # not the first block: this takes a while
+            LOGGER.info("%s: %s rows read", incoming.text, f"{rows:,}")
+    if rows == 0:
+        raise MatineeError(f"{incoming.text}: no ratings in {incoming.ratings_file}; nothing was ingested")
+    return rows
 
 
 def _facts(incoming: sources.Source, rows_read: int, rows_returned: int) -> dict[str, Any]:
