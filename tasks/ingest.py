@@ -60,7 +60,7 @@ def choose_source(home: Path, source: str | None, or_synthetic: bool) -> str | N
 
 def summary(report: IngestReport) -> str:
     """One line for people."""
-    if report.status == "known":
+    if report.status == "known" and not report.rows_returned:
         return f"nothing new in {report.source}"
     bad = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
     back = f", {report.rows_returned:,} back from quarantine" if report.rows_returned else ""

@@ -1,8 +1,8 @@
 """Users too active to learn from in full: a sample of their ratings stands for them.
 
-Pairs of ratings grow with the square of a user's activity, and those of one who rates everything say nothing
-about what belongs together. Only fitting sees the sample: what such users are asked about, and what is filtered
-from their lists, is their whole history.
+Pairs of ratings grow with the square of a user's activity, and those of one who rates everything say
+nothing about what belongs together. Only fitting sees the sample: what such users are asked about, and what
+is filtered from their lists, is their whole history.
 """
 
 import numpy as np
