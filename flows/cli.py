@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flows import screen
+from flows import evaluate_command, evaluate_screen, screen
 from tasks.lookup import MatineeError
 
 app = typer.Typer(
@@ -108,6 +108,23 @@ def ingest(
         _print_json(asdict(report))
 
 
+@app.command(rich_help_panel="Compute")
+def evaluate(
+    protocol: evaluate_command.Protocol,
+    source: Source = None,
+    channels: evaluate_command.Channels = None,
+    k: evaluate_command.Ks = "10,50,300",
+    seed: evaluate_command.Seed = 0,
+    baseline: evaluate_command.Baseline = None,
+    out: evaluate_command.Out = None,
+    as_json: Json = False,
+) -> None:
+    """Measure every channel, the merged and the published list offline, on ratings held back."""
+    _log_to_terminal()
+    answer = evaluate_command.answer(protocol, source, channels, k, seed, baseline, out)
+    _print_json(answer) if as_json else evaluate_screen.show(answer)
+
+
 @app.command(rich_help_panel="Ask")
 def recommend(
     user_id: Annotated[str, typer.Argument(help="Who: a user id of the source.")],
@@ -193,6 +210,8 @@ def _print_json(value: Any) -> None:
 
 
 def _log_to_terminal() -> None:
+    # The pipeline's lines go to Prefect too, but there is none outside a flow run.
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     log = logging.getLogger("matinee")
@@ -207,5 +226,4 @@ def _prepare_prefect() -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     _log_to_terminal()

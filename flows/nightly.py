@@ -12,7 +12,7 @@ from tasks.features import build_features
 from tasks.ingest import choose_source, ingest
 from tasks.merge import fit_merge, merge
 from tasks.publish import abandon, publish
-from tasks.recall import recall
+from tasks.recall import DEFAULT_CHANNELS, recall
 from tasks.report import report
 from tasks.segments import recommend_segments
 from tasks.start import start
@@ -29,15 +29,7 @@ class NightlyConfig:
     """Films published a user."""
     candidates: int = 300
     """Candidates recalled a user and channel."""
-    channels: tuple[str, ...] = (
-        "popular",
-        "segment",
-        "item_cf",
-        "swing",
-        "sequential_linear",
-        "word2vec",
-        "ease",
-    )
+    channels: tuple[str, ...] = DEFAULT_CHANNELS
     """The channels that recall; their weights are fitted on the newest days."""
     objective: str = "daily"
     """What the weights are fitted for: daily (the next days) or next (the very next film)."""

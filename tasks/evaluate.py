@@ -1,211 +1,161 @@
-"""Offline evaluation: every channel, the merged list, and the list as it would be published."""
+"""Offline evaluation: every channel, the merged lists and the published list on one protocol."""
 
-import json
-import logging
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from models.dataset import Dataset
-from models.encoding import Vocabulary
-from models.evaluation import objectives, rows
+from models.encoding import Vocabulary, encode
 from models.evaluation.protocols import PROTOCOLS
+from models.evaluation.rows import Row, Run, compare, ranking_rows
+from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores
 from models.evaluation.split import Split
-from models.recall import merge as fusion
-from models.recall import registry
-from models.recall.contract import Candidates
-from tasks import data, settings
-from tasks.merge import NEWCOMERS
-from tasks.start import describe
+from models.recall.registry import CHANNELS, DEFAULT_CHANNELS
+from tasks import settings
+from tasks.offline import CANDIDATES, MERGED, PUBLISHED, TOP_N, UNION, Answers, Plan, answers, warm_up
+from warehouse import evaluation as files
 from warehouse import log as event_log
-from warehouse import runs
 from warehouse.errors import MatineeError
 
-log = logging.getLogger("matinee")
+Answer = dict[str, Any]
 
-RECALLED = 300
-"""Candidates a query and channel."""
+KS = (10, 50, 300)
+"""List lengths that are measured unless told otherwise."""
 
-PUBLISHED = 50
-"""Films published a user."""
+NEXT_DAYS = ("temporal-2003", "rolling")
+"""Protocols that ask what the nightly flow asks with the objective ``daily``; the others ask ``next``."""
 
-OBJECTIVE = {"leave-one-out": "next", "successive": "next", "temporal-2003": "daily", "rolling": "daily"}
-"""What the nightly flow would be told to fit for on each protocol."""
+HASH_DIGITS = 12
+"""Of the hash of a split, where people read it."""
 
-WARM_UP_USERS = 50
-"""Users whose log is fitted once before the clock runs, so that compilation is in no figure."""
+COMPARED = ("all", "known", "unknown")
+"""Slices whose sums are kept for paired differences."""
 
-Lists = dict[tuple[str, str], list[Candidates]]
-"""Stage and model: the lists of each split."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The figures of all models on one protocol."""
-
-    protocol: str
-    digest: str  # of the splits: figures of equal digests are comparable
-    seed: int
-    rows: list[rows.Row]
-    differences: dict[str, list[rows.Difference]]  # by model, where there is a baseline
+STAGES = {MERGED: "merge", UNION: "merge", PUBLISHED: "published"}
+"""All other models are channels: recall."""
 
 
 def evaluate(
     protocol: str,
     source: str | None = None,
-    channels: Sequence[str] = registry.DEFAULT_CHANNELS,
-    ks: Sequence[int] = (10, 50, 300),
+    channels: Sequence[str] | None = None,
+    ks: Sequence[int] = KS,
     seed: int = 0,
     baseline: str | None = None,
     out: Path | None = None,
-) -> Evaluation:
-    """Measure on the log, or on a source alone; write the rows to ``out`` and the sums beside it.
+) -> Answer:
+    """Measure all models over the log, or over ``source`` alone, of which the log does not learn.
 
-    ``baseline`` is a model of this evaluation, or a file that an earlier one wrote. Raises MatineeError for
-    unknown names and for a log that the protocol cannot be run on.
+    ``baseline`` is a model of this evaluation or the ``out`` of an earlier one. The answer has protocol,
+    split (a hash for each window), seed, rows, and differences to the baseline (rows with a model). Raises
+    MatineeError for unknown names and for a log that the protocol cannot be run on.
     """
-    _check(protocol, channels)
-    dataset, vocabulary = read_log(source)
-    try:
-        splits = PROTOCOLS[protocol].splits(dataset)
-        evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.labels)
-    except ValueError as error:
-        raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
-    lists, seconds = _lists(splits, channels, seed)
-    scores = {key: evaluator.scores(found) for key, found in lists.items()}
-    figures = [
-        row
-        for (stage, model), score in scores.items()
-        for row in rows.ranking_rows(score, rows.Run(stage, model, seed, seconds.get(model)))
-    ]
-    differences = _differences(scores, baseline)
+    plan = _plan(protocol, DEFAULT_CHANNELS if channels is None else channels, ks, seed)
+    earlier = _read_baseline(baseline, plan)
     if out is not None:
-        _write(out, figures, scores)
-    return Evaluation(protocol, evaluator.digest, seed, figures, differences)
+        files.check_writable(out)
+    dataset, vocabulary = read_log(source or settings.source())
+    splits, validations = _splits(protocol, dataset)
+    evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.labels)
+    _check_split(earlier, evaluator)
+    warm_up(dataset, plan)
+    found = [answers(*pair, plan) for pair in zip(splits, validations, strict=True)]
+    rows, scores = _measured(found, evaluator, seed)
+    if out is not None:
+        files.write(out, rows, pack(scores))
+    return {
+        "protocol": protocol,
+        "split": evaluator.digest.split(),
+        "seed": seed,
+        "rows": rows,
+        "baseline": baseline,
+        "differences": _differences(scores, earlier, baseline),
+    }
 
 
 def read_log(source: str | None) -> tuple[Dataset, Vocabulary]:
-    """The whole log, or a source by itself, of which the log does not learn. Raises MatineeError."""
+    """All ratings of the log, or of a source by itself."""
     if source is None:
-        return data.encode_snapshot(describe(settings.home(), "evaluation", None, {}))
+        return _encoded(settings.home())
     with tempfile.TemporaryDirectory() as folder:
         event_log.ingest(Path(folder), source)
-        return data.encode_snapshot(describe(Path(folder), "evaluation", None, {}))
+        return _encoded(Path(folder))
 
 
-def _check(protocol: str, channels: Sequence[str]) -> None:
+def _encoded(home: Path) -> tuple[Dataset, Vocabulary]:
+    whole = files.read_log(home)
+    return encode(whole.events, whole.users, whole.items, int(whole.events["at"].max()) + 1)
+
+
+def _plan(protocol: str, channels: Sequence[str], ks: Sequence[int], seed: int) -> Plan:
     if protocol not in PROTOCOLS:
         raise MatineeError(f"unknown protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}")
-    for name in channels:
-        if name not in registry.CHANNELS:
-            raise MatineeError(f"unknown channel '{name}': choose from {', '.join(registry.CHANNELS)}")
+    if unknown := [name for name in channels if name not in CHANNELS]:
+        raise MatineeError(f"unknown channel '{unknown[0]}': choose from {', '.join(CHANNELS)}")
+    objective = "daily" if protocol in NEXT_DAYS else "next"
+    return Plan(tuple(channels), objective, seed, max(CANDIDATES, *ks))
 
 
-def _lists(splits: list[Split], channels: Sequence[str], seed: int) -> tuple[Lists, dict[str, float]]:
-    """The lists of every model, and the seconds that fitting each channel took, over all splits."""
-    lists: Lists = defaultdict(list)
-    seconds: dict[str, float] = defaultdict(float)
-    _warm_up(splits[0].train, channels, seed)
-    for split in splits:
-        brought = {}
-        for name in channels:
-            brought[name], taken = _recall(split, name, seed)
-            seconds[name] += taken
-            lists["recall", name].append(brought[name])
-        own = PROTOCOLS[split.protocol].validation(split)
-        merged = _merged(split, brought, own, seed, RECALLED)
-        lists["merge", "merged"].append(merged)
-        lists["merge", "union"].append(merged)
-        nightly = objectives.validation(split.train, OBJECTIVE[split.protocol])
-        newest = fusion.newcomers_from(brought, NEWCOMERS, split.queries) if NEWCOMERS in brought else brought
-        lists["published", "published"].append(_merged(split, newest, nightly, seed, PUBLISHED))
-    return lists, seconds
+def _read_baseline(baseline: str | None, plan: Plan) -> dict[str, Scores]:
+    """The models of an earlier evaluation; none if the baseline is a model of this one, or there is none."""
+    models = (*plan.channels, *STAGES)
+    if baseline is None or baseline in models:
+        return {}
+    if not Path(baseline).exists():
+        raise MatineeError(f"unknown baseline '{baseline}': no file, and no model of {', '.join(models)}")
+    return unpack(files.read_sums(Path(baseline)))
 
 
-def _warm_up(train: Dataset, channels: Sequence[str], seed: int) -> None:
-    few = train.where(train.user_idx < WARM_UP_USERS)
-    for name in channels:
-        registry.build(name, seed).fit(few)
+def _splits(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
+    """The splits and those of their training parts."""
+    rules = PROTOCOLS[protocol]
+    try:
+        splits = rules.splits(dataset)
+        return splits, [rules.validation(split) for split in splits]
+    except ValueError as error:
+        raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
 
 
-def _recall(split: Split, name: str, seed: int) -> tuple[Candidates, float]:
-    begin = time.perf_counter()
-    model = registry.build(name, seed).fit(split.train)
-    fitted = time.perf_counter()
-    brought = model.recommend(split.queries, RECALLED)
-    label = f"{split.protocol}{f' {split.window}' if split.window else ''}"
-    log.info(
-        "%-26s %-18s fitted in %5.1f s, recalled in %5.1f s",
-        label,
-        name,
-        fitted - begin,
-        time.perf_counter() - fitted,
-    )
-    return brought, fitted - begin
+def _check_split(earlier: Mapping[str, Scores], evaluator: Evaluator) -> None:
+    for scores in earlier.values():
+        if scores.digest != evaluator.digest:
+            here, there = evaluator.digest[:HASH_DIGITS], scores.digest[:HASH_DIGITS]
+            raise MatineeError(
+                f"the baseline was measured on {scores.protocol} {there}, this is {evaluator.protocol} {here}"
+            )
 
 
-def _merged(
-    split: Split, brought: dict[str, Candidates], held_back: Split | None, seed: int, n: int
-) -> Candidates:
-    """The merged list, its weights fitted on what the same channels bring for the held-back part."""
-    if held_back is None:
-        weights = np.ones((len(brought), 2), dtype=np.float32)
-    else:
-        before = {name: _recall(held_back, name, seed)[0] for name in brought}
-        targets = held_back.targets
-        weights = fusion.fit_weights(before, held_back.queries, targets.indptr, targets.item)
-    order = fusion.fallback_order(split.train)
-    n = min(n, split.train.n_items)
-    return fusion.merge(brought, weights, split.queries, order, n).candidates
+def _measured(
+    found: Sequence[Answers], evaluator: Evaluator, seed: int
+) -> tuple[list[dict[str, Any]], dict[str, Scores]]:
+    """Rows of all models, and the sums of each that comparisons need."""
+    rows: list[Row] = []
+    scores = {}
+    for name in found[0].lists:
+        if name == PUBLISHED and min(evaluator.config.ks) > TOP_N:
+            continue
+        measured = evaluator.scores([part.lists[name] for part in found])
+        seconds = sum(part.seconds[name] for part in found)
+        rows += ranking_rows(measured, Run(STAGES.get(name, "recall"), name, seed, round(seconds, 3)))
+        scores[name] = of_slices(measured, COMPARED)
+    return [asdict(row) for row in rows], scores
 
 
 def _differences(
-    scores: dict[tuple[str, str], Scores], baseline: str | None
-) -> dict[str, list[rows.Difference]]:
-    """Paired differences of every model from the baseline."""
-    if baseline is None:
-        return {}
-    ours = {model: score for (_, model), score in scores.items()}
-    theirs = {baseline: ours[baseline]} if baseline in ours else _read(Path(baseline), set(ours))
-    try:
-        if baseline in ours:
-            return {m: rows.compare(s, theirs[baseline]) for m, s in ours.items() if m != baseline}
-        return {model: rows.compare(ours[model], score) for model, score in theirs.items() if model in ours}
-    except ValueError as error:
-        raise MatineeError(f"{baseline}: {error}") from None
-
-
-def _write(out: Path, figures: list[rows.Row], scores: dict[tuple[str, str], Scores]) -> None:
-    """The rows as JSON, and beside them, as .npz, the sums by user that paired differences need."""
-    runs.write_atomically(out, json.dumps([asdict(row) for row in figures], indent=1) + "\n")
-    arrays = {}
-    for (stage, model), score in scores.items():
-        arrays[f"{stage}/{model}/keys"] = np.array(json.dumps(score.keys))
-        arrays[f"{stage}/{model}/numerator"] = score.numerator.astype(np.float32)
-        arrays[f"{stage}/{model}/denominator"] = score.denominator.astype(np.float32)
-    one = next(iter(scores.values()))
-    np.savez_compressed(out.with_suffix(".npz"), protocol=one.protocol, digest=one.digest, **arrays)
-
-
-def _read(file: Path, models: set[str]) -> dict[str, Scores]:
-    """The sums of an earlier evaluation. Raises MatineeError if the file is none."""
-    sums = file.with_suffix(".npz")
-    if not sums.exists():
-        known = ", ".join(sorted(models))
-        raise MatineeError(f"no baseline '{file}': name a model ({known}) or a file that --out wrote")
-    with np.load(sums) as arrays:
-        found = {}
-        for name in arrays.files:
-            if name.endswith("/keys"):
-                prefix = name.removesuffix("/keys")
-                keys = [(part, metric, k) for part, metric, k in json.loads(str(arrays[name]))]
-                numerator, denominator = arrays[f"{prefix}/numerator"], arrays[f"{prefix}/denominator"]
-                protocol, digest = str(arrays["protocol"]), str(arrays["digest"])
-                found[prefix.split("/")[1]] = Scores(protocol, digest, {}, keys, numerator, denominator, {})
-    return found
+    scores: Mapping[str, Scores], earlier: Mapping[str, Scores], baseline: str | None
+) -> list[dict[str, Any]]:
+    """Of every model to the baseline, or to itself in the earlier evaluation, where that has it."""
+    pairs = {
+        name: scores[baseline] if baseline in scores else earlier.get(name)
+        for name in scores
+        if baseline is not None and name != baseline
+    }
+    return [
+        {"model": name} | asdict(difference)
+        for name, other in pairs.items()
+        if other is not None
+        for difference in compare(scores[name], other)
+    ]

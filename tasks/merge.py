@@ -1,15 +1,16 @@
 """The channels' candidates into one list a user, each film with who recalled it and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from models import explain
-from models.dataset import Floats, Ints, queries_at
+from models.dataset import Dataset, Floats, Ints, Queries, queries_at
 from models.encoding import Vocabulary
 from models.recall import merge as fusion
+from models.recall.contract import Candidates
 from models.recall.merge import Merged
 from tasks import data
 from tasks.step import step
@@ -45,15 +46,23 @@ def merge(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
     dataset, vocabulary = data.load(run)
     queries = queries_at(dataset)
     brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
-    brought = fusion.newcomers_from(brought, NEWCOMERS, queries)
-    order, n = fusion.fallback_order(dataset), min(top_n, dataset.n_items)
-    merged = fusion.merge(brought, _weights(run), queries, order, n)
+    merged = personal_lists(brought, _weights(run), queries, dataset, top_n)
     because = explain.because(
         merged.candidates.item, queries, data.read_neighbours(run, EXPLAINED_BY, vocabulary)
     )
     frame = data.candidate_rows(merged.candidates, vocabulary.user_ids, vocabulary, "user_id")
     frame = frame.with_columns(_provenance(merged, because, channels, vocabulary), release_id=pl.lit(run.id))
     return {"recommended": snapshot.write_table(run, "recommended", frame)}
+
+
+def personal_lists(
+    brought: Mapping[str, Candidates], weights: Floats, queries: Queries, dataset: Dataset, top_n: int
+) -> Merged:
+    """The list that is published for each query: merged, and filled up with what is popular in the log."""
+    brought = fusion.newcomers_from(brought, NEWCOMERS, queries)
+    return fusion.merge(
+        brought, weights, queries, fusion.fallback_order(dataset), min(top_n, dataset.n_items)
+    )
 
 
 def _weights(run: Run) -> Floats:

@@ -6,7 +6,7 @@ import polars as pl
 from models.dataset import queries_at
 from models.encoding import Vocabulary
 from models.recall.contract import Neighbours, State, Tables
-from models.recall.registry import CHANNELS
+from models.recall.registry import DEFAULT_CHANNELS, build
 from tasks import data
 from tasks.step import step
 from warehouse import snapshot
@@ -14,6 +14,8 @@ from warehouse.runs import Run
 
 NEIGHBOURS = 100
 """Nearest films published of each film."""
+
+__all__ = ["DEFAULT_CHANNELS", "recall"]
 
 
 @step(
@@ -27,11 +29,11 @@ def recall(run: Run, channel: str, n: int, objective: str) -> dict[str, int]:
     rows = {}
     held_back = data.validation(run, objective)
     if held_back is not None:
-        model = CHANNELS[channel]().fit(held_back.train)
+        model = build(channel).fit(held_back.train)
         numbers = np.arange(len(held_back.queries))
         frame = data.candidate_rows(model.recommend(held_back.queries, n), numbers, vocabulary, "query")
         rows["validation"] = snapshot.write_table(run, f"validation/{channel}", frame)
-    model = CHANNELS[channel]().fit(dataset)
+    model = build(channel).fit(dataset)
     candidates = model.recommend(queries_at(dataset), n)
     frame = data.candidate_rows(candidates, vocabulary.user_ids, vocabulary, "user_id")
     rows["candidates"] = snapshot.write_table(run, f"candidates/{channel}", frame)

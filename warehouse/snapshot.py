@@ -29,12 +29,13 @@ def connect(run: Run) -> duckdb.DuckDBPyConnection:
     con.execute("set variable files = $files", {"files": [str(run.home / "events" / b) for b in run.batches]})
     con.execute("set variable as_of = $as_of::timestamp", {"as_of": run.as_of})
     con.register("catalog_items", pl.read_parquet(run.home / "catalog" / "items.parquet"))
-    con.register("catalog_users", _catalog_users(run.home))
+    con.register("catalog_users", catalog_users(run.home))
     con.execute(sql.load("run/views"))
     return con
 
 
-def _catalog_users(home: Path) -> pl.DataFrame:
+def catalog_users(home: Path) -> pl.DataFrame:
+    """The users file's rows; none if the source has no such file."""
     file = home / "catalog" / "users.parquet"
     return pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=NAMED_USERS)
 

@@ -91,7 +91,7 @@ def successive(log: Dataset) -> Split:
     """
     count = np.bincount(log.item_idx, minlength=log.n_items)
     items = np.flatnonzero(count >= SUCCESSIVE_MIN_RATINGS).astype(np.int32)
-    return replace(_cut_at_quantile(_only_items(log, items)), items=items)
+    return replace(_cut_at_quantile(only_items(log, items)), items=items)
 
 
 def _cut_at_quantile(log: Dataset) -> Split:
@@ -166,7 +166,7 @@ def _all_items(log: Dataset) -> Ints:
     return np.arange(log.n_items, dtype=np.int32)
 
 
-def _only_items(log: Dataset, items: Ints) -> Dataset:
+def only_items(log: Dataset, items: Ints) -> Dataset:
     """The log of some items alone, which are renumbered in the order given (ascending)."""
     number = np.full(log.n_items, -1, dtype=np.int32)
     number[items] = np.arange(len(items), dtype=np.int32)

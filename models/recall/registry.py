@@ -1,6 +1,8 @@
 """All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from models.recall.attribute import Attribute
 from models.recall.contract import Recaller
@@ -34,3 +36,31 @@ CHANNELS: dict[str, Callable[[], Recaller]] = {
     "word2vec": Word2Vec,
     "deepwalk": DeepWalk,
 }
+
+DEFAULT_CHANNELS = (
+    "popular",
+    "segment",
+    "item_cf",
+    "swing",
+    "user_cf",
+    "attribute",
+    "new_items",
+    "sequential_linear",
+    "ease",
+    "word2vec",
+    "deepwalk",
+)
+"""The channels that recall unless told otherwise."""
+
+
+def build(channel: str, seed: int = 0) -> Recaller:
+    """A channel that is yet to be fitted; every ``seed`` in its config, at any depth, is this one."""
+    made: Any = CHANNELS[channel]()
+    seeded: Recaller = type(made)(_with_seed(made.config, seed))
+    return seeded
+
+
+def _with_seed(config: Any, seed: int) -> Any:
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    changed = {name: _with_seed(value, seed) for name, value in values.items() if is_dataclass(value)}
+    return replace(config, **changed, **({"seed": seed} if "seed" in values else {}))
