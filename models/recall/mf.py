@@ -20,6 +20,7 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from numba import njit, prange
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -29,16 +30,21 @@ from models.recall.history import FOREVER, decayed_history, interactions
 from models.recall.neighbours import nearest
 from models.recall.top_n import recommend_by_score
 
+Doubles = NDArray[np.float64]
+
+FADED = 10
+"""Decays after which an event of the history is left out: it would weigh e^-10."""
+
 
 @dataclass(frozen=True)
 class Als:
     """Implicit ALS: a pair not rated is a 0 of confidence 1, a rated one a 1 of confidence 1 + alpha."""
 
-    factors: int = 64
+    factors: int = 128
     """Dimensions of a vector."""
     alpha: float = 10.0
     """Confidence that an event adds."""
-    ridge: float = 30.0
+    ridge: float = 100.0
     """Weight of the squared norm of each vector."""
     iterations: int = 10
     """Sweeps over users and items."""
@@ -123,13 +129,15 @@ class MF:
 
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, W) the vectors that the histories of the queries give, zero for no history."""
+        decay = self.config.decay
+        recent = queries if np.isinf(decay) else queries.last(int(np.ceil(FADED * decay)))
         match self.config.trainer:
             case Als() as als:
-                vectors = _fold_in_als(queries, self.state, als, self.config.decay)
+                vectors = _fold_in_als(recent, self.state, als, decay)
             case Bpr():
-                vectors = _fold_in_bpr(queries, self.state, self.config.decay)
+                vectors = _fold_in_bpr(recent, self.state, decay)
             case Ratings() as ratings:
-                vectors = _fold_in_ratings(queries, self.state, ratings, self.config.decay)
+                vectors = _fold_in_ratings(recent, self.state, ratings, decay)
         vectors[queries.start == queries.end] = 0
         return vectors
 
@@ -261,6 +269,50 @@ def _ridge_rows(
     return _solve_rows(start, end, index, target, np.ascontiguousarray(vectors), base, scale, decay)
 
 
+@njit(cache=True)
+def _add_events(
+    left: Doubles,
+    right: Doubles,
+    start: int,
+    end: int,
+    index: Ints,
+    target: Floats,
+    vectors: Floats,
+    scale: float,
+    decay: float,
+) -> None:
+    """Add w v v' to the lower triangle of left (D, D) and w target v to right (D,), over the events."""
+    for event in range(start, end):
+        vector = vectors[index[event]]
+        weight = scale * np.exp(-(end - 1 - event) / decay)
+        for i in range(len(vector)):
+            weighted = weight * vector[i]
+            right[i] += weighted * target[event]
+            for j in range(i + 1):
+                left[i, j] += weighted * vector[j]
+
+
+@njit(cache=True)
+def _cholesky_solve(left: Doubles, right: Doubles) -> None:
+    """Solve in place, left given by its lower triangle.
+
+    Plain loops: numba takes seconds more to compile calls of LAPACK and BLAS.
+    """
+    for i in range(len(right)):
+        for j in range(i + 1):
+            for k in range(j):
+                left[i, j] -= left[i, k] * left[j, k]
+            if j < i:
+                left[i, j] /= left[j, j]
+                right[i] -= left[i, j] * right[j]
+        left[i, i] = np.sqrt(left[i, i])
+        right[i] /= left[i, i]
+    for i in range(len(right) - 1, -1, -1):
+        right[i] /= left[i, i]
+        for k in range(i):
+            right[k] -= left[i, k] * right[i]
+
+
 @njit(parallel=True, cache=True)
 def _solve_rows(
     start: Longs,
@@ -272,18 +324,10 @@ def _solve_rows(
     scale: float,
     decay: float,
 ) -> Floats:
-    n_factors = vectors.shape[1]
-    solution = np.empty((len(start), n_factors), dtype=np.float32)
+    solution = np.empty((len(start), vectors.shape[1]), dtype=np.float32)
     for row in prange(len(start)):
-        left = base.astype(np.float64)
-        right = np.zeros(n_factors)
-        for event in range(start[row], end[row]):
-            vector = vectors[index[event]]
-            weight = scale * np.exp(-(end[row] - 1 - event) / decay)
-            for i in range(n_factors):
-                weighted = weight * vector[i]
-                right[i] += weighted * target[event]
-                for j in range(n_factors):
-                    left[i, j] += weighted * vector[j]
-        solution[row] = np.linalg.solve(left, right)
+        left, right = base.astype(np.float64), np.zeros(vectors.shape[1])
+        _add_events(left, right, start[row], end[row], index, target, vectors, scale, decay)
+        _cholesky_solve(left, right)
+        solution[row] = right
     return solution

@@ -61,7 +61,7 @@ def test_als_user_vectors_solve_the_weighted_problem_over_all_items(log: Dataset
 
 def test_als_item_vectors_are_a_fixed_point_of_the_alternation(log: Dataset) -> None:
     alpha, ridge = 5.0, 2.0
-    trainer = Als(factors=3, alpha=alpha, ridge=ridge, iterations=300)
+    trainer = Als(factors=3, alpha=alpha, ridge=ridge, iterations=100)
     mf = MF(MFConfig(trainer=trainer, decay=FOREVER)).fit(log)
     user, item = mf.state["user"].astype(float), mf.state["item"]
     for column in range(log.n_items):
