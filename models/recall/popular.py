@@ -19,7 +19,7 @@ from models.recall.top_n import recommend_by_score
 class PopularConfig:
     """How fast popularity fades."""
 
-    half_life: float = 90.0
+    half_life: float = 180.0
     """Days after which a rating counts half."""
 
 

@@ -19,9 +19,9 @@ from models.recall.top_n import recommend_by_score
 class RegionConfig:
     """How fast popularity fades and how much evidence a region needs."""
 
-    half_life: float = 90.0
+    half_life: float = 180.0
     """Days after which a rating counts half."""
-    smoothing: float = 1000.0
+    smoothing: float = 10_000.0
     """Ratings that everybody's popularity counts for."""
 
 

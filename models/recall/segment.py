@@ -22,7 +22,7 @@ from models.recall.top_n import best_of_rows, recommend_by_score
 class SegmentConfig:
     """How fast popularity fades and how much evidence a segment needs."""
 
-    half_life: float = 90.0
+    half_life: float = 365.0
     """Days after which a rating counts half."""
     smoothing: float = 1000.0
     """mu: ratings that the wider segment counts for."""
