@@ -79,11 +79,17 @@ def _train(
                 done = (epoch + place / len(token)) / epochs
                 rate = np.float32(learning_rate * max(1e-4, 1 - done))
                 size = min(len(weight), place - begin)
-                share = np.float32(1) / weight[:size].sum()
+                total = weight[:size].sum()
                 bag[:] = 0
                 step[:] = 0
                 for back in range(size):
-                    bag += weight[back] * share * inputs[token[place - 1 - back]]
+                    _add(bag, weight[back] / total, inputs[token[place - 1 - back]])
                 state = pull(bag, token[place], outputs, vocabulary, negatives, rate, state, step)
                 for back in range(size):
-                    inputs[token[place - 1 - back]] += weight[back] * share * step
+                    _add(inputs[token[place - 1 - back]], weight[back] / total, step)
+
+
+@njit(cache=True, fastmath=FAST, inline="always")
+def _add(vector: Floats, share: np.float32, other: Floats) -> None:
+    for dim in range(len(vector)):
+        vector[dim] += share * other[dim]

@@ -23,7 +23,7 @@ from models.recall.walks import WalkConfig, bipartite_graph, random_walks
 class DeepWalkConfig:
     """The walks, the training on them, and the use of the vectors."""
 
-    walks: WalkConfig = field(default_factory=WalkConfig)
+    walks: WalkConfig = field(default_factory=lambda: WalkConfig(half_life=180.0))
     """Where the walks go; p and q other than 1 make it node2vec."""
     training: SkipGramConfig = field(default_factory=SkipGramConfig)
     """How vectors are learned from the walks."""
