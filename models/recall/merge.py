@@ -7,7 +7,7 @@ candidates of a query, its targets are chosen,
 
     maximize  sum over queries q, targets t of q:  s(q, t) - log sum over candidates i of q: exp s(q, i)
 
-with s = w . f and w >= 0, so that no channel counts against its own candidates: convex, one optimum.
+with s = w . f and w > 0, so that no channel counts against its own candidates: convex, one optimum.
 Whoever is left with fewer than n items gets the rest from one order of all items.
 """
 
@@ -31,6 +31,9 @@ MAX_QUERIES = 4_000
 
 PENALTY = 1e-3
 """Of the squared weights, per query: decides between channels that bring the same."""
+
+FLOOR = 1e-3
+"""The smallest weight: where only channels of no other use bring anything, their order still holds."""
 
 BLOCK = 1024
 """Queries merged at once: 12 channels' 300 candidates of a block take 60 MB."""
@@ -66,7 +69,7 @@ def fit_weights(
         return value.sum() / n + PENALTY * flat @ flat, gradient.sum(axis=0).ravel() / n + 2 * PENALTY * flat
 
     ones = np.ones(2 * len(channels))
-    best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(ones))
+    best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(FLOOR, None)] * len(ones))
     return np.asarray(best.x, dtype=np.float32).reshape(-1, 2)
 
 

@@ -150,7 +150,7 @@ def test_a_channel_that_misleads_counts_for_nothing() -> None:
     )
     # It would help with a negative weight; the discount bends a little with the noise of the choices.
     assert weights[1] == pytest.approx([0, 0], abs=0.3)
-    assert weights.min() == 0
+    assert weights.min() == np.float32(fusion.FLOOR)
     assert weights[0].sum() > 2
 
 
@@ -176,8 +176,20 @@ def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
     flat = weights.ravel().astype(np.float64)
     fitted = loss(flat)
     for step in 0.02 * np.concatenate([np.eye(4), -np.eye(4)]):
-        if (flat + step >= 0).all():
+        if (flat + step > 0).all():
             assert loss(flat + step) > fitted
+
+
+def test_who_hears_only_a_channel_of_no_use_gets_its_order() -> None:
+    channels, asked, target = choices(seed=0, n_queries=500)
+    good = channels["good"]
+    useless = Candidates(np.sort(good.item, axis=1)[:, ::-1].copy(), np.ones_like(good.score))
+    weights = fusion.fit_weights(
+        {"good": good, "useless": useless}, asked, np.arange(len(target) + 1), target
+    )
+    silent = Candidates(np.full_like(good.item, -1), np.full_like(good.score, -np.inf))
+    merged = fusion.merge({"good": silent, "useless": useless}, weights, asked, np.arange(30), 10)
+    np.testing.assert_array_equal(merged.candidates.item, useless.item)
 
 
 def test_the_fit_is_the_same_every_time() -> None:
