@@ -45,9 +45,7 @@ def main() -> None:
         subprocess.run([MATINEE, "nightly"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         events, users, lists, _ = facts(home)
         leftovers = [f.name for f in (home / "runs").glob("[!.]*") if not (f / "manifest.json").exists()]
-        print(
-            f"rerun: {events:,} ratings, {lists:,} rows for {users:,} users, left over: {leftovers or 'nothing'}"
-        )
+        print(f"rerun: {events:,} ratings, {lists:,} rows for {users:,} users; left over: {leftovers or 0}")
         sys.exit(0 if (events, users, lists) == before[:3] and not leftovers else 1)
 
 

@@ -84,7 +84,7 @@ def first_release(home: Path, source: str) -> Run:
     run: Run = start.fn(home, "full", None, {"top_n": TOP_N}, ingest.fn(home, source))
     build_features.fn(run)
     for channel in CHANNELS:
-        recall.fn(run, channel, 100, "daily")
+        recall.fn(run, channel, 100, "daily", 2_000, 0)
     fit_merge.fn(run, CHANNELS, "daily")
     merge.fn(run, CHANNELS, TOP_N)
     recommend_segments.fn(run, TOP_N)

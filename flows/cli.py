@@ -82,7 +82,9 @@ def nightly(
     from tasks import settings
 
     where = settings.home() / "serving" / "current.duckdb"
-    screen.out.print(f"\n[green]Published release {done['release_id']}[/] as of {done['as_of']} UTC")
+    screen.out.print(
+        f"\n[green]Published release {done['release_id']}[/] as of {done['as_of']} UTC, seed {done['seed']}"
+    )
     screen.out.print("Query it:", style="bold")
     screen.out.print(f"  {sys.argv[0]} recommend 42", soft_wrap=True)
     query = "select rank, title, reason from recommendations where user_id = 42 order by rank limit 10"

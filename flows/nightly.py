@@ -12,7 +12,7 @@ from tasks.features import build_features
 from tasks.ingest import choose_source, ingest
 from tasks.merge import fit_merge, merge
 from tasks.publish import abandon, publish
-from tasks.recall import DEFAULT_CHANNELS, recall
+from tasks.recall import DEFAULT_CHANNELS, MAX_USER_EVENTS, recall
 from tasks.report import report
 from tasks.segments import recommend_segments
 from tasks.start import start
@@ -31,6 +31,10 @@ class NightlyConfig:
     """Candidates recalled a user and channel."""
     channels: tuple[str, ...] = DEFAULT_CHANNELS
     """The channels that recall; their weights are fitted on the newest days."""
+    max_user_events: int = MAX_USER_EVENTS
+    """Ratings a user that a channel learns from; of a more active one a sample."""
+    seed: int = 0
+    """Of every channel that draws at random."""
     objective: str = "daily"
     """What the weights are fitted for: daily (the next days) or next (the very next film)."""
 
@@ -58,7 +62,7 @@ def nightly(
     try:
         build_features(run)
         for channel in config.channels:
-            recall(run, channel, config.candidates, config.objective)
+            recall(run, channel, config.candidates, config.objective, config.max_user_events, config.seed)
         fit_merge(run, config.channels, config.objective)
         merge(run, config.channels, config.top_n)
         recommend_segments(run, config.top_n)
@@ -68,4 +72,10 @@ def nightly(
         abandon.fn(run)
         raise
     report(home, rows)
-    return {"release_id": run.id, "as_of": run.as_of.isoformat(), "source": run.source, "rows": rows}
+    return {
+        "release_id": run.id,
+        "seed": config.seed,
+        "as_of": run.as_of.isoformat(),
+        "source": run.source,
+        "rows": rows,
+    }

@@ -14,6 +14,7 @@ from models.recall import merge as fusion
 from models.recall.contract import Candidates
 from models.recall.registry import build
 from tasks.merge import personal_lists
+from tasks.recall import MAX_USER_EVENTS, fitted
 
 log = logging.getLogger("matinee")
 
@@ -87,12 +88,12 @@ def recall(split: Split, plan: Plan, part: str) -> Answers:
     recalled = Answers({}, {})
     for channel in plan.channels:
         started = time.perf_counter()
-        model = build(channel, plan.seed).fit(split.train)
-        fitted = time.perf_counter()
+        model = fitted(channel, split.train, MAX_USER_EVENTS, plan.seed)
+        fitting = time.perf_counter() - started
         recalled.lists[channel] = model.recommend(split.queries, plan.width)
-        recalled.seconds[channel] = fitted - started
-        asking = time.perf_counter() - fitted
-        log.info("%-10s  %-18s fit %6.1f s  recall %6.1f s", part, channel, fitted - started, asking)
+        recalled.seconds[channel] = fitting
+        asking = time.perf_counter() - started - fitting
+        log.info("%-10s  %-18s fit %6.1f s  recall %6.1f s", part, channel, fitting, asking)
     return recalled
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import polars as pl
 
-from models.dataset import queries_at
+from models.dataset import Dataset, queries_at
 from models.encoding import Vocabulary
-from models.recall.contract import Neighbours, State, Tables
+from models.recall.cap import cap_active_users
+from models.recall.contract import Neighbours, Recaller, State, Tables
 from models.recall.registry import DEFAULT_CHANNELS, build
 from tasks import data
 from tasks.step import step
@@ -15,7 +16,10 @@ from warehouse.runs import Run
 NEIGHBOURS = 100
 """Nearest films published of each film."""
 
-__all__ = ["DEFAULT_CHANNELS", "recall"]
+MAX_USER_EVENTS = 2_000
+"""Ratings a user, beyond which a sample of so many is learned from."""
+
+__all__ = ["DEFAULT_CHANNELS", "MAX_USER_EVENTS", "fitted", "recall"]
 
 
 @step(
@@ -23,22 +27,27 @@ __all__ = ["DEFAULT_CHANNELS", "recall"]
     reads=["events", "users", "items"],
     writes=["candidates/{channel}", "validation/{channel}", "models/{channel}"],
 )
-def recall(run: Run, channel: str, n: int, objective: str) -> dict[str, int]:
+def recall(run: Run, channel: str, n: int, objective: str, cap: int, seed: int) -> dict[str, int]:
     """Fit a channel twice, before the validation window and on all; write its candidates and tables."""
     dataset, vocabulary = data.load(run)
     rows = {}
     held_back = data.validation(run, objective)
     if held_back is not None:
-        model = build(channel).fit(held_back.train)
+        model = fitted(channel, held_back.train, cap, seed)
         numbers = np.arange(len(held_back.queries))
         frame = data.candidate_rows(model.recommend(held_back.queries, n), numbers, vocabulary, "query")
         rows["validation"] = snapshot.write_table(run, f"validation/{channel}", frame)
-    model = build(channel).fit(dataset)
+    model = fitted(channel, dataset, cap, seed)
     candidates = model.recommend(queries_at(dataset), n)
     frame = data.candidate_rows(candidates, vocabulary.user_ids, vocabulary, "user_id")
     rows["candidates"] = snapshot.write_table(run, f"candidates/{channel}", frame)
     _write_state(run, channel, model.state)
     return rows | _write_tables(run, channel, model.tables(), vocabulary)
+
+
+def fitted(channel: str, dataset: Dataset, cap: int, seed: int) -> Recaller:
+    """A channel that learned from at most ``cap`` ratings of each user."""
+    return build(channel, seed).fit(cap_active_users(dataset, cap, seed))
 
 
 def _write_state(run: Run, channel: str, state: State) -> None:

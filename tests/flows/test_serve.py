@@ -10,7 +10,7 @@ import threading
 class Healthy(http.server.BaseHTTPRequestHandler):
     """Answers everything with 200, as some other Prefect server would."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
 
