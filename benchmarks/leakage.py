@@ -2,8 +2,8 @@
 
     MATINEE_SOURCE=path/to/ml-1m python -m benchmarks.leakage [--as-of 2003-01-01T00:00:00]
 
-Ingests a source in the ``::`` layout up to --as-of, runs the nightly flow, ingests the rest, runs it again and
-compares every computed table row by row. Exits with 1 if one differs.
+Ingests a source in the ``::`` layout up to --as-of, runs the nightly flow, ingests the rest, runs it again
+and compares every computed table row by row. Exits with 1 if one differs.
 """
 
 import argparse
