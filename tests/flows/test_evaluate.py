@@ -1,6 +1,7 @@
 """``matinee evaluate`` as people and programs see it."""
 
 import json
+import logging
 import subprocess
 import sys
 from dataclasses import fields
@@ -14,6 +15,14 @@ from flows.cli import main
 from models.evaluation.rows import Row
 
 SMALL = ["--source", "synthetic:0.01", "--channels", "popular,item_cf", "--k", "10,50,300"]
+
+
+@pytest.fixture(autouse=True)
+def logger_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command logs to its terminal; other tests of this process want to see the logger's lines."""
+    logger = logging.getLogger("matinee")
+    for attribute in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(logger, attribute, getattr(logger, attribute))
 
 
 def matinee(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
