@@ -50,7 +50,7 @@ def _figures(protocol: str, rows: list[Answer]) -> Table:
     found = {(row["model"], row["metric"], row["k"]): row for row in rows}
     best = {column: max(found[key]["value"] or 0 for key in found if key[1:] == column) for column in columns}
     table = _model_table(columns)
-    table.add_column("fit", justify="right")
+    table.add_column("fit", justify="right", no_wrap=True)
     first = [row for row in rows if (row["metric"], row["k"]) == columns[0]]
     stage = "recall"
     for row in sorted(first, key=lambda row: -(row["value"] or 0) if row["stage"] == "recall" else 1):
@@ -58,7 +58,7 @@ def _figures(protocol: str, rows: list[Answer]) -> Table:
             table.add_section()
             stage = row["stage"]
         cells = [_figure(found.get((row["model"], *column)), best[column]) for column in columns]
-        table.add_row(row["model"], *cells, f"{row['fit_seconds']:,.1f} s")
+        table.add_row(row["model"], *cells, _seconds(row["fit_seconds"]))
     return table
 
 
@@ -80,7 +80,7 @@ def _columns(protocol: str, rows: list[Answer]) -> list[tuple[str, int]]:
 
 
 def _model_table(columns: list[tuple[str, int]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
     for name, k in columns:
         table.add_column(f"{METRIC_NAMES.get(name, name)}@{k}", justify="right", no_wrap=True)
@@ -107,6 +107,10 @@ def _difference(row: Answer | None) -> Text:
 
 def _half_width(row: Answer) -> str:
     return "" if row["ci_low"] is None else f" ±{_short((row['ci_high'] - row['ci_low']) / 2, 3)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
 
 
 def _short(value: float, digits: int) -> str:
