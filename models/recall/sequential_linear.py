@@ -28,7 +28,6 @@ from models.recall.top_n import recommend_by_score
 
 Doubles = NDArray[np.float64]
 
-
 FADED = 5
 """Decays after which an event is left out: it would weigh e^-5, less than 1 %."""
 
@@ -119,16 +118,16 @@ def _pair_weights(config: SequentialLinearConfig) -> tuple[Doubles, Doubles]:
     ``gram`` (lag, later, D, D): to X'X, for the later event's decay and the earlier event's, when ``later``
     positions hold both. ``cross`` (lag, D): to X'Y; lag 0 is no pair.
     """
-    reach = max(map(_reach, config.decays))
+    n_decays, reach = len(config.decays), max(map(_reach, config.decays))
     source = np.array([_decayed(decay, reach) for decay in config.decays])  # (D, reach)
     target = _decayed(config.target_decay, _reach(config.target_decay))
-    gram = np.zeros((reach, reach + 1, *2 * source.shape[:1]))
+    gram = np.zeros((reach, reach + 1, n_decays, n_decays))
     for lag in range(reach):
         both = np.einsum("ak,bk->kab", source[:, : reach - lag], source[:, lag:])
         gram[lag, 1 : reach - lag + 1] = both.cumsum(axis=0)
         gram[lag, reach - lag + 1 :] = gram[lag, reach - lag]
     gram[0] /= 2  # an event's pair with itself is counted once in each triangle
-    cross = np.zeros((reach + len(target), len(source)))
+    cross = np.zeros((reach + len(target), n_decays))
     cross[1:] = np.transpose([np.convolve(row, target) for row in source])
     return gram, cross
 
