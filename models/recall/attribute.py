@@ -31,7 +31,7 @@ class AttributeConfig:
 
     half_life: float = 365.0
     """Days after which a rating counts half in the popularity of a film."""
-    decay: float = 30.0
+    decay: float = 10.0
     """The k-th newest item of a history weighs exp(-k / decay), in items."""
     smoothing: float = 10.0
     """mu: stars that everybody's kinds count for."""

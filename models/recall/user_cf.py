@@ -30,11 +30,11 @@ from models.recall.top_n import best_of_rows, recommend_by_score
 class UserCFConfig:
     """Who is near, and what counts of them."""
 
-    neighbours: int = 100
+    neighbours: int = 200
     """Nearest users a query."""
-    newest: int = 50
+    newest: int = 100
     """Newest items of each neighbour."""
-    decay: float = 30.0
+    decay: float = 7.0
     """The k-th newest item of a history weighs exp(-k / decay), in items."""
     neighbour_decay: float = 30.0
     """The same for the items of the neighbours."""
