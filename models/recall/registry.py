@@ -6,7 +6,8 @@ from typing import Any
 
 from models.recall.attribute import Attribute
 from models.recall.contract import Recaller
-from models.recall.deepwalk import DeepWalk
+from models.recall.deep_retrieval import DeepRetrieval
+from models.recall.deepwalk import DeepWalk, DeepWalkConfig
 from models.recall.ease import Ease, EaseConfig
 from models.recall.history import FOREVER
 from models.recall.item_cf import ItemCF
@@ -18,6 +19,7 @@ from models.recall.segment import Segment
 from models.recall.sequential_linear import SequentialLinear
 from models.recall.swing import Swing
 from models.recall.user_cf import UserCF
+from models.recall.walks import WalkConfig
 from models.recall.word2vec import Word2Vec
 
 CHANNELS: dict[str, Callable[[], Recaller]] = {
@@ -35,6 +37,8 @@ CHANNELS: dict[str, Callable[[], Recaller]] = {
     "ease_plain": lambda: Ease(EaseConfig(decay=FOREVER)),
     "word2vec": Word2Vec,
     "deepwalk": DeepWalk,
+    "node2vec": lambda: DeepWalk(DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5))),
+    "deep_retrieval": DeepRetrieval,
 }
 
 DEFAULT_CHANNELS = (

@@ -1,7 +1,5 @@
 """Nearest items against brute force, ties and seen items included."""
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -150,17 +148,3 @@ def test_no_vector_no_candidate(config: AnnConfig) -> None:
     found = nearest_neighbours(build_index(nothing, config), nothing + 1, 3)
     assert (found.item == -1).all()
     assert np.isneginf(found.score).all()
-
-
-@pytest.mark.parametrize("order", ["torch, faiss", "faiss, torch"])
-def test_faiss_and_torch_share_a_process(order: str) -> None:
-    """Each brings its own OpenMP: both must work whichever came first."""
-    program = f"""
-import {order}, numpy
-x = numpy.eye(64, dtype="float32")
-index = faiss.IndexFlatIP(64)
-index.add(x)
-assert (index.search(x, 1)[1][:, 0] == range(64)).all()
-assert (torch.from_numpy(x) @ torch.from_numpy(x)).trace() == 64
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,0 +1,290 @@
+"""Deep Retrieval (Gao et al. 2020, arXiv 2007.07203): items live on paths, and the paths are learned.
+
+A path c = (c_1, ..., c_D) picks one of K nodes in each of D layers. From the vector x of a history
+
+    p(c | x) = prod_d softmax(MLP_d(x + e_1(c_1) + ... + e_{d-1}(c_{d-1})))[c_d]
+
+(the paper concatenates what is summed here, where each layer has its own node vectors). Every item v lies on
+J paths pi_1(v), ..., pi_J(v). Expectation-maximisation learns both:
+
+- E-step: with the paths fixed, gradient steps raise the mean of log sum_j p(pi_j(v) | x) over pairs of a
+  history x and its next item v.
+- M-step: with the network fixed, s(v, c) is the sum of p(c | x) over the N_v pairs of v, for the paths of a
+  beam search. Items choose their paths in turn, greedily by the gain of N_v log sum_j s(v, pi_j(v)) less the
+  growth of alpha |c|^4 / 4, |c| being the number of items on path c: no path collects them all.
+
+Retrieval is a beam search: the items on the likeliest paths, ordered by output vectors that are trained
+beside the paths, from the same x by a sampled softmax, as in the paper.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_before
+from models.recall.contract import Candidates, State, Tables
+from models.recall.embedding import HistoryConfig
+from models.recall.history import decayed_history
+from models.recall.top_n import recommend_by_score
+
+
+@dataclass(frozen=True)
+class DeepRetrievalConfig:
+    """Shape of the paths, and their training."""
+
+    depth: int = 3
+    """Layers (D)."""
+    width: int = 32
+    """Nodes a layer (K)."""
+    paths_per_item: int = 3
+    """Paths an item lies on (J)."""
+    beam: int = 64
+    """Paths kept by a beam search."""
+    dims: int = 64
+    """Length of all vectors."""
+    history: HistoryConfig = field(default_factory=HistoryConfig)
+    """How much of a history speaks for its user."""
+    rounds: int = 5
+    """E-steps, each a pass over the log; an M-step lies between two."""
+    assignment_pairs: int = 100_000
+    """Pairs of a history and its next item that an M-step looks at, at most."""
+    penalty: float = 1e-8
+    """Price of crowded paths (alpha) over the number of pairs looked at."""
+    negatives: int = 512
+    """Items that compete with the next ones, uniform, the same for all of a batch."""
+    batch: int = 4096
+    """Pairs a gradient step."""
+    learning_rate: float = 3e-3
+    """Step size of Adam."""
+    seed: int = 0
+    """Seed of the first vectors and paths, the batches and the negatives."""
+
+
+class PathNetwork(nn.Module):
+    """Chances of paths, and item vectors to score by, given histories as sparse (B, I) weights."""
+
+    def __init__(self, n_items: int, config: DeepRetrievalConfig) -> None:
+        super().__init__()
+        dims, width = config.dims, config.width
+        self.config = config
+        self.item = nn.Parameter(torch.randn(n_items, dims) * dims**-0.5)
+        self.output = nn.Parameter(torch.zeros(n_items, dims))
+        self.user = nn.Sequential(nn.Linear(dims, dims), nn.ReLU(), nn.Linear(dims, dims))
+        self.node = nn.ParameterList([torch.randn(width, dims) * dims**-0.5 for _ in range(config.depth - 1)])
+        self.layer = nn.ModuleList(
+            nn.Sequential(nn.Linear(dims, dims), nn.ReLU(), nn.Linear(dims, width))
+            for _ in range(config.depth)
+        )
+
+    def forward(self, history: csr_array) -> Tensor:
+        """The vectors (B, dims) of sparse histories (B, I) whose rows sum to 1."""
+        item, begin = (torch.from_numpy(part.astype(np.int64)) for part in (history.indices, history.indptr))
+        weight = torch.from_numpy(history.data)
+        bag = functional.embedding_bag(
+            item, self.item, begin, mode="sum", per_sample_weights=weight, include_last_offset=True
+        )
+        user: Tensor = bag + self.user(bag)
+        return user
+
+    def log_chance(self, user: Tensor, paths: Tensor) -> Tensor:
+        """log p(c | x) of paths (B, J, D) for users (B, dims): (B, J)."""
+        state = user[:, None].expand(-1, paths.shape[1], -1)  # (B, J, dims)
+        total = torch.zeros(paths.shape[:2])
+        for depth, layer in enumerate(self.layer):
+            chosen = paths[:, :, depth]  # (B, J)
+            log_chance = functional.log_softmax(layer(state), dim=-1)  # (B, J, K)
+            total = total + log_chance.gather(2, chosen[:, :, None])[:, :, 0]
+            if depth < len(self.node):
+                state = state + functional.embedding(chosen, self.node[depth])
+        return total
+
+    def beam_search(self, user: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers and log chances (B, beam) of the likeliest paths, best first; fewer if there are fewer.
+
+        The number of a path is its nodes read as digits of base K.
+        """
+        state = user[:, None]  # (B, W, dims), W paths so far
+        path = torch.zeros(len(user), 1, dtype=torch.int64)  # (B, W)
+        total = torch.zeros(len(user), 1)
+        for depth, layer in enumerate(self.layer):
+            longer = total[:, :, None] + functional.log_softmax(layer(state), dim=-1)  # (B, W, K)
+            total, best = longer.flatten(1).topk(min(self.config.beam, longer[0].numel()))  # (B, W')
+            before, chosen = best // self.config.width, best % self.config.width
+            path = path.gather(1, before) * self.config.width + chosen
+            if depth < len(self.node):
+                state = state.gather(1, before[:, :, None].expand(-1, -1, state.shape[2]))
+                state = state + functional.embedding(chosen, self.node[depth])
+        return path, total
+
+
+class DeepRetrieval:
+    """State: the parameters of ``PathNetwork`` by name, and ``paths`` (I, J) numbers, -1 without an event."""
+
+    def __init__(self, config: DeepRetrievalConfig = DeepRetrievalConfig()) -> None:
+        self.config = config
+        self.state: State = {}
+
+    def fit(self, dataset: Dataset) -> Self:
+        config = self.config
+        rng = np.random.default_rng(config.seed)
+        n_paths = config.width**config.depth
+        paths = rng.integers(0, n_paths, (dataset.n_items, config.paths_per_item))
+        paths[np.bincount(dataset.item_idx, minlength=dataset.n_items) == 0] = -1
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            network = PathNetwork(dataset.n_items, config)
+        optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
+        # Every event but a user's first is the next item of a history.
+        rows = np.flatnonzero(dataset.user_idx[1:] == dataset.user_idx[:-1]) + 1
+        for round_ in range(config.rounds if len(rows) else 0):
+            if round_ > 0:
+                sample = rng.permutation(rows)[: config.assignment_pairs]
+                chances, counts = path_chances(network, dataset, sample, n_paths)
+                price = config.penalty * len(sample)
+                paths = assign_paths(chances, counts, paths, n_paths, price)
+            train(network, optimiser, dataset, rng.permutation(rows), paths, rng)
+        self.state = {name: value.numpy() for name, value in network.state_dict().items()} | {"paths": paths}
+        return self
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        network = self._network()
+        paths = self.state["paths"]
+        n_paths = self.config.width**self.config.depth
+
+        @torch.no_grad()
+        def score(block: Queries) -> Floats:
+            weights = _bags(block, self.config.history)
+            user = network(weights)
+            reached = torch.zeros(len(block), n_paths + 1, dtype=torch.bool)
+            reached.scatter_(1, network.beam_search(user)[0], True)
+            # Path -1, of items without an event, is the last column, which is never reached.
+            found = reached.numpy()[:, paths].any(axis=2)  # (b, I)
+            found &= np.diff(weights.indptr)[:, None] > 0
+            return np.where(found, (user @ network.output.T).numpy(), -np.inf)  # (b, I)
+
+        return recommend_by_score(score, queries, n, filter_seen)
+
+    def tables(self) -> Tables:
+        return Tables(item_embeddings=self.state["output"])
+
+    def _network(self) -> PathNetwork:
+        network = PathNetwork(len(self.state["paths"]), self.config)
+        network.load_state_dict({name: torch.from_numpy(self.state[name]) for name in network.state_dict()})
+        return network
+
+
+def train(
+    network: PathNetwork,
+    optimiser: torch.optim.Optimizer,
+    dataset: Dataset,
+    rows: Longs,
+    paths: Longs,
+    rng: np.random.Generator,
+) -> None:
+    """E-step: one pass over the events ``rows`` (P,), in their order, with the paths (I, J) fixed."""
+    config = network.config
+    digits = torch.from_numpy(_digits(paths, config))  # (I, J, D)
+    known = np.flatnonzero(paths[:, 0] >= 0)
+    for part in _batches(rows, config.batch):
+        user = network(_bags(queries_before(dataset, part), config.history))  # (B, dims)
+        target = torch.from_numpy(dataset.item_idx[part].astype(np.int64))
+        noise = torch.from_numpy(rng.choice(known, config.negatives))
+        on_path = network.log_chance(user, digits[target]).logsumexp(dim=1)  # (B,)
+        against = (user @ functional.embedding(noise, network.output).T).masked_fill(
+            noise == target[:, None], -torch.inf
+        )
+        logits = torch.cat(
+            [(user * functional.embedding(target, network.output)).sum(1, keepdim=True), against], dim=1
+        )
+        loss = logits.logsumexp(dim=1).mean() - logits[:, 0].mean() - on_path.mean()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+@torch.no_grad()
+def path_chances(
+    network: PathNetwork, dataset: Dataset, rows: Longs, n_paths: int
+) -> tuple[csr_array, Longs]:
+    """s(v, c) as sparse (I, paths) from the events ``rows``, and how many of them each item has (I,)."""
+    config = network.config
+    found, chance = [], []
+    for part in _batches(rows, config.batch):
+        user = network(_bags(queries_before(dataset, part), config.history))
+        path, log_chance = network.beam_search(user)  # (B, beam)
+        found.append(path.numpy())
+        chance.append(log_chance.exp().numpy())
+    path_of = np.concatenate(found)  # (P, beam)
+    item_of = np.repeat(dataset.item_idx[rows], path_of.shape[1])
+    chances = csr_array(
+        (np.concatenate(chance).ravel(), (item_of, path_of.ravel())), shape=(dataset.n_items, n_paths)
+    )
+    return chances, np.bincount(dataset.item_idx[rows], minlength=dataset.n_items)
+
+
+def assign_paths(chances: csr_array, counts: Longs, paths: Longs, n_paths: int, price: float) -> Longs:
+    """M-step: each item's best paths (I, J) given ``chances`` (I, paths), one item after another.
+
+    An item with fewer paths to choose from than J, or none, keeps old ones for the rest.
+    """
+    assigned = paths.copy()
+    chances.sort_indices()
+    size = np.bincount(paths[paths >= 0].ravel(), minlength=n_paths)
+    _assign(chances.indptr, chances.indices, chances.data.astype(np.float64), counts, assigned, size, price)
+    return assigned
+
+
+@njit(cache=True)
+def _assign(
+    indptr: Ints,
+    path: Ints,
+    chance: NDArray[np.float64],
+    counts: Longs,
+    assigned: Longs,
+    size: Longs,
+    price: float,
+) -> None:
+    for item in range(len(assigned)):
+        begin, end = indptr[item], indptr[item + 1]
+        free = np.ones(end - begin, dtype=np.bool_)
+        total = 0.0
+        for slot in range(min(assigned.shape[1], end - begin)):
+            size[assigned[item, slot]] -= 1
+            best, best_gain = -1, -np.inf
+            for entry in range(begin, end):
+                crowd = size[path[entry]]
+                growth = ((crowd + 1.0) ** 4 - crowd**4.0) / 4
+                # log(total) is the same for all: the order of the gains needs it not.
+                gain = counts[item] * np.log(total + chance[entry]) - price * growth
+                if free[entry - begin] and gain > best_gain:
+                    best, best_gain = entry, gain
+            free[best - begin] = False
+            total += chance[best]
+            assigned[item, slot] = path[best]
+            size[path[best]] += 1
+
+
+def _digits(paths: Longs, config: DeepRetrievalConfig) -> Longs:
+    """The nodes (I, J, D) of path numbers (I, J); those of -1 are never looked at."""
+    powers = config.width ** np.arange(config.depth - 1, -1, -1)
+    return paths[:, :, None] // powers % config.width
+
+
+def _batches(rows: Longs, size: int) -> Iterator[Longs]:
+    for begin in range(0, len(rows), size):
+        yield rows[begin : begin + size]
+
+
+def _bags(queries: Queries, config: HistoryConfig) -> csr_array:
+    """Decayed histories (B, I) whose rows sum to 1, or to 0 without a history."""
+    history = decayed_history(queries, config.decay, config.newest)
+    history.data /= np.repeat(history.sum(axis=1), np.diff(history.indptr))
+    return history
