@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, queries_at
@@ -40,12 +42,23 @@ def slow_weight(log: Dataset, config: SequentialLinearConfig) -> NDArray[np.floa
     return np.linalg.solve(X.T @ X + config.ridge * np.eye(X.shape[1]), X.T @ Y)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_weights_are_the_ridge_regression_of_the_explicit_matrices(config: SequentialLinearConfig) -> None:
-    log = small_log()
-    fitted = SequentialLinear(config).fit(log)
-    weight = fitted.state["weight"].reshape(-1, log.n_items)
-    np.testing.assert_allclose(weight, slow_weight(log, config), atol=2e-5)
+decays = st.floats(0.1, 8.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    inputs=st.lists(decays, min_size=1, max_size=3),
+    target_decay=decays,
+    ridge=st.floats(1.0, 50.0),
+)
+def test_weights_are_the_ridge_regression_of_the_explicit_matrices(
+    seed: int, inputs: list[float], target_decay: float, ridge: float
+) -> None:
+    log = small_log(seed, n_users=15, n_items=20)
+    config = SequentialLinearConfig(decays=tuple(inputs), target_decay=target_decay, ridge=ridge)
+    weight = SequentialLinear(config).fit(log).state["weight"].reshape(-1, log.n_items)
+    np.testing.assert_allclose(weight, slow_weight(log, config), atol=1e-4)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
