@@ -10,7 +10,7 @@ computed exactly, over all users and items. Every pair of users adds one number,
 items they share. Users are taken in order of activity and each u meets the more active v: all that u adds
 falls into a matrix over the items of u alone, small enough for the cache, which then is added to the whole.
 Its row for item p is the sum of the rows c(u, v) [v has q] of all v who have p: dense vectors, a block of
-users at a time.
+users at a time. Only places q > p count, so popular items, whose rows add up most users, come last.
 """
 
 from dataclasses import dataclass
@@ -56,15 +56,17 @@ def swing_similarity(dataset: Dataset, alpha: float = 1.0) -> NDArray[np.float64
     Time grows with the squared overlaps of all pairs of users, memory with I squared.
     """
     rated = interactions(dataset)
-    activity = np.diff(rated.indptr)
-    by_activity = np.argsort(activity, kind="stable")
-    rated = rated[by_activity]
+    by_activity = np.argsort(np.diff(rated.indptr), kind="stable")
+    by_popularity = np.argsort(np.bincount(rated.indices, minlength=dataset.n_items), kind="stable")
+    rated = rated[by_activity][:, by_popularity]
+    rated.sort_indices()
     raters = rated.T.tocsr()
     raters.sort_indices()
-    weight = 1 / np.sqrt(np.maximum(activity[by_activity], 1))
+    weight = 1 / np.sqrt(np.maximum(np.diff(rated.indptr), 1))
     stripes = min(get_num_threads(), MAX_STRIPES)
-    upper = _swing(rated.indptr, rated.indices, raters.indptr, raters.indices, weight, alpha, stripes)
-    similarity: NDArray[np.float64] = upper + upper.T
+    half = _swing(rated.indptr, rated.indices, raters.indptr, raters.indices, weight, alpha, stripes)
+    place = np.argsort(by_popularity)
+    similarity: NDArray[np.float64] = (half + half.T)[np.ix_(place, place)]
     return similarity
 
 
@@ -121,7 +123,10 @@ def _swing(
     alpha: float,
     stripes: int,
 ) -> NDArray[np.float64]:
-    """The upper triangle of s (I, I). Users are numbered by activity; both lists ascend in each row."""
+    """The upper triangle of s (I, I).
+
+    Users are numbered by activity, items by popularity, both ascending, and so is each list of them.
+    """
     n_users, n_items = len(item_ptr) - 1, len(user_ptr) - 1
     total = np.zeros((stripes, n_items, n_items))
     for stripe in prange(stripes):
@@ -147,7 +152,7 @@ def _with_more_active(
     """
     n_users, width = len(weight), -(-len(mine) // LANES) * LANES
     begin = np.empty(len(mine), dtype=np.int64)  # first rater of each item not yet added
-    overlap = np.zeros(n_users)
+    overlap = np.zeros(n_users, dtype=np.int32)
     for p in range(len(mine)):
         raters = user[user_ptr[mine[p]] : user_ptr[mine[p] + 1]]
         later = np.searchsorted(raters, u) + 1
