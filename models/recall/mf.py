@@ -70,7 +70,7 @@ class Ratings:
 
     factors: int = 32
     """Dimensions of a vector, without the bias."""
-    ridge: float = 10.0
+    ridge: float = 20.0
     """Weight of the squared norm of each vector, its bias included."""
     iterations: int = 10
     """Sweeps over users and items."""
