@@ -52,9 +52,9 @@ class DeepRetrievalConfig:
     """Length of all vectors."""
     history: HistoryConfig = field(default_factory=HistoryConfig)
     """How much of a history speaks for its user."""
-    rounds: int = 5
+    rounds: int = 4
     """E-steps, each a pass over the log; an M-step lies between two."""
-    assignment_pairs: int = 100_000
+    assignment_pairs: int = 50_000
     """Pairs of a history and its next item that an M-step looks at, at most."""
     penalty: float = 1e-8
     """Price of crowded paths (alpha) over the number of pairs looked at."""
