@@ -32,7 +32,7 @@ MAX_STRIPES = 4
 LANES = 16
 """Columns are padded to a multiple of the float32 of one vector register."""
 
-USERS = 128
+USERS = 512
 """More active users taken at once: their rows over the items of u stay in the cache."""
 
 
@@ -173,21 +173,24 @@ def _with_more_active(
                 k += 1
             end[p] = k
         for p in range(len(mine)):
-            _add_rows(local[p], block, user[begin[p] : end[p]] - first, p)
+            _add_rows(local[p], block, user[begin[p] : end[p]], first, p)
             begin[p] = end[p]
     return local
 
 
 @njit(cache=True)
-def _add_rows(total: Floats, block: Floats, rows: Ints, start: int) -> None:
-    """Add some rows of the block to the total from column start on, four at once to save stores."""
+def _add_rows(total: Floats, block: Floats, users: Ints, first: int, start: int) -> None:
+    """Add the rows of some users to the total from column start on, four at once to save stores.
+
+    Row 0 of the block is that of the user ``first``, its last row is zeros.
+    """
     column = start // LANES * LANES
     into = total[column:]
-    zeros = len(block) - 1
-    for k in range(0, len(rows), 4):
-        a = block[rows[k], column:]
-        b = block[rows[k + 1] if k + 1 < len(rows) else zeros, column:]
-        c = block[rows[k + 2] if k + 2 < len(rows) else zeros, column:]
-        d = block[rows[k + 3] if k + 3 < len(rows) else zeros, column:]
+    zeros, n = len(block) - 1, len(users)
+    for k in range(0, n, 4):
+        a = block[users[k] - first, column:]
+        b = block[users[k + 1] - first if k + 1 < n else zeros, column:]
+        c = block[users[k + 2] - first if k + 2 < n else zeros, column:]
+        d = block[users[k + 3] - first if k + 3 < n else zeros, column:]
         for q in range(len(into) // LANES * LANES):
             into[q] += (a[q] + b[q]) + (c[q] + d[q])

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, queries_at
-from models.recall.history import decayed_history
+from models.recall.history import decayed_history, interactions
 from models.recall.item_cf import ItemCF, ItemCFConfig
 from models.recall.swing import LANES, USERS, Swing, SwingConfig, swing_similarity
 from tests.models.recall.small_logs import small_log
@@ -50,9 +50,17 @@ def test_swing_is_that_of_the_paper(seed: int, alpha: float) -> None:
 
 def test_swing_over_more_users_and_items_than_a_block() -> None:
     # More users than are taken at once, and users with more items than a vector register holds.
-    log = small_log(3, n_users=2 * USERS + 9, n_items=3 * LANES)
+    log = small_log(3, n_users=USERS + 90, n_items=3 * LANES)
     assert np.bincount(log.user_idx).max() > LANES
-    np.testing.assert_allclose(swing_similarity(log), slow_swing(log, 1.0), rtol=1e-6, atol=1e-6)
+    rated = interactions(log).toarray().astype(np.float64)
+    weight = np.maximum(rated.sum(1), 1) ** -0.5
+    pairs = np.triu(np.outer(weight, weight) / (1 + rated @ rated.T), 1)  # (U, U)
+    expected = np.zeros((log.n_items, log.n_items))
+    for i in range(log.n_items):
+        both = rated * rated[:, [i]]  # (U, I): who rated i and j
+        expected[i] = (both * (pairs @ both)).sum(0)
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(swing_similarity(log), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_swing_of_two_users_by_hand() -> None:
