@@ -30,13 +30,13 @@ def fit_merge(run: Run, channels: Sequence[str], objective: str) -> dict[str, in
     _, vocabulary = data.load(run)
     held_back = data.validation(run, objective)
     if held_back is None:
-        weights = np.ones((len(channels), 2), dtype=np.float32)
+        weights = np.ones((len(channels), len(fusion.FEATURES)), dtype=np.float32)
     else:
         n_queries = len(held_back.queries)
         brought = {name: data.read_validation(run, name, n_queries, vocabulary) for name in channels}
         targets = held_back.targets
         weights = fusion.fit_weights(brought, held_back.queries, targets.indptr, targets.item)
-    frame = pl.DataFrame({"channel": channels, "score": weights[:, 0], "discount": weights[:, 1]})
+    frame = pl.DataFrame({"channel": channels} | dict(zip(fusion.FEATURES, weights.T, strict=True)))
     return {"merge_weights": snapshot.write_table(run, "merge_weights", frame)}
 
 
@@ -66,7 +66,7 @@ def personal_lists(
 
 
 def _weights(run: Run) -> Floats:
-    return snapshot.read_table(run, "merge_weights").select("score", "discount").to_numpy().astype(np.float32)
+    return snapshot.read_table(run, "merge_weights").select(fusion.FEATURES).to_numpy().astype(np.float32)
 
 
 def _provenance(

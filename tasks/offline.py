@@ -75,7 +75,7 @@ def answers(split: Split, validation: Split, plan: Plan) -> Answers:
 def fit_weights(validation: Split | None, plan: Plan) -> tuple[Floats, float]:
     """The weights of the merge, and the seconds of fitting the channels and them; 1 without validation."""
     if validation is None:
-        return np.ones((len(plan.channels), 2), dtype=np.float32), 0.0
+        return np.ones((len(plan.channels), len(fusion.FEATURES)), dtype=np.float32), 0.0
     some = some_queries(validation, fusion.MAX_QUERIES)
     recalled = recall(some, plan, "validation")
     started = time.perf_counter()

@@ -1,9 +1,9 @@
 """Many channels' candidates into one list a query, with provenance.
 
-Every candidate has two features a channel: its score there, scaled to [0, 1] within the list, and the
-discount of its rank, 1 / log2(1 + rank); both are 0 where the channel did not bring it. The merged score is
-their weighted sum. The weights are those of a conditional logit (McFadden 1974): the likelihood that, of all
-candidates of a query, its targets are chosen,
+Every candidate has three features a channel: its score there, scaled to [0, 1] within the list; its place,
+falling from 1 for the first to 1 / n for the n-th; and 1 for being there at all. All are 0 where the
+channel did not bring it. The merged score is their weighted sum. The weights are those of a conditional
+logit (McFadden 1974): the likelihood that, of all candidates of a query, its targets are chosen,
 
     maximize  sum over queries q, targets t of q:  s(q, t) - log sum over candidates i of q: exp s(q, i)
 
@@ -26,8 +26,11 @@ from models.recall.top_n import top_n
 
 Doubles = NDArray[np.float64]
 
+FEATURES = ("score", "place", "presence")
+"""What a channel says of a candidate that it brings."""
+
 MAX_QUERIES = 4_000
-"""Queries that the weights are fitted on, spread evenly over all: two numbers a channel need no more."""
+"""Queries that the weights are fitted on, spread evenly over all: three numbers a channel need no more."""
 
 PENALTY = 1e-3
 """Of the squared weights, per query: decides between channels that bring the same."""
@@ -36,7 +39,7 @@ FLOOR = 1e-3
 """The smallest weight: where only channels of no other use bring anything, their order still holds."""
 
 BLOCK = 1024
-"""Queries merged at once: 12 channels' 300 candidates of a block take 60 MB."""
+"""Queries merged at once: 12 channels' 300 candidates of a block take 75 MB."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Merged:
 def fit_weights(
     channels: Mapping[str, Candidates], queries: Queries, target_indptr: Longs, target_item: Ints
 ) -> Floats:
-    """(C, 2) weights of the scaled score and the rank discount of each channel.
+    """(C, F) weights of each channel's features, in the order of FEATURES.
 
     The targets of query b are ``target_item[target_indptr[b]:target_indptr[b + 1]]``; those that no channel
     brought teach nothing. Without any left, all weights are 1.
@@ -60,17 +63,17 @@ def fit_weights(
     start, end = target_indptr[chosen], target_indptr[chosen + 1]
     slot, size, target_slot = _slots(item, start, end, target_item, queries.log.n_items)
     if (target_slot < 0).all():
-        return np.ones((len(channels), 2), dtype=np.float32)
+        return np.ones((len(channels), len(FEATURES)), dtype=np.float32)
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
-        weight = flat.reshape(-1, 2)
+        weight = flat.reshape(-1, len(FEATURES))
         value, gradient = _negative_log_likelihood(weight, slot, feature, size, start, end, target_slot)
         n = len(chosen)
         return value.sum() / n + PENALTY * flat @ flat, gradient.sum(axis=0).ravel() / n + 2 * PENALTY * flat
 
-    ones = np.ones(2 * len(channels))
+    ones = np.ones(len(FEATURES) * len(channels))
     best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(FLOOR, None)] * len(ones))
-    return np.asarray(best.x, dtype=np.float32).reshape(-1, 2)
+    return np.asarray(best.x, dtype=np.float32).reshape(-1, len(FEATURES))
 
 
 def spread(total: int, n: int) -> Longs:
@@ -83,7 +86,7 @@ def merge(
 ) -> Merged:
     """The n best of all channels (at most 63), filled up from ``order`` (I,), never with a seen item.
 
-    ``weights`` (C, 2) as fitted. Items that only ``order`` brings have score 0 and no channel.
+    ``weights`` (C, F) as fitted. Items that only ``order`` brings have score 0 and no channel.
     """
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
@@ -128,10 +131,10 @@ def names(channels: list[str], bits: Longs) -> NDArray[np.object_]:
 
 
 def _stacked(channels: Mapping[str, Candidates], rows: Longs) -> tuple[Ints, Floats]:
-    """Items (C, b, n) and features (C, b, n, 2) of some queries, padded to the longest list."""
+    """Items (C, b, n) and features (C, b, n, F) of some queries, padded to the longest list."""
     width = max(channel.n for channel in channels.values())
     item = np.full((len(channels), len(rows), width), -1, dtype=np.int32)
-    feature = np.zeros((*item.shape, 2), dtype=np.float32)
+    feature = np.zeros((*item.shape, len(FEATURES)), dtype=np.float32)
     for number, channel in enumerate(channels.values()):
         brought = Candidates(channel.item[rows], channel.score[rows])
         item[number, :, : channel.n] = brought.item
@@ -140,14 +143,14 @@ def _stacked(channels: Mapping[str, Candidates], rows: Longs) -> tuple[Ints, Flo
 
 
 def _features(candidates: Candidates) -> Floats:
-    """(b, n, 2) the scaled score and the rank discount, 0 for padding."""
+    """(b, n, F), 0 for padding."""
     found, score = candidates.item >= 0, candidates.score
     high = np.max(score, axis=1, where=found, initial=-np.inf, keepdims=True)
     low = np.min(score, axis=1, where=found, initial=np.inf, keepdims=True)
     # One candidate, or equal scores: all are the best.
     scaled = np.divide(score - low, high - low, where=found & (high > low), out=found.astype(np.float32))
-    discount = found / np.log2(2 + np.arange(candidates.n, dtype=np.float32))
-    return np.stack([scaled, discount], axis=-1)
+    place = found * (1 - np.arange(candidates.n, dtype=np.float32) / candidates.n)
+    return np.stack([scaled, place, found], axis=-1)
 
 
 @njit(parallel=True, cache=True)
@@ -180,10 +183,10 @@ def _slots(item: Ints, start: Longs, end: Longs, target: Ints, n_items: int) -> 
 def _negative_log_likelihood(
     weight: Doubles, slot: Ints, feature: Floats, size: Ints, start: Longs, end: Longs, target_slot: Ints
 ) -> tuple[Doubles, Doubles]:
-    """(b,) summed over the targets of each query, and its gradient (b, C, 2)."""
+    """(b,) summed over the targets of each query, and its gradient (b, C, F)."""
     n_channels, rows, width = slot.shape
     value = np.zeros(rows)
-    gradient = np.zeros((rows, n_channels, 2))
+    gradient = np.zeros((rows, n_channels, weight.shape[1]))
     for row in prange(rows):
         chosen = target_slot[start[row] : end[row]]
         chosen = chosen[chosen >= 0]
@@ -193,9 +196,10 @@ def _negative_log_likelihood(
         for channel in range(n_channels):
             for place in range(width):
                 if slot[channel, row, place] >= 0:
-                    scaled, discount = feature[channel, row, place]
-                    fused = weight[channel, 0] * scaled + weight[channel, 1] * discount
-                    score[slot[channel, row, place]] += fused
+                    for f in range(weight.shape[1]):
+                        score[slot[channel, row, place]] += (
+                            weight[channel, f] * feature[channel, row, place, f]
+                        )
         top = score.max()
         share = np.exp(score - top)
         total = share.sum()
@@ -207,8 +211,8 @@ def _negative_log_likelihood(
             for place in range(width):
                 if slot[channel, row, place] >= 0:
                     excess = share[slot[channel, row, place]]
-                    gradient[row, channel, 0] += excess * feature[channel, row, place, 0]
-                    gradient[row, channel, 1] += excess * feature[channel, row, place, 1]
+                    for f in range(weight.shape[1]):
+                        gradient[row, channel, f] += excess * feature[channel, row, place, f]
     return value, gradient
 
 
@@ -222,9 +226,9 @@ def _fused(item: Ints, feature: Floats, weight: Floats, n_items: int) -> Floats:
             for place in range(width):
                 candidate = item[channel, row, place]
                 if candidate >= 0:
-                    scaled, discount = feature[channel, row, place]
-                    fused = weight[channel, 0] * scaled + weight[channel, 1] * discount
-                    score[row, candidate] = max(score[row, candidate], np.float32(0)) + fused
+                    score[row, candidate] = max(score[row, candidate], np.float32(0))
+                    for f in range(weight.shape[1]):
+                        score[row, candidate] += weight[channel, f] * feature[channel, row, place, f]
     return score
 
 

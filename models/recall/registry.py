@@ -49,8 +49,10 @@ DEFAULT_CHANNELS = (
     "user_cf",
     "attribute",
     "new_items",
+    "mf",
     "sequential_linear",
     "ease",
+    "ease_plain",
     "word2vec",
     "deepwalk",
 )

@@ -30,11 +30,11 @@ def candidates(lists: list[list[int]], width: int, scores: list[list[float]] | N
     return Candidates(item, score)
 
 
-def features(scores: list[float]) -> list[tuple[float, float]]:
-    """Of each place of one list: the score min-max scaled, 1 / log2(1 + rank)."""
+def features(scores: list[float], width: int) -> list[tuple[float, float, float]]:
+    """Of each place of one list: the score min-max scaled, 1 - (rank - 1) / width, 1."""
     span = max(scores, default=0) - min(scores, default=0)
     scaled = [(score - min(scores)) / span if span else 1.0 for score in scores]
-    return [(value, 1 / np.log2(1 + rank)) for rank, value in enumerate(scaled, start=1)]
+    return [(value, 1 - rank / width, 1.0) for rank, value in enumerate(scaled)]
 
 
 @st.composite
@@ -57,7 +57,7 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
     histories = [list(data.draw(items))[: data.draw(st.integers(0, n_items))] for _ in range(rows)]
     order = list(data.draw(items))
     channels = {name: data.draw(brought(n_items, rows)) for name in "ab"}
-    weights = np.array([[1.0, 0.25], [0.0, 2.0]], dtype=np.float32)
+    weights = np.array([[1.0, 0.25, 0.5], [0.0, 2.0, 0.125]], dtype=np.float32)
     # Lists of two widths, the second with more padding.
     lists = {
         name: candidates(found, n_items + width, scores)
@@ -66,8 +66,8 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
     merged = fusion.merge(lists, weights, queries(histories, n_items), np.array(order), n)
     for row in range(rows):
         score: dict[int, float] = {}
-        for weight, (found, scores) in zip(weights, channels.values(), strict=True):
-            for item, feature in zip(found[row], features(scores[row]), strict=True):
+        for weight, (name, (found, scores)) in zip(weights, channels.items(), strict=True):
+            for item, feature in zip(found[row], features(scores[row], lists[name].n), strict=True):
                 score[item] = score.get(item, 0.0) + float(weight @ feature)
         unseen = {item: value for item, value in score.items() if item not in histories[row]}
         best = sorted(unseen.values(), reverse=True)[:n]
@@ -87,20 +87,20 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
 
 def test_ties_go_to_the_smaller_item() -> None:
     channels = {"a": candidates([[3, 0]], 2, [[1, 1]]), "b": candidates([[0, 3]], 2, [[1, 1]])}
-    merged = fusion.merge(channels, np.ones((2, 2), np.float32), queries([[1]], 4), np.arange(4), 2)
+    merged = fusion.merge(channels, np.ones((2, 3), np.float32), queries([[1]], 4), np.arange(4), 2)
     assert merged.candidates.item.tolist() == [[0, 3]]
 
 
 def test_a_list_is_full_unless_all_items_are_seen() -> None:
     asked = queries([[0, 1], [0, 1, 2, 3]], 4)
-    weights = np.ones((1, 2), dtype=np.float32)
+    weights = np.ones((1, 3), dtype=np.float32)
     merged = fusion.merge({"a": candidates([[2], []], 1)}, weights, asked, np.array([3, 2, 1, 0]), 3)
     assert merged.candidates.item.tolist() == [[2, 3, -1], [-1, -1, -1]]
 
 
 def test_blocks_of_queries_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     channels, asked, _ = choices(seed=3, n_queries=50)
-    weights = np.array([[1.0, 0.5], [0.3, 0.1]], dtype=np.float32)
+    weights = np.array([[1.0, 0.5, 0.2], [0.3, 0.1, 0.7]], dtype=np.float32)
     whole = fusion.merge(channels, weights, asked, np.arange(30), 20)
     monkeypatch.setattr(fusion, "BLOCK", 7)
     parts = fusion.merge(channels, weights, asked, np.arange(30), 20)
@@ -133,10 +133,10 @@ def choices(
 def test_fitted_weights_find_the_channel_that_informs() -> None:
     channels, asked, target = choices(seed=0, n_queries=4000)
     weights = fusion.fit_weights(channels, asked, np.arange(len(target) + 1), target)
-    assert weights.shape == (2, 2)
+    assert weights.shape == (2, len(fusion.FEATURES))
     assert weights.dtype == np.float32
-    # Score and discount of one channel hang together: what the best item is worth over the worst counts.
-    worth = weights @ [1.0, 1 - 1 / np.log2(11)]
+    # Score and place of one channel hang together: what the best item is worth over the worst counts.
+    worth = weights @ [1.0, 0.9, 0.0]
     assert worth[0] == pytest.approx(TRUE_WEIGHT, rel=0.15)
     assert worth[1] == pytest.approx(0, abs=0.2)
 
@@ -148,10 +148,10 @@ def test_a_channel_that_misleads_counts_for_nothing() -> None:
     weights = fusion.fit_weights(
         {"good": good, "bad": upside_down}, asked, np.arange(len(target) + 1), target
     )
-    # It would help with a negative weight; the discount bends a little with the noise of the choices.
-    assert weights[1] == pytest.approx([0, 0], abs=0.3)
+    # It would help with negative weights; being there says nothing, both bring the same.
+    assert weights[1, :2] == pytest.approx([0, 0], abs=0.1)
     assert weights.min() == np.float32(fusion.FLOOR)
-    assert weights[0].sum() > 2
+    assert weights[0, :2].sum() > 2
 
 
 def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
@@ -164,8 +164,8 @@ def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
         total = fusion.PENALTY * float(flat @ flat)
         for row in range(len(asked)):
             score: dict[int, float] = {}
-            for weight, channel in zip(flat.reshape(2, 2), channels.values(), strict=True):
-                places = features(channel.score[row].tolist())
+            for weight, channel in zip(flat.reshape(2, 3), channels.values(), strict=True):
+                places = features(channel.score[row].tolist(), channel.n)
                 for item, feature in zip(channel.item[row].tolist(), places, strict=True):
                     score[item] = score.get(item, 0.0) + float(weight @ feature)
             evidence = np.log(sum(np.exp(value) for value in score.values()))
@@ -175,7 +175,7 @@ def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
 
     flat = weights.ravel().astype(np.float64)
     fitted = loss(flat)
-    for step in 0.02 * np.concatenate([np.eye(4), -np.eye(4)]):
+    for step in 0.02 * np.concatenate([np.eye(6), -np.eye(6)]):
         if (flat + step > 0).all():
             assert loss(flat + step) > fitted
 
@@ -204,7 +204,7 @@ def test_targets_that_nobody_brought_teach_nothing() -> None:
     asked = queries([[0], [1]], 4)
     channels = {"a": candidates([[2], [2]], 1), "b": candidates([[], []], 1)}
     weights = fusion.fit_weights(channels, asked, np.array([0, 1, 2]), np.array([3, 3], dtype=np.int32))
-    assert weights.tolist() == [[1, 1], [1, 1]]
+    assert weights.tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
 def test_newcomers_hear_one_channel_alone() -> None:
