@@ -1,0 +1,1 @@
+"""Rankers: one file each, all over a FeatureSchema."""

@@ -1,0 +1,1 @@
+"""Features as models see them: the schema, point-in-time values, encoding."""
