@@ -1,4 +1,4 @@
-"""What a model must know of its features: enough to build embeddings, and to refuse what it was not made for."""
+"""What a model must know of its features: enough to build embeddings, and to refuse what does not fit."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Rows to rank: pairs of a query and an item, with their encoded features kept once a query and once an item."""
+"""Rows to rank: pairs of a query and an item, encoded features kept once a query and once an item."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
