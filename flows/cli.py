@@ -115,6 +115,7 @@ def evaluate(
     protocol: evaluate_command.Protocol,
     source: Source = None,
     channels: evaluate_command.Channels = None,
+    rankers: evaluate_command.Rankers = None,
     k: evaluate_command.Ks = "10,50,300",
     seed: evaluate_command.Seed = 0,
     baseline: evaluate_command.Baseline = None,
@@ -123,7 +124,7 @@ def evaluate(
 ) -> None:
     """Measure every channel, the merged and the published list offline, on ratings held back."""
     _log_to_terminal()
-    answer = evaluate_command.answer(protocol, source, channels, k, seed, baseline, out)
+    answer = evaluate_command.answer(protocol, source, channels, rankers, k, seed, baseline, out)
     _print_json(answer) if as_json else evaluate_screen.show(answer)
 
 

@@ -22,6 +22,10 @@ Channels = Annotated[
         help="Recall channels, with commas between. Default: those of nightly.", rich_help_panel=WHAT
     ),
 ]
+Rankers = Annotated[
+    str | None,
+    typer.Option(help="Ranking models, with commas between.", rich_help_panel=WHAT),
+]
 Ks = Annotated[str, typer.Option("--k", help="List lengths that are measured.", rich_help_panel=HOW)]
 Seed = Annotated[int, typer.Option(min=0, help="Of every model that draws at random.", rich_help_panel=HOW)]
 Baseline = Annotated[
@@ -41,6 +45,7 @@ def answer(
     protocol: str,
     source: str | None,
     channels: str | None,
+    rankers: str | None,
     k: str,
     seed: int,
     baseline: str | None,
@@ -49,14 +54,17 @@ def answer(
     """The evaluation of the options as they were typed."""
     from tasks.evaluate import evaluate
 
-    chosen = None if channels is None else _names(channels)
-    return evaluate(protocol, source, chosen, _lengths(k), seed, baseline, out)
+    recall, rank = _names("channel", channels), _names("ranker", rankers)
+    return evaluate(protocol, source, recall, rank, _lengths(k), seed, baseline, out)
 
 
-def _names(text: str) -> list[str]:
+def _names(what: str, text: str | None) -> list[str] | None:
+    """The distinct names between commas; None if the option was not given."""
+    if text is None:
+        return None
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
-        raise MatineeError("--channels names no channel")
+        raise MatineeError(f"--{what}s names no {what}")
     return names
 
 

@@ -13,6 +13,7 @@ from models.evaluation.rows import Row, Run, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores
 from models.evaluation.split import Split
+from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS, DEFAULT_CHANNELS
 from tasks import settings
 from tasks.offline import CANDIDATES, MERGED, PUBLISHED, TOP_N, UNION, Answers, Plan, answers, warm_up
@@ -42,6 +43,7 @@ def evaluate(
     protocol: str,
     source: str | None = None,
     channels: Sequence[str] | None = None,
+    rankers: Sequence[str] | None = None,
     ks: Sequence[int] = KS,
     seed: int = 0,
     baseline: str | None = None,
@@ -53,7 +55,7 @@ def evaluate(
     split (a hash for each window), seed, rows, and differences to the baseline (rows with a model). Raises
     MatineeError for unknown names and for a log that the protocol cannot be run on.
     """
-    plan = _plan(protocol, DEFAULT_CHANNELS if channels is None else channels, ks, seed)
+    plan = _plan(protocol, DEFAULT_CHANNELS if channels is None else channels, rankers or (), ks, seed)
     earlier = _read_baseline(baseline, plan)
     if out is not None:
         files.check_writable(out)
@@ -90,13 +92,17 @@ def _encoded(home: Path) -> tuple[Dataset, Vocabulary]:
     return encode(whole.events, whole.users, whole.items, int(whole.events["at"].max()) + 1)
 
 
-def _plan(protocol: str, channels: Sequence[str], ks: Sequence[int], seed: int) -> Plan:
+def _plan(
+    protocol: str, channels: Sequence[str], rankers: Sequence[str], ks: Sequence[int], seed: int
+) -> Plan:
     if protocol not in PROTOCOLS:
         raise MatineeError(f"unknown protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}")
     if unknown := [name for name in channels if name not in CHANNELS]:
         raise MatineeError(f"unknown channel '{unknown[0]}': choose from {', '.join(CHANNELS)}")
+    if unknown := [name for name in rankers if name not in RANKERS]:
+        raise MatineeError(f"unknown ranker '{unknown[0]}': choose from {', '.join(RANKERS)}")
     objective = "daily" if protocol in NEXT_DAYS else "next"
-    return Plan(tuple(channels), objective, seed, max(CANDIDATES, *ks))
+    return Plan(tuple(channels), objective, seed, max(CANDIDATES, *ks), tuple(rankers))
 
 
 def _read_baseline(baseline: str | None, plan: Plan) -> dict[str, Scores]:

@@ -40,6 +40,8 @@ class Plan:
     """Of every channel that draws at random."""
     width: int
     """Candidates recalled a query and channel."""
+    rankers: tuple[str, ...] = ()
+    """Names of the registry of rankers: each ranks the candidates of the union."""
 
 
 @dataclass(frozen=True)

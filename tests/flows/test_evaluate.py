@@ -100,6 +100,8 @@ def test_json_is_for_programs_and_compares_with_a_file(
         (["--protocol", "loo"], "unknown protocol 'loo': choose one of leave-one-out, "),
         (["--protocol", "leave-one-out", "--channels", "magic"], "unknown channel 'magic': choose from "),
         (["--protocol", "leave-one-out", "--channels", " ,"], "--channels names no channel"),
+        (["--protocol", "leave-one-out", "--rankers", "magic"], "unknown ranker 'magic': choose from "),
+        (["--protocol", "leave-one-out", "--rankers", ","], "--rankers names no ranker"),
         (["--protocol", "leave-one-out", "--k", "10,x"], "'10,x' are no list lengths"),
         (["--protocol", "leave-one-out", "--baseline", "magic"], "unknown baseline 'magic'"),
         (["--protocol", "leave-one-out"], "has no ratings"),

@@ -194,6 +194,8 @@ def test_what_cannot_be_done_is_told_before_the_work_begins(
         evaluate("loo", source)
     with pytest.raises(MatineeError, match="unknown channel 'magic': choose from popular, "):
         evaluate("leave-one-out", source, ["popular", "magic"])
+    with pytest.raises(MatineeError, match="unknown ranker 'magic': choose from lr"):
+        evaluate("leave-one-out", source, ["popular"], ["magic"])
     with pytest.raises(MatineeError, match="unknown baseline 'magic'"):
         evaluate("leave-one-out", source, baseline="magic")
     with pytest.raises(MatineeError, match="is no baseline"):

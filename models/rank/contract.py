@@ -1,0 +1,40 @@
+"""What every ranker offers, neural or not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.dataset import Floats
+from models.rank.rows import Rows
+from models.recall.contract import State
+
+
+class Trained(Protocol):
+    """A ranker that has been trained."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The T tasks that it predicts, the main task first."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """All that it learned; the schema of its features is under ``schema``, as JSON in bytes (uint8)."""
+        ...
+
+    def logits(self, rows: Rows) -> Floats:
+        """(N, T) log odds of each task; labels are not read.
+
+        Raises ValueError if the schema of the rows is not the one it was trained on.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """How a ranker is trained, and rebuilt from its state."""
+
+    fit: Callable[[Rows, Rows, int], Trained]
+    """Training rows, validation rows (to stop, never to learn from), seed. Same seed, same result."""
+    restore: Callable[[State], Trained]
+    """From what ``state`` was; it answers the same."""

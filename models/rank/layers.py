@@ -1,0 +1,166 @@
+"""What rankers are made of: encoded features in, vectors out."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.features.schema import Feature, FeatureSchema
+from models.rank.rows import Batch
+
+INITIAL_SCALE = 0.01
+"""Standard deviation of fresh embeddings: small, so that a model starts out as nearly linear."""
+
+
+class Embedded(NamedTuple):
+    """The features of B rows: S symbolic ones as vectors of D numbers, M numeric ones as they are."""
+
+    vectors: Tensor  # (B, S, D)
+    numbers: Tensor  # (B, M)
+
+    @property
+    def flat(self) -> Tensor:
+        """(B, S * D + M), for dense layers."""
+        return torch.cat([self.vectors.flatten(1), self.numbers], dim=1)
+
+
+class Embedding(nn.Module):
+    """A vector for each symbolic feature: categorical ones first, then multi-hot ones, then sequences.
+
+    A multi-hot feature is the mean of its vectors, a sequence the mean over what is not padding; zero if
+    there is nothing. With ``pooled=False`` sequences are left to ``lookup``. All tables are one parameter.
+    Code 0 (missing) starts at zero: until something is learned of it, it says nothing.
+    """
+
+    offset: Tensor  # (C,) where the table of each categorical feature begins
+
+    def __init__(self, schema: FeatureSchema, dim: int, pooled: bool = True) -> None:
+        super().__init__()
+        self.categorical = of_kind(schema, "categorical")
+        self.multi_hot = of_kind(schema, "multi_hot")
+        self.sequences = of_kind(schema, "sequence") if pooled else []
+        self.numeric = of_kind(schema, "numeric")
+        self.n_vectors = len(self.categorical) + len(self.multi_hot) + len(self.sequences)
+        self.n_numbers = len(self.numeric)
+        self.width = self.n_vectors * dim + self.n_numbers
+        self.begin, n_rows = _layout(schema)
+        offset = [self.begin[feature.table] for feature in self.categorical]
+        self.register_buffer("offset", torch.tensor(offset, dtype=torch.int32), persistent=False)
+        table = INITIAL_SCALE * torch.randn(n_rows, dim)
+        table[offset] = 0
+        self.table = nn.Parameter(table)
+
+    def forward(self, batch: Batch) -> Embedded:
+        vectors = [
+            self._categorical(batch),
+            *(self._multi_hot(feature, batch).unsqueeze(1) for feature in self.multi_hot),
+            *(self._mean(feature, batch).unsqueeze(1) for feature in self.sequences),
+        ]
+        return Embedded(torch.cat(vectors, dim=1), self._numbers(batch))
+
+    def lookup(self, feature: Feature, codes: Tensor) -> Tensor:
+        """The vectors (..., D) of codes (...) of a categorical or sequence feature."""
+        return nn.functional.embedding(codes + self.begin[feature.table], self.table)
+
+    def _categorical(self, batch: Batch) -> Tensor:
+        if not self.categorical:
+            return self.table.new_zeros(_rows(batch), 0, self.table.shape[1])
+        codes = torch.stack([batch[feature.name] for feature in self.categorical], dim=1)
+        return nn.functional.embedding(codes + self.offset, self.table)  # (B, C, D)
+
+    def _multi_hot(self, feature: Feature, batch: Batch) -> Tensor:
+        begin = self.begin[feature.table]
+        on = batch[feature.name].to(self.table.dtype)  # (B, size)
+        return on @ self.table[begin : begin + feature.size] / on.sum(1, keepdim=True).clamp(min=1)
+
+    def _mean(self, feature: Feature, batch: Batch) -> Tensor:
+        codes = batch[feature.name]
+        present = (codes > 0).unsqueeze(-1)  # (B, L, 1)
+        return (self.lookup(feature, codes) * present).sum(1) / present.sum(1).clamp(min=1)
+
+    def _numbers(self, batch: Batch) -> Tensor:
+        if not self.numeric:
+            return self.table.new_zeros(_rows(batch), 0)
+        return torch.stack([batch[feature.name].to(self.table.dtype) for feature in self.numeric], dim=1)
+
+
+class FieldVectors(nn.Module):
+    """All features as vectors (B, S + M, D): a number is a direction of its own, that many times."""
+
+    def __init__(self, n_numbers: int, dim: int) -> None:
+        super().__init__()
+        self.direction = nn.Parameter(INITIAL_SCALE * torch.randn(n_numbers, dim))
+
+    def forward(self, embedded: Embedded) -> Tensor:
+        return torch.cat([embedded.vectors, embedded.numbers.unsqueeze(-1) * self.direction], dim=1)
+
+
+class FirstOrder(nn.Module):
+    """The linear part (B, T): a weight for each code and number, and a bias."""
+
+    def __init__(self, schema: FeatureSchema, tasks: int = 1) -> None:
+        super().__init__()
+        self.weight = Embedding(schema, tasks)
+        self.slope = nn.Parameter(torch.zeros(self.weight.n_numbers, tasks))
+        self.bias = nn.Parameter(torch.zeros(tasks))
+
+    def forward(self, batch: Batch) -> Tensor:
+        embedded = self.weight(batch)
+        logits: Tensor = embedded.vectors.sum(1) + embedded.numbers @ self.slope + self.bias
+        return logits
+
+
+class MLP(nn.Sequential):
+    """Dense layers, each with an activation and dropout; (B, width) to (B, sizes[-1])."""
+
+    def __init__(
+        self,
+        width: int,
+        sizes: Sequence[int],
+        dropout: float = 0.0,
+        activation: Callable[[int], nn.Module] = lambda size: nn.ReLU(),
+    ) -> None:
+        layers: list[nn.Module] = []
+        for before, size in zip((width, *sizes), sizes, strict=False):
+            layers += [nn.Linear(before, size), activation(size), nn.Dropout(dropout)]
+        super().__init__(*layers)
+
+
+class Dice(nn.Module):
+    """Data-adaptive PReLU: ``p x + (1 - p) alpha x`` with p the sigmoid of the standardised x.
+
+    Zhou et al. 2018, https://arxiv.org/abs/1706.06978, equation 8.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(size, affine=False, eps=1e-8)
+        self.alpha = nn.Parameter(torch.zeros(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = torch.sigmoid(self.norm(x.reshape(-1, x.shape[-1]))).view_as(x)
+        return p * x + (1 - p) * self.alpha * x
+
+
+def of_kind(schema: FeatureSchema, kind: str) -> list[Feature]:
+    """The features of one kind, in the order of the schema."""
+    return [feature for feature in schema.features if feature.kind == kind]
+
+
+def _layout(schema: FeatureSchema) -> tuple[dict[str, int], int]:
+    """Where the rows of each table begin, and how many rows there are in all."""
+    sizes: dict[str, int] = {}
+    for feature in schema.features:
+        if feature.kind != "numeric":
+            sizes[feature.table] = max(sizes.get(feature.table, 0), feature.size)
+    begin: dict[str, int] = {}
+    n_rows = 0
+    for table, size in sizes.items():
+        begin[table] = n_rows
+        n_rows += size
+    return begin, n_rows
+
+
+def _rows(batch: Batch) -> int:
+    return len(next(iter(batch.values())))

@@ -1,0 +1,19 @@
+"""Logistic regression, a weight for each code and number: the reference that all others must beat."""
+
+from torch import Tensor, nn
+
+from models.features.schema import FeatureSchema
+from models.rank.layers import FirstOrder
+from models.rank.rows import Batch
+
+
+class LR(nn.Module):
+    """(B, 1) logits."""
+
+    def __init__(self, schema: FeatureSchema) -> None:
+        super().__init__()
+        self.linear = FirstOrder(schema)
+
+    def forward(self, batch: Batch) -> Tensor:
+        logits: Tensor = self.linear(batch)
+        return logits

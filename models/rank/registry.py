@@ -1,0 +1,48 @@
+"""The rankers by name: a new one is one file and one line here, and the contract tests run over it."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from models.features.schema import FeatureSchema
+from models.rank.contract import Ranker, Trained
+from models.rank.lr import LR
+from models.rank.rows import Rows
+from models.rank.trainer import fit_network, restore_network
+from models.recall.contract import State
+
+SINGLE_TASK: dict[str, Callable[[FeatureSchema], nn.Module]] = {
+    "lr": LR,
+}
+"""Networks that learn the main task alone: (B, 1) logits of a batch."""
+
+MULTI_TASK: dict[str, Callable[[FeatureSchema, int], nn.Module]] = {}
+"""Networks that learn T tasks together: (B, T) logits."""
+
+
+def _single(build: Callable[[FeatureSchema], nn.Module]) -> Ranker:
+    return _network(lambda schema, tasks: build(schema), 1)
+
+
+def _network(build: Callable[[FeatureSchema, int], nn.Module], tasks: int | None = None) -> Ranker:
+    return Ranker(
+        fit=lambda train, validation, seed: fit_network(build, train.tasks[:tasks], train, validation, seed),
+        restore=lambda state: restore_network(build, state),
+    )
+
+
+RANKERS: dict[str, Ranker] = {
+    **{name: _single(build) for name, build in SINGLE_TASK.items()},
+    **{name: _network(build) for name, build in MULTI_TASK.items()},
+}
+"""All of them; GBDT too."""
+
+
+def fit_ranker(name: str, train: Rows, validation: Rows, seed: int = 0) -> Trained:
+    """Train a ranker; training stops by the validation rows."""
+    return RANKERS[name].fit(train, validation, seed)
+
+
+def restore_ranker(name: str, state: State) -> Trained:
+    """The trained ranker that had this state."""
+    return RANKERS[name].restore(state)
