@@ -105,7 +105,7 @@ def publish_for(home: Path, run: Run, seconds: float) -> tuple[int, int]:
     end, published, rolled_back = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
         now = runs.utc_now()
-        copy = replace(run, id=runs.new_id(now), created_at=now, n_rollbacks=serving.n_rollbacks(home))
+        copy = replace(run, id=runs.new_id(now), created_at=now, journal_length=len(serving.journal(home)))
         runs.begin(copy)
         for file in run.folder.rglob("*.parquet"):
             target = copy.file(str(file.relative_to(run.folder)))

@@ -1,12 +1,12 @@
 """From tables with source ids to dense arrays and back."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset import Dataset, Ints, Longs
+from models.dataset import Dataset, Ints, Longs, Queries
 
 USER_ATTRIBUTES = ("gender", "age", "occupation", "region")
 REGION_DIGITS = 1
@@ -24,6 +24,14 @@ class Vocabulary:
     def items(self, item_idx: Ints) -> Longs:
         """Source ids of dense item indices (none of them padding)."""
         return self.item_ids[item_idx]
+
+    def user_positions(self, other: "Vocabulary") -> Ints:
+        """(U,) the index in the other vocabulary of each user of this one, -1 where it has none."""
+        return _positions(self.user_ids, other.user_ids)
+
+    def item_positions(self, other: "Vocabulary") -> Ints:
+        """(I,) the index in the other vocabulary of each item of this one, -1 where it has none."""
+        return _positions(self.item_ids, other.item_ids)
 
 
 def encode(
@@ -56,6 +64,28 @@ def encode(
     )
     labels = {name: label for name, (_, label) in codes.items()} | {"genres": genre_labels}
     return dataset, Vocabulary(user_ids, item_ids, labels)
+
+
+def reindexed(queries: Queries, now: Vocabulary, then: Vocabulary) -> Queries:
+    """The same queries as a model of an earlier vocabulary reads them.
+
+    Users it has never heard of are -1; events of items it has never heard of are left out of the histories.
+    """
+    users = now.user_positions(then)[queries.user_idx]
+    if np.array_equal(now.item_ids, then.item_ids):
+        return replace(queries, user_idx=users)
+    item = now.item_positions(then)[queries.log.item_idx]
+    kept = item >= 0
+    before = np.concatenate([[0], np.cumsum(kept)])
+    log = replace(queries.log.where(kept), item_idx=item[kept], n_items=len(then.item_ids), items={})
+    return Queries(users, queries.at, before[queries.start], before[queries.end], log)
+
+
+def _positions(ids: Longs, among: Longs) -> Ints:
+    if not len(among):
+        return np.full(len(ids), -1, dtype=np.int32)
+    place = np.minimum(np.searchsorted(among, ids), len(among) - 1)
+    return np.where(among[place] == ids, place, -1).astype(np.int32)
 
 
 def _codes(column: pl.Series) -> tuple[Ints, list[str]]:

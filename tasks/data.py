@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset import Dataset, Floats, Ints, Longs
+from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at
 from models.encoding import Vocabulary, encode
 from models.evaluation import objectives
 from models.evaluation.split import Split
@@ -28,6 +28,28 @@ def encode_snapshot(run: Run) -> tuple[Dataset, Vocabulary]:
         events, users, items = snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
     as_of = int(run.as_of.replace(tzinfo=UTC).timestamp())
     return encode(events, users, items, as_of)
+
+
+def new_rows(run: Run, since: Run) -> Longs:
+    """Rows of the run's log that an earlier run did not see: later ones, and those of later batches."""
+    with snapshot.connect(run) as con:
+        events = snapshot.read_events(con)
+    known = [int(name.partition("-")[0]) for name in since.batches]
+    later = events["at"] >= int(since.as_of.replace(tzinfo=UTC).timestamp())
+    return np.flatnonzero(later | ~np.isin(events["batch"], known))
+
+
+def asked(run: Run) -> Ints:
+    """The users whom the run answers: all in a full run, those with news in an incremental one."""
+    if run.kind == "full":
+        return np.arange(load(run)[0].n_users, dtype=np.int32)
+    users: Ints = snapshot.read_table(run, "touched")["user_idx"].to_numpy()
+    return users
+
+
+def queries(run: Run) -> Queries:
+    """What now? asked for every user whom the run answers."""
+    return queries_at(load(run)[0], users=asked(run))
 
 
 @lru_cache(maxsize=1)
@@ -52,11 +74,12 @@ def candidate_rows(
 
 
 def read_candidates(run: Run, channel: str, vocabulary: Vocabulary) -> Candidates:
-    """What the channel recalled, one row a user of the vocabulary."""
+    """What the channel recalled, one row a user whom the run answers."""
     frame = snapshot.read_table(run, f"candidates/{channel}")
-    row = np.searchsorted(vocabulary.user_ids, frame["user_id"].to_numpy())
+    user_ids = vocabulary.user_ids[asked(run)]
+    row = np.searchsorted(user_ids, frame["user_id"].to_numpy())
     item = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
-    return Candidates(*_lists(frame, row, item, len(vocabulary.user_ids)))
+    return Candidates(*_lists(frame, row, item, len(user_ids)))
 
 
 def read_validation(run: Run, channel: str, n_queries: int, vocabulary: Vocabulary) -> Candidates:

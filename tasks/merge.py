@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models import explain
-from models.dataset import Dataset, Floats, Ints, Queries, queries_at
+from models.dataset import Dataset, Floats, Ints, Queries
 from models.encoding import Vocabulary
 from models.recall import merge as fusion
 from models.recall.contract import Candidates
@@ -44,13 +44,14 @@ def fit_merge(run: Run, channels: Sequence[str], objective: str) -> dict[str, in
 def merge(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
     """Merge all channels' candidates into each user's top_n, and write them with their reasons."""
     dataset, vocabulary = data.load(run)
-    queries = queries_at(dataset)
+    queries = data.queries(run)
     brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
     merged = personal_lists(brought, _weights(run), queries, dataset, top_n)
     because = explain.because(
         merged.candidates.item, queries, data.read_neighbours(run, EXPLAINED_BY, vocabulary)
     )
-    frame = data.candidate_rows(merged.candidates, vocabulary.user_ids, vocabulary, "user_id")
+    asked = vocabulary.user_ids[queries.user_idx]
+    frame = data.candidate_rows(merged.candidates, asked, vocabulary, "user_id")
     frame = frame.with_columns(_provenance(merged, because, channels, vocabulary), release_id=pl.lit(run.id))
     return {"recommended": snapshot.write_table(run, "recommended", frame)}
 

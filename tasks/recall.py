@@ -3,10 +3,11 @@
 import numpy as np
 import polars as pl
 
-from models.dataset import Dataset, queries_at
-from models.encoding import Vocabulary
+from models.dataset import Dataset
+from models.encoding import Vocabulary, reindexed
+from models.evaluation.split import Split
 from models.recall.cap import cap_active_users
-from models.recall.contract import Neighbours, Recaller, State, Tables
+from models.recall.contract import Neighbours, Recaller, State
 from models.recall.registry import DEFAULT_CHANNELS, build
 from tasks import data
 from tasks.step import step
@@ -19,7 +20,10 @@ NEIGHBOURS = 100
 MAX_USER_EVENTS = 2_000
 """Ratings a user, beyond which a sample of so many is learned from."""
 
-__all__ = ["DEFAULT_CHANNELS", "MAX_USER_EVENTS", "fitted", "recall"]
+USER_IDS, ITEM_IDS = "vocabulary.user_ids", "vocabulary.item_ids"
+"""Source ids by dense index, stored with every model."""
+
+__all__ = ["DEFAULT_CHANNELS", "MAX_USER_EVENTS", "fitted", "recall", "recall_again"]
 
 
 @step(
@@ -30,19 +34,22 @@ __all__ = ["DEFAULT_CHANNELS", "MAX_USER_EVENTS", "fitted", "recall"]
 def recall(run: Run, channel: str, n: int, objective: str, cap: int, seed: int) -> dict[str, int]:
     """Fit a channel twice, before the validation window and on all; write its candidates and tables."""
     dataset, vocabulary = data.load(run)
-    rows = {}
     held_back = data.validation(run, objective)
+    rows: dict[str, int] = {}
     if held_back is not None:
-        model = fitted(channel, held_back.train, cap, seed)
-        numbers = np.arange(len(held_back.queries))
-        frame = data.candidate_rows(model.recommend(held_back.queries, n), numbers, vocabulary, "query")
-        rows["validation"] = snapshot.write_table(run, f"validation/{channel}", frame)
+        rows |= write_validation(run, channel, fitted(channel, held_back.train, cap, seed), held_back, n)
     model = fitted(channel, dataset, cap, seed)
-    candidates = model.recommend(queries_at(dataset), n)
-    frame = data.candidate_rows(candidates, vocabulary.user_ids, vocabulary, "user_id")
-    rows["candidates"] = snapshot.write_table(run, f"candidates/{channel}", frame)
-    _write_state(run, channel, model.state)
-    return rows | _write_tables(run, channel, model.tables(), vocabulary)
+    write_state(run, channel, model.state, vocabulary)
+    return rows | write_candidates(run, channel, model, vocabulary, n) | write_tables(run, channel, model)
+
+
+@step("recall again {channel}", reads=["models/{channel}", "events"], writes=["candidates/{channel}"])
+def recall_again(run: Run, channel: str, n: int) -> dict[str, int]:
+    """Candidates of the users whom the run answers, by the channel as its release has it."""
+    state, then = read_state(run, channel)
+    model = build(channel)
+    model.state = state
+    return write_candidates(run, channel, model, then, n)
 
 
 def fitted(channel: str, dataset: Dataset, cap: int, seed: int) -> Recaller:
@@ -50,12 +57,42 @@ def fitted(channel: str, dataset: Dataset, cap: int, seed: int) -> Recaller:
     return build(channel, seed).fit(cap_active_users(dataset, cap, seed))
 
 
-def _write_state(run: Run, channel: str, state: State) -> None:
-    np.savez(run.file(f"models/{channel}.npz"), **state)  # type: ignore[arg-type]
+def write_validation(run: Run, channel: str, model: Recaller, held_back: Split, n: int) -> dict[str, int]:
+    """What a channel that knows only what was before them brings for the held-back queries."""
+    _, vocabulary = data.load(run)
+    numbers = np.arange(len(held_back.queries))
+    frame = data.candidate_rows(model.recommend(held_back.queries, n), numbers, vocabulary, "query")
+    return {"validation": snapshot.write_table(run, f"validation/{channel}", frame)}
 
 
-def _write_tables(run: Run, channel: str, tables: Tables, vocabulary: Vocabulary) -> dict[str, int]:
-    rows = {}
+def write_candidates(run: Run, channel: str, model: Recaller, then: Vocabulary, n: int) -> dict[str, int]:
+    """What a channel, which learned the vocabulary ``then``, brings for the users whom the run answers."""
+    _, vocabulary = data.load(run)
+    queries = data.queries(run)
+    candidates = model.recommend(reindexed(queries, vocabulary, then), n)
+    asked = vocabulary.user_ids[queries.user_idx]
+    frame = data.candidate_rows(candidates, asked, then, "user_id")
+    return {"candidates": snapshot.write_table(run, f"candidates/{channel}", frame)}
+
+
+def write_state(run: Run, channel: str, state: State, vocabulary: Vocabulary) -> None:
+    """What a channel learned, with the ids that its rows stand for."""
+    ids = {USER_IDS: vocabulary.user_ids, ITEM_IDS: vocabulary.item_ids}
+    snapshot.write_arrays(run, f"models/{channel}", state | ids)
+
+
+def read_state(run: Run, channel: str) -> tuple[State, Vocabulary]:
+    """What ``write_state`` wrote. Raises MatineeError if the run has no such model."""
+    arrays = snapshot.read_arrays(run, f"models/{channel}")
+    vocabulary = Vocabulary(arrays.pop(USER_IDS), arrays.pop(ITEM_IDS))
+    return arrays, vocabulary
+
+
+def write_tables(run: Run, channel: str, model: Recaller) -> dict[str, int]:
+    """The similarities and embeddings that people query."""
+    _, vocabulary = data.load(run)
+    tables = model.tables()
+    rows: dict[str, int] = {}
     if tables.item_similarity is not None:
         frame = _similarity_rows(channel, tables.item_similarity, vocabulary)
         rows["item_similarity"] = snapshot.write_table(run, f"item_similarity/{channel}", frame)

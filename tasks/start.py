@@ -50,7 +50,7 @@ def describe(home: Path, kind: str, as_of: str | None, config: Json) -> Run:
         source=event_log.dataset_name(home) or "unknown",
         code_version=code_version(),
         created_at=now,
-        n_rollbacks=serving.n_rollbacks(home),
+        journal_length=len(serving.journal(home)),
     )
 
 

@@ -72,7 +72,7 @@ def begin(home: Path, as_of: datetime = datetime(2002, 1, 1)) -> Run:
         source="hand",
         code_version="test",
         created_at=now,
-        n_rollbacks=serving.n_rollbacks(home),
+        journal_length=len(serving.journal(home)),
     )
     runs.begin(run)
     return run

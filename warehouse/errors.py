@@ -11,3 +11,7 @@ class AnotherDataset(MatineeError):  # noqa: N818 - says what it is
 
 class Unreachable(MatineeError):  # noqa: N818
     """A download that the network did not deliver; what arrived is kept and resumed from."""
+
+
+class LostRace(MatineeError):
+    """Another release was published since this run began: compute again from that one."""

@@ -34,7 +34,7 @@ class Run:
     source: str  # the data set
     code_version: str
     created_at: datetime  # UTC, naive
-    n_rollbacks: int  # rollbacks ever made when the run began
+    journal_length: int  # publications and rollbacks ever made when the run began
 
     @property
     def folder(self) -> Path:
@@ -74,6 +74,7 @@ def finish(run: Run, facts: Json) -> None:
         "config": run.config,
         "source": run.source,
         "code_version": run.code_version,
+        "journal_length": run.journal_length,
         **facts,
     }
     write_atomically(run.file("manifest.json"), json.dumps(manifest, indent=2, default=str))
@@ -90,6 +91,32 @@ def manifest(home: Path, run_id: str) -> Json:
     """The manifest of a finished run. Raises FileNotFoundError for any other."""
     facts: Json = json.loads((home / "runs" / run_id / "manifest.json").read_text())
     return facts
+
+
+def read(home: Path, run_id: str) -> Run:
+    """A finished run as it was described when it began. Raises FileNotFoundError for any other."""
+    facts = manifest(home, run_id)
+    return Run(
+        id=run_id,
+        home=home,
+        kind=facts["kind"],
+        as_of=datetime.fromisoformat(facts["as_of"]),
+        batches=tuple(facts["batches"]),
+        parent_id=facts["parent_id"],
+        config=facts["config"],
+        source=facts["source"],
+        code_version=facts["code_version"],
+        created_at=datetime.fromisoformat(facts["created_at"]),
+        journal_length=facts["journal_length"],
+    )
+
+
+def share(parent: Run, run: Run, pattern: str) -> int:
+    """Take over the parent's files of a glob pattern as they are, without a copy; returns how many."""
+    files = sorted(parent.folder.glob(pattern))
+    for file in files:
+        run.file(str(file.relative_to(parent.folder))).hardlink_to(file)
+    return len(files)
 
 
 def sweep(home: Path, keep: set[str]) -> list[str]:

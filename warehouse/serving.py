@@ -19,7 +19,7 @@ import polars as pl
 from filelock import FileLock
 
 from warehouse import runs, snapshot, sql
-from warehouse.errors import MatineeError
+from warehouse.errors import LostRace, MatineeError
 from warehouse.runs import Json, Run
 
 SCHEMA_VERSION = 1
@@ -63,26 +63,20 @@ def journal(home: Path) -> list[Json]:
     return [json.loads(line) for line in whole_lines if line]
 
 
-def n_rollbacks(home: Path) -> int:
-    """How often anyone has rolled back: a run that began before a rollback must not publish after it."""
-    return sum(entry["action"] == "rollback" for entry in journal(home))
-
-
 def publish(run: Run, top_n: int, keep: int) -> Json:
     """Build, validate and publish the release of a run, then forget all but the last ``keep``.
 
-    Returns rows by table. Raises MatineeError, with what is published unchanged, if a check fails or if
-    somebody rolled back since the run began.
+    Users whom incremental releases refreshed while a full run computed keep those rows: they know more.
+    Returns rows by table. Raises, with what is published unchanged, LostRace if anything was published or
+    rolled back since an incremental run began, and MatineeError if a check fails or if somebody rolled
+    back since a full run began.
     """
     with _publishing(run.home):
-        if n_rollbacks(run.home) != run.n_rollbacks:
-            raise MatineeError(
-                f"somebody rolled back to {current_release(run.home)} while this run computed: "
-                "nothing is published; look at `matinee releases`, then run again"
-            )
+        meanwhile = journal(run.home)[run.journal_length :]
+        _check_race(run, meanwhile)
         building = run.home / "serving" / f".building-{run.id}.duckdb"
         try:
-            rows = _build(run, building)
+            rows = _build(run, building, meanwhile, top_n)
             _validate(run, building, top_n)
             _sync(building)
             os.replace(building, serving_file(run.home, run.id))
@@ -94,6 +88,17 @@ def publish(run: Run, top_n: int, keep: int) -> Json:
         _point(run.home, run.id)
         _forget(run.home, keep)
     return rows
+
+
+def _check_race(run: Run, meanwhile: list[Json]) -> None:
+    now = current_release(run.home)
+    if meanwhile and run.kind == "incremental":
+        raise LostRace(f"release {now} was published while this run computed from {run.parent_id}")
+    if any(entry["action"] == "rollback" for entry in meanwhile):
+        raise MatineeError(
+            f"somebody rolled back to {now} while this run computed: "
+            "nothing is published; look at `matinee releases`, then run again"
+        )
 
 
 def rollback(home: Path, release: str | None = None) -> str:
@@ -151,7 +156,7 @@ def _publishing(home: Path) -> Iterator[None]:
         yield
 
 
-def _build(run: Run, file: Path) -> Json:
+def _build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> Json:
     with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
         con.execute(sql.load("serving/schema"))
         con.begin()
@@ -161,6 +166,7 @@ def _build(run: Run, file: Path) -> Json:
             con.execute(f"create table {table} as from read_parquet($f)", {"f": _path(run, table)})
         for name in ("recommended", "segments", "user_features"):
             con.execute(f"set variable {name}_file = $f", {"f": _path(run, name)})
+        _set_carried(con, run, meanwhile, top_n)
         for table in ("recommendations", "default_recommendations"):
             con.execute(f"insert into {table} {sql.load(f'serving/{table}')}")
         for table in ("item_similarity", "item_embeddings", "user_embeddings", "metrics", "lineage"):
@@ -170,6 +176,16 @@ def _build(run: Run, file: Path) -> Json:
         con.commit()
         con.execute("checkpoint")
         return _rows(con)
+
+
+def _set_carried(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:
+    """Tell the SQL of recommendations from where to carry over rows that releases in between computed."""
+    incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
+    # The newest of them holds the rows of all: each carries over what the one before it computed.
+    source = runs.read(run.home, incremental[-1]) if incremental else run
+    con.execute("set variable carried_file = $f", {"f": _path(source, "recommended")})
+    con.execute("set variable carried_releases = $ids::varchar[]", {"ids": incremental})
+    con.execute("set variable top_n = $n", {"n": top_n})
 
 
 def _path(run: Run, table: str) -> str:

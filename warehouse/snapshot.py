@@ -96,7 +96,10 @@ def count_events(run: Run) -> int:
 
 
 def read_events(con: duckdb.DuckDBPyConnection) -> dict[str, NDArray[Any]]:
-    """user_id, item_id, rating, at (epoch seconds), sorted by user, time and order of the file; (E,) each."""
+    """(E,) each, sorted by user, time and order of the file.
+
+    user_id, item_id, rating, at (epoch seconds), batch (sequence of the event file).
+    """
     columns = con.execute(sql.load("run/events")).fetchnumpy()
     return {name: np.asarray(column) for name, column in columns.items()}
 
@@ -110,3 +113,17 @@ def write_table(run: Run, name: str, frame: pl.DataFrame) -> int:
     """Write one of the run's Parquet tables; returns its rows."""
     frame.write_parquet(run.file(f"{name}.parquet"), compression="zstd")
     return frame.height
+
+
+def read_arrays(run: Run, name: str) -> dict[str, NDArray[Any]]:
+    """Named arrays of the run. Raises MatineeError if it has none of that name."""
+    file = run.folder / f"{name}.npz"
+    if not file.exists():
+        raise MatineeError(f"release {run.id} has no {name}: run `matinee nightly`, then try again")
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def write_arrays(run: Run, name: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write named arrays, such as the state of a model, uncompressed."""
+    np.savez(run.file(f"{name}.npz"), **arrays)  # type: ignore[arg-type]

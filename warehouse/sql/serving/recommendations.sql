@@ -1,7 +1,24 @@
--- grain: user, rank; adds titles and the sentence that people read
+-- grain: user, rank; adds titles and the sentence that people read. Variables: recommended_file and
+-- user_features_file of the run; carried_file, carried_releases, top_n: lists that newer releases computed.
 with
+newer as (
+    select user_id, rank, item_id, score, channels, because_item_id, release_id
+    from read_parquet(getvariable('carried_file'))
+    where list_contains(getvariable('carried_releases'), release_id)
+),
+carried as (
+    select *
+    from newer
+    qualify max(rank) over (partition by user_id) = getvariable('top_n')
+),
+own as (
+    select user_id, rank, item_id, score, channels, because_item_id, release_id
+    from read_parquet(getvariable('recommended_file'))
+),
 chosen as (
-    select * from read_parquet(getvariable('recommended_file'))
+    select * from carried
+    union all
+    select * from own anti join carried using (user_id)
 ),
 rated as (
     select distinct user_id from read_parquet(getvariable('user_features_file')) where n_ratings > 0
