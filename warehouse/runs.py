@@ -111,12 +111,12 @@ def read(home: Path, run_id: str) -> Run:
     )
 
 
-def share(parent: Run, run: Run, pattern: str) -> int:
-    """Take over the parent's files of a glob pattern as they are, without a copy; returns how many."""
-    files = sorted(parent.folder.glob(pattern))
-    for file in files:
-        run.file(str(file.relative_to(parent.folder))).hardlink_to(file)
-    return len(files)
+def share(parent: Run, run: Run, pattern: str) -> None:
+    """Take over the parent's files of a glob pattern that the run has not made itself, without a copy."""
+    for file in sorted(parent.folder.glob(pattern)):
+        own = run.file(str(file.relative_to(parent.folder)))
+        if not own.exists():
+            own.hardlink_to(file)
 
 
 def sweep(home: Path, keep: set[str]) -> list[str]:

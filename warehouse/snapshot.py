@@ -111,7 +111,7 @@ def read_table(run: Run, name: str) -> pl.DataFrame:
 
 def write_table(run: Run, name: str, frame: pl.DataFrame) -> int:
     """Write one of the run's Parquet tables; returns its rows."""
-    frame.write_parquet(run.file(f"{name}.parquet"), compression="zstd")
+    frame.write_parquet(_fresh(run.file(f"{name}.parquet")), compression="zstd")
     return frame.height
 
 
@@ -126,4 +126,10 @@ def read_arrays(run: Run, name: str) -> dict[str, NDArray[Any]]:
 
 def write_arrays(run: Run, name: str, arrays: dict[str, NDArray[Any]]) -> None:
     """Write named arrays, such as the state of a model, uncompressed."""
-    np.savez(run.file(f"{name}.npz"), **arrays)  # type: ignore[arg-type]
+    np.savez(_fresh(run.file(f"{name}.npz")), **arrays)  # type: ignore[arg-type]
+
+
+def _fresh(path: Path) -> Path:
+    # A file shared with another run must be replaced, never written into.
+    path.unlink(missing_ok=True)
+    return path

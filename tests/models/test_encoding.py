@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from models.encoding import encode
+from models.dataset import Dataset, Queries
+from models.encoding import Vocabulary, encode, reindexed
 
 
 def test_encode() -> None:
@@ -55,3 +56,35 @@ def test_encode_without_demographics_or_genres() -> None:
     assert dataset.users["gender"].tolist() == [-1]
     assert dataset.items["genres"].shape == (1, 0)
     assert vocabulary.labels["gender"] == []
+
+
+def test_positions_in_another_vocabulary() -> None:
+    then = Vocabulary(np.array([3, 7]), np.array([10, 30]))
+    now = Vocabulary(np.array([1, 3, 5, 7, 9]), np.array([10, 20, 30, 40]))
+    assert now.user_positions(then).tolist() == [-1, 0, -1, 1, -1]
+    assert now.item_positions(then).tolist() == [0, -1, 1, -1]
+    assert now.item_positions(Vocabulary(np.array([]), np.array([]))).tolist() == [-1] * 4
+
+
+def test_queries_as_an_earlier_vocabulary_reads_them() -> None:
+    now = Vocabulary(np.array([1, 3]), np.array([10, 20, 30]))
+    then = Vocabulary(np.array([3]), np.array([10, 30]))
+    log = Dataset(
+        user_idx=np.array([0, 0, 1, 1, 1], dtype=np.int32),
+        item_idx=np.array([1, 2, 0, 1, 2], dtype=np.int32),
+        rating=np.ones(5, dtype=np.float32),
+        at=np.arange(5),
+        n_users=2,
+        n_items=3,
+        as_of=9,
+    )
+    users = np.array([0, 1], dtype=np.int32)
+    queries = Queries(users, np.array([9, 9]), np.array([0, 2]), np.array([2, 5]), log)
+    found = reindexed(queries, now, then)
+    histories = [found.log.item_idx[a:b].tolist() for a, b in zip(found.start, found.end, strict=True)]
+    assert found.user_idx.tolist() == [-1, 0]
+    assert histories == [[1], [0, 1]]
+    assert found.log.n_items == 2
+    same = reindexed(queries, now, now)
+    assert same.log is log
+    assert same.user_idx.tolist() == [0, 1]

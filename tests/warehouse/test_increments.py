@@ -1,0 +1,134 @@
+"""Incremental runs: who wins a race, which rows are carried over, and that no file is written twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+
+from tests import home as homes
+from warehouse import checkpoints, runs, serving, snapshot
+from warehouse.errors import LostRace, MatineeError
+from warehouse.runs import Run
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return homes.write_home(tmp_path)
+
+
+def incremental(home: Path, parent: Run) -> Run:
+    """A run that refreshed user 1's list, the others' carried over; not published."""
+    now = runs.utc_now()
+    run = replace(
+        parent,
+        id=runs.new_id(now),
+        kind="incremental",
+        parent_id=parent.id,
+        created_at=now,
+        journal_length=len(serving.journal(home)),
+    )
+    runs.begin(run)
+    snapshot.write_tables(run, homes.FEATURES)
+    theirs = snapshot.read_table(parent, "recommended")
+    mine = theirs.filter(pl.col("user_id") == 1).with_columns(
+        score=pl.lit(7.0), release_id=pl.lit(run.id), item_id=pl.col("item_id").reverse()
+    )
+    whole = pl.concat([mine, theirs.filter(pl.col("user_id") != 1)])
+    snapshot.write_table(run, "recommended", whole)
+    runs.share(parent, run, "segments.parquet")
+    runs.finish(run, {"n_events": snapshot.count_events(run)})
+    return run
+
+
+def by_user(home: Path) -> dict[int, str]:
+    query = "select distinct user_id, release_id from recommendations"
+    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
+        return dict(con.execute(query).fetchall())
+
+
+def test_carried_rows_keep_the_release_that_computed_them(home: Path) -> None:
+    parent = homes.publish(home)
+    run = incremental(home, parent)
+    serving.publish(run, 5, 10)
+    assert by_user(home) == {user: run.id if user == 1 else parent.id for user in range(1, 13)}
+
+
+def test_an_incremental_run_that_lost_the_race_publishes_nothing(home: Path) -> None:
+    parent = homes.publish(home)
+    late, early = incremental(home, parent), incremental(home, parent)
+    serving.publish(early, 5, 10)
+    with pytest.raises(LostRace, match=early.id):
+        serving.publish(late, 5, 10)
+    assert serving.current_release(home) == early.id
+
+
+def test_a_full_run_keeps_what_incremental_ones_refreshed_meanwhile(home: Path) -> None:
+    parent = homes.publish(home)
+    nightly = homes.begin(home)
+    homes.compute(nightly)
+    first = incremental(home, parent)
+    serving.publish(first, 5, 10)
+    second = incremental(home, first)
+    serving.publish(second, 5, 10)
+    runs.finish(nightly, {"n_events": snapshot.count_events(nightly)})
+    serving.publish(nightly, 5, 10)
+    assert by_user(home) == {user: second.id if user == 1 else nightly.id for user in range(1, 13)}
+
+
+def test_a_full_run_that_began_later_owes_nothing_to_them(home: Path) -> None:
+    parent = homes.publish(home)
+    serving.publish(incremental(home, parent), 5, 10)
+    nightly = homes.publish(home)
+    assert set(by_user(home).values()) == {nightly.id}
+
+
+def test_a_full_run_aborts_after_a_rollback(home: Path) -> None:
+    homes.publish(home)
+    homes.publish(home)
+    nightly = homes.begin(home)
+    homes.compute(nightly)
+    back = serving.rollback(home)
+    runs.finish(nightly, {"n_events": snapshot.count_events(nightly)})
+    with pytest.raises(MatineeError, match="rolled back"):
+        serving.publish(nightly, 5, 10)
+    assert serving.current_release(home) == back
+
+
+def test_a_shared_file_is_replaced_not_written_into(home: Path) -> None:
+    parent, run = homes.begin(home), homes.begin(home)
+    snapshot.write_arrays(parent, "models/m", {"weight": np.zeros(3)})
+    snapshot.write_table(parent, "metrics/m", pl.DataFrame({"value": [0.0]}))
+    for pattern in ("models/*.npz", "metrics/*"):
+        runs.share(parent, run, pattern)
+    assert snapshot.read_arrays(run, "models/m")["weight"].tolist() == [0, 0, 0]
+    snapshot.write_arrays(run, "models/m", {"weight": np.ones(3)})
+    snapshot.write_table(run, "metrics/m", pl.DataFrame({"value": [1.0]}))
+    runs.share(parent, run, "models/*.npz")  # what is there stays
+    assert snapshot.read_arrays(parent, "models/m")["weight"].tolist() == [0, 0, 0]
+    assert snapshot.read_arrays(run, "models/m")["weight"].tolist() == [1, 1, 1]
+    assert snapshot.read_table(parent, "metrics/m")["value"].to_list() == [0.0]
+
+
+def test_a_run_is_read_back_as_it_began(home: Path) -> None:
+    run = homes.publish(home)
+    assert runs.read(home, run.id) == run
+
+
+def test_missing_arrays_name_the_fix(home: Path) -> None:
+    with pytest.raises(MatineeError, match="run `matinee nightly`"):
+        snapshot.read_arrays(homes.begin(home), "models/none")
+
+
+def test_checkpoints_by_key(tmp_path: Path) -> None:
+    assert checkpoints.read(tmp_path, "a") is None
+    for number in range(3):
+        checkpoints.write(tmp_path, "a", {"epoch": np.array(number)})
+    assert checkpoints.read(tmp_path, "b") is None
+    found = checkpoints.read(tmp_path, "a")
+    assert found is not None
+    assert int(found["epoch"]) == 2
+    checkpoints.forget(tmp_path)
+    assert checkpoints.read(tmp_path, "a") is None
