@@ -12,7 +12,8 @@ WHAT, HOW = "What", "How"
 Protocol = Annotated[
     str,
     typer.Option(
-        help="[bold]leave-one-out[/], [bold]temporal-2003[/], [bold]successive[/] or [bold]rolling[/].",
+        help="[bold]leave-one-out[/], [bold]temporal-2003[/], [bold]successive[/] or [bold]rolling[/]; for "
+        "rankers alone [bold]ctr-random[/] or [bold]ctr-last[/].",
         rich_help_panel=WHAT,
     ),
 ]
@@ -24,7 +25,10 @@ Channels = Annotated[
 ]
 Rankers = Annotated[
     str | None,
-    typer.Option(help="Ranking models, with commas between.", rich_help_panel=WHAT),
+    typer.Option(
+        help="Ranking models, with commas between. Default: all of them on ctr-random and ctr-last.",
+        rich_help_panel=WHAT,
+    ),
 ]
 Ks = Annotated[str, typer.Option("--k", help="List lengths that are measured.", rich_help_panel=HOW)]
 Seed = Annotated[int, typer.Option(min=0, help="Of every model that draws at random.", rich_help_panel=HOW)]

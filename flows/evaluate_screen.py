@@ -10,15 +10,30 @@ from flows.screen import out
 
 Answer = dict[str, Any]
 
-MAIN_METRICS = {
+Column = tuple[str, int | None]
+"""A metric, and the length of the list if it is one of lists."""
+
+MAIN_METRICS: dict[str, list[Column]] = {
     "leave-one-out": [("hr", 10), ("ndcg", 10), ("hr", 50), ("recall", 300)],
     "temporal-2003": [("pooled_recall", 50), ("pooled_recall", 300), ("ndcg", 10)],
     "successive": [("hr", 10), ("ndcg", 10)],
     "rolling": [("recall", 50), ("ndcg", 10), ("coverage", 50)],
+    "ctr-random": [("auc", None), ("logloss", None), ("gauc", None)],
+    "ctr-last": [("auc", None), ("logloss", None)],
 }
 """What is shown of each protocol; --json and --out have all."""
 
-METRIC_NAMES = {"hr": "HR", "ndcg": "NDCG", "pooled_recall": "pooled recall"}
+METRIC_NAMES = {
+    "hr": "HR",
+    "ndcg": "NDCG",
+    "pooled_recall": "pooled recall",
+    "auc": "AUC",
+    "gauc": "GAUC",
+    "logloss": "log loss",
+}
+
+BEST_FIRST = ("recall", "rank")
+"""Stages whose models are sorted by the first metric."""
 
 
 def show(answer: Answer) -> None:
@@ -45,21 +60,32 @@ def _about(answer: Answer, rows: list[Answer], part: str) -> str:
 
 
 def _figures(protocol: str, rows: list[Answer]) -> Table:
-    """Channels by the first metric, best first; then the merged lists and the published one."""
+    """Channels and rankers by the first metric, best first; the lists made of them in between and after."""
     columns = _columns(protocol, rows)
     found = {(row["model"], row["metric"], row["k"]): row for row in rows}
-    best = {column: max(found[key]["value"] or 0 for key in found if key[1:] == column) for column in columns}
+    best = {column: _best(column, found) for column in columns}
     table = _model_table(columns)
     table.add_column("fit", justify="right", no_wrap=True)
     first = [row for row in rows if (row["metric"], row["k"]) == columns[0]]
-    stage = "recall"
-    for row in sorted(first, key=lambda row: -(row["value"] or 0) if row["stage"] == "recall" else 1):
+    stages = list(dict.fromkeys(row["stage"] for row in first))
+    stage = stages[0]
+    for row in sorted(first, key=lambda row: _place(row, stages)):
         if row["stage"] != stage:
             table.add_section()
             stage = row["stage"]
         cells = [_figure(found.get((row["model"], *column)), best[column]) for column in columns]
         table.add_row(row["model"], *cells, _seconds(row["fit_seconds"]))
     return table
+
+
+def _place(row: Answer, stages: list[str]) -> tuple[int, float]:
+    """Where a model stands in the table."""
+    return stages.index(row["stage"]), -(row["value"] or 0) if row["stage"] in BEST_FIRST else 0
+
+
+def _best(column: Column, found: dict[tuple[str, str, int | None], Answer]) -> float:
+    values = [found[key]["value"] or 0 for key in found if key[1:] == column]
+    return min(values) if column[0] == "logloss" else max(values)
 
 
 def _differences(protocol: str, rows: list[Answer]) -> Table:
@@ -71,7 +97,7 @@ def _differences(protocol: str, rows: list[Answer]) -> Table:
     return table
 
 
-def _columns(protocol: str, rows: list[Answer]) -> list[tuple[str, int]]:
+def _columns(protocol: str, rows: list[Answer]) -> list[Column]:
     """The main metrics at their lengths; at those that were measured if none of these was."""
     measured = {(row["metric"], row["k"]): None for row in rows}
     main = [column for column in MAIN_METRICS[protocol] if column in measured]
@@ -79,11 +105,12 @@ def _columns(protocol: str, rows: list[Answer]) -> list[tuple[str, int]]:
     return main or [column for column in measured if column[0] in names]
 
 
-def _model_table(columns: list[tuple[str, int]]) -> Table:
+def _model_table(columns: list[Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
     for name, k in columns:
-        table.add_column(f"{METRIC_NAMES.get(name, name)}@{k}", justify="right", no_wrap=True)
+        shown = METRIC_NAMES.get(name, name)
+        table.add_column(shown if k is None else f"{shown}@{k}", justify="right", no_wrap=True)
     return table
 
 

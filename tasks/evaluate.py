@@ -1,4 +1,4 @@
-"""Offline evaluation: every channel, the merged lists and the published list on one protocol."""
+"""Offline evaluation on one protocol: channels, merged and published lists, or rankers on single ratings."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 from models.dataset import Dataset
 from models.encoding import Vocabulary, encode
+from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.rows import Row, Run, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
@@ -15,7 +16,7 @@ from models.evaluation.scores import EvaluationConfig, Evaluator, Scores
 from models.evaluation.split import Split
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS, DEFAULT_CHANNELS
-from tasks import settings
+from tasks import ctr, settings
 from tasks.offline import CANDIDATES, MERGED, PUBLISHED, TOP_N, UNION, Answers, Plan, answers, warm_up
 from warehouse import evaluation as files
 from warehouse import log as event_log
@@ -51,10 +52,15 @@ def evaluate(
 ) -> Answer:
     """Measure all models over the log, or over ``source`` alone, of which the log does not learn.
 
+    On ``ctr-random`` and ``ctr-last`` those are rankers alone, and no lists; all rankers by default.
     ``baseline`` is a model of this evaluation or the ``out`` of an earlier one. The answer has protocol,
     split (a hash for each window), seed, rows, and differences to the baseline (rows with a model). Raises
     MatineeError for unknown names and for a log that the protocol cannot be run on.
     """
+    if protocol in CTR_PROTOCOLS:
+        if channels is not None or baseline is not None:
+            raise MatineeError(f"{protocol} measures rankers alone, without channels or a baseline")
+        return _evaluate_rankers(protocol, source, rankers or tuple(RANKERS), seed, out)
     plan = _plan(protocol, DEFAULT_CHANNELS if channels is None else channels, rankers or (), ks, seed)
     earlier = _read_baseline(baseline, plan)
     if out is not None:
@@ -78,6 +84,30 @@ def evaluate(
     }
 
 
+def _evaluate_rankers(
+    protocol: str, source: str | None, rankers: Sequence[str], seed: int, out: Path | None
+) -> Answer:
+    _check_rankers(rankers)
+    if out is not None:
+        files.check_writable(out)
+    dataset, _ = read_log(source or settings.source())
+    try:
+        split, found = ctr.measure(protocol, dataset, rankers, seed)
+    except ValueError as error:
+        raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
+    rows = [asdict(row) for row in found]
+    if out is not None:
+        files.write(out, rows, {})
+    return {
+        "protocol": protocol,
+        "split": [split],
+        "seed": seed,
+        "rows": rows,
+        "baseline": None,
+        "differences": [],
+    }
+
+
 def read_log(source: str | None) -> tuple[Dataset, Vocabulary]:
     """All ratings of the log, or of a source by itself."""
     if source is None:
@@ -96,13 +126,18 @@ def _plan(
     protocol: str, channels: Sequence[str], rankers: Sequence[str], ks: Sequence[int], seed: int
 ) -> Plan:
     if protocol not in PROTOCOLS:
-        raise MatineeError(f"unknown protocol '{protocol}': choose one of {', '.join(PROTOCOLS)}")
+        known = ", ".join((*PROTOCOLS, *CTR_PROTOCOLS))
+        raise MatineeError(f"unknown protocol '{protocol}': choose one of {known}")
     if unknown := [name for name in channels if name not in CHANNELS]:
         raise MatineeError(f"unknown channel '{unknown[0]}': choose from {', '.join(CHANNELS)}")
-    if unknown := [name for name in rankers if name not in RANKERS]:
-        raise MatineeError(f"unknown ranker '{unknown[0]}': choose from {', '.join(RANKERS)}")
+    _check_rankers(rankers)
     objective = "daily" if protocol in NEXT_DAYS else "next"
     return Plan(tuple(channels), objective, seed, max(CANDIDATES, *ks), tuple(rankers))
+
+
+def _check_rankers(rankers: Sequence[str]) -> None:
+    if unknown := [name for name in rankers if name not in RANKERS]:
+        raise MatineeError(f"unknown ranker '{unknown[0]}': choose from {', '.join(RANKERS)}")
 
 
 def _read_baseline(baseline: str | None, plan: Plan) -> dict[str, Scores]:

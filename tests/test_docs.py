@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from flows.cli import app
+from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS
 from warehouse import sql
 
@@ -26,6 +27,10 @@ def listed(heading: str) -> list[str]:
 
 def test_channels() -> None:
     assert listed("channel") == list(CHANNELS)
+
+
+def test_rankers() -> None:
+    assert listed("ranker") == list(RANKERS)
 
 
 def test_tables() -> None:

@@ -4,6 +4,7 @@ A rating above 3 is a positive, one below 3 a negative; 3 itself is dropped. Spl
 log, so that the history strictly before each row is ``queries_before(log, rows)``.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,14 @@ class CtrSplit:
     train: Longs
     validation: Longs
     test: Longs
+
+    def digest(self, log: Dataset) -> str:
+        """SHA-256 (hex) of the rows and of the log: equal splits, equal digests."""
+        sha = hashlib.sha256()
+        for array in (self.train, self.validation, self.test, log.user_idx, log.item_idx, log.rating, log.at):
+            sha.update(f"{array.dtype} {len(array)}".encode())
+            sha.update(array.tobytes())
+        return sha.hexdigest()
 
 
 def labels(log: Dataset, rows: Longs) -> Floats:

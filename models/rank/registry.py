@@ -6,13 +6,25 @@ from torch import nn
 
 from models.features.schema import FeatureSchema
 from models.rank.contract import Ranker, Trained
+from models.rank.dcn import DCN
+from models.rank.dcn_v2 import DCNv2
+from models.rank.deep import Deep
+from models.rank.deepfm import DeepFM
+from models.rank.fm import FM
 from models.rank.lr import LR
 from models.rank.rows import Rows
 from models.rank.trainer import fit_network, restore_network
+from models.rank.wide_deep import WideDeep
 from models.recall.contract import State
 
 SINGLE_TASK: dict[str, Callable[[FeatureSchema], nn.Module]] = {
     "lr": LR,
+    "fm": FM,
+    "deep": Deep,
+    "wide_deep": WideDeep,
+    "deepfm": DeepFM,
+    "dcn": DCN,
+    "dcn_v2": DCNv2,
 }
 """Networks that learn the main task alone: (B, 1) logits of a batch."""
 

@@ -1,0 +1,43 @@
+"""Factorisation machine: a linear part, and a dot product for every pair of features.
+
+    logit = linear + sum over pairs i < j of <v_i, v_j> x_i x_j
+
+computed in linear time as half of ``|sum of v|^2 - sum of |v|^2``. Rendle 2010,
+https://doi.org/10.1109/ICDM.2010.127.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from models.features.schema import FeatureSchema
+from models.rank.layers import Embedding, FieldVectors, FirstOrder
+from models.rank.rows import Batch
+
+
+@dataclass(frozen=True)
+class FMConfig:
+    """Size of the factors."""
+
+    dim: int = 16
+    """Numbers in a feature's vector."""
+
+
+class FM(nn.Module):
+    """(B, 1) logits."""
+
+    def __init__(self, schema: FeatureSchema, config: FMConfig = FMConfig()) -> None:
+        super().__init__()
+        self.linear = FirstOrder(schema)
+        self.embedding = Embedding(schema, config.dim)
+        self.fields = FieldVectors(self.embedding.n_numbers, config.dim)
+
+    def forward(self, batch: Batch) -> Tensor:
+        logits: Tensor = self.linear(batch) + pairwise(self.fields(self.embedding(batch)))
+        return logits
+
+
+def pairwise(vectors: Tensor) -> Tensor:
+    """The dot products of all pairs of F vectors, summed: (B, F, D) to (B, 1)."""
+    total = vectors.sum(1).square() - vectors.square().sum(1)  # (B, D)
+    return 0.5 * total.sum(1, keepdim=True)
