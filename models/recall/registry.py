@@ -18,9 +18,11 @@ from models.recall.region import Region
 from models.recall.segment import Segment
 from models.recall.sequential_linear import SequentialLinear
 from models.recall.swing import Swing
+from models.recall.two_tower import TwoTower
 from models.recall.user_cf import UserCF
 from models.recall.walks import WalkConfig
 from models.recall.word2vec import Word2Vec
+from models.two_tower.presets import PRESETS
 
 CHANNELS: dict[str, Callable[[], Recaller]] = {
     "popular": Popular,
@@ -39,6 +41,10 @@ CHANNELS: dict[str, Callable[[], Recaller]] = {
     "deepwalk": DeepWalk,
     "node2vec": lambda: DeepWalk(DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5))),
     "deep_retrieval": DeepRetrieval,
+    "two_tower": TwoTower,
+    "dssm": lambda: TwoTower(PRESETS["dssm"]),
+    "youtube_dnn": lambda: TwoTower(PRESETS["youtube_dnn"]),
+    "sasrec": lambda: TwoTower(PRESETS["sasrec"]),
 }
 
 DEFAULT_CHANNELS = (

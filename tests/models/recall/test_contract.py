@@ -98,7 +98,7 @@ def test_a_batch_answers_like_its_queries_one_by_one(fitted: Recaller, log: Data
     for query in range(len(queries)):
         single = fitted.recommend(queries.rows(query, query + 1), 10)
         np.testing.assert_array_equal(single.item[0], batch.item[query])
-        np.testing.assert_allclose(single.score[0], batch.score[query], rtol=1e-5)
+        np.testing.assert_allclose(single.score[0], batch.score[query], rtol=1e-5, atol=1e-5)
 
 
 def test_no_query_no_answer(fitted: Recaller, log: Dataset) -> None:

@@ -1,0 +1,146 @@
+"""The hourly update: the ID embeddings learn the newest events, in the order of time; all else is frozen.
+
+Each step takes a few new events and some replayed ones, and moves only embedding rows of their users and
+items and of the sampled negatives, by row-wise Adagrad (Duchi, Hazan and Singer 2011, with one accumulator a
+row as in Mudigere et al. 2022, arXiv 2104.05158): the k-th step along a row's gradient g_k is
+
+    learning_rate * g_k / sqrt(initial + sum over steps up to k of the mean square of g)
+
+so that rows that are pushed a lot slow down, and a faint push, as of most negatives, stays a faint one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.dataset import Dataset, Floats, Longs
+from models.two_tower.batches import Collator, Flags, Histories, windows_over
+from models.two_tower.config import NegativesConfig, TwoTowerConfig
+from models.two_tower.inputs import user_columns
+from models.two_tower.model import Model
+from models.two_tower.objective import Objective
+from models.two_tower.towers import ID_TABLES
+from models.two_tower.training import replayed
+
+HOURLY = 1_000_003
+"""Second seed of an update."""
+
+RUN = 8
+"""Consecutive events of a user that are replayed together."""
+
+JUDGED = 256
+"""Events of the history that the loss is compared on, before and after."""
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """What an update did, for people and for a guard against drift."""
+
+    rows: Mapping[str, Longs]  # by ID table: the rows that may have changed, ascending; row 0 is nobody's
+    shift_mean: float  # Euclidean length of the change of such a row of the item table
+    shift_max: float
+    norm_mean: float  # Euclidean length of those rows before
+    new_before: float  # mean loss of the new events
+    new_after: float
+    old_before: float  # mean loss of a sample of the history that was not replayed
+    old_after: float
+
+
+def learn_hour(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> UpdateReport:
+    """Teach a model some rows of the log, (N,) in any order."""
+    rng = np.random.default_rng((config.seed, HOURLY, len(rows)))
+    rows = rows[np.lexsort((rows, dataset.at[rows]))]
+    model.admit(dataset)
+    old = np.setdiff1d(replayed(dataset, JUDGED, rng, RUN), rows)
+    hour = Hour(model, dataset, config)
+    before = hour.mean_loss(rows), hour.mean_loss(old)
+    weights = {name: table.weight.detach().clone() for name, table in hour.tables.items()}
+    forbidden = np.union1d(rows, old)
+    share = config.update.replay / (1 - config.update.replay)
+    for start in range(0, len(rows), config.update.batch_events):
+        new = rows[start : start + config.update.batch_events]
+        again = replayed(dataset, round(share * len(new)), rng, RUN)
+        hour.step(np.union1d(new, np.setdiff1d(again, forbidden)), rng)
+    after = hour.mean_loss(rows), hour.mean_loss(old)
+    touched = {name: np.flatnonzero(hour.touched[name]) for name in hour.tables}
+    items = touched["item_id"]
+    was, now = weights["item_id"][items], hour.tables["item_id"].weight.detach()[items]
+    shift = torch.linalg.vector_norm(now - was, dim=1).numpy()
+    norm = torch.linalg.vector_norm(was, dim=1).numpy()
+    return UpdateReport(
+        touched,
+        _mean(shift),
+        float(shift.max(initial=0)),
+        _mean(norm),
+        before[0],
+        after[0],
+        before[1],
+        after[1],
+    )
+
+
+class Hour:
+    """The frozen towers, their ID tables, and the accumulators of the steps taken."""
+
+    def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
+        torch.set_flush_denormal(True)
+        self.dataset, self.config = dataset, config
+        self.newest = config.towers.newest
+        self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
+        negatives = NegativesConfig(uniform=config.update.negatives)
+        self.objective = Objective(model, dataset, replace(config, negatives=negatives))
+        model.towers.requires_grad_(False)
+        self.tables = {name: model.towers.table(name) for name in ID_TABLES if name in model.towers.tables}
+        for table in self.tables.values():
+            # Gradients then hold the rows that were read, and a step costs nothing for all others.
+            table.sparse = True
+            table.requires_grad_(True)
+        self.pushed = {name: torch.zeros(len(table.weight)) for name, table in self.tables.items()}
+        self.touched = {name: np.zeros(len(table.weight), dtype=bool) for name, table in self.tables.items()}
+
+    def step(self, rows: Longs, rng: np.random.Generator) -> None:
+        """One step on the events in some rows of the log, ascending."""
+        histories = self._histories(rows, rng)
+        loss, n_places = self.objective.loss(histories, rng)
+        if n_places == 0:
+            return
+        (loss * n_places).backward()  # type: ignore[no-untyped-call]
+        items: Longs = np.union1d(self.dataset.item_idx[rows], self.objective.drawn) + 1
+        users: Longs = np.unique(self.dataset.user_idx[rows]).astype(np.int64) + 1
+        for name, table in self.tables.items():
+            of_events = users if name == "user_id" else items
+            self.touched[name][of_events] = True
+            if table.weight.grad is not None:
+                gradient = table.weight.grad.coalesce()
+                self._move(name, gradient.indices()[0], gradient.values(), of_events)
+                table.weight.grad = None
+
+    def mean_loss(self, rows: Longs) -> float:
+        """Mean loss of the events in some rows, ascending or not, with the same negatives at each call."""
+        if len(rows) == 0:
+            return 0.0
+        rng = np.random.default_rng((self.config.seed, HOURLY))
+        with torch.no_grad():
+            return self.objective.loss(self._histories(rows, rng), rng)[0].item()
+
+    def _histories(self, rows: Longs, rng: np.random.Generator) -> Histories:
+        wanted: Flags = np.zeros(self.dataset.n_events, dtype=bool)
+        wanted[rows] = True
+        return self.collator.histories(windows_over(self.dataset, wanted, self.newest, rng), wanted)
+
+    def _move(self, name: str, row: Tensor, gradient: Tensor, allowed: Longs) -> None:
+        """A row-wise Adagrad step of the rows (R,) that are allowed to, along gradients (R, D)."""
+        chosen = torch.from_numpy(np.isin(row.numpy(), allowed))
+        row, gradient = row[chosen], gradient[chosen]
+        pushed, update = self.pushed[name], self.config.update
+        pushed[row] += gradient.square().mean(1)
+        scale = update.learning_rate / (update.initial + pushed[row]).sqrt()
+        with torch.no_grad():
+            self.tables[name].weight[row] -= scale[:, None] * gradient
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else 0.0

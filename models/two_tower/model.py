@@ -1,0 +1,164 @@
+"""A fitted pair of towers with all that retrieval needs, to and from named arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from models.dataset import Dataset, Floats, Longs, Queries
+from models.features.schema import FeatureSchema
+from models.recall.contract import Candidates, State
+from models.recall.top_n import recommend_by_score
+from models.two_tower.batches import Collator, Flags, Tensors, cuts
+from models.two_tower.config import TowersConfig
+from models.two_tower.inputs import Columns, item_columns, schema_of, user_columns
+from models.two_tower.towers import Towers
+
+TOKENS = 12_800
+"""Places of histories read at once."""
+
+
+@dataclass
+class Model:
+    """Towers, the items they can name, and the schema of both."""
+
+    schema: FeatureSchema
+    towers: Towers
+    items: Columns  # one row an item
+    known: Flags  # (I,) the items that occur in the log: the only ones recommended
+
+    @staticmethod
+    def new(dataset: Dataset, config: TowersConfig, seed: int) -> "Model":
+        """A model that has learned nothing yet."""
+        schema = schema_of(dataset, config)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            towers = Towers(schema, config)
+        return Model(schema, towers, item_columns(dataset, schema), occurring(dataset))
+
+    @staticmethod
+    def from_state(state: State, config: TowersConfig) -> "Model":
+        """The model that ``state`` was made of.
+
+        Raises:
+            ValueError: the weights are not of towers of this config.
+        """
+        schema = FeatureSchema.from_json(bytes(state["schema"]).decode())
+        towers = Towers(schema, config)
+        model = Model(schema, towers, named(state, "item."), state["known"])
+        weights = named(state, "weight.")
+        different = _differing(_shapes(weights), _shapes(model.weights()))
+        if different:
+            raise ValueError(f"The stored weights are of other towers than the config's: {different}.")
+        model.set_weights(weights)
+        return model
+
+    def weights(self) -> State:
+        """A copy of all learned parameters, by name."""
+        return {name: value.detach().numpy().copy() for name, value in self.towers.state_dict().items()}
+
+    def set_weights(self, weights: State) -> None:
+        """Overwrite all learned parameters by copies of these."""
+        self.towers.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+
+    def state(self) -> State:
+        """Everything learned, as arrays; the schema is JSON in bytes."""
+        weights = {f"weight.{name}": value for name, value in self.weights().items()}
+        items = {f"item.{name}": column for name, column in self.items.items()}
+        schema = np.frombuffer(self.schema.to_json().encode(), dtype=np.uint8)
+        return {"schema": schema, "known": self.known, **items, **weights}
+
+    def refresh(self, dataset: Dataset) -> None:
+        """Take the features and the occurrence of all items from this log."""
+        self.items, self.known = item_columns(dataset, self.schema), occurring(dataset)
+
+    def admit(self, dataset: Dataset) -> None:
+        """Take those of items that had not occurred; what is known of the others stays."""
+        fresh, new = item_columns(dataset, self.schema), ~self.known
+        self.items = {
+            name: np.where(new.reshape(-1, *[1] * (column.ndim - 1)), fresh[name], column)
+            for name, column in self.items.items()
+        }
+        self.known = self.known | occurring(dataset)
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse a data set that the towers were not built for.
+
+        Raises:
+            ValueError: its schema differs, and how.
+        """
+        needed = schema_of(dataset, self.towers.config)
+        if needed.digest() == self.schema.digest():
+            return
+        mine, theirs = ({f.name: f for f in schema.features} for schema in (self.schema, needed))
+        raise ValueError(
+            f"The two-tower model was trained for another schema (different: {_differing(mine, theirs)}): "
+            "train it from scratch, or grow it if only users and items were added."
+        )
+
+    def item_vectors(self) -> Floats:
+        """(I, D + 1) float32: the inner product with a user's vector is the score; the last is the bias."""
+        columns = tensors(self.items)
+        with torch.no_grad():
+            bias = self.towers.biases(columns["item_id"])
+            return torch.cat([self.towers.items(columns), bias[:, None]], dim=1).numpy()
+
+    def user_vectors(self, queries: Queries) -> Floats:
+        """(B, D + 1) float32 vectors of the queries, whatever their number and lengths."""
+        collator = Collator(queries.log, self.schema, user_columns(queries.log, self.schema))
+        newest = self.towers.config.newest
+        length = np.minimum(queries.end - queries.start, newest)
+        order = np.argsort(length, kind="stable")
+        vectors = np.ones((len(queries), self.towers.config.dims + 1), dtype=np.float32)
+        bounds = cuts(np.maximum(length[order], 1), TOKENS)
+        for start, stop in pairwise(bounds):
+            rows = order[start:stop]
+            inputs, last = collator.queries(_some(queries, rows), newest)
+            with torch.no_grad():
+                places = self.towers.users(inputs)
+            vectors[rows, :-1] = places[torch.arange(len(rows)), last].numpy()
+        return vectors
+
+    def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+        """The n known items of the highest score, exactly."""
+        self.check(queries.log)
+        items = self.item_vectors().T
+
+        def score(block: Queries) -> Floats:
+            scores: Floats = self.user_vectors(block) @ items
+            scores[:, ~self.known] = -np.inf
+            return scores
+
+        return recommend_by_score(score, queries, n, filter_seen)
+
+
+def occurring(dataset: Dataset) -> Flags:
+    """(I,) the items that have an event."""
+    return np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
+
+
+def tensors(columns: Columns) -> Tensors:
+    """Columns as tensors, without copies."""
+    return {name: torch.from_numpy(column) for name, column in columns.items()}
+
+
+def named(state: State, prefix: str) -> State:
+    """The arrays whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _shapes(weights: State) -> dict[str, tuple[int, ...]]:
+    return {name: value.shape for name, value in weights.items()}
+
+
+def _differing(left: Mapping[str, object], right: Mapping[str, object]) -> str:
+    """The names under which two mappings say different things, for people."""
+    return ", ".join(sorted(name for name in {*left, *right} if left.get(name) != right.get(name)))
+
+
+def _some(queries: Queries, rows: Longs) -> Queries:
+    return Queries(
+        queries.user_idx[rows], queries.at[rows], queries.start[rows], queries.end[rows], queries.log
+    )

@@ -1,0 +1,47 @@
+"""Known members of the family by name, and the one that won here."""
+
+from models.recall.cbow import CbowConfig
+from models.two_tower.config import (
+    TowersConfig,
+    TrainingConfig,
+    TwoTowerConfig,
+)
+
+PRESETS: dict[str, TwoTowerConfig] = {
+    # Huang et al. 2013, "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data"
+    # (CIKM 2013): attributes of both sides through networks, cosine.
+    "dssm": TwoTowerConfig(
+        towers=TowersConfig(
+            decays=(float("inf"),),
+            mean_width=0,
+            user_id=True,
+            demographics=True,
+            statistics=True,
+            attributes=True,
+            user_layers=(128,),
+            item_layers=(128,),
+            similarity="cosine",
+            temperature=0.05,
+        ),
+        training=TrainingConfig(target="future", epochs=5),
+    ),
+    # Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations" (RecSys 2016): the mean
+    # of the watched and demographics through a network, softmax over item vectors.
+    "youtube_dnn": TwoTowerConfig(
+        towers=TowersConfig(
+            decays=(float("inf"),), mean_width=0, demographics=True, statistics=True, user_layers=(128,)
+        ),
+        training=TrainingConfig(target="future", epochs=5),
+    ),
+    # Kang and McAuley 2018 (arXiv 1808.09781), with the softmax of Klenitskiy and Vasilev 2023
+    # (arXiv 2309.07602) in place of one negative a place.
+    "sasrec": TwoTowerConfig(
+        towers=TowersConfig(history=("causal",), newest=100),
+        training=TrainingConfig(epochs=6),
+    ),
+    "decayed_means": TwoTowerConfig(
+        towers=TowersConfig(tied=False),
+        training=TrainingConfig(epochs=4, first_vectors=CbowConfig()),
+    ),
+}
+"""Configs of the two-tower model."""

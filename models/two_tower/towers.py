@@ -1,0 +1,239 @@
+"""The two towers: what a user's history and attributes say, and what an item is, as vectors of one space.
+
+The user tower reads a history once and has a vector at each place of it, of the events up to there alone, so
+that one pass learns from every place. Encoders of histories:
+
+- mean: means under several exponential decays, side by side, into a linear map and a small network.
+  Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations" (RecSys 2016), with decays
+- attention: one layer whose query is the newest event
+- causal: a transformer that looks back. Kang and McAuley, "Self-Attentive Sequential Recommendation"
+  (ICDM 2018, https://arxiv.org/abs/1808.09781)
+
+Shapes: B histories, L places, D dims, M items.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.features.schema import Feature, FeatureSchema
+from models.two_tower.batches import Tensors
+from models.two_tower.config import TowersConfig
+
+ID_TABLES = ("item_id", "history", "user_id", "bias")
+"""Embedding tables with a row an item or a user: all that the hourly update changes."""
+
+
+class Towers(nn.Module):
+    """Both towers over one schema."""
+
+    def __init__(self, schema: FeatureSchema, config: TowersConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.user_features = [f for f in schema.of("user") if f.kind != "sequence"]
+        self.item_features = schema.of("item")
+        history = next(f for f in schema.of("user") if f.kind == "sequence")
+        self.history_table = history.table
+        embedded = {f.table: f.size for f in schema.features if f.kind in ("categorical", "sequence")}
+        self.tables = nn.ModuleDict({name: _embedding(size, config.dims) for name, size in embedded.items()})
+        self.tables["bias"] = _embedding(history.size, 1, deviation=0.0)
+        mapped = {f.name: f.size for f in schema.features if f.kind in ("numeric", "multi_hot")}
+        self.maps = nn.ModuleDict(
+            {name: nn.Linear(size, config.dims, bias=False) for name, size in mapped.items()}
+        )
+        makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
+        self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
+        self.user_head = _head(1 + len(self.user_features), config.user_layers, config.dims)
+        self.item_head = _head(len(self.item_features), config.item_layers, config.dims)
+
+    def table(self, name: str) -> nn.Embedding:
+        """An embedding table by its name in the schema, or ``bias``."""
+        table = self.tables[name]
+        assert isinstance(table, nn.Embedding)
+        return table
+
+    def users(self, inputs: Tensors, generator: torch.Generator | None = None) -> Tensor:
+        """Vectors (B, L, D) of histories at each place; with a generator, dimensions are left out."""
+        events = self.tables[self.history_table](inputs["history"])  # (B, L, D)
+        events = _without_some_dims(events, self.config.dropout, generator)
+        history = torch.stack([encoder(events, generator) for encoder in self.encoders]).sum(0)
+        parts = [history, *(self._part(f, inputs[f.name]) for f in self.user_features)]
+        parts = [part if part.dim() == 3 else part[:, None].expand_as(history) for part in parts]
+        return self._normed(self.user_head(parts)) / self.config.temperature
+
+    def items(self, columns: Tensors) -> Tensor:
+        """Vectors (M, D) of items by their columns."""
+        return self._normed(self.item_head([self._part(f, columns[f.name]) for f in self.item_features]))
+
+    def biases(self, item_id: Tensor) -> Tensor:
+        """(M,) what is added to an item's scores; zero when the towers have no bias."""
+        bias: Tensor = self.tables["bias"](item_id).squeeze(-1)
+        return bias if self.config.bias else torch.zeros_like(bias)
+
+    def _part(self, feature: Feature, values: Tensor) -> Tensor:
+        if feature.kind == "categorical":
+            return self.tables[feature.table](values)  # type: ignore[no-any-return]
+        if feature.kind == "numeric":
+            values = values[..., None]
+        return self.maps[feature.name](values)  # type: ignore[no-any-return]
+
+    def _normed(self, vectors: Tensor) -> Tensor:
+        return functional.normalize(vectors, dim=-1) if self.config.similarity == "cosine" else vectors
+
+
+class DecayedMeans(nn.Module):
+    """Means of the events under several decays, through a linear map plus a network of one hidden layer."""
+
+    def __init__(self, config: TowersConfig) -> None:
+        super().__init__()
+        width = len(config.decays) * config.dims
+        self.weights: Tensor
+        self.register_buffer("weights", decay_weights(config.newest, config.decays), persistent=False)
+        self.linear = nn.Linear(width, config.dims)
+        self.network = MeansNetwork(width, config) if config.mean_width else None
+
+    def forward(self, events: Tensor, generator: torch.Generator | None) -> Tensor:
+        batch, length, dims = events.shape
+        weights = self.weights[:, :length, :length].reshape(-1, length)  # (K * L, L)
+        means = (weights @ events).view(batch, -1, length, dims)  # (B, K, L, D)
+        means = means.transpose(1, 2).reshape(batch, length, -1)  # (B, L, K * D)
+        vectors: Tensor = self.linear(means)
+        return vectors if self.network is None else vectors + self.network(means, generator)
+
+
+class MeansNetwork(nn.Module):
+    """What is not linear in the means; silent at first."""
+
+    def __init__(self, width: int, config: TowersConfig) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.norm = nn.LayerNorm(width)
+        self.hidden = nn.Linear(width, config.mean_width)
+        self.out = nn.Linear(config.mean_width, config.dims)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, means: Tensor, generator: torch.Generator | None) -> Tensor:
+        hidden = functional.gelu(self.hidden(self.norm(means)))
+        return self.out(_without_some_dims(hidden, self.dropout, generator))  # type: ignore[no-any-return]
+
+
+class CausalAttention(nn.Module):
+    """Multi-head attention in which a place sees itself and what came before."""
+
+    def __init__(self, config: TowersConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.project = nn.Linear(config.dims, 3 * config.dims)
+        self.out = nn.Linear(config.dims, config.dims)
+
+    def forward(self, events: Tensor) -> Tensor:
+        batch, length, dims = events.shape
+        split = self.project(events).view(batch, length, 3, self.heads, dims // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # (B, H, L, D / H) each
+        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return self.out(seen.transpose(1, 2).reshape(batch, length, dims))  # type: ignore[no-any-return]
+
+
+class NewestAttends(nn.Module):
+    """One attention over the history, asked by its newest event; the age of an event is not known."""
+
+    def __init__(self, config: TowersConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.dims)
+        self.attention = CausalAttention(config)
+
+    def forward(self, events: Tensor, generator: torch.Generator | None) -> Tensor:
+        return self.attention(self.norm(events))  # type: ignore[no-any-return]
+
+
+class Transformer(nn.Module):
+    """Blocks of causal attention and a feed-forward network, norms first, over events and their places."""
+
+    def __init__(self, config: TowersConfig) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.randn(config.newest, config.dims) / math.sqrt(config.dims))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.dims)
+
+    def forward(self, events: Tensor, generator: torch.Generator | None) -> Tensor:
+        states = events * math.sqrt(events.shape[2]) + self.places[: events.shape[1]]
+        for block in self.blocks:
+            states = block(states, generator)
+        return self.norm(states)  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """One block of the transformer."""
+
+    def __init__(self, config: TowersConfig) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.before_attention, self.before_network = nn.LayerNorm(config.dims), nn.LayerNorm(config.dims)
+        self.attention = CausalAttention(config)
+        self.network = nn.Sequential(
+            nn.Linear(config.dims, 2 * config.dims), nn.GELU(), nn.Linear(2 * config.dims, config.dims)
+        )
+
+    def forward(self, states: Tensor, generator: torch.Generator | None) -> Tensor:
+        seen = self.attention(self.before_attention(states))
+        states = states + _without_some_dims(seen, self.dropout, generator)
+        thought = self.network(self.before_network(states))
+        return states + _without_some_dims(thought, self.dropout, generator)
+
+
+class Concatenated(nn.Module):
+    """Parts side by side through a network."""
+
+    def __init__(self, n_parts: int, layers: Sequence[int], dims: int) -> None:
+        super().__init__()
+        sizes = [n_parts * dims, *layers]
+        hidden = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)]
+        self.network = nn.Sequential(
+            *(layer for pair in hidden for layer in pair), nn.Linear(sizes[-1], dims)
+        )
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        return self.network(torch.cat(parts, dim=-1))  # type: ignore[no-any-return]
+
+
+class Added(nn.Module):
+    """Parts added up."""
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        return torch.stack(parts).sum(0)
+
+
+def decay_weights(length: int, decays: Sequence[float]) -> Tensor:
+    """(K, L, L) the weights of the events (columns) in the mean at each place (rows); rows sum to 1."""
+    place = torch.arange(length)
+    age = place[:, None] - place  # (L, L)
+    weights = [torch.where(age >= 0, torch.exp(-age / decay), 0.0) for decay in decays]
+    return torch.stack([weight / weight.sum(1, keepdim=True) for weight in weights])
+
+
+def _head(n_parts: int, layers: Sequence[int], dims: int) -> nn.Module:
+    return Concatenated(n_parts, layers, dims) if layers else Added()
+
+
+def _embedding(size: int, dims: int, deviation: float = 0.05) -> nn.Embedding:
+    """A table whose row 0, for nothing or unknown, is and stays zero."""
+    table = nn.Embedding(size, dims, padding_idx=0)
+    nn.init.normal_(table.weight, std=deviation)
+    nn.init.zeros_(table.weight[0])
+    return table
+
+
+def _without_some_dims(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """Dropout (B, L, D) of the same dimensions at all places of a history, in training alone.
+
+    Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks"
+    (NIPS 2016); a mask L times smaller is also L times faster to draw.
+    """
+    if generator is None or share == 0:
+        return values
+    kept = torch.rand(values.shape[0], 1, values.shape[2], generator=generator) >= share
+    return values * (kept / (1 - share))

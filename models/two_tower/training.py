@@ -1,0 +1,216 @@
+"""Nightly training: epochs over shuffled buckets of histories, early stopping, resumable after each epoch.
+
+The randomness of an epoch starts from (seed, epoch) alone, so that a checkpoint needs no inside of a
+generator: a training killed and resumed ends in the same bits as one that was not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from models.dataset import Dataset, Floats, Ints, Longs, queries_at, queries_before
+from models.recall.cbow import CbowConfig, cbow
+from models.recall.contract import State
+from models.recall.embedding import HistoryConfig
+from models.two_tower.batches import Collator, Flags, in_buckets, windows_over
+from models.two_tower.config import TwoTowerConfig
+from models.two_tower.inputs import user_columns
+from models.two_tower.model import Model, named
+from models.two_tower.objective import Objective
+from models.two_tower.towers import DecayedMeans
+
+Watch = Callable[["Checkpoint"], None]
+
+LIST = 10
+"""Length of the lists that validation looks at."""
+
+RUN = 32
+"""Consecutive events of a user that are replayed together: one pass over a history serves them all."""
+
+HELD_OUT, WARM = 1_000_001, 1_000_002
+"""Second seeds of what is no numbered epoch."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that training needs to go on after an epoch."""
+
+    epoch: int  # epochs done
+    curve: Floats  # (epochs done, 2): mean training loss, validation NDCG@10
+    arrays: State  # weights, the best weights so far, Adam's moments, the stream's item frequencies
+
+
+class Trainer:
+    """Runs epochs of a model over a log."""
+
+    def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
+        # Arithmetic on denormal numbers, which fading gradients are, is a hundred times slower.
+        torch.set_flush_denormal(True)
+        self.model, self.dataset, self.config = model, dataset, config
+        self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
+        self.objective = Objective(model, dataset, config)
+        self.optimizer = torch.optim.AdamW(
+            model.towers.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=config.training.weight_decay
+        )
+
+    def epoch(self, wanted: Flags, number: int, rate: Callable[[float], float]) -> float:
+        """One pass over the wanted rows (E,); returns their mean loss.
+
+        ``rate`` gives the learning rate when a share (0 to 1) of the epoch is done.
+        """
+        rng = np.random.default_rng((self.config.seed, number))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        ranked = self._ranked() if self.config.negatives.hard else None
+        windows = windows_over(self.dataset, wanted, self.config.towers.newest, rng)
+        total, places, done = 0.0, 0, 0
+        for batch in in_buckets(windows, self.config.training.batch_tokens, rng):
+            histories = self.collator.histories(batch, wanted, self._ahead(batch.longest, len(batch), rng))
+            loss, n_places = self.objective.loss(histories, rng, generator, ranked)
+            self._step(loss, rate(done / len(windows)))
+            total, places, done = total + loss.item() * n_places, places + n_places, done + len(batch)
+        return total / max(1, places)
+
+    def checkpoint(self, curve: list[tuple[float, float]], best: State) -> Checkpoint:
+        """What is needed to go on from here."""
+        moments = {
+            f"moment.{parameter}.{name}": value.numpy().copy()
+            for parameter, of_parameter in self.optimizer.state_dict()["state"].items()
+            for name, value in of_parameter.items()
+        }
+        weights = {f"now.{name}": value for name, value in self.model.weights().items()}
+        kept = {f"best.{name}": value for name, value in best.items()}
+        frequencies = {f"frequency.{k}": v for k, v in self.objective.sampler.frequencies.arrays().items()}
+        arrays = {**weights, **kept, **moments, **frequencies}
+        return Checkpoint(len(curve), np.array(curve, dtype=np.float32), arrays)
+
+    def resume(self, checkpoint: Checkpoint) -> State:
+        """Go back to a checkpoint; returns the best weights up to it."""
+        self.model.set_weights(named(checkpoint.arrays, "now."))
+        state = self.optimizer.state_dict()
+        for name, value in named(checkpoint.arrays, "moment.").items():
+            parameter, kind = name.split(".")
+            state["state"].setdefault(int(parameter), {})[kind] = torch.tensor(value)
+        self.optimizer.load_state_dict(state)
+        self.objective.sampler.frequencies.set_arrays(named(checkpoint.arrays, "frequency."))
+        return named(checkpoint.arrays, "best.")
+
+    def _step(self, loss: torch.Tensor, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+
+    def _ahead(self, length: int, size: int, rng: np.random.Generator) -> Floats | None:
+        if self.config.training.target == "next":
+            return None
+        return rng.random((size, length), dtype=np.float32)
+
+    def _ranked(self) -> Ints:
+        """(U, K) what the model of now ranks high for each user, but not at the top."""
+        first, last = self.config.negatives.hard_ranks
+        return self.model.recommend(queries_at(self.dataset), last).item[:, first - 1 :]
+
+
+def train(
+    dataset: Dataset, config: TwoTowerConfig, watch: Watch | None = None, resume: Checkpoint | None = None
+) -> tuple[Model, Floats]:
+    """A model trained from scratch, or on from a checkpoint of the same log and config, and its curve.
+
+    ``watch`` is called after each epoch. The newest events of some users are held out; the best epoch by
+    their NDCG@10 is kept, and one short epoch over them and a like amount of history ends the training.
+    """
+    held = held_out(dataset, config.training.validation_users, config.seed)
+    wanted = np.ones(dataset.n_events, dtype=bool)
+    wanted[held] = False
+    model = Model.new(dataset, config.towers, config.seed)
+    if resume is None and config.training.first_vectors is not None:
+        start_from_bags(model, dataset.where(wanted), config.training.first_vectors)
+    trainer = Trainer(model, dataset, config)
+    curve = [] if resume is None else [tuple(row) for row in resume.curve.tolist()]
+    best = trainer.resume(resume) if resume is not None else model.weights()
+    while not _stalled(curve, config.training.epochs, config.training.patience):
+        number = len(curve)
+        loss = trainer.epoch(wanted, number, partial(_rate, config, number))
+        curve.append((loss, ndcg(model, dataset, held)))
+        if curve[-1][1] >= max(metric for _, metric in curve):
+            best = model.weights()
+        if watch is not None:
+            watch(trainer.checkpoint(curve, best))
+    model.set_weights(best)
+    learn_from(model, dataset, held, config, HELD_OUT)
+    return model, np.array(curve, dtype=np.float32).reshape(-1, 2)
+
+
+def learn_from(
+    model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig, number: int = WARM
+) -> float:
+    """One shuffled epoch over some rows of the log and a sample of its history; returns the mean loss."""
+    wanted = np.zeros(dataset.n_events, dtype=bool)
+    wanted[rows] = True
+    rng = np.random.default_rng((config.seed, number))
+    wanted[replayed(dataset, int(config.training.warm_replay * len(rows)), rng)] = True
+    trainer = Trainer(model, dataset, config)
+    return trainer.epoch(wanted, number, lambda done: config.training.warm_learning_rate * (1 - done))
+
+
+def replayed(dataset: Dataset, n: int, rng: np.random.Generator, run: int = RUN) -> Longs:
+    """About n rows of the log, ascending: runs of consecutive events of a user, from random ones on."""
+    if n == 0 or dataset.n_events == 0:
+        return np.empty(0, dtype=np.int64)
+    first = rng.integers(0, dataset.n_events, -(-n // run))
+    rows = first[:, None] + np.arange(run)  # (runs, RUN)
+    return np.unique(rows[rows < dataset.indptr[dataset.user_idx[first] + 1][:, None]])
+
+
+def held_out(dataset: Dataset, users: int, seed: int) -> Longs:
+    """The newest row of some users with a history, ascending: at most a quarter of them."""
+    able = np.flatnonzero(np.diff(dataset.indptr) > 1)
+    rng = np.random.default_rng((seed, HELD_OUT))
+    chosen = rng.choice(able, min(users, len(able) // 4), replace=False)
+    return np.sort(dataset.indptr[chosen + 1] - 1)
+
+
+def ndcg(model: Model, dataset: Dataset, rows: Longs) -> float:
+    """NDCG@10 of the items of some rows, each asked for at its own time; 0 without rows."""
+    found = model.recommend(queries_before(dataset, rows), LIST).item == dataset.item_idx[rows][:, None]
+    gain = found / np.log2(np.arange(LIST) + 2)
+    return float(gain.sum() / max(1, len(rows)))
+
+
+def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:
+    """Set ID vectors and the linear part of the means to those of a bag-of-words model of the log.
+
+    Its bag is one of the decayed means, so that the model starts as good as that one is. Attributes and a
+    transformer beside it start as what they are and learn the rest.
+    """
+    history = HistoryConfig()
+    vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, history, config)
+    towers = model.towers
+    with torch.no_grad():
+        towers.table("item_id").weight[1:] = torch.from_numpy(vectors.output)
+        towers.table("history").weight[1:] = torch.from_numpy(vectors.input)
+        for encoder in towers.encoders:
+            if isinstance(encoder, DecayedMeans):
+                block = towers.config.decays.index(history.decay)
+                dims = towers.config.dims
+                encoder.linear.weight.zero_()
+                encoder.linear.weight[:, block * dims : (block + 1) * dims] = torch.eye(dims)
+
+
+def _rate(config: TwoTowerConfig, epochs: int, share: float) -> float:
+    """The learning rate after so many epochs and a share of one: up at first, then down to zero."""
+    training = config.training
+    done = (epochs + share) / training.epochs
+    return training.learning_rate * min(1.0, done / training.warmup, (1 - done) / (1 - training.warmup))
+
+
+def _stalled(curve: list[tuple[float, float]], epochs: int, patience: int) -> bool:
+    """Whether training ends here: all epochs are done, or the last few brought nothing."""
+    if len(curve) >= epochs:
+        return True
+    best = int(np.argmax([metric for _, metric in curve])) if curve else 0
+    return len(curve) - 1 - best >= patience

@@ -1,0 +1,56 @@
+"""A model carried over to a larger vocabulary: old rows move to their new places, new ones start average."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.dataset import Longs
+from models.features.schema import Feature, FeatureSchema
+from models.recall.contract import State
+
+ITEM_TABLES = ("item_id", "history", "bias")
+
+
+def grow(state: State, user_position: Longs, item_position: Longs, n_users: int, n_items: int) -> State:
+    """The state over ``n_users`` and ``n_items``; the old user (item) u is now ``user_position[u]``.
+
+    Answers for known users stay what they were. A new row of an ID table is the mean of the old rows that
+    occur, so that a new user or item behaves like an average one until it learns; a new item has no features
+    before the next training or update, and is recommended from its first event on.
+    """
+    grown = dict(state)
+    for name in ITEM_TABLES:
+        key = f"weight.tables.{name}.weight"
+        if key in state:
+            grown[key] = _grown_table(state[key], item_position, n_items, state["known"])
+    key = "weight.tables.user_id.weight"
+    if key in state:
+        everybody = np.ones(len(user_position), dtype=bool)
+        grown[key] = _grown_table(state[key], user_position, n_users, everybody)
+    for key, column in state.items():
+        if key.startswith("item.") or key == "known":
+            grown[key] = np.zeros((n_items, *column.shape[1:]), dtype=column.dtype)
+            grown[key][item_position] = column
+    grown["item.item_id"] = np.arange(1, n_items + 1)
+    grown["schema"] = _grown_schema(state["schema"], n_users, n_items)
+    return grown
+
+
+def _grown_table(table: np.ndarray, position: Longs, n: int, occurs: np.ndarray) -> np.ndarray:
+    """(n + 1, D) from (old n + 1, D): row 0 is that of nobody."""
+    average = table[1:][occurs].mean(axis=0) if occurs.any() else np.zeros_like(table[0])
+    grown = np.tile(average, (n + 1, 1)).astype(table.dtype)
+    grown[0] = table[0]
+    grown[position + 1] = table[1:]
+    return grown
+
+
+def _grown_schema(schema: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
+    size = {"item_id": n_items + 1, "history": n_items + 1, "user_id": n_users + 1}
+
+    def grown(feature: Feature) -> Feature:
+        return replace(feature, size=size.get(feature.name, feature.size))
+
+    features = FeatureSchema.from_json(bytes(schema).decode()).features
+    text = FeatureSchema(tuple(map(grown, features))).to_json()
+    return np.frombuffer(text.encode(), dtype=np.uint8)
