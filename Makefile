@@ -21,7 +21,7 @@ run: $(READY) ## Run the nightly flow: MATINEE_SOURCE, the log, ml-1m, or withou
 	@$(BIN)/matinee nightly --or-synthetic
 
 test: $(READY) ## Run all tests.
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY) ## Check style, types and the direction of imports.
 	@$(BIN)/ruff check .

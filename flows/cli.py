@@ -4,11 +4,12 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from flows import evaluate_command, evaluate_screen, screen
+from flows import evaluate_command, evaluate_screen, replay_screen, screen
 from tasks.lookup import MatineeError
 
 app = typer.Typer(
@@ -43,6 +44,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 def nightly(
     source: Source = None,
     as_of: AsOf = None,
+    mode: Annotated[
+        Literal["cold", "warm"] | None,
+        typer.Option(
+            help="Train the model from scratch, or on from the newest full release. Default: warm if there "
+            "is one.",
+            rich_help_panel="What",
+        ),
+    ] = None,
     top_n: Annotated[int, typer.Option(min=1, help="Films published a user.", rich_help_panel="What")] = 50,
     objective: Annotated[
         Literal["daily", "next"],
@@ -72,23 +81,37 @@ def nightly(
     check_source(source)
     from flows.nightly import nightly as flow
 
-    if "PREFECT_API_URL" not in os.environ:
-        logging.getLogger("matinee").info(
-            "starting a temporary Prefect server (PREFECT_API_URL names another)"
-        )
-    done = flow(source=source, as_of=as_of, top_n=top_n, objective=objective, or_synthetic=or_synthetic)
-    if as_json:
-        return _print_json(done)
-    from tasks import settings
-
-    where = settings.home() / "serving" / "current.duckdb"
-    screen.out.print(
-        f"\n[green]Published release {done['release_id']}[/] as of {done['as_of']} UTC, seed {done['seed']}"
+    _tell_server()
+    done = flow(
+        source=source,
+        as_of=as_of,
+        mode=mode,
+        top_n=top_n,
+        objective=objective,
+        or_synthetic=or_synthetic,
     )
-    screen.out.print("Query it:", style="bold")
-    screen.out.print(f"  {sys.argv[0]} recommend 42", soft_wrap=True)
-    query = "select rank, title, reason from recommendations where user_id = 42 order by rank limit 10"
-    screen.out.print(f'  duckdb -readonly {where} "{query}"', soft_wrap=True)
+    _print_json(done) if as_json else _show_published(done)
+
+
+@app.command(rich_help_panel="Compute")
+def hourly(as_of: AsOf = None, as_json: Json = False) -> None:
+    """Learn what is new in the log, and refresh the lists of whoever rated something."""
+    _prepare_prefect()
+    from tasks.start import check_published, parse_as_of
+
+    if as_of is not None:
+        parse_as_of(as_of)
+    check_published()
+    from flows.hourly import hourly as flow
+
+    _tell_server()
+    done = flow(as_of=as_of)
+    if as_json:
+        _print_json(done)
+    elif done["release_id"] is None:
+        screen.out.print("Nothing new: what is published stays.")
+    else:
+        _show_published(done)
 
 
 @app.command(rich_help_panel="Compute")
@@ -126,6 +149,27 @@ def evaluate(
     _log_to_terminal()
     answer = evaluate_command.answer(protocol, source, channels, rankers, k, seed, baseline, out)
     _print_json(answer) if as_json else evaluate_screen.show(answer)
+
+
+@app.command(rich_help_panel="Compute")
+def replay(
+    begin: Annotated[
+        str, typer.Option("--from", help="The first day, UTC: 2000-11-20.", rich_help_panel="What")
+    ],
+    end: Annotated[str, typer.Option("--to", help="The last day, UTC, included.", rich_help_panel="What")],
+    source: Source = None,
+    seed: evaluate_command.Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write all figures as JSON.", rich_help_panel="How")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Live through past days hour by hour, under six ways of keeping the model up to date."""
+    _log_to_terminal()
+    from tasks.replay import replay as task
+
+    answer = task(begin, end, source, seed, out)
+    _print_json(answer) if as_json else replay_screen.show(answer)
 
 
 @app.command(rich_help_panel="Ask")
@@ -176,6 +220,25 @@ def rollback(
 
     now = lookup.rollback(release)
     _print_json({"release_id": now}) if as_json else screen.out.print(f"Release {now} is published again.")
+
+
+def _tell_server() -> None:
+    if "PREFECT_API_URL" not in os.environ:
+        logging.getLogger("matinee").info(
+            "starting a temporary Prefect server (PREFECT_API_URL names another)"
+        )
+
+
+def _show_published(done: dict[str, Any]) -> None:
+    from tasks import settings
+
+    where = settings.home() / "serving" / "current.duckdb"
+    seed = f", seed {done['seed']}"
+    screen.out.print(f"\n[green]Published release {done['release_id']}[/] as of {done['as_of']} UTC{seed}")
+    screen.out.print("Query it:", style="bold")
+    screen.out.print(f"  {sys.argv[0]} recommend 42", soft_wrap=True)
+    query = "select rank, title, reason from recommendations where user_id = 42 order by rank limit 10"
+    screen.out.print(f'  duckdb -readonly {where} "{query}"', soft_wrap=True)
 
 
 def main() -> None:

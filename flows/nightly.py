@@ -1,7 +1,7 @@
 """The full flow: ingest, features, recall, merge, publish."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from prefect import flow
 from prefect.concurrency.sync import concurrency
@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 from tasks import settings
 from tasks.features import build_features
 from tasks.ingest import choose_source, ingest
+from tasks.learner import LEARNER, described, train
 from tasks.merge import fit_merge, merge
 from tasks.publish import abandon, publish
 from tasks.recall import DEFAULT_CHANNELS, MAX_USER_EVENTS, recall
@@ -29,10 +30,14 @@ class NightlyConfig:
     """Films published a user."""
     candidates: int = 300
     """Candidates recalled a user and channel."""
-    channels: tuple[str, ...] = DEFAULT_CHANNELS
+    channels: tuple[str, ...] = (*DEFAULT_CHANNELS, LEARNER)
     """The channels that recall; their weights are fitted on the newest days."""
     max_user_events: int = MAX_USER_EVENTS
     """Ratings a user that a channel learns from; of a more active one a sample."""
+    learner: str = LEARNER
+    """The channel that goes on from the parameters of the night before, and learns every hour."""
+    learner_config: dict[str, Any] = field(default_factory=lambda: described(LEARNER))
+    """What that channel is made of; a release made of something else is not gone on from."""
     seed: int = 0
     """Of every channel that draws at random."""
     objective: str = "daily"
@@ -50,19 +55,27 @@ def _run_name() -> str:
 def nightly(
     source: str | None = None,
     as_of: str | None = None,
+    mode: Literal["cold", "warm"] | None = None,
     top_n: int = 50,
     objective: str = "daily",
     or_synthetic: bool = False,
 ) -> dict[str, Any]:
-    """Turn the log into a published release; what is published stays as it was if anything fails."""
+    """Turn the log into a published release; what is published stays as it was if anything fails.
+
+    ``mode`` warm goes on from the parameters of the newest full release, cold starts from scratch; by
+    default warm where that can be.
+    """
     home, config = settings.home(), NightlyConfig(top_n=top_n, objective=objective)
     chosen = choose_source(home, source or settings.source(), or_synthetic)
     ingested = ingest(home, chosen) if chosen else None
-    run = start(home, "full", as_of, asdict(config), ingested)
+    run = start(home, as_of, mode, asdict(config), ingested)
     try:
         build_features(run)
         for channel in config.channels:
-            recall(run, channel, config.candidates, config.objective, config.max_user_events, config.seed)
+            if channel == config.learner:
+                train(run, channel, config.candidates, config.objective, config.seed)
+            else:
+                recall(run, channel, config.candidates, config.objective, config.max_user_events, config.seed)
         fit_merge(run, config.channels, config.objective)
         merge(run, config.channels, config.top_n)
         recommend_segments(run, config.top_n)

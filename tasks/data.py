@@ -1,7 +1,8 @@
 """The run's log and catalogue as arrays, and lists of candidates as tables."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,19 +25,25 @@ def load(run: Run) -> tuple[Dataset, Vocabulary]:
 
 def encode_snapshot(run: Run) -> tuple[Dataset, Vocabulary]:
     """The log and the catalogue as the run sees them; the run need not have begun."""
-    with snapshot.connect(run) as con:
-        events, users, items = snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
-    as_of = int(run.as_of.replace(tzinfo=UTC).timestamp())
-    return encode(events, users, items, as_of)
+    events, users, items = _snapshot(run)
+    return encode(events, users, items, _epoch(run.as_of))
 
 
 def new_rows(run: Run, since: Run) -> Longs:
     """Rows of the run's log that an earlier run did not see: later ones, and those of later batches."""
-    with snapshot.connect(run) as con:
-        events = snapshot.read_events(con)
+    events, _, _ = _snapshot(run)
     known = [int(name.partition("-")[0]) for name in since.batches]
-    later = events["at"] >= int(since.as_of.replace(tzinfo=UTC).timestamp())
-    return np.flatnonzero(later | ~np.isin(events["batch"], known))
+    return np.flatnonzero((events["at"] >= _epoch(since.as_of)) | ~np.isin(events["batch"], known))
+
+
+@lru_cache(maxsize=1)
+def _snapshot(run: Run) -> tuple[dict[str, NDArray[Any]], pl.DataFrame, pl.DataFrame]:
+    with snapshot.connect(run) as con:
+        return snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
+
+
+def _epoch(moment: datetime) -> int:
+    return int(moment.replace(tzinfo=UTC).timestamp())
 
 
 def asked(run: Run) -> Ints:

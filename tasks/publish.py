@@ -8,7 +8,10 @@ from prefect.cache_policies import NO_CACHE
 from tasks import settings
 from tasks.step import Meter, told
 from warehouse import runs, serving, snapshot
+from warehouse.errors import LostRace
 from warehouse.runs import Run
+
+__all__ = ["LostRace", "abandon", "publish"]
 
 log = logging.getLogger("matinee")
 

@@ -1,0 +1,263 @@
+"""The channel that learns on: from night to night, and from every hour.
+
+A full run keeps two states of it. The published one has learned the whole log. The *lagging* one has learned
+all but the held-back part and answers for it, so that merge and ranker are fitted on what it could not know.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from models.dataset import Dataset, Longs
+from models.encoding import Vocabulary
+from models.evaluation import objectives
+from models.recall.registry import build
+from models.recall.two_tower import TwoTower
+from models.two_tower.hourly import UpdateReport
+from models.two_tower.training import Checkpoint
+from models.two_tower.vocabulary import grow
+from tasks import data
+from tasks.recall import read_state, write_candidates, write_state, write_tables, write_validation
+from tasks.step import step
+from warehouse import checkpoints, runs, snapshot
+from warehouse.errors import MatineeError
+from warehouse.runs import Run
+
+log = logging.getLogger("matinee")
+
+LEARNER = "two_tower"
+"""The channel of the registry that learns on."""
+
+LAGGING = "lagging"
+"""The folder under ``models/`` of the state before the held-back part of the log."""
+
+MAX_SHIFT = 0.5
+"""Mean move of the touched embeddings, by their mean length, beyond which an update is not trusted."""
+
+MAX_LOSS_RISE = 0.05
+"""Rise of the loss on replayed history, relative, beyond which an update is not trusted."""
+
+
+def described(channel: str) -> dict[str, Any]:
+    """Everything that decides what the channel's model is made of and how it learns."""
+    config: dict[str, Any] = json.loads(json.dumps(asdict(new(channel, 0).config)))
+    return config
+
+
+@step(
+    "train {channel}",
+    reads=["events", "users", "items"],
+    writes=["candidates/{channel}", "models/{channel}", "metrics/{channel}"],
+)
+def train(run: Run, channel: str, n: int, objective: str, seed: int) -> dict[str, int]:
+    """Train the channel on from the run's parent, or from scratch; write what it recalls and its tables."""
+    _, vocabulary = data.load(run)
+    held_back = data.validation(run, objective)
+    if run.parent_id is None:
+        lagging, model = _from_scratch(run, channel, objective, seed)
+    else:
+        lagging, model = _from_parent(run, runs.read(run.home, run.parent_id), channel, objective, seed)
+    rows: dict[str, int] = {}
+    if held_back is not None:
+        rows |= write_validation(run, channel, lagging, held_back, n)
+    write_state(run, f"{LAGGING}/{channel}", lagging.state, vocabulary)
+    write_state(run, channel, model.state, vocabulary)
+    snapshot.write_table(run, f"metrics/{channel}", _curve(run, channel, lagging))
+    rows |= write_candidates(run, channel, model, vocabulary, n) | write_tables(run, channel, model)
+    return rows | _write_user_vectors(run, channel, model)
+
+
+@step(
+    "learn {channel}", reads=["events", "models/{channel}"], writes=["models/{channel}", "metrics/{channel}"]
+)
+def learn(run: Run, channel: str, seed: int) -> dict[str, int]:
+    """Let the channel's ID embeddings learn what is new since the run's parent, unless they drift."""
+    dataset, vocabulary = data.load(run)
+    parent = runs.read(run.home, run.parent_id or "")
+    news = data.new_rows(run, parent)
+    before = _carried(parent, channel, channel, seed, vocabulary)
+    model = _like(before, channel, seed)
+    report = model.update(dataset, news)
+    drift = _drift(report)
+    if drift is not None:
+        log.warning("%s: what it learned is left out until the next nightly: %s", channel, drift)
+        model = before
+    write_state(run, channel, model.state, vocabulary)
+    n_users = len(np.unique(dataset.user_idx[news]))
+    figures = _metrics(run, channel, "update", _update_rows(report, drift is not None), n_users)
+    snapshot.write_table(run, f"metrics/{channel}", figures)
+    return (
+        {"new_events": len(news)}
+        | write_tables(run, channel, model)
+        | _write_user_vectors(run, channel, model)
+    )
+
+
+def _from_scratch(run: Run, channel: str, objective: str, seed: int) -> tuple[TwoTower, TwoTower]:
+    """The lagging model, trained on all but the held-back part, and one that then learned that part too."""
+    dataset, vocabulary = data.load(run)
+    held_back = data.validation(run, objective)
+    past = dataset if held_back is None else held_back.train
+    lagging = new(channel, seed)
+    key = _key(past, lagging)
+    found = checkpoints.read(run.home, key)
+    if found is not None:
+        log.info("%s: going on from the checkpoint that a killed training left", channel)
+    lagging.fit(past, Watcher(run, channel, key, lagging), None if found is None else _unpacked(found))
+    checkpoints.forget(run.home)
+    model = _like(lagging, channel, seed)
+    return lagging, model.warm(dataset, _rows_beyond(dataset, vocabulary, past, vocabulary))
+
+
+def _from_parent(run: Run, parent: Run, channel: str, objective: str, seed: int) -> tuple[TwoTower, TwoTower]:
+    """Both models of the parent, each having learned what is new to it."""
+    dataset, vocabulary = data.load(run)
+    held_back = data.validation(run, objective)
+    then, names = data.encode_snapshot(parent)
+    held_back_then = objectives.validation(then, objective)
+    past, past_then = (
+        log if split is None else split.train for log, split in ((dataset, held_back), (then, held_back_then))
+    )
+    lagging = _carried(parent, f"{LAGGING}/{channel}", channel, seed, vocabulary)
+    lagging.warm(past, _rows_beyond(past, vocabulary, past_then, names))
+    model = _carried(parent, channel, channel, seed, vocabulary)
+    return lagging, model.warm(dataset, data.new_rows(run, parent))
+
+
+class Watcher:
+    """Keeps a checkpoint of every epoch, and shows it in the terminal and in Prefect's UI."""
+
+    def __init__(self, run: Run, channel: str, key: str, model: TwoTower) -> None:
+        self.home, self.channel, self.key = run.home, channel, key
+        self.epochs = model.config.training.epochs
+        self.artifact = create_progress_artifact(0.0, key="training", description=f"Training of {channel}")
+
+    def __call__(self, checkpoint: Checkpoint) -> None:
+        checkpoints.write(self.home, self.key, _packed(checkpoint))
+        loss, metric = checkpoint.curve[-1]
+        log.info(
+            "%-22s epoch %d of %d, loss %.4f, validation NDCG@10 %.4f",
+            f"train {self.channel}",
+            checkpoint.epoch,
+            self.epochs,
+            loss,
+            metric,
+        )
+        if isinstance(self.artifact, UUID):
+            update_progress_artifact(self.artifact, 100.0 * checkpoint.epoch / self.epochs)
+
+
+def _packed(checkpoint: Checkpoint) -> checkpoints.Arrays:
+    return checkpoint.arrays | {"epoch": np.array(checkpoint.epoch), "curve": checkpoint.curve}
+
+
+def _unpacked(arrays: checkpoints.Arrays) -> Checkpoint:
+    return Checkpoint(int(arrays.pop("epoch")), arrays.pop("curve"), arrays)
+
+
+def _key(past: Dataset, model: TwoTower) -> str:
+    """All that a training depends on."""
+    sha = hashlib.sha256(repr((model.config, past.n_users, past.n_items)).encode())
+    for column in (past.user_idx, past.item_idx, past.rating, past.at):
+        sha.update(np.ascontiguousarray(column).data)
+    return sha.hexdigest()[:16]
+
+
+def new(channel: str, seed: int) -> TwoTower:
+    """A learner that has learned nothing yet. Raises MatineeError for a channel that is none."""
+    model = build(channel, seed)
+    if not isinstance(model, TwoTower):
+        raise MatineeError(f"{channel} does not learn on: the learner is {LEARNER}")
+    return model
+
+
+def _like(model: TwoTower, channel: str, seed: int) -> TwoTower:
+    other = new(channel, seed)
+    other.state = model.state
+    return other
+
+
+def _carried(parent: Run, name: str, channel: str, seed: int, now: Vocabulary) -> TwoTower:
+    """A model of an earlier run, with rows for whoever is new since."""
+    state, then = read_state(parent, name)
+    model = new(channel, seed)
+    users, items = then.user_positions(now), then.item_positions(now)
+    model.state = grow(
+        state, users.astype(np.int64), items.astype(np.int64), len(now.user_ids), len(now.item_ids)
+    )
+    return model
+
+
+def _rows_beyond(log: Dataset, names: Vocabulary, other: Dataset, other_names: Vocabulary) -> Longs:
+    """Row numbers of the events that another log, with names of its own, does not have."""
+    mine, theirs = _events(log, names).with_row_index("row"), _events(other, other_names)
+    beyond = mine.join(theirs, on=["user_id", "item_id", "at"], how="anti", maintain_order="left")
+    return beyond["row"].to_numpy().astype(np.int64)
+
+
+def _events(log: Dataset, names: Vocabulary) -> pl.DataFrame:
+    users, items = names.user_ids[log.user_idx], names.item_ids[log.item_idx]
+    return pl.DataFrame({"user_id": users, "item_id": items, "at": log.at})
+
+
+def _write_user_vectors(run: Run, channel: str, model: TwoTower) -> dict[str, int]:
+    """Of the users whom the run answers; those of others stay as the parent has them."""
+    _, vocabulary = data.load(run)
+    queries = data.queries(run)
+    vectors = pl.Series(model.user_vectors(queries)).cast(pl.List(pl.Float32))
+    asked = vocabulary.user_ids[queries.user_idx]
+    frame = pl.DataFrame({"model": channel, "user_id": asked, "vector": vectors})
+    name = f"user_embeddings/{channel}"
+    if run.kind == "incremental":
+        others = snapshot.read_table(runs.read(run.home, run.parent_id or ""), name)
+        frame = pl.concat([frame, others.join(frame, on="user_id", how="anti")])
+    return {"user_embeddings": snapshot.write_table(run, name, frame)}
+
+
+def _curve(run: Run, channel: str, model: TwoTower) -> pl.DataFrame:
+    """Rows of ``metrics``: loss and validation figure of every epoch."""
+    rows = [
+        (f"epoch={epoch}", metric, k, float(value))
+        for epoch, point in enumerate(model.state["curve"], start=1)
+        for (metric, k), value in zip((("loss", None), ("ndcg", 10)), point, strict=True)
+    ]
+    return _metrics(run, channel, "train", rows, 0)
+
+
+def _update_rows(report: UpdateReport, skipped: bool) -> list[tuple[str, str, int | None, float]]:
+    """Losses before and after, on the new events and on earlier ones, and how far embeddings moved."""
+    figures = {name: value for name, value in asdict(report).items() if isinstance(value, float)}
+    figures["skipped"] = float(skipped)
+    return [("all", name, None, value) for name, value in figures.items() if np.isfinite(value)]
+
+
+def _metrics(
+    run: Run, channel: str, stage: str, rows: list[tuple[str, str, int | None, float]], n_users: int
+) -> pl.DataFrame:
+    schema = {"slice": pl.String, "metric": pl.String, "k": pl.Int32, "value": pl.Float64}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(
+        release_id=pl.lit(run.id),
+        stage=pl.lit(stage),
+        model=pl.lit(channel),
+        protocol=pl.lit("training"),
+        n_users=pl.lit(n_users, dtype=pl.Int64),
+    )
+
+
+def _drift(report: UpdateReport) -> str | None:
+    """What says that an update has gone wrong, in words; None if nothing does."""
+    rise = report.old_after / max(report.old_before, 1e-9) - 1
+    if not np.isfinite(rise) or rise > MAX_LOSS_RISE:
+        return f"the loss on earlier events rose by {rise:.1%} (at most {MAX_LOSS_RISE:.0%})"
+    moved = report.shift_mean / max(report.norm_mean, 1e-9)
+    if not np.isfinite(moved) or moved > MAX_SHIFT:
+        return f"its embeddings moved by {moved:.0%} of their length (at most {MAX_SHIFT:.0%})"
+    return None
