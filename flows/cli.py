@@ -209,6 +209,26 @@ def releases(as_json: Json = False) -> None:
 
 
 @app.command(rich_help_panel="Look after")
+def report(
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write. Default: report.html in MATINEE_HOME.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page with plots about what is published: lists, channels, training, steps."""
+    from tasks import lookup, settings
+
+    answer = lookup.report()
+    if as_json:
+        return _print_json(answer)
+    from flows import report_page
+
+    file = out or settings.home() / "report.html"
+    file.write_text(report_page.html(answer))
+    screen.out.print(f"Report on release {answer['release']['release_id']}: {file}", soft_wrap=True)
+
+
+@app.command(rich_help_panel="Look after")
 def rollback(
     release: Annotated[
         str | None, typer.Argument(help="Which release. Default: the one before the current one.")

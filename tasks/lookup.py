@@ -8,7 +8,7 @@ from warehouse.errors import MatineeError
 
 Answer = dict[str, Any]
 
-__all__ = ["Answer", "MatineeError", "recommend", "releases", "rollback", "similar"]
+__all__ = ["Answer", "MatineeError", "recommend", "releases", "report", "rollback", "similar"]
 
 
 def recommend(user_id: int, n: int) -> Answer:
@@ -39,6 +39,12 @@ def similar(item_id: int, channel: str, n: int) -> Answer:
         "release_id": serving.current_release(home),
         "similar": queries.similar(home, item_id, channel, n),
     }
+
+
+def report() -> Answer:
+    """What there is to look at of the published release: see ``warehouse.queries.report``."""
+    home = settings.home()
+    return queries.report(home) | {"releases": serving.releases(home)}
 
 
 def releases() -> list[Answer]:

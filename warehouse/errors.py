@@ -13,5 +13,5 @@ class Unreachable(MatineeError):  # noqa: N818
     """A download that the network did not deliver; what arrived is kept and resumed from."""
 
 
-class LostRace(MatineeError):
+class LostRace(MatineeError):  # noqa: N818
     """Another release was published since this run began: compute again from that one."""

@@ -22,6 +22,21 @@ def lineage(home: Path) -> Rows:
     return _ask(home, "queries/lineage", {"release_id": serving.current_release(home)})
 
 
+def report(home: Path) -> dict[str, Any]:
+    """What a page about the published release shows, by subject."""
+    published = release(home)
+    current = {"release_id": published["release_id"]}
+    return {
+        "release": published,
+        "coverage": _ask(home, "queries/report_coverage", current)[0],
+        "channels": _ask(home, "queries/report_channels", {}),
+        "popularity": _ask(home, "queries/report_popularity", {}),
+        "metrics": _ask(home, "queries/report_metrics", current),
+        "steps": lineage(home),
+        "lists": sample_lists(home, 10, 5),
+    }
+
+
 def user(home: Path, user_id: int) -> dict[str, Any] | None:
     """Demographics and features of a user, or None for one nobody knows."""
     return next(iter(_ask(home, "queries/user", {"user_id": user_id})), None)

@@ -258,3 +258,22 @@ def test_an_empty_home_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monke
     done = cli("recommend", "1")
     assert done.returncode == 2
     assert "matinee nightly" in done.stderr
+
+
+def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tmp_path: Path) -> None:
+    answer = json.loads(cli("report", "--json").stdout)
+    coverage = answer["coverage"]
+    assert coverage["users"] == ask(home, "select count(*) from users")[0][0]
+    listed = ask(home, "select count(distinct item_id) from recommendations where rank <= 10")[0][0]
+    assert coverage["items_listed"] == listed
+    assert sum(row["ratings"] for row in answer["popularity"]) == pytest.approx(1)
+    assert sum(row["listed"] for row in answer["popularity"]) == pytest.approx(1)
+    assert all(0 < row["share"] <= 1 for row in answer["channels"])
+    file = tmp_path / "page.html"
+    assert cli("report", "--out", str(file)).returncode == 0
+    page = file.read_text()
+    assert answer["release"]["release_id"] in page
+    assert page.count("<svg") == 4  # channels, popularity, steps, training
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    ), "the page loads nothing from elsewhere"
