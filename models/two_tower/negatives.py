@@ -42,11 +42,12 @@ class Frequencies:
     A gap is counted in targets, so that an item may occur several times in a batch.
     """
 
-    def __init__(self, n_items: int, rate: float) -> None:
+    def __init__(self, gap: Doubles, rate: float) -> None:
+        """``gap`` (I,): the gaps to start from; ``rate``: the weight of the newest gap."""
         self.rate = rate
         self.seen = 0
-        self.last = np.zeros(n_items)
-        self.gap = np.full(n_items, float(n_items))
+        self.last = np.zeros(len(gap))
+        self.gap = gap
 
     def observe(self, targets: Longs) -> None:
         """Learn from the targets (N,) of the next batch."""
@@ -81,7 +82,7 @@ class Sampler:
         power = events**POWER
         self.cumulated = np.cumsum(power)
         self.popularity = power / max(power.sum(), 1.0)
-        self.frequencies = Frequencies(len(events), config.gap_rate)
+        self.frequencies = Frequencies(events.sum() / np.maximum(events, 1), config.gap_rate)
 
     def draw(self, targets: Longs, rng: np.random.Generator) -> Shared:
         """Negatives for a batch with these targets (N,), which the frequencies learn from first."""

@@ -16,9 +16,15 @@ MOST_STARS = 5.0
 
 
 class Objective:
-    """What a model is trained towards on one log."""
+    """What a model is trained towards on one log.
+
+    Raises:
+        ValueError: a loss other than softmax without negatives.
+    """
 
     def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
+        if config.negatives.every_item and config.loss.kind != "softmax":
+            raise ValueError("Only the softmax can take all items as negatives; set how many are drawn.")
         self.towers, self.dataset, self.config = model.towers, dataset, config
         self.columns = tensors(model.items)
         self.sampler = Sampler(np.bincount(dataset.item_idx, minlength=dataset.n_items), config.negatives)

@@ -40,8 +40,8 @@ PRESETS: dict[str, TwoTowerConfig] = {
         training=TrainingConfig(epochs=6),
     ),
     "decayed_means": TwoTowerConfig(
-        towers=TowersConfig(tied=False),
-        training=TrainingConfig(epochs=4, first_vectors=CbowConfig()),
+        towers=TowersConfig(dims=128, tied=False),
+        training=TrainingConfig(epochs=4, first_vectors=CbowConfig(dims=128)),
     ),
 }
 """Configs of the two-tower model."""

@@ -1,0 +1,106 @@
+"""The two-tower channel: its state, what it publishes, and what it refuses."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.dataset import Dataset, queries_at
+from models.features.schema import FeatureSchema
+from models.recall.two_tower import TwoTower
+from models.two_tower.config import NegativesConfig, TowersConfig, TrainingConfig, TwoTowerConfig
+from models.two_tower.presets import PRESETS
+from models.two_tower.training import Checkpoint
+from tests.models.recall.small_logs import small_log
+
+QUICK = TwoTowerConfig(
+    towers=TowersConfig(dims=8, user_id=True, demographics=True, attributes=True),
+    training=TrainingConfig(epochs=2),
+)
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return small_log()
+
+
+@pytest.fixture(scope="module")
+def fitted(log: Dataset) -> TwoTower:
+    return TwoTower(QUICK).fit(log)
+
+
+def test_published_vectors_times_user_vectors_are_the_scores(log: Dataset, fitted: TwoTower) -> None:
+    queries = queries_at(log)
+    vectors = fitted.tables().item_embeddings
+    assert vectors is not None
+    assert vectors.dtype == np.float32
+    scores = fitted.user_vectors(queries) @ vectors.T
+    found = fitted.recommend(queries, 10)
+    rows, places = np.nonzero(found.item >= 0)
+    expected = scores[rows, found.item[rows, places]]
+    np.testing.assert_allclose(found.score[rows, places], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_state_is_float32_with_schema_and_curve(log: Dataset, fitted: TwoTower) -> None:
+    assert all(v.dtype == np.float32 for k, v in fitted.state.items() if k.startswith("weight."))
+    schema = FeatureSchema.from_json(bytes(fitted.state["schema"]).decode())
+    sizes = {feature.name: feature.size for feature in schema.features}
+    assert sizes["item_id"] == log.n_items + 1
+    assert sizes["user_id"] == log.n_users + 1
+    assert fitted.state["curve"].shape == (2, 2)
+
+
+def test_progress_is_told_epoch_by_epoch(log: Dataset, fitted: TwoTower) -> None:
+    told: list[Checkpoint] = []
+    watched = TwoTower(QUICK).fit(log, watch=told.append)
+    assert [checkpoint.epoch for checkpoint in told] == [1, 2]
+    for name, value in fitted.state.items():
+        np.testing.assert_array_equal(watched.state[name], value)
+
+
+def test_another_schema_is_an_error_that_says_what_differs(log: Dataset, fitted: TwoTower) -> None:
+    more_items = small_log(n_items=60)
+    no_genres = replace(log, items={"year": log.items["year"]})
+    for other, names in ((more_items, "history, item_id"), (no_genres, "genres")):
+        for use in (
+            lambda other=other: fitted.recommend(queries_at(other), 5),
+            lambda other=other: fitted.warm(other, np.arange(3)),
+            lambda other=other: fitted.update(other, np.arange(3)),
+        ):
+            with pytest.raises(ValueError, match=rf"another schema \(different: {names}\)"):
+                use()
+
+
+def test_weights_of_other_towers_are_an_error(log: Dataset, fitted: TwoTower) -> None:
+    other = TwoTower(replace(QUICK, towers=replace(QUICK.towers, dims=16)))
+    other.state = fitted.state
+    with pytest.raises(ValueError, match="other towers than the config's"):
+        other.recommend(queries_at(log), 5)
+
+
+def test_all_items_as_negatives_need_the_softmax(log: Dataset) -> None:
+    config = replace(QUICK, negatives=NegativesConfig(uniform=0), loss=replace(QUICK.loss, kind="bce"))
+    with pytest.raises(ValueError, match="softmax"):
+        TwoTower(config).fit(log)
+
+
+def test_warm_and_update_leave_the_old_state_as_it_was(log: Dataset) -> None:
+    model = TwoTower(QUICK).fit(log)
+    kept = model.state
+    copy = {name: value.copy() for name, value in kept.items()}
+    model.warm(log, np.arange(0, log.n_events, 7))
+    model.update(log, np.arange(0, log.n_events, 7))
+    for name, value in copy.items():
+        np.testing.assert_array_equal(kept[name], value)
+
+
+def test_an_item_is_recommended_once_the_log_has_it(log: Dataset, fitted: TwoTower) -> None:
+    assert 0 not in fitted.recommend(queries_at(log), log.n_items).item
+
+
+def test_presets_are_what_their_names_say() -> None:
+    assert PRESETS["dssm"].towers.similarity == "cosine"
+    assert PRESETS["dssm"].towers.item_layers
+    assert PRESETS["youtube_dnn"].towers.history == ("mean",)
+    assert PRESETS["sasrec"].towers.history == ("causal",)
+    assert PRESETS["sasrec"].towers.tied

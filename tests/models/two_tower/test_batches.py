@@ -1,0 +1,159 @@
+"""Windows, buckets and collated tensors, against loops over the log."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.dataset import Dataset, Queries, queries_before
+from models.two_tower.batches import Collator, Windows, in_buckets, windows_over
+from models.two_tower.config import TowersConfig
+from models.two_tower.inputs import item_columns, schema_of, user_columns
+from tests.models.recall.small_logs import small_log
+
+ALL = TowersConfig(user_id=True, demographics=True, statistics=True, attributes=True)
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return small_log()
+
+
+def collator(log: Dataset, config: TowersConfig = ALL) -> Collator:
+    schema = schema_of(log, config)
+    return Collator(log, schema, user_columns(log, schema))
+
+
+def pairs(windows: Windows, rows: np.ndarray) -> dict[int, tuple[int, int]]:
+    """For each target row its window and place."""
+    found = {}
+    for window, place in zip(*np.nonzero(rows >= 0), strict=True):
+        assert rows[window, place] not in found
+        found[int(rows[window, place])] = (int(window), int(place))
+    return found
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 99), newest=st.integers(1, 30), share=st.floats(0, 1))
+def test_windows_cover_every_wanted_row_once_after_the_rows_before_it(
+    seed: int, newest: int, share: float
+) -> None:
+    log = small_log(seed)
+    rng = np.random.default_rng(seed)
+    wanted = rng.random(log.n_events) < share
+    windows = windows_over(log, wanted, newest, rng)
+    assert ((windows.stop - windows.start) <= newest).all()
+    histories = collator(log).histories(windows, wanted)
+    rows = histories.row.numpy()
+    firsts = np.isin(np.arange(log.n_events), log.indptr[:-1])
+    found = pairs(windows, rows)
+    assert set(found) == set(np.flatnonzero(wanted & ~firsts))
+    codes = histories.inputs["history"].numpy()
+    for row, (window, place) in found.items():
+        assert histories.target[window, place] == log.item_idx[row]
+        assert histories.user[window] == log.user_idx[row]
+        # The place holds the event just before its target, and all before it up to the window's start.
+        before = log.item_idx[windows.start[window] : row] + 1
+        np.testing.assert_array_equal(codes[window, : place + 1], before)
+        assert windows.start[window] >= log.indptr[log.user_idx[row]]
+
+
+def test_a_log_that_fits_is_one_window_and_a_cut_one_reaches_back(log: Dataset) -> None:
+    wanted = np.ones(log.n_events, dtype=bool)
+    whole = windows_over(log, wanted, 1000, np.random.default_rng(0))
+    assert len(whole) == (np.diff(log.indptr) > 1).sum()
+    cut = windows_over(log, wanted, 5, np.random.default_rng(0))
+    later = cut.first > log.indptr[cut.user] + 6
+    assert later.any()
+    np.testing.assert_array_equal((cut.stop - cut.start)[later], 5)
+
+
+def test_cuts_differ_from_epoch_to_epoch(log: Dataset) -> None:
+    wanted = np.ones(log.n_events, dtype=bool)
+    stops = [windows_over(log, wanted, 5, np.random.default_rng(seed)).stop.tolist() for seed in (0, 1)]
+    assert stops[0] != stops[1]
+
+
+@settings(max_examples=30)
+@given(tokens=st.integers(1, 200), seed=st.integers(0, 20))
+def test_batches_hold_all_windows_once_within_the_limit(tokens: int, seed: int) -> None:
+    log = small_log(seed)
+    rng = np.random.default_rng(seed)
+    windows = windows_over(log, np.ones(log.n_events, dtype=bool), 12, rng)
+    batches = list(in_buckets(windows, tokens, rng))
+    met = sorted((int(u), int(s)) for batch in batches for u, s in zip(batch.user, batch.stop, strict=True))
+    assert met == sorted((int(u), int(s)) for u, s in zip(windows.user, windows.stop, strict=True))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * batch.longest <= tokens
+
+
+def test_no_wanted_row_no_batch(log: Dataset) -> None:
+    rng = np.random.default_rng(0)
+    windows = windows_over(log, np.zeros(log.n_events, dtype=bool), 12, rng)
+    assert list(in_buckets(windows, 100, rng)) == []
+
+
+def test_targets_ahead_are_uniform_over_the_later_rows() -> None:
+    log = small_log(n_users=2)
+    n = log.n_events
+    wanted = np.ones(n, dtype=bool)
+    wanted[n - 2] = False
+    rng = np.random.default_rng(0)
+    times = 400 * (n - 1)
+    windows = windows_over(log, wanted, n, rng).take(np.zeros(times, dtype=np.int64))
+    ahead = rng.random((times, n - 1), dtype=np.float32)
+    drawn = collator(log).histories(windows, wanted, ahead).row[:, 0]
+    rows, count = np.unique(drawn, return_counts=True)
+    # Rows that may not be targets give no target in place of another one.
+    np.testing.assert_array_equal(rows, np.append(-1, np.flatnonzero(wanted)[1:]))
+    expected = 400.0
+    assert ((count - expected) ** 2 / expected).sum() < 2 * n + 20
+
+
+def test_statistics_are_those_of_the_history_up_to_each_place(log: Dataset) -> None:
+    rng = np.random.default_rng(0)
+    wanted = np.ones(log.n_events, dtype=bool)
+    windows = windows_over(log, wanted, 5, rng)
+    histories = collator(log).histories(windows, wanted)
+    for row, (window, place) in pairs(windows, histories.row.numpy()).items():
+        history = log.rating[log.indptr[log.user_idx[row]] : row]
+        count = histories.inputs["history_events"][window, place].item()
+        rating = histories.inputs["history_rating"][window, place].item()
+        assert count == pytest.approx(np.log1p(len(history)) / 5)
+        assert rating == pytest.approx((history - 3.5).sum() / (len(history) + 5), abs=1e-5)
+
+
+def test_queries_get_the_inputs_that_training_gave_the_same_histories(log: Dataset) -> None:
+    made = collator(log)
+    wanted = np.ones(log.n_events, dtype=bool)
+    windows = windows_over(log, wanted, 1000, np.random.default_rng(0))
+    histories = made.histories(windows, wanted)
+    inputs, last = made.queries(queries_before(log, windows.stop), 1000)
+    assert inputs.keys() == histories.inputs.keys()
+    for name, values in inputs.items():
+        np.testing.assert_array_equal(values, histories.inputs[name])
+    np.testing.assert_array_equal(last, windows.stop - windows.start - 1)
+
+
+def test_a_query_without_history_is_one_place_of_padding(log: Dataset) -> None:
+    nothing = np.zeros(2, dtype=np.int64)
+    queries = Queries(np.array([3, -1], dtype=np.int32), nothing, nothing, nothing, log)
+    inputs, last = collator(log).queries(queries, 10)
+    assert inputs["history"].tolist() == [[0], [0]]
+    assert last.tolist() == [0, 0]
+    assert inputs["user_id"].tolist() == [4, 0]
+    assert inputs["gender"].tolist() == [log.users["gender"][3] + 1, 0]
+    assert inputs["history_events"].tolist() == [[0.0], [0.0]]
+
+
+def test_columns_and_schema_agree(log: Dataset) -> None:
+    schema = schema_of(log, ALL)
+    columns = {**user_columns(log, schema), **item_columns(log, schema)}
+    for feature in schema.of("user", "item"):
+        if feature.kind == "categorical":
+            assert 0 <= columns[feature.name].min() <= columns[feature.name].max() < feature.size
+        if feature.kind == "multi_hot":
+            assert columns[feature.name].shape[1] == feature.size
+    years = columns["year"]
+    assert (years[log.items["year"] < 0] == 0).all()
+    assert years[log.items["year"] == 1984].tolist() == [17] * (log.items["year"] == 1984).sum()

@@ -1,0 +1,143 @@
+"""The hourly update: frozen really is frozen, and what may learn does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.dataset import DAY, Dataset, queries_before
+from models.recall.two_tower import TwoTower
+from models.two_tower.config import (
+    NegativesConfig,
+    TowersConfig,
+    TrainingConfig,
+    TwoTowerConfig,
+    UpdateConfig,
+)
+from tests.models.recall.small_logs import START, small_log
+
+HOUR = START + 90 * DAY
+CONFIGS = {
+    "tied": TwoTowerConfig(towers=TowersConfig(dims=16, user_id=True, attributes=True, statistics=True)),
+    "own_history": TwoTowerConfig(
+        towers=TowersConfig(dims=16, history=("mean", "causal"), blocks=1, tied=False, user_layers=(16,)),
+        negatives=NegativesConfig(uniform=0),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return small_log(n_items=400)
+
+
+@pytest.fixture(params=sorted(CONFIGS))
+def config(request: pytest.FixtureRequest) -> TwoTowerConfig:
+    return replace(CONFIGS[request.param], update=UpdateConfig(negatives=20, batch_events=8, replay=0.3))
+
+
+def parameters(model: TwoTower) -> dict[str, np.ndarray]:
+    return {name: value for name, value in model.state.items() if name.startswith("weight.")}
+
+
+def test_only_the_reported_rows_of_the_id_tables_change(log: Dataset, config: TwoTowerConfig) -> None:
+    model = TwoTower(config).fit(log.before(HOUR))
+    before = parameters(model)
+    rows = np.flatnonzero(log.at >= HOUR)
+    report = model.update(log, rows)
+    tables = {f"weight.tables.{name}.weight": touched for name, touched in report.rows.items()}
+    assert tables
+    for name, value in parameters(model).items():
+        changed = np.flatnonzero((value != before[name]).reshape(len(value), -1).any(axis=1))
+        assert np.isin(changed, tables.get(name, [])).all(), name
+        if name in tables:
+            assert len(changed) > 0
+            assert 0 not in changed
+            assert len(tables[name]) < len(value) - 1
+    # The new events' own rows are among them, and they did move.
+    learned = rows[~np.isin(rows, log.indptr[:-1])]
+    moved = (model.state["weight.tables.item_id.weight"] != before["weight.tables.item_id.weight"]).any(
+        axis=1
+    )
+    assert moved[log.item_idx[learned] + 1].all()
+    if config.towers.user_id:
+        assert np.isin(log.user_idx[learned] + 1, report.rows["user_id"]).all()
+
+
+def test_the_report_measures_what_happened(log: Dataset, config: TwoTowerConfig) -> None:
+    model = TwoTower(config).fit(log.before(HOUR))
+    before = model.state["weight.tables.item_id.weight"]
+    report = model.update(log, np.flatnonzero(log.at >= HOUR))
+    touched = report.rows["item_id"]
+    shift = np.linalg.norm(model.state["weight.tables.item_id.weight"] - before, axis=1)
+    assert report.shift_mean == pytest.approx(shift[touched].mean(), rel=1e-4)
+    assert report.shift_max == pytest.approx(shift.max(), rel=1e-4)
+    assert report.norm_mean == pytest.approx(np.linalg.norm(before[touched], axis=1).mean(), rel=1e-4)
+    assert report.new_after < report.new_before
+    assert report.old_after < report.old_before + 0.3
+
+
+def test_an_item_rises_for_those_who_did_what_its_buyers_did(log: Dataset) -> None:
+    config = replace(CONFIGS["tied"], update=UpdateConfig(negatives=50, learning_rate=0.1))
+    model = TwoTower(config).fit(log.before(HOUR))
+    rows = np.flatnonzero(log.at >= HOUR)
+    rows = rows[~np.isin(rows, log.indptr[:-1])]
+    queries = queries_before(log, rows)
+
+    def mean_rank() -> float:
+        found = model.recommend(queries, log.n_items, filter_seen=False).item
+        match = found == log.item_idx[rows][:, None]
+        return float(np.where(match.any(axis=1), match.argmax(axis=1), log.n_items).mean())
+
+    before = mean_rank()
+    model.update(log, rows)
+    assert mean_rank() < 0.9 * before
+
+
+def test_the_order_of_the_rows_handed_over_does_not_matter(log: Dataset, config: TwoTowerConfig) -> None:
+    fitted = TwoTower(config).fit(log.before(HOUR))
+    rows = np.flatnonzero(log.at >= HOUR)
+    one, other = TwoTower(config), TwoTower(config)
+    one.state, other.state = fitted.state, fitted.state
+    one.update(log, rows)
+    other.update(log, rows[::-1].copy())
+    for name, value in one.state.items():
+        np.testing.assert_array_equal(value, other.state[name])
+
+
+def test_later_events_of_the_hour_are_not_seen_by_earlier_ones(log: Dataset) -> None:
+    # All but the last step is the same whatever the last event is.
+    config = replace(CONFIGS["tied"], update=UpdateConfig(negatives=20, batch_events=4, replay=0.0))
+    rows = np.flatnonzero(log.at >= HOUR)
+    rows = rows[np.lexsort((rows, log.at[rows]))][:8]
+    fitted = TwoTower(config).fit(log.before(HOUR))
+    states = []
+    for item in (5, 6):
+        items = log.item_idx.copy()
+        items[rows[4:]] = item
+        model = TwoTower(config)
+        model.state = fitted.state
+        model.update(replace(log, item_idx=items), rows[:4])
+        states.append(model.state)
+    for name, value in states[0].items():
+        if name.startswith("weight."):
+            np.testing.assert_array_equal(value, states[1][name])
+
+
+def test_nothing_new_changes_nothing(log: Dataset, config: TwoTowerConfig) -> None:
+    model = TwoTower(config).fit(log.before(HOUR))
+    before = parameters(model)
+    report = model.update(log.before(HOUR), np.empty(0, dtype=np.int64))
+    for name, value in parameters(model).items():
+        np.testing.assert_array_equal(value, before[name])
+    assert all(len(rows) == 0 for rows in report.rows.values())
+    assert report.new_before == report.new_after == report.shift_max == 0
+    assert report.old_before == report.old_after
+
+
+def test_training_config_is_left_alone(log: Dataset) -> None:
+    # A model trained towards the far future still learns the next events by the hour.
+    config = replace(CONFIGS["tied"], training=TrainingConfig(target="future", epochs=1))
+    model = TwoTower(config).fit(log.before(HOUR))
+    report = model.update(log, np.flatnonzero(log.at >= HOUR))
+    assert report.new_after < report.new_before

@@ -1,0 +1,91 @@
+"""Losses against closed forms and torch's own."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from models.two_tower.config import LossConfig
+from models.two_tower.losses import event_losses, full_softmax
+
+NOTHING = torch.zeros(1, 2, dtype=torch.bool)
+
+
+def loss_of(kind: str, positive: float, negative: list[float], label: float = 1.0, masked=NOTHING) -> float:
+    losses = event_losses(
+        torch.tensor([positive]),
+        torch.tensor([negative]),
+        torch.zeros(len(negative)),
+        masked,
+        torch.tensor([label]),
+        LossConfig(kind, margin=0.5),
+    )
+    assert losses.shape == (1,)
+    return losses.item()
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + np.exp(-x))
+
+
+def test_closed_forms() -> None:
+    positive, negative = 0.7, [0.9, -1.2]
+    assert loss_of("hinge", positive, negative) == pytest.approx((0.5 - 0.7 + 0.9) / 2)
+    pairs = [-np.log(sigmoid(positive - n)) for n in negative]
+    assert loss_of("logistic", positive, negative) == pytest.approx(np.mean(pairs))
+    pushed = [-np.log(sigmoid(-n)) for n in negative]
+    assert loss_of("bce", positive, negative) == pytest.approx(-np.log(sigmoid(positive)) + np.mean(pushed))
+    soft = 0.6 * -np.log(sigmoid(positive)) + 0.4 * -np.log(sigmoid(-positive))
+    assert loss_of("bce", positive, negative, label=0.6) == pytest.approx(soft + np.mean(pushed))
+    total = np.exp([positive, *negative]).sum()
+    assert loss_of("softmax", positive, negative) == pytest.approx(np.log(total) - positive)
+
+
+@pytest.mark.parametrize("kind", ["bce", "hinge", "logistic", "softmax"])
+def test_a_masked_negative_is_as_good_as_none(kind: str) -> None:
+    masked = torch.tensor([[False, True]])
+    alone = loss_of(kind, 0.7, [0.9], masked=NOTHING[:, :1])
+    assert loss_of(kind, 0.7, [0.9, 50.0], masked=masked) == pytest.approx(alone)
+
+
+def test_the_corrected_sample_estimates_the_sum_over_the_catalogue() -> None:
+    # A sample that holds each other item as often as expected gives the very loss over all items.
+    scores = torch.tensor([0.3, -1.0, 2.0, 0.5])
+    sample = torch.tensor([1, 1, 1, 2, 2, 3])
+    expected = torch.tensor([3.0, 3, 3, 2, 2, 1]).log()
+    masked = torch.zeros(1, 6, dtype=torch.bool)
+    sampled = event_losses(scores[:1], scores[sample][None], expected, masked, torch.ones(1), LossConfig())
+    full = functional.cross_entropy(scores[None], torch.tensor([0]))
+    assert sampled.item() == pytest.approx(full.item())
+
+
+@pytest.mark.parametrize("n", [0, 1, 1500])
+def test_the_softmax_in_blocks_is_the_one_of_torch_and_so_are_its_gradients(n: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    users = torch.randn(n, 8, generator=generator, requires_grad=True)
+    items = torch.randn(30, 8, generator=generator, requires_grad=True)
+    bias = torch.randn(30, generator=generator, requires_grad=True)
+    unknown = torch.zeros(30).index_fill(0, torch.tensor([3, 4]), -torch.inf)
+    target = torch.randint(5, 30, (n,), generator=generator)
+    weight = torch.rand(n, generator=generator) / max(1, n)
+    ours = full_softmax(users, items, bias + unknown, target, weight, torch.float32)
+    each = functional.cross_entropy(users @ items.T + bias + unknown, target, reduction="none")
+    theirs = (weight * each).sum()
+    torch.testing.assert_close(ours, theirs)
+    parameters = (users, items, bias)
+    for mine, other in zip(
+        torch.autograd.grad(2 * ours, parameters), torch.autograd.grad(2 * theirs, parameters), strict=True
+    ):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_is_close() -> None:
+    generator = torch.Generator().manual_seed(0)
+    users, items = torch.randn(50, 8, generator=generator), torch.randn(30, 8, generator=generator)
+    target, weight = torch.arange(50) % 30, torch.full((50,), 0.02)
+    exact, rough = (
+        full_softmax(users, items, torch.zeros(30), target, weight, precision)
+        for precision in (torch.float32, torch.bfloat16)
+    )
+    assert rough.item() == pytest.approx(exact.item(), rel=0.02)
+    assert rough.item() != exact.item()

@@ -1,0 +1,104 @@
+"""Samplers against the distributions they state, by chi-square at fixed seeds."""
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from models.two_tower.config import NegativesConfig
+from models.two_tower.negatives import Frequencies, Sampler, draw_hard, seen_by
+from tests.models.recall.small_logs import small_log
+
+EVENTS = np.array([0, 40, 1, 7, 7, 300, 2, 90, 15, 0, 4])
+KNOWN = np.flatnonzero(EVENTS)
+
+
+def shares(kind: str) -> np.ndarray:
+    """The distribution that a kind of negatives states."""
+    weight = {"uniform": EVENTS > 0, "popularity": EVENTS**0.75, "in_batch": EVENTS}[kind]
+    return weight / weight.sum()
+
+
+def assert_follows(drawn: np.ndarray, share: np.ndarray) -> None:
+    count = np.bincount(drawn, minlength=len(share))
+    assert count[share == 0].sum() == 0
+    possible = share > 0
+    assert chisquare(count[possible], len(drawn) * share[possible]).pvalue > 0.01
+
+
+def targets(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.choice(len(EVENTS), n, p=shares("in_batch"))
+
+
+@pytest.mark.parametrize("kind", ["uniform", "popularity"])
+def test_one_kind_alone(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    sampler = Sampler(EVENTS, NegativesConfig(**{"uniform": 0, kind: 20_000}))
+    shared = sampler.draw(targets(rng, 10), rng)
+    assert_follows(shared.item, shares(kind))
+    np.testing.assert_allclose(np.exp(shared.log_expected), 20_000 * shares(kind)[shared.item], rtol=1e-5)
+
+
+def test_in_batch_negatives_follow_the_targets_of_the_batch() -> None:
+    rng = np.random.default_rng(1)
+    sampler = Sampler(EVENTS, NegativesConfig(uniform=0, in_batch=20_000))
+    batch = targets(rng, 60)
+    drawn = sampler.draw(batch, rng).item
+    assert_follows(drawn, np.bincount(batch, minlength=len(EVENTS)) / 60)
+
+
+def test_a_mixture_holds_what_its_correction_says() -> None:
+    rng = np.random.default_rng(2)
+    counts = {"uniform": 30, "popularity": 20, "in_batch": 50}
+    sampler = Sampler(EVENTS, NegativesConfig(**counts, gap_rate=0.002))
+    for _ in range(300):
+        sampler.draw(targets(rng, 64), rng)
+    drawn = [sampler.draw(targets(rng, 64), rng) for _ in range(200)]
+    item = np.concatenate([shared.item for shared in drawn])
+    mixed = sum(n * shares(kind) for kind, n in counts.items()) / 100
+    assert_follows(item, mixed)
+    expected = np.exp(np.concatenate([shared.log_expected for shared in drawn]))
+    np.testing.assert_allclose(expected, 100 * mixed[item], rtol=0.25)
+
+
+def test_the_streaming_estimate_finds_the_shares_of_the_stream() -> None:
+    rng = np.random.default_rng(3)
+    frequencies = Frequencies(np.full(len(EVENTS), 11.0), rate=0.02)
+    for _ in range(2_000):
+        frequencies.observe(targets(rng, 50))
+    np.testing.assert_allclose(frequencies.share(KNOWN), shares("in_batch")[KNOWN], rtol=0.3)
+    copy = Frequencies(np.ones(len(EVENTS)), rate=0.02)
+    copy.set_arrays(frequencies.arrays())
+    for twin in (frequencies, copy):
+        twin.observe(KNOWN)
+    np.testing.assert_array_equal(copy.share(KNOWN), frequencies.share(KNOWN))
+
+
+def test_the_estimate_follows_a_stream_that_changes() -> None:
+    frequencies = Frequencies(np.ones(3), rate=0.05)
+    for _ in range(200):
+        frequencies.observe(np.array([0, 0, 0, 1]))
+    for _ in range(200):
+        frequencies.observe(np.array([0, 1, 1, 1]))
+    np.testing.assert_allclose(frequencies.share(np.array([0, 1])), [0.25, 0.75], rtol=0.05)
+
+
+def test_hard_negatives_are_uniform_over_the_ranks_of_their_own_user() -> None:
+    rng = np.random.default_rng(4)
+    ranked = np.array([[5, 6, 7, 8], [1, 2, 3, -1]], dtype=np.int32)
+    user = np.tile([0, 1], 4_000)
+    drawn = draw_hard(ranked, user, 3, rng)
+    assert drawn.shape == (8_000, 3)
+    for row, ranks in enumerate(ranked):
+        values, count = np.unique(drawn[user == row], return_counts=True)
+        np.testing.assert_array_equal(values, np.sort(ranks))
+        assert chisquare(count).pvalue > 0.01
+
+
+def test_what_users_have_seen_is_marked() -> None:
+    log = small_log()
+    users, items = np.array([7, 0, 7, 3]), np.array([4, 4, 0, 9, 1])
+    seen = [
+        [item in log.item_idx[log.indptr[user] : log.indptr[user + 1]] for item in items] for user in users
+    ]
+    assert any(map(any, seen))
+    np.testing.assert_array_equal(seen_by(users, items, log), seen)

@@ -1,0 +1,131 @@
+"""What the towers compute, against loops; what they may see; what learns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.dataset import Dataset
+from models.two_tower.batches import Collator, windows_over
+from models.two_tower.config import TowersConfig, TwoTowerConfig
+from models.two_tower.inputs import user_columns
+from models.two_tower.model import Model
+from models.two_tower.objective import Objective
+from models.two_tower.presets import PRESETS
+from models.two_tower.towers import DecayedMeans, decay_weights
+from tests.models.recall.small_logs import small_log
+
+CONFIGS = {name: preset.towers for name, preset in PRESETS.items()} | {
+    "attention": TowersConfig(history=("attention",), heads=4),
+    "hybrid": TowersConfig(history=("mean", "attention", "causal"), tied=False, blocks=1),
+}
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return small_log()
+
+
+@pytest.fixture(params=sorted(CONFIGS))
+def model(request: pytest.FixtureRequest, log: Dataset) -> Model:
+    """A model whose parameters are all at random, so that none is silent."""
+    made = Model.new(log, CONFIGS[request.param], seed=0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in made.towers.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+        for table in made.towers.tables.values():
+            table.weight[0] = 0
+    return made
+
+
+def inputs_of(log: Dataset, model: Model, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    """A batch whose windows end at some rows."""
+    collator = Collator(log, model.schema, user_columns(log, model.schema))
+    wanted = np.isin(np.arange(log.n_events), rows)
+    windows = windows_over(log, wanted, 30, np.random.default_rng(0))
+    return collator.histories(windows, wanted).inputs
+
+
+@pytest.mark.parametrize("decay", [0.5, 4.0, float("inf")])
+def test_weights_of_the_mean_fade_with_age(decay: float) -> None:
+    weights = decay_weights(6, [decay])[0]
+    for place in range(6):
+        expected = np.exp(-np.arange(place, -1, -1) / decay)
+        np.testing.assert_allclose(weights[place, : place + 1], expected / expected.sum(), rtol=1e-5)
+        assert (weights[place, place + 1 :] == 0).all()
+
+
+def test_the_linear_part_of_the_means_is_a_linear_map_of_decayed_means() -> None:
+    config = TowersConfig(dims=3, decays=(1.0, 5.0), mean_width=0, newest=4)
+    encoder = DecayedMeans(config)
+    events = torch.randn(2, 4, 3)
+    out = encoder(events, None).detach()
+    for place in range(4):
+        age = torch.arange(place, -1, -1)
+        means = [
+            (torch.exp(-age / decay)[:, None] * events[0, : place + 1]).sum(0) / torch.exp(-age / decay).sum()
+            for decay in config.decays
+        ]
+        torch.testing.assert_close(out[0, place], encoder.linear(torch.cat(means)).detach())
+
+
+def test_a_place_sees_only_what_came_before(log: Dataset, model: Model) -> None:
+    inputs = inputs_of(log, model, log.indptr[1:] - 1)
+    before = model.towers.users(inputs)
+    half = inputs["history"].shape[1] // 2
+    for values in inputs.values():
+        if values.dim() == 2:
+            values[:, half:] = values[:, half:].flip(0)
+    after = model.towers.users(inputs)
+    torch.testing.assert_close(before[:, :half], after[:, :half])
+    assert not torch.allclose(before[:, half:], after[:, half:])
+
+
+def test_padding_changes_nothing(log: Dataset, model: Model) -> None:
+    inputs = inputs_of(log, model, log.indptr[1:] - 1)
+    longer = {
+        name: torch.nn.functional.pad(values, (0, 3)) if values.dim() == 2 else values
+        for name, values in inputs.items()
+    }
+    length = inputs["history"].shape[1]
+    torch.testing.assert_close(model.towers.users(longer)[:, :length], model.towers.users(inputs))
+
+
+def test_dropout_is_for_training_alone(log: Dataset, model: Model) -> None:
+    inputs = inputs_of(log, model, log.indptr[1:] - 1)
+    sure = [model.towers.users(inputs) for _ in range(2)]
+    assert torch.equal(*sure)
+    drawn = [model.towers.users(inputs, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_every_parameter_learns(log: Dataset, model: Model) -> None:
+    config = TwoTowerConfig(towers=model.towers.config)
+    collator = Collator(log, model.schema, user_columns(log, model.schema))
+    wanted = np.ones(log.n_events, dtype=bool)
+    windows = windows_over(log, wanted, 30, np.random.default_rng(0))
+    loss, n_places = Objective(model, log, config).loss(
+        collator.histories(windows, wanted), np.random.default_rng(0)
+    )
+    assert n_places == (np.diff(log.indptr) - 1).clip(0).sum()
+    loss.backward()
+    silent = [name for name, p in model.towers.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def test_cosine_and_temperature(log: Dataset) -> None:
+    config = replace(PRESETS["dssm"].towers, temperature=0.1)
+    model = Model.new(log, config, seed=0)
+    users = model.towers.users(inputs_of(log, model, log.indptr[1:] - 1))
+    torch.testing.assert_close(users.norm(dim=2), torch.full(users.shape[:2], 10.0))
+    np.testing.assert_allclose(np.linalg.norm(model.item_vectors()[:, :-1], axis=1), 1, rtol=1e-5)
+
+
+def test_attributes_reach_items_that_nobody_rated(log: Dataset) -> None:
+    config = TowersConfig(attributes=True)
+    vectors = Model.new(log, config, seed=0).item_vectors()
+    other = replace(log, items={**log.items, "genres": ~log.items["genres"]})
+    assert (Model.new(other, config, seed=0).item_vectors()[0] != vectors[0]).any()

@@ -1,0 +1,207 @@
+"""Training: it learns what is there to learn, by any loss, and survives being killed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.dataset import Dataset, queries_before
+from models.recall.cbow import CbowConfig
+from models.recall.two_tower import TwoTower
+from models.two_tower.config import (
+    LossConfig,
+    NegativesConfig,
+    TowersConfig,
+    TrainingConfig,
+    TwoTowerConfig,
+)
+from models.two_tower.model import Model
+from models.two_tower.training import Checkpoint, held_out, ndcg, replayed
+from tests.models.recall.small_logs import START, small_log
+
+N_ITEMS, STEP = 30, 7
+
+
+def circle(n_users: int = 60, length: int = 15, seed: int = 0) -> Dataset:
+    """Users who walk through the items in a circle: after item i comes i + 7."""
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, N_ITEMS, n_users)
+    items = (first[:, None] + STEP * np.arange(length)) % N_ITEMS
+    user = np.repeat(np.arange(n_users, dtype=np.int32), length)
+    at = START + np.tile(np.arange(length), n_users)
+    rating = rng.integers(1, 6, len(user)).astype(np.float32)
+    return Dataset(user, items.ravel().astype(np.int32), rating, at, n_users, N_ITEMS, START + length)
+
+
+def learner(**changes: object) -> TwoTowerConfig:
+    base = TwoTowerConfig(
+        towers=TowersConfig(dims=16, mean_width=0, tied=False, dropout=0.0),
+        negatives=NegativesConfig(uniform=40),
+        training=TrainingConfig(epochs=40, learning_rate=0.03, batch_tokens=300, patience=40),
+    )
+    return replace(base, **changes)
+
+
+def accuracy(config: TwoTowerConfig, log: Dataset) -> float:
+    """How often the next item of the circle is the first of the list."""
+    model = TwoTower(config).fit(log)
+    found = model.recommend(queries_before(log, log.indptr[1:] - 1), 1, filter_seen=False)
+    return float((found.item[:, 0] == log.item_idx[log.indptr[1:] - 1]).mean())
+
+
+@pytest.mark.parametrize("kind", ["bce", "hinge", "logistic", "softmax"])
+def test_every_loss_learns_the_circle(kind: str) -> None:
+    assert accuracy(learner(loss=LossConfig(kind)), circle()) > 0.9
+
+
+@pytest.mark.parametrize(
+    "negatives",
+    [
+        NegativesConfig(uniform=0),
+        NegativesConfig(uniform=0, popularity=40),
+        NegativesConfig(uniform=0, in_batch=40),
+        NegativesConfig(uniform=20, in_batch=20),
+        NegativesConfig(uniform=20, hard=4, hard_ranks=(2, 10)),
+    ],
+    ids=["all", "popularity", "in_batch", "mixed", "hard"],
+)
+def test_every_kind_of_negatives_teaches_the_circle(negatives: NegativesConfig) -> None:
+    assert accuracy(learner(negatives=negatives), circle()) > 0.9
+
+
+@pytest.mark.parametrize("encoder", ["attention", "causal"])
+def test_every_encoder_learns_the_circle(encoder: str) -> None:
+    towers = TowersConfig(dims=16, history=(encoder,), blocks=1, newest=15, dropout=0.0)
+    assert accuracy(learner(towers=towers), circle()) > 0.9
+
+
+def test_ratings_as_weights_silence_what_was_disliked() -> None:
+    log = circle()
+    # Nobody likes items below 15: as targets they weigh nothing.
+    liked = replace(log, rating=np.where(log.item_idx < 15, 0, 5).astype(np.float32))
+    loss = LossConfig(ratings="weight")
+    model = TwoTower(learner(loss=loss)).fit(liked)
+    first = model.recommend(queries_before(log, log.indptr[1:] - 1), 1, filter_seen=False).item[:, 0]
+    assert (first >= 15).all()
+
+
+def test_labels_lower_what_was_disliked() -> None:
+    log = circle()
+    disliked = replace(log, rating=np.where(log.item_idx < 15, 1, 5).astype(np.float32))
+    rows = log.indptr[1:] - 1
+    target = log.item_idx[rows]
+
+    def score(rated: Dataset) -> np.ndarray:
+        model = TwoTower(learner(loss=LossConfig("bce", ratings="label"))).fit(rated)
+        found = model.recommend(queries_before(log, rows), N_ITEMS, filter_seen=False)
+        return found.score[found.item == target[:, None]]
+
+    scores = score(disliked)
+    assert scores[target < 15].mean() < scores[target >= 15].mean() - 1
+
+
+def test_starting_from_bags_is_as_good_as_the_bags() -> None:
+    log = circle()
+    config = learner(training=TrainingConfig(epochs=0, first_vectors=CbowConfig(dims=16, epochs=40)))
+    config = replace(config, training=replace(config.training, validation_users=0))
+    assert accuracy(config, log) > 0.9
+
+
+def test_recent_targets_weigh_more() -> None:
+    log = circle()
+    # In the second half of the time the circle turns the other way.
+    late = log.at >= START + 8
+    turned = np.where(late, (log.item_idx - 2 * STEP * (log.at - START - 7)) % N_ITEMS, log.item_idx)
+    log = replace(log, item_idx=turned.astype(np.int32))
+    config = learner()
+    plain, recent = (
+        accuracy(replace(config, training=replace(config.training, recency=recency)), log)
+        for recency in (0.0, 1 / 86_400)
+    )
+    assert recent > plain - 0.05
+    assert recent > 0.9
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        learner(),
+        learner(
+            towers=TowersConfig(dims=16, history=("mean", "causal"), user_id=True, statistics=True),
+            negatives=NegativesConfig(uniform=5, in_batch=5, hard=2, hard_ranks=(2, 10), mask_seen=True),
+            loss=LossConfig("logistic"),
+        ),
+    ],
+    ids=["plain", "everything"],
+)
+def test_a_training_killed_and_resumed_ends_in_the_same_bits(config: TwoTowerConfig) -> None:
+    config = replace(config, training=replace(config.training, epochs=6, patience=2))
+    log = small_log()
+    checkpoints: list[Checkpoint] = []
+    whole = TwoTower(config).fit(log, watch=checkpoints.append)
+    assert [checkpoint.epoch for checkpoint in checkpoints] == list(range(1, len(checkpoints) + 1))
+    np.testing.assert_array_equal(checkpoints[-1].curve, whole.state["curve"])
+    for checkpoint in (checkpoints[0], checkpoints[2], checkpoints[-1]):
+        assert checkpoint.curve.shape == (checkpoint.epoch, 2)
+        resumed = TwoTower(config).fit(log, resume=checkpoint)
+        for name, learned in whole.state.items():
+            np.testing.assert_array_equal(resumed.state[name], learned, err_msg=name)
+
+
+def test_training_stops_when_validation_stalls() -> None:
+    config = learner(training=TrainingConfig(epochs=50, learning_rate=0.05, patience=2))
+    curve = TwoTower(config).fit(small_log()).state["curve"]
+    assert len(curve) < 50
+    best = int(np.argmax(curve[:, 1]))
+    assert len(curve) - 1 - best == 2
+
+
+def test_held_out_rows_are_last_rows_and_ndcg_is_that_of_their_items() -> None:
+    log = small_log()
+    rows = held_out(log, 6, seed=0)
+    assert len(rows) == 6
+    assert np.isin(rows + 1, log.indptr).all()
+    model = Model.new(log, TowersConfig(), seed=0)
+    found = model.recommend(queries_before(log, rows), 10).item
+    lists = zip(found.tolist(), log.item_idx[rows].tolist(), strict=True)
+    expected = np.mean([1 / np.log2(top.index(item) + 2) if item in top else 0 for top, item in lists])
+    assert expected > 0
+    assert ndcg(model, log, rows) == pytest.approx(expected)
+
+
+def test_replayed_rows_are_runs_within_a_user() -> None:
+    log = small_log()
+    rng = np.random.default_rng(0)
+    rows = replayed(log, 40, rng, run=8)
+    assert 8 <= len(rows) <= 40
+    assert (np.diff(rows) > 0).all()
+    starts = rows[np.append(True, np.diff(rows) > 1)]
+    assert len(starts) <= 5
+    assert len(replayed(log, 0, rng)) == 0
+
+
+def test_a_warm_training_learns_the_new_day_and_keeps_the_old() -> None:
+    log = circle(length=20)
+    day = log.at >= START + 12
+    # On the new day the circle turns the other way.
+    turned = np.where(day, (log.item_idx - 2 * STEP * (log.at - START - 11)) % N_ITEMS, log.item_idx)
+    log = replace(log, item_idx=turned.astype(np.int32))
+    training = replace(learner().training, warm_learning_rate=0.03)
+    model = TwoTower(learner(training=training)).fit(log.before(START + 12))
+    cold = {name: value.copy() for name, value in model.state.items()}
+    new = np.flatnonzero(day)
+
+    def chance(rows: np.ndarray) -> float:
+        found = model.recommend(queries_before(log, rows), 3, filter_seen=False)
+        return float((found.item == log.item_idx[rows][:, None]).any(axis=1).mean())
+
+    before = chance(new)
+    for _ in range(5):
+        model.warm(log, new)
+    assert chance(new) > before + 0.3
+    changed = [
+        name
+        for name, value in cold.items()
+        if name.startswith("weight.") and (model.state[name] != value).any()
+    ]
+    assert set(changed) == {name for name in cold if name.startswith("weight.")}
