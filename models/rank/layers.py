@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.features.schema import Feature, FeatureSchema
+from models.rank import gather
 from models.rank.rows import Batch
 
 INITIAL_SCALE = 0.01
@@ -29,21 +30,21 @@ class Embedding(nn.Module):
     """A vector for each symbolic feature: categorical ones first, then multi-hot ones, then sequences.
 
     A multi-hot feature is the mean of its vectors, a sequence the mean over what is not padding; zero if
-    there is nothing. With ``pooled=False`` sequences are left to ``lookup``. All tables are one parameter.
-    Code 0 (missing) starts at zero: until something is learned of it, it says nothing.
+    there is nothing. Those ``left_out`` are for ``lookup`` alone. All tables are one parameter. Code 0
+    (missing) starts at zero: until something is learned of it, it says nothing.
     """
 
     offset: Tensor  # (C,) where the table of each categorical feature begins
 
-    def __init__(self, schema: FeatureSchema, dim: int, pooled: bool = True) -> None:
+    def __init__(self, schema: FeatureSchema, dim: int, left_out: Sequence[Feature] = ()) -> None:
         super().__init__()
         self.categorical = of_kind(schema, "categorical")
         self.multi_hot = of_kind(schema, "multi_hot")
-        self.sequences = of_kind(schema, "sequence") if pooled else []
+        self.sequences = [feature for feature in of_kind(schema, "sequence") if feature not in left_out]
         self.numeric = of_kind(schema, "numeric")
-        self.n_vectors = len(self.categorical) + len(self.multi_hot) + len(self.sequences)
+        self.symbolic = [*self.categorical, *self.multi_hot, *self.sequences]
         self.n_numbers = len(self.numeric)
-        self.width = self.n_vectors * dim + self.n_numbers
+        self.width = len(self.symbolic) * dim + self.n_numbers
         self.begin, n_rows = _layout(schema)
         offset = [self.begin[feature.table] for feature in self.categorical]
         self.register_buffer("offset", torch.tensor(offset, dtype=torch.int32), persistent=False)
@@ -61,13 +62,13 @@ class Embedding(nn.Module):
 
     def lookup(self, feature: Feature, codes: Tensor) -> Tensor:
         """The vectors (..., D) of codes (...) of a categorical or sequence feature."""
-        return nn.functional.embedding(codes + self.begin[feature.table], self.table)
+        return gather.lookup(self.table, codes + self.begin[feature.table])
 
     def _categorical(self, batch: Batch) -> Tensor:
         if not self.categorical:
             return self.table.new_zeros(_rows(batch), 0, self.table.shape[1])
         codes = torch.stack([batch[feature.name] for feature in self.categorical], dim=1)
-        return nn.functional.embedding(codes + self.offset, self.table)  # (B, C, D)
+        return gather.lookup(self.table, codes + self.offset)  # (B, C, D)
 
     def _multi_hot(self, feature: Feature, batch: Batch) -> Tensor:
         begin = self.begin[feature.table]
@@ -75,9 +76,7 @@ class Embedding(nn.Module):
         return on @ self.table[begin : begin + feature.size] / on.sum(1, keepdim=True).clamp(min=1)
 
     def _mean(self, feature: Feature, batch: Batch) -> Tensor:
-        codes = batch[feature.name]
-        present = (codes > 0).unsqueeze(-1)  # (B, L, 1)
-        return (self.lookup(feature, codes) * present).sum(1) / present.sum(1).clamp(min=1)
+        return gather.mean_lookup(self.table, batch[feature.name], self.begin[feature.table])
 
     def _numbers(self, batch: Batch) -> Tensor:
         if not self.numeric:

@@ -10,9 +10,16 @@ from models.rank.dcn import DCN
 from models.rank.dcn_v2 import DCNv2
 from models.rank.deep import Deep
 from models.rank.deepfm import DeepFM
+from models.rank.din import DIN
+from models.rank.fibinet import FiBiNET
 from models.rank.fm import FM
+from models.rank.gbdt import fit_gbdt, restore_gbdt
 from models.rank.lr import LR
+from models.rank.mmoe import MMoE
+from models.rank.ple import PLE
+from models.rank.ppnet import PPNet
 from models.rank.rows import Rows
+from models.rank.shared_bottom import SharedBottom
 from models.rank.trainer import fit_network, restore_network
 from models.rank.wide_deep import WideDeep
 from models.recall.contract import State
@@ -25,10 +32,17 @@ SINGLE_TASK: dict[str, Callable[[FeatureSchema], nn.Module]] = {
     "deepfm": DeepFM,
     "dcn": DCN,
     "dcn_v2": DCNv2,
+    "din": DIN,
+    "ppnet": PPNet,
+    "fibinet": FiBiNET,
 }
 """Networks that learn the main task alone: (B, 1) logits of a batch."""
 
-MULTI_TASK: dict[str, Callable[[FeatureSchema, int], nn.Module]] = {}
+MULTI_TASK: dict[str, Callable[[FeatureSchema, int], nn.Module]] = {
+    "shared_bottom": SharedBottom,
+    "mmoe": MMoE,
+    "ple": PLE,
+}
 """Networks that learn T tasks together: (B, T) logits."""
 
 
@@ -46,8 +60,9 @@ def _network(build: Callable[[FeatureSchema, int], nn.Module], tasks: int | None
 RANKERS: dict[str, Ranker] = {
     **{name: _single(build) for name, build in SINGLE_TASK.items()},
     **{name: _network(build) for name, build in MULTI_TASK.items()},
+    "gbdt": Ranker(fit_gbdt, restore_gbdt),
 }
-"""All of them; GBDT too."""
+"""All of them."""
 
 
 def fit_ranker(name: str, train: Rows, validation: Rows, seed: int = 0) -> Trained:

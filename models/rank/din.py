@@ -1,0 +1,82 @@
+"""Deep interest network: the history is pooled with a weight for each event that depends on the candidate.
+
+    interest = sum over events e of a(e, c) e,    a = MLP of [e, c, e * c, e - c], not normalised
+
+for every sequence whose films share the embedding of a categorical feature c. Zhou et al. 2018,
+https://arxiv.org/abs/1706.06978. The first layer of a is linear, so it is ``e (A + c C) + c B`` with the
+row's own matrix in brackets: no (B, L, 4 D) input is ever built.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.features.schema import Feature, FeatureSchema
+from models.rank.layers import MLP, Dice, Embedding, of_kind
+from models.rank.rows import Batch
+
+
+@dataclass(frozen=True)
+class DINConfig:
+    """Sizes of the network."""
+
+    dim: int = 16
+    """Numbers in a feature's vector."""
+    attention: int = 32
+    """Hidden units of the activation unit."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of the dense layers."""
+    dropout: float = 0.0
+    """Share of hidden units left out in training."""
+
+
+class Attention(nn.Module):
+    """The interest (B, D) of histories (B, L, D) in candidates (B, D), where present (B, L) bool."""
+
+    def __init__(self, dim: int, units: int) -> None:
+        super().__init__()
+        self.event = nn.Parameter(torch.randn(dim, units) / dim**0.5)
+        self.product = nn.Parameter(torch.randn(dim, units) / dim**0.5)
+        self.candidate = nn.Linear(dim, units)
+        self.dice = Dice(units)
+        self.weight = nn.Linear(units, 1)
+
+    def forward(self, history: Tensor, candidate: Tensor, present: Tensor) -> Tensor:
+        matrix = self.event + candidate.unsqueeze(-1) * self.product  # (B, D, units)
+        hidden = history @ matrix + self.candidate(candidate).unsqueeze(1)  # (B, L, units)
+        weight = history.new_zeros(present.shape)
+        weight[present] = self.weight(self.dice(hidden[present])).squeeze(-1)
+        return (weight.unsqueeze(1) @ history).squeeze(1)
+
+
+class DIN(nn.Module):
+    """(B, 1) logits. Sequences that share no embedding with a categorical feature are averaged."""
+
+    def __init__(self, schema: FeatureSchema, config: DINConfig = DINConfig()) -> None:
+        super().__init__()
+        targets = {feature.table: feature for feature in of_kind(schema, "categorical")}
+        sequences = of_kind(schema, "sequence")
+        self.pairs = [(feature, targets[feature.table]) for feature in sequences if feature.table in targets]
+        attended = [feature for feature, _ in self.pairs]
+        self.embedding = Embedding(schema, config.dim, left_out=attended)
+        self.attentions = nn.ModuleList(Attention(config.dim, config.attention) for _ in self.pairs)
+        width = self.embedding.width + 2 * len(self.pairs) * config.dim
+        self.deep = MLP(width, config.hidden, config.dropout, Dice)
+        self.out = nn.Linear(config.hidden[-1], 1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        parts = [self.embedding(batch).flat]
+        for (sequence, target), attention in zip(self.pairs, self.attentions, strict=True):
+            parts += self._interest(batch, sequence, target, attention)
+        logits: Tensor = self.out(self.deep(torch.cat(parts, dim=1)))
+        return logits
+
+    def _interest(
+        self, batch: Batch, sequence: Feature, target: Feature, attention: nn.Module
+    ) -> tuple[Tensor, Tensor]:
+        """What the history says of the candidate: pooled (B, D), and times the candidate (B, D)."""
+        codes = batch[sequence.name]
+        candidate = self.embedding.lookup(target, batch[target.name])
+        interest = attention(self.embedding.lookup(sequence, codes), candidate, codes > 0)
+        return interest, interest * candidate

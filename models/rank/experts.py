@@ -1,0 +1,60 @@
+"""Experts and the gates that mix them, for models of several tasks."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.rank.layers import MLP
+
+
+class Experts(nn.Module):
+    """E dense networks over the same input: (B, W) to (B, E, H)."""
+
+    def __init__(self, count: int, width: int, sizes: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList(MLP(width, sizes, dropout) for _ in range(count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([expert(x) for expert in self.experts], dim=1)
+
+
+class Gate(nn.Module):
+    """How much to listen to each of E experts: (B, W) to shares (B, E) that add up to 1.
+
+    In training every expert is left out of a row with some probability, unless all would be, and the others'
+    shares grow: no expert can take a gate for itself, which is how gates polarise. Zhao et al. 2019,
+    https://doi.org/10.1145/3298689.3346997, section 5.4.
+    """
+
+    def __init__(self, width: int, experts: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.logit = nn.Linear(width, experts)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        logit: Tensor = self.logit(x)
+        if self.training and self.dropout:
+            dropped = torch.rand_like(logit) < self.dropout
+            dropped &= ~dropped.all(dim=1, keepdim=True)
+            logit = logit.masked_fill(dropped, -torch.inf)
+        return logit.softmax(dim=1)
+
+
+class Tower(nn.Sequential):
+    """From a task's view of the row to its logit: (B, W) to (B, 1)."""
+
+    def __init__(self, width: int, sizes: Sequence[int], dropout: float) -> None:
+        super().__init__(MLP(width, sizes, dropout), nn.Linear(sizes[-1], 1))
+
+
+def mix(share: Tensor, experts: Tensor) -> Tensor:
+    """Experts (B, E, H) averaged by shares (B, E): (B, H)."""
+    return (share.unsqueeze(1) @ experts).squeeze(1)
+
+
+def gate_entropy(share: Tensor) -> Tensor:
+    """(B,) entropy of shares (B, E), over its greatest value: 1 for equal shares, 0 if one expert has all."""
+    entropy: Tensor = torch.special.entr(share).sum(1) / math.log(share.shape[1])
+    return entropy

@@ -1,0 +1,134 @@
+"""Gradient-boosted trees on the log odds of the main task (LightGBM).
+
+Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (NeurIPS 2017). Codes are read as
+numbers, since ids grow with the catalogue and neighbours have much in common; of sequences nothing is read.
+"""
+
+import json
+from dataclasses import dataclass
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Floats, Longs
+from models.features.schema import FeatureSchema
+from models.rank.rows import Rows
+from models.recall.contract import State
+
+BLOCK = 1 << 17
+"""Rows whose features are gathered at once: 50 MB for a hundred of them."""
+
+
+@dataclass(frozen=True)
+class GbdtConfig:
+    """Trees and how they are grown."""
+
+    rounds: int = 600
+    """Trees at most."""
+    patience: int = 30
+    """Trees without a better log loss on the validation rows, after which it stops."""
+    learning_rate: float = 0.06
+    """Share of each tree that counts."""
+    leaves: int = 31
+    """Leaves a tree."""
+    min_rows: int = 100
+    """Rows a leaf at least."""
+    features: float = 0.4
+    """Share of the features that each tree may use."""
+    rows: float = 0.7
+    """Share of the rows that each tree is grown on."""
+    l2: float = 1.0
+    """Penalty of the squared leaf values."""
+    bins: int = 63
+    """Distinct values that a feature is reduced to."""
+
+
+@dataclass(frozen=True)
+class Gbdt:
+    """Trained trees: a ranker as in :class:`models.rank.contract.Trained`."""
+
+    booster: lgb.Booster
+    schema: FeatureSchema
+    tasks: tuple[str, ...]
+
+    @property
+    def state(self) -> State:
+        """LightGBM's own text, ``schema`` and ``tasks`` as JSON."""
+        texts = {
+            "model": self.booster.model_to_string(),
+            "schema": self.schema.to_json(),
+            "tasks": json.dumps(self.tasks),
+        }
+        return {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts.items()}
+
+    def logits(self, rows: Rows) -> Floats:
+        """(N, 1) log odds; raises ValueError if the rows have other features."""
+        if rows.schema != self.schema:
+            raise ValueError("these rows have other features than those the ranker was trained on")
+        scores = [
+            self.booster.predict(
+                _matrix(rows, np.arange(begin, min(begin + BLOCK, len(rows)))), raw_score=True
+            )
+            for begin in range(0, len(rows), BLOCK)
+        ]
+        return np.concatenate([np.empty(0), *scores]).astype(np.float32)[:, None]
+
+
+def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = GbdtConfig()) -> Gbdt:
+    """Grow trees on the main task until the validation rows are predicted no better.
+
+    The number of threads (OMP_NUM_THREADS) changes no result. Raises ValueError without training or
+    validation rows, or if the two differ in features.
+    """
+    if not len(train) or not len(validation):
+        raise ValueError("training needs rows to learn from and rows to stop by")
+    if train.schema != validation.schema:
+        raise ValueError("training and validation rows have different features")
+    parameters = {
+        "objective": "binary",
+        "learning_rate": config.learning_rate,
+        "num_leaves": config.leaves,
+        "min_data_in_leaf": config.min_rows,
+        "feature_fraction": config.features,
+        "bagging_fraction": config.rows,
+        "bagging_freq": 1,
+        "lambda_l2": config.l2,
+        "max_bin": config.bins,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+    learned = lgb.Dataset(_matrix(train, np.arange(len(train))), train.label[:, 0])
+    stopping = learned.create_valid(_matrix(validation, np.arange(len(validation))), validation.label[:, 0])
+    stop = lgb.early_stopping(config.patience, verbose=False)
+    grown = lgb.train(parameters, learned, config.rounds, [stopping], callbacks=[stop])
+    # From its text, so that it answers like the one that is restored: without the trees after the best.
+    text = grown.model_to_string(num_iteration=grown.best_iteration)
+    return Gbdt(lgb.Booster(model_str=text), train.schema, train.tasks[:1])
+
+
+def restore_gbdt(state: State) -> Gbdt:
+    """The trees that had this state."""
+    text = {name: value.tobytes().decode() for name, value in state.items()}
+    schema, tasks = FeatureSchema.from_json(text["schema"]), tuple(json.loads(text["tasks"]))
+    return Gbdt(lgb.Booster(model_str=text["model"]), schema, tasks)
+
+
+def _matrix(rows: Rows, chosen: Longs) -> Floats:
+    """(B, F) the features of some rows: a column a number, a code, or a column of a multi-hot feature."""
+    read = [feature for feature in rows.schema.features if feature.kind != "sequence"]
+    width = [feature.size if feature.kind == "multi_hot" else 1 for feature in read]
+    matrix = np.empty((len(chosen), sum(width)), dtype=np.float32)
+    for feature, begin, n in zip(read, np.cumsum([0, *width]), width, strict=False):
+        matrix[:, begin : begin + n] = _column(rows, feature.name, chosen).reshape(len(chosen), n)
+    return matrix
+
+
+def _column(rows: Rows, name: str, chosen: Longs) -> NDArray[np.generic]:
+    if name in rows.pairs:
+        return rows.pairs[name][chosen]
+    if name in rows.items:
+        return rows.items[name][rows.item[chosen]]
+    return rows.queries[name][rows.query[chosen]]

@@ -1,0 +1,68 @@
+"""PPNet: gates by who asks, over every hidden layer of a network that is the same for all.
+
+    h' = h * 2 sigmoid(MLP([user features, features without gradient]))
+
+Learning hidden unit contributions (LHUC) as in Chang et al. 2023, "PEPNet",
+https://arxiv.org/abs/2302.01115, section 3.3.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.features.schema import FeatureSchema
+from models.rank.layers import MLP, Embedding
+from models.rank.rows import Batch
+
+
+@dataclass(frozen=True)
+class PPNetConfig:
+    """Sizes of the network."""
+
+    dim: int = 16
+    """Numbers in a feature's vector."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of the dense layers."""
+    gate: int = 32
+    """Hidden units of each gate."""
+    dropout: float = 0.0
+    """Share of hidden units left out in training."""
+
+
+class UserGate(nn.Module):
+    """Factors between 0 and 2, (B, W) to (B, units)."""
+
+    def __init__(self, width: int, hidden: int, units: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, hidden)
+        self.out = nn.Linear(hidden, units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * torch.sigmoid(self.out(torch.relu(self.hidden(x))))
+
+
+class PPNet(nn.Module):
+    """(B, 1) logits."""
+
+    def __init__(self, schema: FeatureSchema, config: PPNetConfig = PPNetConfig()) -> None:
+        super().__init__()
+        self.embedding = Embedding(schema, config.dim)
+        self.personal = [n for n, feature in enumerate(self.embedding.symbolic) if feature.side == "user"]
+        width = self.embedding.width
+        widths = (width, *config.hidden)
+        prior = len(self.personal) * config.dim + width
+        self.layers = nn.ModuleList(
+            MLP(before, (size,), config.dropout) for before, size in zip(widths, config.hidden, strict=False)
+        )
+        self.gates = nn.ModuleList(UserGate(prior, config.gate, size) for size in config.hidden)
+        self.out = nn.Linear(config.hidden[-1], 1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        embedded = self.embedding(batch)
+        x = embedded.flat
+        prior = torch.cat([embedded.vectors[:, self.personal].flatten(1), x.detach()], dim=1)
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            x = layer(x) * gate(prior)
+        logits: Tensor = self.out(x)
+        return logits
