@@ -114,14 +114,15 @@ def replay(
     if not len(scored) or not (log.at < start).any():
         raise ValueError("a replay needs ratings before and in its time")
     full = build().fit(log.before(start))
-    lists = dict.fromkeys(POLICIES, _first_lists(log.before(start), full, n))
+    first = _first_lists(log.before(start), full, n)
+    lists = dict.fromkeys(POLICIES, first)
     models = dict.fromkeys(POLICIES, full)
     place: dict[str, list[Ints]] = {name: [] for name in POLICIES}
     for hour in range(start, end, HOUR):
         if hour > start and hour % DAY == 0:
             told(f"retraining at {np.datetime64(hour, 's')}")
             full = _copy(full, build).warm(*_since(log, hour - DAY, hour))
-            everybody = _lists(full, queries_at(log.before(hour)), lists["nightly"], n)
+            everybody = _lists(full, queries_at(log.before(hour)), first, n)
             models |= {name: full for name, policy in POLICIES.items() if policy.nightly}
             lists |= {name: everybody for name, policy in POLICIES.items() if policy.nightly}
         now = scored[(log.at[scored] >= hour) & (log.at[scored] < hour + HOUR)]
