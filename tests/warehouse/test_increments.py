@@ -132,3 +132,14 @@ def test_checkpoints_by_key(tmp_path: Path) -> None:
     assert int(found["epoch"]) == 2
     checkpoints.forget(tmp_path)
     assert checkpoints.read(tmp_path, "a") is None
+
+
+def test_a_neighbour_listed_twice_is_never_published(home: Path) -> None:
+    good, run = homes.publish(home), homes.begin(home)
+    homes.compute(run)
+    row = {"channel": "swing", "item_id": 10, "neighbour_id": 20, "rank": 1, "score": 1.0}
+    snapshot.write_table(run, "item_similarity/swing", pl.DataFrame([row, row | {"rank": 2}]))
+    runs.finish(run, {"n_events": 80})
+    with pytest.raises(MatineeError, match="no neighbour twice"):
+        serving.publish(run, 5, 10)
+    assert serving.current_release(home) == good.id
