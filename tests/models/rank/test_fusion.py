@@ -1,0 +1,54 @@
+"""Fusion of tasks by its formulas, and weights that are worth fitting."""
+
+import numpy as np
+import pytest
+
+from models.rank.figures import figure
+from models.rank.fusion import FORMULAS, FusionConfig, fit_fusion, fuse
+
+PROBABILITY = np.array([[0.5, 0.2], [0.4, 0.6], [0.1, 0.9]])
+QUERY = np.array([0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("weighted_sum", [0.5 + 0.4, 0.4 + 1.2, 0.1 + 1.8]),
+        ("boosted", [0.5 * 1.4, 0.4 * 2.2, 0.1 * 2.8]),
+        ("product", [0.5 * 0.2**2, 0.4 * 0.6**2, 0.1 * 0.9**2]),
+        ("reciprocal_rank", [1 / 61 + 2 / 62, 1 / 62 + 2 / 61, 1 / 61 + 2 / 61]),
+    ],
+)
+def test_formulas(formula: str, expected: list[float]) -> None:
+    np.testing.assert_allclose(fuse(PROBABILITY, QUERY, FusionConfig(formula, (1.0, 2.0))), expected)
+
+
+def test_the_main_task_alone_keeps_its_own_order() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.random((50, 3))
+    query = np.sort(rng.integers(0, 5, 50))
+    expected = np.lexsort((-probability[:, 0], query))
+    for formula in FORMULAS:
+        score = fuse(probability, query, FusionConfig(formula, (1.0, 0.0, 0.0)))
+        np.testing.assert_array_equal(np.lexsort((-score, query)), expected)
+
+
+@pytest.mark.parametrize("formula", sorted(FORMULAS))
+def test_weights_are_fitted_to_the_label(formula: str) -> None:
+    """The label follows the second task; the third is noise that must not win."""
+    rng = np.random.default_rng(1)
+    query = np.repeat(np.arange(200), 15)
+    signal = rng.random((len(query), 3))
+    label = (rng.random(len(query)) < signal[:, 0] * signal[:, 1] ** 4).astype(np.float32)
+    config = fit_fusion(signal, label, query, formula)
+    assert config.formula == formula
+    assert config.weights[0] == 1
+    assert config.weights[1] > max(config.weights[2], 0.5)
+    fitted = figure(label, fuse(signal, query, config), query, "ndcg")
+    assert fitted > figure(label, signal[:, 0], query, "ndcg") + 0.02
+    assert fit_fusion(signal, label, query, formula) == config
+
+
+def test_without_a_positive_row_nothing_is_fitted() -> None:
+    label = np.zeros(3, dtype=np.float32)
+    assert fit_fusion(PROBABILITY, label, QUERY).weights == (1.0, 0.0)
