@@ -7,7 +7,7 @@ all but the held-back part and answers for it, so that merge and ranker are fitt
 import hashlib
 import json
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from models.dataset import Dataset, Longs
+from models.dataset import Dataset
 from models.encoding import Vocabulary
 from models.evaluation import objectives
+from models.evaluation.split import rows_beyond
 from models.recall.registry import build
 from models.recall.two_tower import TwoTower
 from models.two_tower.hourly import UpdateReport
@@ -102,7 +103,7 @@ def learn(run: Run, channel: str, seed: int) -> dict[str, int]:
 
 def _from_scratch(run: Run, channel: str, objective: str, seed: int) -> tuple[TwoTower, TwoTower]:
     """The lagging model, trained on all but the held-back part, and one that then learned that part too."""
-    dataset, vocabulary = data.load(run)
+    dataset, _ = data.load(run)
     held_back = data.validation(run, objective)
     past = dataset if held_back is None else held_back.train
     lagging = new(channel, seed)
@@ -113,7 +114,7 @@ def _from_scratch(run: Run, channel: str, objective: str, seed: int) -> tuple[Tw
     lagging.fit(past, Watcher(run, channel, key, lagging), None if found is None else _unpacked(found))
     checkpoints.forget(run.home)
     model = _like(lagging, channel, seed)
-    return lagging, model.warm(dataset, _rows_beyond(dataset, vocabulary, past, vocabulary))
+    return lagging, model.warm(dataset, rows_beyond(dataset, past))
 
 
 def _from_parent(run: Run, parent: Run, channel: str, objective: str, seed: int) -> tuple[TwoTower, TwoTower]:
@@ -126,7 +127,9 @@ def _from_parent(run: Run, parent: Run, channel: str, objective: str, seed: int)
         log if split is None else split.train for log, split in ((dataset, held_back), (then, held_back_then))
     )
     lagging = _carried(parent, f"{LAGGING}/{channel}", channel, seed, vocabulary)
-    lagging.warm(past, _rows_beyond(past, vocabulary, past_then, names))
+    users, items = names.user_positions(vocabulary), names.item_positions(vocabulary)
+    known = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
+    lagging.warm(past, rows_beyond(past, known))
     model = _carried(parent, channel, channel, seed, vocabulary)
     return lagging, model.warm(dataset, data.new_rows(run, parent))
 
@@ -193,18 +196,6 @@ def _carried(parent: Run, name: str, channel: str, seed: int, now: Vocabulary) -
         state, users.astype(np.int64), items.astype(np.int64), len(now.user_ids), len(now.item_ids)
     )
     return model
-
-
-def _rows_beyond(log: Dataset, names: Vocabulary, other: Dataset, other_names: Vocabulary) -> Longs:
-    """Row numbers of the events that another log, with names of its own, does not have."""
-    mine, theirs = _events(log, names).with_row_index("row"), _events(other, other_names)
-    beyond = mine.join(theirs, on=["user_id", "item_id", "at"], how="anti", maintain_order="left")
-    return beyond["row"].to_numpy().astype(np.int64)
-
-
-def _events(log: Dataset, names: Vocabulary) -> pl.DataFrame:
-    users, items = names.user_ids[log.user_idx], names.item_ids[log.item_idx]
-    return pl.DataFrame({"user_id": users, "item_id": items, "at": log.at})
 
 
 def _write_user_vectors(run: Run, channel: str, model: TwoTower) -> dict[str, int]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Ints, Longs, Queries
@@ -126,6 +127,17 @@ def first_ratings(log: Dataset) -> Mask:
     first = np.zeros(log.n_events, dtype=np.bool_)
     first[np.unique(pair, return_index=True)[1]] = True
     return first
+
+
+def rows_beyond(log: Dataset, other: Dataset) -> Longs:
+    """The rows of a log whose events (user, item, time) another log of equal vocabulary does not have."""
+    mine, theirs = _events(log).with_row_index("row"), _events(other)
+    beyond = mine.join(theirs, on=theirs.columns, how="anti", maintain_order="left")
+    return beyond["row"].to_numpy().astype(np.int64)
+
+
+def _events(log: Dataset) -> pl.DataFrame:
+    return pl.DataFrame({"user": log.user_idx, "item": log.item_idx, "at": log.at})
 
 
 def rows_before(log: Dataset, users: Ints, at: Longs) -> Longs:

@@ -18,7 +18,7 @@ from models.evaluation.protocols import (
     successive,
     temporal,
 )
-from models.evaluation.split import Split, epoch
+from models.evaluation.split import Split, epoch, rows_beyond
 from tests.models.evaluation.logs import answers, log_of, random_log
 
 SEEDS = st.integers(0, 2**32)
@@ -244,3 +244,20 @@ def test_ctr_splits_need_enough_labelled_rows(name: str) -> None:
     log = log_of(("1997-09-20", 0, 0), ("1997-09-21", 0, 1), ("1998-04-22", 1, 1))
     with pytest.raises(ValueError, match="1997-09-20 to 1998-04-22"):
         CTR_PROTOCOLS[name](log, 0)
+
+
+def test_rows_beyond_another_log() -> None:
+    log = Dataset(
+        user_idx=np.array([0, 0, 0, 1, 1], dtype=np.int32),
+        item_idx=np.array([2, 3, 2, 2, 4], dtype=np.int32),
+        rating=np.ones(5, dtype=np.float32),
+        at=np.array([1, 2, 9, 1, 2]),
+        n_users=2,
+        n_items=5,
+        as_of=10,
+    )
+    assert rows_beyond(log, log).tolist() == []
+    assert rows_beyond(log, log.before(0)).tolist() == [0, 1, 2, 3, 4]
+    kept = np.array([True, False, False, True, False])
+    # The film rated again is another event than its first rating.
+    assert rows_beyond(log, log.where(kept)).tolist() == [1, 2, 4]
