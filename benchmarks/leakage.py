@@ -68,7 +68,7 @@ def split(source: Path, as_of: str, folder: Path) -> tuple[Path, Path]:
 
 def publish(part: Path, as_of: str, home: Path) -> str:
     """The file of a release made after ingesting the part."""
-    subprocess.run([MATINEE, "nightly", "--source", str(part), "--as-of", as_of], check=True)
+    subprocess.run([MATINEE, "nightly", "--mode", "cold", "--source", str(part), "--as-of", as_of], check=True)
     return str((home / "serving" / "current.duckdb").resolve())
 
 
