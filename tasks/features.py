@@ -2,13 +2,18 @@
 
 import tomllib
 from importlib.resources import files
+from typing import Any
 
+from models.features.declare import declarations
 from tasks.step import step
 from warehouse import snapshot
 from warehouse.runs import Run
 
-FEATURES: dict[str, list[dict[str, str]]] = tomllib.loads((files("tasks") / "features.toml").read_text())
-"""Every feature's declaration, lists under ``user`` and ``item``."""
+FEATURES: dict[str, list[dict[str, Any]]] = tomllib.loads((files("tasks") / "features.toml").read_text())
+"""Every feature's declaration, by whose feature it is."""
+
+READ = declarations(FEATURES)
+"""Those that models read."""
 
 
 @step(

@@ -47,7 +47,8 @@ def test_features() -> None:
     declared = tomllib.loads((ROOT / "tasks" / "features.toml").read_text())
     for side in ("user", "item"):
         line = next(line for line in README.splitlines() if line.startswith(f"| `{side}_features` | `"))
-        assert re.findall(r"`(\w+)`", line.split("|")[2]) == [feature["name"] for feature in declared[side]]
+        published = [feature["name"] for feature in declared[side] if "type" in feature]
+        assert re.findall(r"`(\w+)`", line.split("|")[2]) == published
 
 
 def test_rooms() -> None:

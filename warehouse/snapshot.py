@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from warehouse import sql
+from warehouse import sql, statistics
 from warehouse.errors import MatineeError
 from warehouse.runs import Run
+from warehouse.statistics import Declarations
 
 NAMED_USERS = {
     "user_id": pl.Int64,
@@ -51,10 +52,11 @@ def span(home: Path, batches: tuple[str, ...]) -> tuple[datetime, datetime] | No
     return None if first is None else (first, last)
 
 
-def write_tables(run: Run, features: dict[str, list[dict[str, str]]]) -> dict[str, int]:
+def write_tables(run: Run, features: dict[str, Declarations]) -> dict[str, int]:
     """Write users, items and their features into the run; returns the rows by table.
 
-    ``features`` is the content of ``features.toml``: lists of declarations under ``user`` and ``item``.
+    ``features`` is the content of ``features.toml``: of the declarations under ``user`` and ``item`` those
+    with a type are published.
     Raises MatineeError if no event is before ``as_of``.
     """
     with connect(run) as con:
@@ -73,8 +75,10 @@ def write_tables(run: Run, features: dict[str, list[dict[str, str]]]) -> dict[st
     return rows
 
 
-def _columns(declarations: list[dict[str, str]]) -> str:
-    return ",\n    ".join(f"({d['sql']})::{d['type']} as {d['name']}" for d in declarations)
+def _columns(declarations: Declarations) -> str:
+    return ",\n    ".join(
+        f"({statistics.expression(d)})::{d['type']} as {d['name']}" for d in declarations if "type" in d
+    )
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:

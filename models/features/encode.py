@@ -1,0 +1,119 @@
+"""From values to what models read, by the kind of each feature."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Dataset
+from models.features.declare import Declaration
+from models.features.extract import Column, Raw, attribute, expand
+from models.features.schema import Feature, FeatureSchema, Kind
+from models.features.statistics import Values
+
+Columns = dict[str, Column]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How the values of some training rows become inputs, and those of later rows in the same way."""
+
+    features: tuple[tuple[str, Declaration], ...]
+    schema: FeatureSchema
+    mean: Values  # (F,) subtracted from numbers; nan for all else
+    scale: Values  # (F,) numbers are divided by
+
+    def encode(self, raw: Raw) -> tuple[Columns, Columns, Columns]:
+        """Encoded columns of queries, items and pairs, as Rows has them."""
+        queries, items, pairs = (
+            {
+                name: self._encode(number, part[name])
+                for number, (name, _) in enumerate(self.features)
+                if name in part
+            }
+            for part in (raw.queries, raw.items, raw.pairs)
+        )
+        return queries, items, pairs
+
+    def _encode(self, number: int, values: Column) -> Column:
+        declared = self.features[number][1]
+        if _is_number(declared):
+            scaled = (_transformed(declared, values) - self.mean[number]) / self.scale[number]
+            return np.where(np.isnan(scaled), 0, scaled).astype(np.float32)
+        if declared.kind == "multi_hot":
+            return values.astype(np.float32)
+        missing = _missing(values)
+        if declared.kind == "bucketed":
+            return np.where(missing, 0, np.digitize(values, declared.edges) + 1).astype(np.int32)
+        codes = np.where(missing, 0, values + 1).astype(np.int32)
+        return np.where(codes < self.schema.features[number].size, codes, 0)
+
+
+def fit_encoder(declared: Sequence[Declaration], lists: Sequence[str], raw: Raw, log: Dataset) -> Encoder:
+    """Means and deviations of the rows, sizes of the log."""
+    features = tuple(expand(declared, lists))
+    mean, scale = np.full(len(features), np.nan), np.ones(len(features))
+    for number, (name, feature) in enumerate(features):
+        if _is_number(feature):
+            values = _transformed(feature, raw.column(name))
+            known = values[np.isfinite(values)]
+            mean[number] = known.mean() if len(known) else 0.0
+            scale[number] = known.std() or 1.0 if len(known) else 1.0
+    schema = FeatureSchema(tuple(_feature(name, feature, log) for name, feature in features))
+    return Encoder(features, schema, mean, scale)
+
+
+def coverage(raw: Raw) -> dict[str, float]:
+    """The share of rows that have each feature."""
+    return {
+        name: float(_known(values).mean()) if len(values) else 0.0
+        for part in (raw.queries, raw.items, raw.pairs)
+        for name, values in part.items()
+    }
+
+
+def _feature(name: str, declared: Declaration, log: Dataset) -> Feature:
+    # Models tell a channel's word from nothing else that is of a pair.
+    side = "cross" if declared.side == "channel" else declared.side
+    kind, size = _kind_and_size(declared, log)
+    return Feature(name, side, kind, size, declared.embedding)
+
+
+def _kind_and_size(declared: Declaration, log: Dataset) -> tuple[Kind, int]:
+    if _is_number(declared):
+        return "numeric", 1
+    if declared.kind == "bucketed":
+        return "categorical", len(declared.edges) + 2
+    if declared.kind == "sequence":
+        return "sequence", log.n_items + 1
+    of_log, n = (log.users, log.n_users) if declared.side == "user" else (log.items, log.n_items)
+    if declared.kind == "multi_hot":
+        return "multi_hot", attribute(declared.what, of_log, n).reshape(n, -1).shape[1]
+    return "categorical", declared.size or int(attribute(declared.what, of_log, n).max(initial=-1)) + 2
+
+
+def _is_number(declared: Declaration) -> bool:
+    return declared.kind in ("numeric", "log")
+
+
+def _transformed(declared: Declaration, values: Column) -> Values:
+    """Numbers on the scale that they are standardised on, missing ones replaced where a default says so."""
+    numbers = np.where(_missing(values), np.nan, values).astype(np.float64)
+    if declared.default is not None:
+        numbers = np.where(np.isnan(numbers), declared.default, numbers)
+    return np.sign(numbers) * np.log1p(np.abs(numbers)) if declared.kind == "log" else numbers
+
+
+def _missing(values: Column) -> NDArray[np.bool_]:
+    """Which values are missing: nan, or the code -1."""
+    missing: NDArray[np.bool_] = (
+        np.isnan(values) if np.issubdtype(values.dtype, np.floating) else values == -1
+    )
+    return missing
+
+
+def _known(values: Column) -> NDArray[np.bool_]:
+    """Whether a row has a value, or at least one of a list."""
+    known = values if values.dtype == np.bool_ else ~_missing(values)
+    return np.asarray(known.reshape(len(known), -1).any(axis=1))

@@ -1,0 +1,93 @@
+"""From declarations to the encoded columns of queries, items and pairs, point in time.
+
+What a feature knows of a query's user is the history of the query; of an item, the ratings strictly before
+the query's time. Both hold in training and in scoring alike: it is the same code.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.compute import OF_PAIR, OF_QUERY, Pairs
+from models.features.declare import Declaration
+from models.features.statistics import of_users, statistic
+
+Column = NDArray[Any]
+
+CHANNEL_VALUES = ("score", "gap", "discount")
+"""What a channel says of an item: its score, the best score of the list minus it, 1 / log2(rank + 1)."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Values before encoding, nan (numbers) or -1 (codes) where missing, by the feature's column name."""
+
+    queries: Mapping[str, Column]  # (Q,) or (Q, L)
+    items: Mapping[str, Column]  # (I,) or (I, G)
+    pairs: Mapping[str, Column]  # (N,)
+
+    def column(self, name: str) -> Column:
+        """The values of one feature."""
+        part = next(part for part in (self.queries, self.items, self.pairs) if name in part)
+        return part[name]
+
+
+def expand(declared: Sequence[Declaration], lists: Sequence[str]) -> list[tuple[str, Declaration]]:
+    """Every feature's name and declaration; one of channels once for each of the ``lists``."""
+    return [
+        (prefix + feature.column, feature)
+        for feature in declared
+        for prefix in ([f"{channel}_" for channel in lists] if feature.side == "channel" else [""])
+    ]
+
+
+def extract(declared: Sequence[Declaration], lists: Sequence[str], pairs: Pairs) -> Raw:
+    """All features of some pairs; ``lists`` are the names of the columns of ``pairs.rank``."""
+    queries: dict[str, Column] = {}
+    items: dict[str, Column] = {}
+    of_pairs: dict[str, Column] = {}
+    for feature in declared:
+        name = feature.column
+        if feature.side == "channel":
+            said = _said(feature.what, pairs)  # (N, C)
+            of_pairs |= {f"{channel}_{feature.name}": said[:, c] for c, channel in enumerate(lists)}
+        elif feature.side == "cross":
+            of_pairs[name] = OF_PAIR[feature.what](pairs, **feature.parameters)
+        elif feature.side == "item" and feature.source == "statistic":
+            of_pairs[name] = statistic(feature.what, pairs.past_of_items, feature.parameters)
+        elif feature.side == "item":
+            items[name] = attribute(feature.what, pairs.queries.log.items, pairs.queries.log.n_items)
+        else:
+            queries[name] = _of_query(feature, pairs)
+    return Raw(queries, items, of_pairs)
+
+
+def _of_query(feature: Declaration, pairs: Pairs) -> Column:
+    queries = pairs.queries
+    if feature.source == "statistic":
+        past = of_users(pairs.known.by_user, queries)
+        return statistic(feature.what, past, feature.parameters)
+    if feature.source == "compute":
+        return OF_QUERY[feature.what](queries, **feature.parameters)
+    codes = attribute(feature.what, queries.log.users, queries.log.n_users)
+    return np.append(codes, -1)[queries.user_idx]  # a user nobody knows is the last one
+
+
+def attribute(name: str, attributes: Mapping[str, Column], n: int) -> Column:
+    """A column of the log's attributes, ``index`` for the number itself; all missing if the log lacks it."""
+    if name == "index":
+        return np.arange(n)
+    return attributes.get(name, np.full(n, -1))
+
+
+def _said(what: str, pairs: Pairs) -> Column:
+    """(N, C), nan where the channel did not bring the item."""
+    if what == "score":
+        return pairs.score
+    said: Column = (
+        1 / np.log2(pairs.rank + 1.0) if what == "discount" else pairs.best[pairs.query] - pairs.score
+    )
+    return said

@@ -1,0 +1,232 @@
+"""Statistics of ratings as they stood at any moment: counts, means, decayed counts, in windows.
+
+Ratings are grouped (by user or by item) and sorted by time within a group, with running sums along the
+rows. What was known of a group at a moment is then a run of adjacent rows, found by binary search, and a
+statistic of it is a difference of two sums: no moment costs more than another.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from models.dataset import DAY, Dataset, Floats, Ints, Longs, Queries
+
+Values = NDArray[np.float64]
+"""nan stands for what is not known."""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """E ratings whose group's rows are adjacent, by ascending time."""
+
+    indptr: Longs  # (G + 1,) the rows of each group
+    at: Longs  # (E,)
+    rating: Floats  # (E,)
+    overall: Dataset
+
+    @cached_property
+    def sums(self) -> Values:
+        """(E + 1,) of the ratings before each row."""
+        return _before(self.rating)
+
+    @cached_property
+    def squares(self) -> Values:
+        """(E + 1,) of the squared ratings before each row."""
+        return _before(self.rating.astype(np.float64) ** 2)
+
+    @cached_property
+    def new_days(self) -> Longs:
+        """(E + 1,) how many rows before each begin a day (UTC) of their group."""
+        day = self.at // DAY
+        new = np.append(True, day[1:] != day[:-1])[: len(day)]
+        new[self.indptr[:-1][self.indptr[:-1] < len(day)]] = True
+        return _before(new).astype(np.int64)
+
+    @cached_property
+    def everyone(self) -> tuple[Longs, Values, Longs]:
+        """Times of all ratings ascending, the sums of the ratings before each, and each user's first time."""
+        order = np.argsort(self.overall.at, kind="stable")
+        first = self.overall.indptr[:-1][np.diff(self.overall.indptr) > 0]
+        return self.overall.at[order], _before(self.overall.rating[order]), np.sort(self.overall.at[first])
+
+
+def by_user(log: Dataset) -> Ratings:
+    """The log as it is: its rows are sorted by user and time."""
+    return Ratings(log.indptr, log.at, log.rating, log)
+
+
+def by_item(log: Dataset) -> Ratings:
+    """The log sorted by item and time; ties in the order of the log."""
+    order = np.lexsort((log.at, log.item_idx))
+    indptr = np.searchsorted(log.item_idx[order], np.arange(log.n_items + 1))
+    return Ratings(indptr, log.at[order], log.rating[order], log)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was known at N moments: rows begin to end of some ratings; the newest is before ``at``."""
+
+    ratings: Ratings
+    begin: Longs  # (N,)
+    end: Longs  # (N,)
+    at: Longs  # (N,) epoch seconds
+
+    @property
+    def count(self) -> Longs:
+        """(N,) how many ratings."""
+        return self.end - self.begin
+
+    def newest(self, days: float) -> "Past":
+        """Those of the last days before ``at`` alone."""
+        since = (self.at - days * DAY).astype(np.int64)
+        return replace(self, begin=first_not_before(self.ratings.at, self.begin, self.end, since))
+
+
+def of_users(ratings: Ratings, queries: Queries) -> Past:
+    """The history of each query: the log up to the query is the user's own, so nothing is searched."""
+    return Past(ratings, queries.start, queries.end, queries.at)
+
+
+def of_items(ratings: Ratings, item: Ints, at: Longs) -> Past:
+    """What was known of each item (N,) strictly before ``at`` (N,)."""
+    begin = ratings.indptr[item]
+    return Past(ratings, begin, first_not_before(ratings.at, begin, ratings.indptr[item + 1], at), at)
+
+
+@njit(parallel=True, cache=True)
+def first_not_before(at: Longs, begin: Longs, end: Longs, moment: Longs) -> Longs:
+    """(N,) the first row of begin to end, whose times ascend, that is not before the moment; end if none."""
+    found = np.empty(len(begin), dtype=np.int64)
+    for n in prange(len(begin)):
+        low, high = begin[n], end[n]
+        while low < high:
+            middle = (low + high) // 2
+            if at[middle] < moment[n]:
+                low = middle + 1
+            else:
+                high = middle
+        found[n] = low
+    return found
+
+
+def count(past: Past) -> Values:
+    """How many ratings; 0 for none."""
+    return past.count.astype(np.float64)
+
+
+def mean(past: Past) -> Values:
+    """Mean rating."""
+    return _over(_sum(past.ratings.sums, past), past.count)
+
+
+def variance(past: Past) -> Values:
+    """Population variance of the ratings: 0 for one."""
+    squares = _over(_sum(past.ratings.squares, past), past.count)
+    return np.maximum(squares - mean(past) ** 2, 0.0)
+
+
+def smoothed_mean(past: Past, prior: float) -> Values:
+    """Bayesian mean rating: with ``prior`` pseudo-ratings at the mean of all ratings before ``at``."""
+    times, sums, _ = past.ratings.everyone
+    n = np.searchsorted(times, past.at)
+    overall = _over(sums[n], n)
+    smoothed: Values = (_sum(past.ratings.sums, past) + prior * overall) / (past.count + prior)
+    return smoothed
+
+
+def decayed_count(past: Past, half_life_days: float) -> Values:
+    """Ratings, each counting half as much for every half-life of age."""
+    ratings = past.ratings
+    return _decayed(ratings.at, ratings.indptr, past.begin, past.end, past.at, half_life_days * DAY)
+
+
+def share(past: Past) -> Values:
+    """Ratings over the number of users with a rating before ``at``; 0 for none."""
+    known = np.searchsorted(past.ratings.everyone[2], past.at)
+    shares: Values = past.count / np.maximum(known, 1)
+    return shares
+
+
+def days(past: Past) -> Values:
+    """Days (UTC) with at least one rating."""
+    flags = past.ratings.new_days
+    later: Longs = flags[past.end] - flags[np.minimum(past.begin + 1, past.end)]
+    return (later + (past.count > 0)).astype(np.float64)
+
+
+def oldest_age(past: Past) -> Values:
+    """Days since the first rating."""
+    return _age(past, past.begin)
+
+
+def newest_age(past: Past) -> Values:
+    """Days since the newest rating."""
+    return _age(past, past.end - 1)
+
+
+STATISTICS: dict[str, Callable[..., Values]] = {
+    "count": count,
+    "mean": mean,
+    "variance": variance,
+    "smoothed_mean": smoothed_mean,
+    "decayed_count": decayed_count,
+    "share": share,
+    "days": days,
+    "oldest_age": oldest_age,
+    "newest_age": newest_age,
+}
+"""By the name in features.toml. The warehouse has the same in SQL; a test holds one against the other."""
+
+WINDOW = "window_days"
+"""The parameter that any statistic but a decayed one may have."""
+
+
+def statistic(name: str, past: Past, parameters: Mapping[str, Any]) -> Values:
+    """(N,) one statistic by name, in its window if the parameters name one."""
+    window = parameters.get(WINDOW)
+    others = {key: value for key, value in parameters.items() if key != WINDOW}
+    return STATISTICS[name](past if window is None else past.newest(window), **others)
+
+
+def _before(values: NDArray[Any]) -> Values:
+    return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+
+
+def _sum(sums: Values, past: Past) -> Values:
+    total: Values = sums[past.end] - sums[past.begin]
+    return total
+
+
+def _over(total: Values, n: Longs) -> Values:
+    with np.errstate(invalid="ignore"):
+        return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def _age(past: Past, row: Longs) -> Values:
+    known = past.count > 0
+    age = np.full(len(past.at), np.nan)
+    age[known] = (past.at[known] - past.ratings.at[row[known]]) / DAY
+    return age
+
+
+@njit(cache=True)
+def _decayed(at: Longs, indptr: Longs, begin: Longs, end: Longs, moment: Longs, half_life: float) -> Values:
+    """The running count after each row fades until the next: one pass, then one look-up a moment."""
+    after = np.empty(len(at))
+    for group in range(len(indptr) - 1):
+        total = 0.0
+        for row in range(indptr[group], indptr[group + 1]):
+            if row > indptr[group]:
+                total *= 0.5 ** ((at[row] - at[row - 1]) / half_life)
+            total += 1.0
+            after[row] = total
+    found = np.zeros(len(begin))
+    for n in range(len(begin)):
+        if end[n] > begin[n]:
+            found[n] = after[end[n] - 1] * 0.5 ** ((moment[n] - at[end[n] - 1]) / half_life)
+    return found

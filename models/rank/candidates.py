@@ -1,0 +1,145 @@
+"""What ranking chooses from: the merged list's best, what every channel said of them, and training rows.
+
+Nobody logged what was shown, so what recall would have proposed stands for it: channels fitted before the
+labels answer held-back questions; what the user then watched is positive, the other candidates are
+negative, of which a known share is kept. A target that recall did not bring teaches nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit, prange
+
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.evaluation.split import Mask, Targets
+from models.features.compute import Known, Pairs
+from models.recall.contract import Candidates
+
+MERGED = "merged"
+"""The name of the merged list among those of the channels."""
+
+TASKS = ("watched", "liked", "loved")
+"""Watched next; and of what was watched, at least LIKED stars, and LOVED."""
+
+LIKED, LOVED = 4, 5
+"""Stars."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The candidates of B queries. Features know of the log what was before each query."""
+
+    queries: Queries
+    merged: Candidates  # (B, n): what is ranked
+    channels: Mapping[str, Candidates]
+
+    @property
+    def lists(self) -> dict[str, Candidates]:
+        """All lists that features speak of, by name."""
+        return {**self.channels, MERGED: self.merged}
+
+    def where(self, queries: Longs) -> "Pool":
+        """Some of the queries, by ascending number."""
+        asked = self.queries
+        return Pool(
+            Queries(
+                asked.user_idx[queries],
+                asked.at[queries],
+                asked.start[queries],
+                asked.end[queries],
+                asked.log,
+            ),
+            _rows(self.merged, queries),
+            {name: _rows(found, queries) for name, found in self.channels.items()},
+        )
+
+    def pairs(self, known: Known, kept: Mask) -> Pairs:
+        """The kept candidates, (B, n) bool, by query and merged rank."""
+        query, place = np.nonzero(kept)
+        item = self.merged.item[query, place]
+        indptr = np.searchsorted(query, np.arange(len(self.queries) + 1))
+        lists = list(self.lists.values())
+        found = [_find(found.item, found.score, indptr, item, known.log.n_items) for found in lists]
+        first = np.stack([found.score[:, 0] for found in lists], axis=1)
+        best = np.where(np.isfinite(first), first, np.nan)
+        rank, score = (np.stack(values, axis=1) for values in zip(*found, strict=True))
+        return Pairs(known, self.queries, query, item, rank, score, best)
+
+
+def _rows(candidates: Candidates, rows: Longs) -> Candidates:
+    return Candidates(candidates.item[rows], candidates.score[rows])
+
+
+@njit(parallel=True, cache=True)
+def _find(listed: Ints, scores: Floats, indptr: Longs, item: Ints, n_items: int) -> tuple[Floats, Floats]:
+    """Rank and score of each item (N,) in the list of its query, nan where it is not in there."""
+    rank = np.full(len(item), np.nan, dtype=np.float32)
+    score = np.full(len(item), np.nan, dtype=np.float32)
+    for query in prange(len(listed)):
+        place_of = np.full(n_items, -1, dtype=np.int32)
+        for place in range(listed.shape[1]):
+            if listed[query, place] >= 0:
+                place_of[listed[query, place]] = place
+        for row in range(indptr[query], indptr[query + 1]):
+            place = place_of[item[row]]
+            if place >= 0:
+                rank[row] = place + 1
+                score[row] = scores[query, place]
+    return rank, score
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which candidates are learned from."""
+
+    negatives: float = 0.15
+    """Share of the candidates that were not watched that is kept: the known rate that calibration undoes."""
+    seed: int = 0
+    """Of the draw."""
+
+
+def keep_some(pool: Pool, targets: Targets, sampling: Sampling) -> Mask:
+    """(B, n) the targets among the candidates of each query, and a share of its others.
+
+    A query none of whose targets is a candidate is left out: it would say that all of them are bad.
+    """
+    positive = is_target(pool.merged.item, targets)
+    drawn = np.random.default_rng(sampling.seed).random(positive.shape) < sampling.negatives
+    kept: Mask = (positive | (drawn & (pool.merged.item >= 0))) & positive.any(axis=1, keepdims=True)
+    return kept
+
+
+def is_target(item: Ints, targets: Targets) -> Mask:
+    """(B, n) which of the items (B, n) are among the targets of their query."""
+    return _is_target(item, targets.indptr, targets.item)
+
+
+@njit(cache=True)
+def _is_target(item: Ints, indptr: Longs, target: Ints) -> Mask:
+    found = np.zeros(item.shape, dtype=np.bool_)
+    for query in range(len(item)):
+        for place in range(item.shape[1]):
+            for number in range(indptr[query], indptr[query + 1]):
+                found[query, place] |= item[query, place] == target[number]
+    return found
+
+
+def labels(watched: Mask, user: Ints, item: Ints, log: Dataset) -> Floats:
+    """(N, T) of TASKS. What was not watched is neither liked nor not: nan.
+
+    ``log`` has the ratings of what was watched; the first rating of a film counts.
+    """
+    label = np.full((len(watched), len(TASKS)), np.nan, dtype=np.float32)
+    label[:, 0] = watched
+    rating = _first_rating(log, user[watched], item[watched])
+    label[watched, 1], label[watched, 2] = rating >= LIKED, rating >= LOVED
+    return label
+
+
+def _first_rating(log: Dataset, user: Ints, item: Ints) -> Floats:
+    """(N,) what each user gave each item first; every pair is in the log."""
+    pair = log.user_idx.astype(np.int64) * log.n_items + log.item_idx
+    pairs, first = np.unique(pair, return_index=True)
+    rating: Floats = log.rating[first[np.searchsorted(pairs, user.astype(np.int64) * log.n_items + item)]]
+    return rating

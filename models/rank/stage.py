@@ -1,0 +1,189 @@
+"""The ranking stage: learns from what recall brought for held-back questions, then orders any pool.
+
+Users are dealt into folds. A ranker is trained for each fold, without its users, who tell it when to stop;
+the logits of all of them are averaged. The log odds of the merged list and those of the rankers are blended,
+
+    score = (1 - share) merged + share logit,
+
+with the share that orders the candidates of users the ranker has not learned from best. Share 0 is the
+merged list itself: ranking takes charge only where it helps.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from models.dataset import Dataset, Floats, Longs
+from models.evaluation import metrics
+from models.evaluation.split import Mask, Targets
+from models.features.compute import Known
+from models.features.declare import Declaration
+from models.features.encode import Encoder, coverage, fit_encoder
+from models.features.extract import extract
+from models.rank.candidates import TASKS, Pool, Sampling, is_target, keep_some, labels
+from models.rank.contract import Trained
+from models.rank.registry import fit_ranker
+from models.rank.rows import Rows
+from models.recall.contract import Candidates, State
+from models.recall.merge import spread
+from models.recall.top_n import best_of_rows
+
+log = logging.getLogger("matinee")
+
+BLOCK = 512
+"""Queries whose pools are ranked at once: 60 MB of features."""
+
+
+@dataclass(frozen=True)
+class RankingConfig:
+    """How rankers are trained, and how it is decided whether to heed them."""
+
+    ranker: str = "gbdt"
+    """Name in the registry."""
+    folds: int = 3
+    """Rankers trained, each without the users of one fold."""
+    shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    """Of the rankers in the blend, to choose from."""
+    judged: int = 6_000
+    """Queries at most that the share is chosen on."""
+    judged_at: int = 10
+    """List places looked at, by NDCG."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """Which candidates are learned from."""
+    seed: int = 0
+    """Of folds and rankers."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A trained ranking stage."""
+
+    encoder: Encoder
+    declared: tuple[Declaration, ...]
+    rankers: tuple[Trained, ...]
+    share: float
+    """Of the rankers in the blend, 0 to 1."""
+    ndcg: Mapping[float, float]
+    """What each share reached on the users left out."""
+    coverage: Mapping[str, float]
+    """Share of the training rows that have each feature."""
+
+    def logits(self, pool: Pool) -> Floats:
+        """(B, n) log odds that the candidates are watched next; -inf for padding."""
+        return _logits(self.rankers, self.encoder, self.declared, pool)
+
+    def blend(self, pool: Pool, logits: Floats) -> Candidates:
+        """The pool in the order of the blend."""
+        return order(pool, blended(pool, logits, self.share))
+
+    @property
+    def state(self) -> State:
+        """All that was learned, by name."""
+        learned = {
+            "share": np.array(self.share),
+            "mean": self.encoder.mean,
+            "scale": self.encoder.scale,
+        }
+        for number, ranker in enumerate(self.rankers):
+            learned |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
+        return learned
+
+
+def fit_ranking(
+    pool: Pool,
+    targets: Targets,
+    answers: Dataset,
+    declared: Sequence[Declaration],
+    config: RankingConfig = RankingConfig(),
+) -> Ranking | None:
+    """Learn to order what recall brought for held-back queries; None if it brought too few targets.
+
+    ``answers`` is a log with the ratings of the targets. Nothing of it is read but these.
+    """
+    known = Known(pool.queries.log)
+    kept = keep_some(pool, targets, config.sampling)
+    pairs = pool.pairs(known, kept)
+    raw = extract(declared, list(pool.lists), pairs)
+    encoder = fit_encoder(declared, list(pool.lists), raw, known.log)
+    watched = is_target(pool.merged.item, targets)[kept]
+    label = labels(watched, pool.queries.user_idx[pairs.query], pairs.item, answers)
+    rows = Rows(encoder.schema, pairs.query, pairs.item.astype(np.int64), *encoder.encode(raw), label, TASKS)
+    fold = _folds(pool, config)
+    rankers = []
+    for number in range(config.folds):
+        mine = fold[rows.query] == number
+        if not (watched & mine).any() or not (watched & ~mine).any():
+            return None
+        rankers.append(fit_ranker(config.ranker, _some(rows, ~mine), _some(rows, mine), config.seed))
+    ndcg = _judge(rankers, encoder, declared, pool, targets, fold, config)
+    share = max(ndcg, key=lambda share: ndcg[share])  # the smallest of equal ones
+    log.info("%s: NDCG@%d by share %s", config.ranker, config.judged_at, ndcg)
+    return Ranking(encoder, tuple(declared), tuple(rankers), share, ndcg, coverage(raw))
+
+
+def blended(pool: Pool, logits: Floats, share: float) -> Floats:
+    """(B, n) the blend of the merged list's log odds and the rankers'."""
+    score = (1 - share) * pool.merged.score + share * logits
+    return np.where(pool.merged.item >= 0, score, -np.inf).astype(np.float32)
+
+
+def order(pool: Pool, score: Floats) -> Candidates:
+    """The pool by falling score (B, n), ties in the order of the merged list."""
+    place, score = best_of_rows(score, pool.merged.n)
+    item = np.take_along_axis(pool.merged.item, np.maximum(place, 0), axis=1)
+    return Candidates(np.where(place >= 0, item, -1).astype(np.int32), score)
+
+
+def _logits(
+    rankers: Sequence[Trained], encoder: Encoder, declared: Sequence[Declaration], pool: Pool
+) -> Floats:
+    known = Known(pool.queries.log)
+    logits = np.full(pool.merged.item.shape, -np.inf, dtype=np.float32)
+    for begin in range(0, len(pool.queries), BLOCK):
+        block = pool.where(np.arange(begin, min(begin + BLOCK, len(pool.queries))))
+        kept = block.merged.item >= 0
+        pairs = block.pairs(known, kept)
+        columns = encoder.encode(extract(declared, list(block.lists), pairs))
+        nothing = np.empty((len(pairs.query), 0), dtype=np.float32)
+        rows = Rows(encoder.schema, pairs.query, pairs.item.astype(np.int64), *columns, nothing, ())
+        part = logits[begin : begin + BLOCK]
+        part[kept] = np.mean([ranker.logits(rows)[:, 0] for ranker in rankers], axis=0)
+    return logits
+
+
+def _folds(pool: Pool, config: RankingConfig) -> Longs:
+    """(B,) the fold of each query's user."""
+    users = pool.queries.user_idx
+    dealt = np.random.default_rng(config.seed).permutation(users.max(initial=0) + 1)
+    return dealt[users] % config.folds
+
+
+def _judge(
+    rankers: Sequence[Trained],
+    encoder: Encoder,
+    declared: Sequence[Declaration],
+    pool: Pool,
+    targets: Targets,
+    fold: Longs,
+    config: RankingConfig,
+) -> dict[float, float]:
+    """The mean NDCG of each share over queries of users that the ranker has not learned from."""
+    gained = dict.fromkeys(config.shares, 0.0)
+    judged = spread(len(pool.queries), config.judged)
+    for number, ranker in enumerate(rankers):
+        chosen = judged[fold[judged] == number]
+        part = pool.where(chosen)
+        answers, _ = targets.where(np.isin(targets.query, chosen))
+        logits = _logits([ranker], encoder, declared, part)
+        for share in config.shares:
+            ranks = metrics.target_ranks(order(part, blended(part, logits, share)), answers)
+            gained[share] += metrics.ndcg(ranks, answers, config.judged_at).sum() / len(judged)
+    return gained
+
+
+def _some(rows: Rows, kept: Mask) -> Rows:
+    """The kept rows."""
+    pairs = {name: column[kept] for name, column in rows.pairs.items()}
+    return replace(rows, query=rows.query[kept], item=rows.item[kept], pairs=pairs, label=rows.label[kept])
