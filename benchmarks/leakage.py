@@ -68,7 +68,8 @@ def split(source: Path, as_of: str, folder: Path) -> tuple[Path, Path]:
 
 def publish(part: Path, as_of: str, home: Path) -> str:
     """The file of a release made after ingesting the part."""
-    subprocess.run([MATINEE, "nightly", "--mode", "cold", "--source", str(part), "--as-of", as_of], check=True)
+    command = [MATINEE, "nightly", "--mode", "cold", "--source", str(part), "--as-of", as_of]
+    subprocess.run(command, check=True)
     return str((home / "serving" / "current.duckdb").resolve())
 
 
