@@ -1,9 +1,9 @@
-"""One trainer for all neural rankers: Adam, averaged weights, learning-rate drops, early stopping.
+"""One trainer for all neural rankers: Adam, averaged weights, early stopping.
 
 The loss is binary cross entropy, the mean over a task's known labels, summed over tasks. Embedding tables
 are penalised strongly and learn fast; what is evaluated and kept is the running average of the weights over
-the last few hundred steps (Polyak and Juditsky 1992, https://doi.org/10.1137/0330046), which on ml-1m is
-worth .006 of AUC.
+the last few hundred steps (Polyak and Juditsky 1992, https://doi.org/10.1137/0330046). It does what a drop
+of the learning rate would, without the overfitting that follows one: on ml-1m .006 of AUC.
 """
 
 import copy
@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,21 +37,15 @@ class TrainerConfig:
     batch_size: int = 4096
     """Rows a step."""
     learning_rate: float = 8e-3
-    """Of Adam, at the start."""
+    """Of Adam."""
     embedding_l2: float = 1e-4
     """L2 penalty on embedding tables: this times the table is added to its gradient."""
     weight_decay: float = 0.0
     """Decoupled decay (AdamW) of all other weights, a step, times the learning rate."""
     averaging: float = 0.995
     """Of the running average of the weights, what a step leaves as it is; 0 for no average."""
-    evaluations: int = 1
-    """Evaluations an epoch."""
     patience: int = 1
-    """Evaluations without improvement after which the learning rate drops."""
-    drop: float = 0.1
-    """What the learning rate is multiplied by at a drop; training goes on from the best weights."""
-    max_drops: int = 1
-    """Drops; the plateau after the last one ends training."""
+    """Epochs without improvement after which training ends."""
     max_epochs: int = 30
     """Passes over the training rows at most."""
     monitor: Metric = "auc"
@@ -139,32 +133,22 @@ def _train(
     """Leaves the module with its best weights."""
     learner = _Learner(module, config)
     label = torch.from_numpy(train.label[:, [train.tasks.index(task) for task in tasks]])
-    best, weights, stale, drops = -math.inf, copy.deepcopy(module.state_dict()), 0, 0
+    best, weights, stale = -math.inf, copy.deepcopy(module.state_dict()), 0
     started = time.perf_counter()
-    for number, rows in enumerate(_portions(len(train), rng, config), start=1):
-        loss = learner.learn(train, label, rows)
+    for epoch in range(1, config.max_epochs + 1):
+        loss = learner.learn(train, label, rng.permutation(len(train)))
         reached = _validate(learner.average, tasks, validation, config.monitor)
         log.info(
-            "epoch %4.1f  loss %.4f  validation %s %.4f  %5.1f s",
-            *(number / config.evaluations, loss, config.monitor, reached, time.perf_counter() - started),
+            "epoch %2d  loss %.4f  validation %s %.4f  %5.1f s",
+            *(epoch, loss, config.monitor, reached, time.perf_counter() - started),
         )
         if reached > best:
             best, weights, stale = reached, copy.deepcopy(learner.average.state_dict()), 0
-            continue
-        stale += 1
-        if stale < config.patience:
-            continue
-        if drops == config.max_drops:
+        else:
+            stale += 1
+        if stale == config.patience:
             break
-        drops, stale = drops + 1, 0
-        learner.restart(weights)
     module.load_state_dict(weights)
-
-
-def _portions(n_rows: int, rng: np.random.Generator, config: TrainerConfig) -> Iterator[Longs]:
-    """Row numbers between two evaluations, each epoch in another order."""
-    for _ in range(config.max_epochs):
-        yield from np.array_split(rng.permutation(n_rows), config.evaluations)
 
 
 class _Learner:
@@ -176,7 +160,7 @@ class _Learner:
         self.steps = 0
 
     def learn(self, train: Rows, label: Tensor, rows: Longs) -> float:
-        """One pass over some rows, (N, T) labels of all; the mean loss of a row."""
+        """One pass over the rows in this order, with labels (N, T); the mean loss of a row."""
         self.module.train()
         total, size = 0.0, self.config.batch_size
         for begin in range(0, len(rows), size):
@@ -188,13 +172,6 @@ class _Learner:
             self._follow()
             total += float(loss.detach()) * len(part)
         return total / len(rows)
-
-    def restart(self, weights: dict[str, Tensor]) -> None:
-        """Go on from these weights with a lower learning rate."""
-        self.module.load_state_dict(weights)
-        self.average.load_state_dict(weights)
-        for group in self.optimizer.param_groups:
-            group["lr"] *= self.config.drop
 
     def _follow(self) -> None:
         """Let the average follow; its first steps count no more than later ones."""
