@@ -6,6 +6,7 @@ from typing import Literal
 from models.recall.cbow import CbowConfig
 
 Encoder = Literal["mean", "attention", "causal"]
+Precision = Literal["float32", "bfloat16"]
 Loss = Literal["bce", "hinge", "logistic", "softmax"]
 
 
@@ -122,18 +123,18 @@ class TrainingConfig:
     """What a place in a history is to foretell: the next event, or any later one of its window."""
     recency: float = 0.0
     """Days after which a target counts 1/e of a new one; 0: all count alike."""
-    validation_users: int = 1500
-    """Users whose newest event is held out for early stopping; at most a tenth of them."""
+    validation_users: int = 1000
+    """Users whose newest event is no target but validates each epoch; at most a quarter of them."""
     patience: int = 2
     """Epochs without a better validation NDCG@10 after which training stops."""
     first_vectors: CbowConfig | None = None
     """Start item vectors from a bag-of-words model with this training; None: at random."""
     warm_learning_rate: float = 3e-4
-    """Of Adam in a warm training, and in the epoch over the held-out events."""
+    """Of Adam in a warm training, at first; it falls to 0."""
     warm_replay: float = 1.0
     """History replayed in a warm training, in events a new event."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the products of the softmax over all items; everything else is float32."""
+    precision: Precision = "float32"
+    """Of the factors of matrix products in training; sums, and everything else, are float32."""
 
 
 @dataclass(frozen=True)

@@ -45,15 +45,13 @@ def event_losses(
     return _mean(functional.softplus(-difference), masked)
 
 
-def full_softmax(
-    users: Tensor, items: Tensor, bias: Tensor, target: Tensor, weight: Tensor, precision: torch.dtype
-) -> Tensor:
+def full_softmax(users: Tensor, items: Tensor, bias: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """The weighted sum of the softmax losses of places (N, D) over all items (I, D), bias (I,).
 
     No (N, I) matrix is held: the gradient is computed beside the loss, a block of places at a time.
     """
     loss: Tensor = _FullSoftmax.apply(  # type: ignore[no-untyped-call]
-        users, items, bias, target, weight, precision
+        users, items, bias, target, weight
     )
     return loss
 
@@ -67,27 +65,26 @@ class _FullSoftmax(torch.autograd.Function):
         bias: Tensor,
         target: Tensor,
         weight: Tensor,
-        precision: torch.dtype,
     ) -> Tensor:
-        by_item, loss = items.to(precision), torch.zeros(())
+        loss = torch.zeros(())
         to_users, to_items, to_bias = (torch.zeros_like(x) for x in (users, items, bias))
         for start in range(0, len(users), ROWS):
-            block = users[start : start + ROWS].to(precision)
+            block = users[start : start + ROWS]
             wanted, share = target[start : start + ROWS, None], weight[start : start + ROWS, None]
-            chance = torch.softmax(block @ by_item.T + bias.to(precision), dim=1)  # (R, I)
-            loss -= (share * chance.gather(1, wanted).float().clamp_min(1e-20).log()).sum()
-            chance.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=precision))
-            chance *= share.to(precision)
-            to_users[start : start + ROWS] = chance @ by_item
+            chance = torch.softmax(block @ items.T + bias, dim=1)  # (R, I)
+            loss -= (share * chance.gather(1, wanted).clamp_min(1e-20).log()).sum()
+            chance.scatter_add_(1, wanted, -torch.ones_like(share))
+            chance *= share
+            to_users[start : start + ROWS] = chance @ items
             to_items += chance.T @ block
-            to_bias += chance.sum(dim=0, dtype=torch.float32)
+            to_bias += chance.sum(dim=0)
         ctx.save_for_backward(to_users, to_items, to_bias)
         return loss
 
     @staticmethod
     def backward(ctx: Any, *up: Tensor) -> tuple[Tensor | None, ...]:
         to_users, to_items, to_bias = ctx.saved_tensors
-        return up[0] * to_users, up[0] * to_items, up[0] * to_bias, None, None, None
+        return up[0] * to_users, up[0] * to_items, up[0] * to_bias, None, None
 
 
 def _mean(losses: Tensor, masked: Tensor) -> Tensor:

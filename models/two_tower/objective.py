@@ -53,8 +53,7 @@ class Objective:
         if self.config.negatives.every_item:
             items = self.towers.items(self.columns)
             bias = self.towers.biases(self.columns["item_id"]) + self.only_known
-            precision = getattr(torch, self.config.training.precision)
-            return full_softmax(users, items, bias, target, share, precision), len(row)
+            return full_softmax(users, items, bias, target, share), len(row)
         shared = self.sampler.draw(target.numpy(), rng)
         self.drawn = shared.item
         negative, log_expected = torch.from_numpy(shared.item), torch.from_numpy(shared.log_expected)

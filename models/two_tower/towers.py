@@ -23,6 +23,7 @@ from torch.nn import functional
 from models.features.schema import Feature, FeatureSchema
 from models.two_tower.batches import Tensors
 from models.two_tower.config import TowersConfig
+from models.two_tower.means import decayed_means
 
 ID_TABLES = ("item_id", "history", "user_id", "bias")
 """Embedding tables with a row an item or a user: all that the hourly update changes."""
@@ -91,16 +92,12 @@ class DecayedMeans(nn.Module):
     def __init__(self, config: TowersConfig) -> None:
         super().__init__()
         width = len(config.decays) * config.dims
-        self.weights: Tensor
-        self.register_buffer("weights", decay_weights(config.newest, config.decays), persistent=False)
+        self.decays = config.decays
         self.linear = nn.Linear(width, config.dims)
         self.network = MeansNetwork(width, config) if config.mean_width else None
 
     def forward(self, events: Tensor, generator: torch.Generator | None) -> Tensor:
-        batch, length, dims = events.shape
-        weights = self.weights[:, :length, :length].reshape(-1, length)  # (K * L, L)
-        means = (weights @ events).view(batch, -1, length, dims)  # (B, K, L, D)
-        means = means.transpose(1, 2).reshape(batch, length, -1)  # (B, L, K * D)
+        means = decayed_means(events, self.decays).flatten(2)  # (B, L, K * D)
         vectors: Tensor = self.linear(means)
         return vectors if self.network is None else vectors + self.network(means, generator)
 
@@ -205,14 +202,6 @@ class Added(nn.Module):
 
     def forward(self, parts: list[Tensor]) -> Tensor:
         return torch.stack(parts).sum(0)
-
-
-def decay_weights(length: int, decays: Sequence[float]) -> Tensor:
-    """(K, L, L) the weights of the events (columns) in the mean at each place (rows); rows sum to 1."""
-    place = torch.arange(length)
-    age = place[:, None] - place  # (L, L)
-    weights = [torch.where(age >= 0, torch.exp(-age / decay), 0.0) for decay in decays]
-    return torch.stack([weight / weight.sum(1, keepdim=True) for weight in weights])
 
 
 def _head(n_parts: int, layers: Sequence[int], dims: int) -> nn.Module:

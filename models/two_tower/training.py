@@ -4,7 +4,8 @@ The randomness of an epoch starts from (seed, epoch) alone, so that a checkpoint
 generator: a training killed and resumed ends in the same bits as one that was not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +17,7 @@ from models.recall.cbow import CbowConfig, cbow
 from models.recall.contract import State
 from models.recall.embedding import HistoryConfig
 from models.two_tower.batches import Collator, Flags, in_buckets, windows_over
-from models.two_tower.config import TwoTowerConfig
+from models.two_tower.config import Precision, TwoTowerConfig
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model, named
 from models.two_tower.objective import Objective
@@ -66,11 +67,13 @@ class Trainer:
         ranked = self._ranked() if self.config.negatives.hard else None
         windows = windows_over(self.dataset, wanted, self.config.towers.newest, rng)
         total, places, done = 0.0, 0, 0
-        for batch in in_buckets(windows, self.config.training.batch_tokens, rng):
-            histories = self.collator.histories(batch, wanted, self._ahead(batch.longest, len(batch), rng))
-            loss, n_places = self.objective.loss(histories, rng, generator, ranked)
-            self._step(loss, rate(done / len(windows)))
-            total, places, done = total + loss.item() * n_places, places + n_places, done + len(batch)
+        with rounded_products(self.config.training.precision):
+            for batch in in_buckets(windows, self.config.training.batch_tokens, rng):
+                ahead = self._ahead(len(batch), batch.longest, rng)
+                histories = self.collator.histories(batch, wanted, ahead)
+                loss, n_places = self.objective.loss(histories, rng, generator, ranked)
+                self._step(loss, rate(done / len(windows)))
+                total, places, done = total + loss.item() * n_places, places + n_places, done + len(batch)
         return total / max(1, places)
 
     def checkpoint(self, curve: list[tuple[float, float]], best: State) -> Checkpoint:
@@ -104,7 +107,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
 
-    def _ahead(self, length: int, size: int, rng: np.random.Generator) -> Floats | None:
+    def _ahead(self, size: int, length: int, rng: np.random.Generator) -> Floats | None:
         if self.config.training.target == "next":
             return None
         return rng.random((size, length), dtype=np.float32)
@@ -115,13 +118,24 @@ class Trainer:
         return self.model.recommend(queries_at(self.dataset), last).item[:, first - 1 :]
 
 
+@contextmanager
+def rounded_products(precision: Precision) -> Iterator[None]:
+    """Factors of matrix products are rounded to the precision; their sums, and all else, stay float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if precision == "bfloat16" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def train(
     dataset: Dataset, config: TwoTowerConfig, watch: Watch | None = None, resume: Checkpoint | None = None
 ) -> tuple[Model, Floats]:
     """A model trained from scratch, or on from a checkpoint of the same log and config, and its curve.
 
-    ``watch`` is called after each epoch. The newest events of some users are held out; the best epoch by
-    their NDCG@10 is kept, and one short epoch over them and a like amount of history ends the training.
+    ``watch`` is called after each epoch. The newest events of some users are no targets, only validation:
+    the best epoch by their NDCG@10 is kept.
     """
     held = held_out(dataset, config.training.validation_users, config.seed)
     wanted = np.ones(dataset.n_events, dtype=bool)
@@ -141,20 +155,17 @@ def train(
         if watch is not None:
             watch(trainer.checkpoint(curve, best))
     model.set_weights(best)
-    learn_from(model, dataset, held, config, HELD_OUT)
     return model, np.array(curve, dtype=np.float32).reshape(-1, 2)
 
 
-def learn_from(
-    model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig, number: int = WARM
-) -> float:
+def learn_from(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> float:
     """One shuffled epoch over some rows of the log and a sample of its history; returns the mean loss."""
     wanted = np.zeros(dataset.n_events, dtype=bool)
     wanted[rows] = True
-    rng = np.random.default_rng((config.seed, number))
+    rng = np.random.default_rng((config.seed, WARM))
     wanted[replayed(dataset, int(config.training.warm_replay * len(rows)), rng)] = True
     trainer = Trainer(model, dataset, config)
-    return trainer.epoch(wanted, number, lambda done: config.training.warm_learning_rate * (1 - done))
+    return trainer.epoch(wanted, WARM, lambda done: config.training.warm_learning_rate * (1 - done))
 
 
 def replayed(dataset: Dataset, n: int, rng: np.random.Generator, run: int = RUN) -> Longs:

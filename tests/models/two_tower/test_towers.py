@@ -10,10 +10,11 @@ from models.dataset import Dataset
 from models.two_tower.batches import Collator, windows_over
 from models.two_tower.config import TowersConfig, TwoTowerConfig
 from models.two_tower.inputs import user_columns
+from models.two_tower.means import decayed_means
 from models.two_tower.model import Model
 from models.two_tower.objective import Objective
 from models.two_tower.presets import PRESETS
-from models.two_tower.towers import DecayedMeans, decay_weights
+from models.two_tower.towers import DecayedMeans
 from tests.models.recall.small_logs import small_log
 
 CONFIGS = {name: preset.towers for name, preset in PRESETS.items()} | {
@@ -48,27 +49,34 @@ def inputs_of(log: Dataset, model: Model, rows: np.ndarray) -> dict[str, torch.T
     return collator.histories(windows, wanted).inputs
 
 
-@pytest.mark.parametrize("decay", [0.5, 4.0, float("inf")])
-def test_weights_of_the_mean_fade_with_age(decay: float) -> None:
-    weights = decay_weights(6, [decay])[0]
-    for place in range(6):
-        expected = np.exp(-np.arange(place, -1, -1) / decay)
-        np.testing.assert_allclose(weights[place, : place + 1], expected / expected.sum(), rtol=1e-5)
-        assert (weights[place, place + 1 :] == 0).all()
+def slow_means(events: torch.Tensor, decays: tuple[float, ...]) -> torch.Tensor:
+    """Decayed means (B, L, K, D) by their definition."""
+    places = []
+    for place in range(events.shape[1]):
+        age = torch.arange(place, -1, -1)
+        weights = torch.stack([torch.exp(-age / decay) for decay in decays])  # (K, place + 1)
+        weights = weights / weights.sum(1, keepdim=True)
+        places.append(torch.einsum("kp,bpd->bkd", weights, events[:, : place + 1]))
+    return torch.stack(places, dim=1)
+
+
+def test_decayed_means_and_their_gradients_are_those_of_the_definition() -> None:
+    decays = (0.5, 4.0, float("inf"))
+    generator = torch.Generator().manual_seed(0)
+    events = torch.randn(3, 9, 4, generator=generator, requires_grad=True)
+    up = torch.randn(3, 9, 3, 4, generator=generator)
+    ours, slow = decayed_means(events, decays), slow_means(events, decays)
+    torch.testing.assert_close(ours, slow)
+    gradients = [torch.autograd.grad(means, events, up)[0] for means in (ours, slow)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_linear_part_of_the_means_is_a_linear_map_of_decayed_means() -> None:
     config = TowersConfig(dims=3, decays=(1.0, 5.0), mean_width=0, newest=4)
     encoder = DecayedMeans(config)
     events = torch.randn(2, 4, 3)
-    out = encoder(events, None).detach()
-    for place in range(4):
-        age = torch.arange(place, -1, -1)
-        means = [
-            (torch.exp(-age / decay)[:, None] * events[0, : place + 1]).sum(0) / torch.exp(-age / decay).sum()
-            for decay in config.decays
-        ]
-        torch.testing.assert_close(out[0, place], encoder.linear(torch.cat(means)).detach())
+    means = slow_means(events, config.decays).flatten(2)
+    torch.testing.assert_close(encoder(events, None), encoder.linear(means))
 
 
 def test_a_place_sees_only_what_came_before(log: Dataset, model: Model) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from models.dataset import Dataset, queries_before
 from models.recall.cbow import CbowConfig
@@ -67,6 +68,13 @@ def test_every_loss_learns_the_circle(kind: str) -> None:
 )
 def test_every_kind_of_negatives_teaches_the_circle(negatives: NegativesConfig) -> None:
     assert accuracy(learner(negatives=negatives), circle()) > 0.9
+
+
+def test_bfloat16_learns_the_circle_and_leaves_torch_as_it_was() -> None:
+    before = torch.get_float32_matmul_precision()
+    config = learner()
+    assert accuracy(replace(config, training=replace(config.training, precision="bfloat16")), circle()) > 0.9
+    assert torch.get_float32_matmul_precision() == before
 
 
 @pytest.mark.parametrize("encoder", ["attention", "causal"])
