@@ -117,8 +117,7 @@ class Model:
             rows = order[start:stop]
             inputs, last = collator.queries(_some(queries, rows), newest)
             with torch.no_grad():
-                places = self.towers.users(inputs)
-            vectors[rows, :-1] = places[torch.arange(len(rows)), last].numpy()
+                vectors[rows, :-1] = self.towers.users(inputs, (torch.arange(len(rows)), last)).numpy()
         return vectors
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:

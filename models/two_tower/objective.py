@@ -48,7 +48,7 @@ class Objective:
         """
         window, place = torch.nonzero(histories.target >= 0, as_tuple=True)
         target, row = histories.target[window, place], histories.row[window, place].numpy()
-        users = self.towers.users(histories.inputs, generator)[window, place]  # (N, D)
+        users = self.towers.users(histories.inputs, (window, place), generator)  # (N, D)
         share = torch.from_numpy(self.weight[row]) / max(1, len(row))
         if self.config.negatives.every_item:
             items = self.towers.items(self.columns)

@@ -1,6 +1,6 @@
 """The two towers: what a user's history and attributes say, and what an item is, as vectors of one space.
 
-The user tower reads a history once and has a vector at each place of it, of the events up to there alone, so
+The user tower reads a history once and has a vector at any place of it, of the events up to there alone, so
 that one pass learns from every place. Encoders of histories:
 
 - mean: means under several exponential decays, side by side, into a linear map and a small network.
@@ -24,6 +24,9 @@ from models.features.schema import Feature, FeatureSchema
 from models.two_tower.batches import Tensors
 from models.two_tower.config import TowersConfig
 from models.two_tower.means import decayed_means
+
+Places = tuple[Tensor, Tensor]
+"""N places in a batch of histories: which history, ascending, and where in it, (N,) each."""
 
 ID_TABLES = ("item_id", "history", "user_id", "bias")
 """Embedding tables with a row an item or a user: all that the hourly update changes."""
@@ -57,14 +60,16 @@ class Towers(nn.Module):
         assert isinstance(table, nn.Embedding)
         return table
 
-    def users(self, inputs: Tensors, generator: torch.Generator | None = None) -> Tensor:
-        """Vectors (B, L, D) of histories at each place; with a generator, dimensions are left out."""
+    def users(self, inputs: Tensors, places: Places, generator: torch.Generator | None = None) -> Tensor:
+        """Vectors (N, D) at N places of histories; with a generator, dimensions are left out."""
         events = self.tables[self.history_table](inputs["history"])  # (B, L, D)
         events = _without_some_dims(events, self.config.dropout, generator)
-        history = torch.stack([encoder(events, generator) for encoder in self.encoders]).sum(0)
-        parts = [history, *(self._part(f, inputs[f.name]) for f in self.user_features)]
-        parts = [part if part.dim() == 3 else part[:, None].expand_as(history) for part in parts]
-        return self._normed(self.user_head(parts)) / self.config.temperature
+        history = torch.stack([encoder(events, places, generator) for encoder in self.encoders]).sum(0)
+        of_places = [
+            inputs[f.name][places if inputs[f.name].dim() == 2 else places[:1]] for f in self.user_features
+        ]
+        parts = [self._part(f, values) for f, values in zip(self.user_features, of_places, strict=True)]
+        return self._normed(self.user_head([history, *parts])) / self.config.temperature
 
     def items(self, columns: Tensors) -> Tensor:
         """Vectors (M, D) of items by their columns."""
@@ -96,10 +101,10 @@ class DecayedMeans(nn.Module):
         self.linear = nn.Linear(width, config.dims)
         self.network = MeansNetwork(width, config) if config.mean_width else None
 
-    def forward(self, events: Tensor, generator: torch.Generator | None) -> Tensor:
-        means = decayed_means(events, self.decays).flatten(2)  # (B, L, K * D)
+    def forward(self, events: Tensor, places: Places, generator: torch.Generator | None) -> Tensor:
+        means = decayed_means(events, self.decays)[places].flatten(1)  # (N, K * D)
         vectors: Tensor = self.linear(means)
-        return vectors if self.network is None else vectors + self.network(means, generator)
+        return vectors if self.network is None else vectors + self.network(means, places[0], generator)
 
 
 class MeansNetwork(nn.Module):
@@ -113,9 +118,9 @@ class MeansNetwork(nn.Module):
         self.out = nn.Linear(config.mean_width, config.dims)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, means: Tensor, generator: torch.Generator | None) -> Tensor:
-        hidden = functional.gelu(self.hidden(self.norm(means)))
-        return self.out(_without_some_dims(hidden, self.dropout, generator))  # type: ignore[no-any-return]
+    def forward(self, means: Tensor, window: Tensor, generator: torch.Generator | None) -> Tensor:
+        hidden = functional.gelu(self.hidden(self.norm(means)))  # (N, width)
+        return self.out(_without_some_dims(hidden, self.dropout, generator, window))  # type: ignore[no-any-return]
 
 
 class CausalAttention(nn.Module):
@@ -143,8 +148,8 @@ class NewestAttends(nn.Module):
         self.norm = nn.LayerNorm(config.dims)
         self.attention = CausalAttention(config)
 
-    def forward(self, events: Tensor, generator: torch.Generator | None) -> Tensor:
-        return self.attention(self.norm(events))  # type: ignore[no-any-return]
+    def forward(self, events: Tensor, places: Places, generator: torch.Generator | None) -> Tensor:
+        return self.attention(self.norm(events))[places]  # type: ignore[no-any-return]
 
 
 class Transformer(nn.Module):
@@ -156,11 +161,11 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.dims)
 
-    def forward(self, events: Tensor, generator: torch.Generator | None) -> Tensor:
+    def forward(self, events: Tensor, places: Places, generator: torch.Generator | None) -> Tensor:
         states = events * math.sqrt(events.shape[2]) + self.places[: events.shape[1]]
         for block in self.blocks:
             states = block(states, generator)
-        return self.norm(states)  # type: ignore[no-any-return]
+        return self.norm(states[places])  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -216,13 +221,17 @@ def _embedding(size: int, dims: int, deviation: float = 0.05) -> nn.Embedding:
     return table
 
 
-def _without_some_dims(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Dropout (B, L, D) of the same dimensions at all places of a history, in training alone.
+def _without_some_dims(
+    values: Tensor, share: float, generator: torch.Generator | None, window: Tensor | None = None
+) -> Tensor:
+    """Dropout of the same dimensions at all places of a history, in training alone.
 
-    Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks"
-    (NIPS 2016); a mask L times smaller is also L times faster to draw.
+    ``values`` are (B, L, D), or (N, D) of places in the histories ``window`` (N,), ascending. Gal and
+    Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks" (NIPS 2016);
+    a smaller mask is also faster to draw.
     """
-    if generator is None or share == 0:
+    if generator is None or share == 0 or len(values) == 0:
         return values
-    kept = torch.rand(values.shape[0], 1, values.shape[2], generator=generator) >= share
-    return values * (kept / (1 - share))
+    n_histories = len(values) if window is None else int(window[-1]) + 1
+    scale = (torch.rand(n_histories, values.shape[-1], generator=generator) >= share) / (1 - share)
+    return values * (scale[:, None] if window is None else scale[window])

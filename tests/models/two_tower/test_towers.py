@@ -49,6 +49,22 @@ def inputs_of(log: Dataset, model: Model, rows: np.ndarray) -> dict[str, torch.T
     return collator.histories(windows, wanted).inputs
 
 
+def vectors_of(
+    model: Model, inputs: dict[str, torch.Tensor], generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """(B, L, D) the user vectors at all places."""
+    shape = inputs["history"].shape
+    places = torch.nonzero(torch.ones(shape), as_tuple=True)
+    return model.towers.users(inputs, places, generator).view(*shape, -1)
+
+
+def test_vectors_of_some_places_are_those_of_all(log: Dataset, model: Model) -> None:
+    inputs = inputs_of(log, model, log.indptr[1:] - 1)
+    window, place = torch.tensor([0, 0, 2, 5]), torch.tensor([0, 2, 1, 0])
+    some = model.towers.users(inputs, (window, place))
+    torch.testing.assert_close(some, vectors_of(model, inputs)[window, place])
+
+
 def slow_means(events: torch.Tensor, decays: tuple[float, ...]) -> torch.Tensor:
     """Decayed means (B, L, K, D) by their definition."""
     places = []
@@ -75,18 +91,19 @@ def test_the_linear_part_of_the_means_is_a_linear_map_of_decayed_means() -> None
     config = TowersConfig(dims=3, decays=(1.0, 5.0), mean_width=0, newest=4)
     encoder = DecayedMeans(config)
     events = torch.randn(2, 4, 3)
-    means = slow_means(events, config.decays).flatten(2)
-    torch.testing.assert_close(encoder(events, None), encoder.linear(means))
+    window, place = torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])
+    means = slow_means(events, config.decays).flatten(2)[window, place]
+    torch.testing.assert_close(encoder(events, (window, place), None), encoder.linear(means))
 
 
 def test_a_place_sees_only_what_came_before(log: Dataset, model: Model) -> None:
     inputs = inputs_of(log, model, log.indptr[1:] - 1)
-    before = model.towers.users(inputs)
+    before = vectors_of(model, inputs)
     half = inputs["history"].shape[1] // 2
     for values in inputs.values():
         if values.dim() == 2:
             values[:, half:] = values[:, half:].flip(0)
-    after = model.towers.users(inputs)
+    after = vectors_of(model, inputs)
     torch.testing.assert_close(before[:, :half], after[:, :half])
     assert not torch.allclose(before[:, half:], after[:, half:])
 
@@ -98,14 +115,14 @@ def test_padding_changes_nothing(log: Dataset, model: Model) -> None:
         for name, values in inputs.items()
     }
     length = inputs["history"].shape[1]
-    torch.testing.assert_close(model.towers.users(longer)[:, :length], model.towers.users(inputs))
+    torch.testing.assert_close(vectors_of(model, longer)[:, :length], vectors_of(model, inputs))
 
 
 def test_dropout_is_for_training_alone(log: Dataset, model: Model) -> None:
     inputs = inputs_of(log, model, log.indptr[1:] - 1)
-    sure = [model.towers.users(inputs) for _ in range(2)]
+    sure = [vectors_of(model, inputs) for _ in range(2)]
     assert torch.equal(*sure)
-    drawn = [model.towers.users(inputs, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    drawn = [vectors_of(model, inputs, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
 
@@ -127,7 +144,7 @@ def test_every_parameter_learns(log: Dataset, model: Model) -> None:
 def test_cosine_and_temperature(log: Dataset) -> None:
     config = replace(PRESETS["dssm"].towers, temperature=0.1)
     model = Model.new(log, config, seed=0)
-    users = model.towers.users(inputs_of(log, model, log.indptr[1:] - 1))
+    users = vectors_of(model, inputs_of(log, model, log.indptr[1:] - 1))
     torch.testing.assert_close(users.norm(dim=2), torch.full(users.shape[:2], 10.0))
     np.testing.assert_allclose(np.linalg.norm(model.item_vectors()[:, :-1], axis=1), 1, rtol=1e-5)
 
