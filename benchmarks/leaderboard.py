@@ -45,7 +45,7 @@ ACCURACY = ("hr", "ndcg", "recall", "pooled_recall")
 ENOUGH_USERS = 50
 """Of a slice on which a channel can lead."""
 
-COLORS = {"recall": "#4c78a8", "merge": "#e45756", "published": "#54a24b"}
+COLORS = {"recall": "#4c78a8", "merge": "#e45756", "rank": "#b279a2", "published": "#54a24b"}
 """Of the stages."""
 
 

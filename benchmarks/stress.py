@@ -20,7 +20,8 @@ import polars as pl
 from tasks import settings
 from tasks.features import build_features
 from tasks.ingest import ingest
-from tasks.merge import fit_merge, merge
+from tasks.merge import fit_merge
+from tasks.rank import rank
 from tasks.recall import recall
 from tasks.segments import recommend_segments
 from tasks.start import start
@@ -86,7 +87,7 @@ def first_release(home: Path, source: str) -> Run:
     for channel in CHANNELS:
         recall.fn(run, channel, 100, "daily", 2_000, 0)
     fit_merge.fn(run, CHANNELS, "daily")
-    merge.fn(run, CHANNELS, TOP_N)
+    rank.fn(run, CHANNELS, TOP_N)
     recommend_segments.fn(run, TOP_N)
     runs.finish(run, {"n_events": snapshot.count_events(run)})
     serving.publish(run, TOP_N, 3)

@@ -11,8 +11,8 @@ from tasks import settings
 from tasks.features import build_features
 from tasks.increment import carry_over, touch
 from tasks.learner import learn
-from tasks.merge import merge
 from tasks.publish import LostRace, abandon, publish
+from tasks.rank import rank
 from tasks.recall import recall_again
 from tasks.report import report
 from tasks.start import Run, start_incremental
@@ -65,7 +65,7 @@ def _refresh(run: Run) -> dict[str, int]:
         learn(run, config["learner"], config["seed"])
     for channel in config["channels"]:
         recall_again(run, channel, config["candidates"])
-    merge(run, config["channels"], config["top_n"])
+    rank(run, config["channels"], config["top_n"])
     carry_over(run)
     with concurrency(PUBLISHING, occupy=1):
         rows: dict[str, int] = publish(run, config["top_n"])

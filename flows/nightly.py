@@ -1,4 +1,4 @@
-"""The full flow: ingest, features, recall, merge, publish."""
+"""The full flow: ingest, features, training, recall, merge, rank, publish."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -11,8 +11,9 @@ from tasks import settings
 from tasks.features import build_features
 from tasks.ingest import choose_source, ingest
 from tasks.learner import LEARNER, described, train
-from tasks.merge import fit_merge, merge
+from tasks.merge import fit_merge
 from tasks.publish import abandon, publish
+from tasks.rank import DEFAULT_RANKER, fit_rank, rank
 from tasks.recall import DEFAULT_CHANNELS, MAX_USER_EVENTS, recall
 from tasks.report import report
 from tasks.segments import recommend_segments
@@ -34,6 +35,8 @@ class NightlyConfig:
     """The channels that recall; their weights are fitted on the newest days."""
     max_user_events: int = MAX_USER_EVENTS
     """Ratings a user that a channel learns from; of a more active one a sample."""
+    ranker: str = DEFAULT_RANKER
+    """The ranker that orders the candidates, as far as it helps on the held-back days."""
     learner: str = LEARNER
     """The channel that goes on from the parameters of the night before, and learns every hour."""
     learner_config: dict[str, Any] = field(default_factory=lambda: described(LEARNER))
@@ -77,7 +80,8 @@ def nightly(
             else:
                 recall(run, channel, config.candidates, config.objective, config.max_user_events, config.seed)
         fit_merge(run, config.channels, config.objective)
-        merge(run, config.channels, config.top_n)
+        fit_rank(run, config.channels, config.objective, config.ranker, config.seed)
+        rank(run, config.channels, config.top_n)
         recommend_segments(run, config.top_n)
         with concurrency(PUBLISHING, occupy=1):
             rows = publish(run, config.top_n)

@@ -17,7 +17,8 @@ from models.evaluation.split import Split
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS, DEFAULT_CHANNELS
 from tasks import ctr, settings
-from tasks.offline import CANDIDATES, MERGED, PUBLISHED, TOP_N, UNION, Answers, Plan, answers, warm_up
+from tasks.offline import CANDIDATES, MERGED, PUBLISHED, UNION, Answers, Plan, answers, warm_up
+from tasks.rank import DEFAULT_RANKER
 from warehouse import evaluation as files
 from warehouse import log as event_log
 from warehouse.errors import MatineeError
@@ -37,7 +38,7 @@ COMPARED = ("all", "known", "unknown")
 """Slices whose sums are kept for paired differences."""
 
 STAGES = {MERGED: "merge", UNION: "merge", PUBLISHED: "published"}
-"""All other models are channels: recall."""
+"""All other models are rankers, or channels: recall."""
 
 
 def evaluate(
@@ -61,7 +62,9 @@ def evaluate(
         if channels is not None or baseline is not None:
             raise MatineeError(f"{protocol} measures rankers alone, without channels or a baseline")
         return _evaluate_rankers(protocol, source, rankers or tuple(RANKERS), seed, out)
-    plan = _plan(protocol, DEFAULT_CHANNELS if channels is None else channels, rankers or (), ks, seed)
+    channels = DEFAULT_CHANNELS if channels is None else channels
+    rankers = (DEFAULT_RANKER,) if rankers is None else rankers
+    plan = _plan(protocol, channels, rankers, ks, seed)
     earlier = _read_baseline(baseline, plan)
     if out is not None:
         files.check_writable(out)
@@ -142,7 +145,7 @@ def _check_rankers(rankers: Sequence[str]) -> None:
 
 def _read_baseline(baseline: str | None, plan: Plan) -> dict[str, Scores]:
     """The models of an earlier evaluation; none if the baseline is a model of this one, or there is none."""
-    models = (*plan.channels, *STAGES)
+    models = (*plan.channels, *plan.rankers, *STAGES)
     if baseline is None or baseline in models:
         return {}
     if not Path(baseline).exists():
@@ -176,13 +179,17 @@ def _measured(
     rows: list[Row] = []
     scores = {}
     for name in found[0].lists:
-        if name == PUBLISHED and min(evaluator.config.ks) > TOP_N:
+        if min(evaluator.config.ks) > found[0].lists[name].n:
             continue
         measured = evaluator.scores([part.lists[name] for part in found])
         seconds = sum(part.seconds[name] for part in found)
-        rows += ranking_rows(measured, Run(STAGES.get(name, "recall"), name, seed, round(seconds, 3)))
+        rows += ranking_rows(measured, Run(_stage(name), name, seed, round(seconds, 3)))
         scores[name] = of_slices(measured, COMPARED)
     return [asdict(row) for row in rows], scores
+
+
+def _stage(model: str) -> str:
+    return STAGES.get(model, "rank" if model in RANKERS else "recall")
 
 
 def _differences(

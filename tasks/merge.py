@@ -40,20 +40,16 @@ def fit_merge(run: Run, channels: Sequence[str], objective: str) -> dict[str, in
     return {"merge_weights": snapshot.write_table(run, "merge_weights", frame)}
 
 
-@step("merge", reads=["candidates", "merge_weights"], writes=["recommended"])
-def merge(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
-    """Merge all channels' candidates into each user's top_n, and write them with their reasons."""
-    dataset, vocabulary = data.load(run)
+def write_lists(run: Run, merged: Merged, channels: Sequence[str]) -> int:
+    """Write the lists of the users whom the run answers, each film with who recalled it and why."""
+    _, vocabulary = data.load(run)
     queries = data.queries(run)
-    brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
-    merged = personal_lists(brought, _weights(run), queries, dataset, top_n)
-    because = explain.because(
-        merged.candidates.item, queries, data.read_neighbours(run, EXPLAINED_BY, vocabulary)
-    )
+    near = data.read_neighbours(run, EXPLAINED_BY, vocabulary)
+    because = explain.because(merged.candidates.item, queries, near)
     asked = vocabulary.user_ids[queries.user_idx]
     frame = data.candidate_rows(merged.candidates, asked, vocabulary, "user_id")
     frame = frame.with_columns(_provenance(merged, because, channels, vocabulary), release_id=pl.lit(run.id))
-    return {"recommended": snapshot.write_table(run, "recommended", frame)}
+    return snapshot.write_table(run, "recommended", frame)
 
 
 def personal_lists(
@@ -66,7 +62,8 @@ def personal_lists(
     )
 
 
-def _weights(run: Run) -> Floats:
+def read_weights(run: Run) -> Floats:
+    """What ``fit_merge`` wrote."""
     return snapshot.read_table(run, "merge_weights").select(fusion.FEATURES).to_numpy().astype(np.float32)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,12 @@ from models.dataset import Dataset, Floats, queries_at
 from models.evaluation import objectives
 from models.evaluation.sampling import small_part, some_queries
 from models.evaluation.split import Split
+from models.rank.stage import Ranking, RankingConfig, blended, fit_ranking, order
 from models.recall import merge as fusion
 from models.recall.contract import Candidates
 from models.recall.registry import build
-from tasks.merge import personal_lists
+from tasks.features import READ
+from tasks.rank import DEFAULT_RANKER, POOL, pool_of, ranked_lists
 from tasks.recall import MAX_USER_EVENTS, fitted
 
 log = logging.getLogger("matinee")
@@ -41,7 +44,7 @@ class Plan:
     width: int
     """Candidates recalled a query and channel."""
     rankers: tuple[str, ...] = ()
-    """Names of the registry of rankers: each ranks the candidates of the union."""
+    """Names of the registry of rankers: each orders the best of the merged list."""
 
 
 @dataclass(frozen=True)
@@ -52,37 +55,77 @@ class Answers:
     seconds: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What the held-back part of a log teaches about the lists of all channels."""
+
+    weights: Floats
+    """Of the merge; 1 if nothing was held back."""
+    rankings: dict[str, Ranking]
+    """By the ranker's name; none if too little was held back."""
+    seconds: dict[str, float]
+    """Of fitting the channels and MERGED, and of each ranker."""
+
+
 def answers(split: Split, validation: Split, plan: Plan) -> Answers:
-    """Of every channel, MERGED, UNION and PUBLISHED, fitted on the training part of the split.
+    """Of every channel, ranker, MERGED, UNION and PUBLISHED, fitted on the training part of the split.
 
-    The weights of the merge are fitted on ``validation``, those of the published list on the newest part of
-    the training part, as the nightly flow does. Seconds of a merged list are those of all that it needs.
+    The weights of MERGED are fitted on ``validation``. Rankers and the published list learn from the newest
+    part of the training part, as the nightly flow does, by the same code. Seconds are those of all that a
+    list needs.
     """
-    weights, weighing = fit_weights(validation, plan)
     newest = objectives.validation(split.train, plan.objective)
+    rankers = tuple(dict.fromkeys((*plan.rankers, DEFAULT_RANKER)))
+    learned = learn(newest, split.train, plan, rankers)
     same = newest is not None and newest.digest() == validation.digest()
-    publishing, preparing = (weights, weighing) if same else fit_weights(newest, plan)
+    blend = learned if same else learn(some_queries(validation, fusion.MAX_QUERIES), split.train, plan, ())
     recalled = recall(split, plan, "test")
-    channels, fitting = recalled.lists, sum(recalled.seconds.values())
-    order = fusion.fallback_order(split.train)
-    merged = fusion.merge(channels, weights, split.queries, order, plan.width)
-    published = personal_lists(channels, publishing, split.queries, split.train, TOP_N)
-    return Answers(
-        channels | {MERGED: merged.candidates, UNION: merged.candidates, PUBLISHED: published.candidates},
-        recalled.seconds
-        | {MERGED: fitting + weighing, UNION: fitting + weighing, PUBLISHED: fitting + preparing},
-    )
+    fitting = sum(recalled.seconds.values())
+    rest = fusion.fallback_order(split.train)
+    merged = fusion.merge(recalled.lists, blend.weights, split.queries, rest, plan.width).candidates
+    ranked = _ranked(recalled.lists, learned, split, plan.rankers)
+    seconds = dict.fromkeys((MERGED, UNION), fitting + blend.seconds[MERGED])
+    preparing = fitting + learned.seconds[MERGED]
+    seconds |= {name: preparing + learned.seconds[name] for name in plan.rankers}
+    seconds |= {PUBLISHED: preparing + learned.seconds[DEFAULT_RANKER]}
+    return Answers(recalled.lists | {MERGED: merged, UNION: merged} | ranked, recalled.seconds | seconds)
 
 
-def fit_weights(validation: Split | None, plan: Plan) -> tuple[Floats, float]:
-    """The weights of the merge, and the seconds of fitting the channels and them; 1 without validation."""
-    if validation is None:
-        return np.ones((len(plan.channels), len(fusion.FEATURES)), dtype=np.float32), 0.0
-    some = some_queries(validation, fusion.MAX_QUERIES)
-    recalled = recall(some, plan, "validation")
+def learn(held_back: Split | None, log: Dataset, plan: Plan, rankers: Sequence[str]) -> Learned:
+    """Fit the weights of the merge and the rankers on the held-back part of a log."""
+    seconds = dict.fromkeys((MERGED, *rankers), 0.0)
+    if held_back is None:
+        return Learned(np.ones((len(plan.channels), len(fusion.FEATURES)), dtype=np.float32), {}, seconds)
+    recalled = recall(held_back, plan, "validation")
     started = time.perf_counter()
-    weights = fusion.fit_weights(recalled.lists, some.queries, some.targets.indptr, some.targets.item)
-    return weights, sum(recalled.seconds.values()) + time.perf_counter() - started
+    queries, targets = held_back.queries, held_back.targets
+    weights = fusion.fit_weights(recalled.lists, queries, targets.indptr, targets.item)
+    seconds[MERGED] = sum(recalled.seconds.values()) + time.perf_counter() - started
+    rankings = {}
+    for ranker in rankers:
+        started = time.perf_counter()
+        pool, _ = pool_of(recalled.lists, weights, queries, held_back.train)
+        ranking = fit_ranking(pool, targets, log, READ, RankingConfig(ranker=ranker, seed=plan.seed))
+        if ranking is not None:
+            rankings[ranker] = ranking
+        seconds[ranker] = time.perf_counter() - started
+    return Learned(weights, rankings, seconds)
+
+
+def _ranked(
+    channels: Mapping[str, Candidates], learned: Learned, split: Split, rankers: Sequence[str]
+) -> dict[str, Candidates]:
+    """Each ranker's own order of the pool, and the published list; the merged order where there is none."""
+    pool, merged = pool_of(channels, learned.weights, split.queries, split.train)
+    lists = {}
+    published = pool.merged.score
+    for name, ranking in learned.rankings.items():
+        logits = ranking.logits(pool)
+        lists[name] = order(merged, blended(pool, logits, 1.0), POOL).candidates
+        if name == DEFAULT_RANKER:
+            published = blended(pool, logits, ranking.share)
+    lists = {name: lists.get(name, pool.merged) for name in rankers}
+    return lists | {PUBLISHED: order(merged, published, min(TOP_N, split.train.n_items)).candidates}
 
 
 def recall(split: Split, plan: Plan, part: str) -> Answers:
@@ -107,5 +150,6 @@ def warm_up(dataset: Dataset, plan: Plan) -> None:
     lists = {name: build(name).fit(part).recommend(queries, CANDIDATES) for name in plan.channels}
     indptr = np.arange(len(queries) + 1)
     weights = fusion.fit_weights(lists, queries, indptr, part.item_idx[queries.start])
-    personal_lists(lists, weights, queries, part, TOP_N)
+    pool, merged = pool_of(lists, weights, queries, part)
+    ranked_lists(pool, merged, None, TOP_N)
     log.info("%-10s  %-18s     %6.1f s", "warm-up", "", time.perf_counter() - started)

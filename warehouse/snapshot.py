@@ -128,6 +128,11 @@ def read_arrays(run: Run, name: str) -> dict[str, NDArray[Any]]:
         return dict(arrays)
 
 
+def has_arrays(run: Run, name: str) -> bool:
+    """Whether the run has named arrays of that name."""
+    return (run.folder / f"{name}.npz").exists()
+
+
 def write_arrays(run: Run, name: str, arrays: dict[str, NDArray[Any]]) -> None:
     """Write named arrays, such as the state of a model, uncompressed."""
     np.savez(_fresh(run.file(f"{name}.npz")), **arrays)  # type: ignore[arg-type]

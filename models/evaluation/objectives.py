@@ -6,7 +6,8 @@
 import numpy as np
 
 from models.dataset import DAY, Dataset
-from models.evaluation.protocols import daily_window, leave_one_out
+from models.evaluation.protocols import daily_window, next_films
+from models.evaluation.sampling import some_queries
 from models.evaluation.split import Split, first_ratings
 
 OBJECTIVES = ("daily", "next")
@@ -17,11 +18,18 @@ MIN_TARGETS = 5_000
 MAX_SHARE = 0.2
 """Of the log, by ratings, that validation may hold back."""
 
+NEXT_FILMS = 5
+"""Newest ratings of each user that are asked for, one after the other: rankers learn from every answer."""
+
+MAX_QUERIES = 30_000
+"""Queries at most, spread evenly: more teach a ranker little and cost recall as much each."""
+
 
 def validation(log: Dataset, objective: str) -> Split | None:
     """The newest part of the log, held back; None if the log is too small to hold anything back."""
     try:
-        return leave_one_out(log) if objective == "next" else _newest_days(log)
+        split = next_films(log, NEXT_FILMS) if objective == "next" else _newest_days(log)
+        return some_queries(split, MAX_QUERIES)
     except ValueError:
         return None
 

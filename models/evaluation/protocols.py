@@ -65,6 +65,22 @@ def leave_one_out(log: Dataset) -> Split:
     return Split("leave-one-out", train, queries, _one_each(log, last), _all_items(log))
 
 
+def next_films(log: Dataset, n: int) -> Split:
+    """Each user's n newest ratings (at most half of them) predicted one by one from all before each.
+
+    As in ``leave_one_out``, of which this asks more, a query is asked at the time of the user's event before
+    the target. Nothing is fitted on any of the n.
+    """
+    place = log.indptr[log.user_idx + 1] - np.arange(log.n_events)  # 1 for the newest
+    held_back = place <= np.minimum(n, np.diff(log.indptr) // 2)[log.user_idx]
+    rows = np.flatnonzero(held_back & first_ratings(log))
+    if not len(rows):
+        raise ValueError(f"next films need users with two ratings; the log has {span(log)}")
+    users = log.user_idx[rows]
+    queries = Queries(users, log.at[rows - 1], log.indptr[users], rows, log)
+    return Split("next-films", log.where(~held_back), queries, _one_each(log, rows), _all_items(log))
+
+
 def temporal(log: Dataset, cut: str = TEMPORAL_CUT) -> Split:
     """Train before ``cut`` (a day, UTC); users with a history who rate later are asked once, at the cut."""
     moment = epoch(cut)

@@ -93,7 +93,7 @@ def _find(listed: Ints, scores: Floats, indptr: Longs, item: Ints, n_items: int)
 class Sampling:
     """Which candidates are learned from."""
 
-    negatives: float = 0.15
+    negatives: float = 0.1
     """Share of the candidates that were not watched that is kept: the known rate that calibration undoes."""
     seed: int = 0
     """Of the draw."""

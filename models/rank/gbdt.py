@@ -24,11 +24,11 @@ BLOCK = 1 << 17
 class GbdtConfig:
     """Trees and how they are grown."""
 
-    rounds: int = 600
+    rounds: int = 400
     """Trees at most."""
-    patience: int = 30
+    patience: int = 15
     """Trees without a better log loss on the validation rows, after which it stops."""
-    learning_rate: float = 0.06
+    learning_rate: float = 0.1
     """Share of each tree that counts."""
     leaves: int = 31
     """Leaves a tree."""
@@ -100,8 +100,10 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
         "force_row_wise": True,
         "verbose": -1,
     }
-    learned = lgb.Dataset(_matrix(train, np.arange(len(train))), train.label[:, 0])
-    stopping = learned.create_valid(_matrix(validation, np.arange(len(validation))), validation.label[:, 0])
+    learned = lgb.Dataset(_matrix(train, np.arange(len(train))), train.label[:, 0].copy())
+    stopping = learned.create_valid(
+        _matrix(validation, np.arange(len(validation))), validation.label[:, 0].copy()
+    )
     stop = lgb.early_stopping(config.patience, verbose=False)
     grown = lgb.train(parameters, learned, config.rounds, [stopping], callbacks=[stop])
     # From its text, so that it answers like the one that is restored: without the trees after the best.

@@ -9,11 +9,13 @@ with the share that orders the candidates of users the ranker has not learned fr
 merged list itself: ranking takes charge only where it helps.
 """
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Longs
 from models.evaluation import metrics
@@ -21,13 +23,14 @@ from models.evaluation.split import Mask, Targets
 from models.features.compute import Known
 from models.features.declare import Declaration
 from models.features.encode import Encoder, coverage, fit_encoder
-from models.features.extract import extract
+from models.features.extract import expand, extract
+from models.features.schema import FeatureSchema
 from models.rank.candidates import TASKS, Pool, Sampling, is_target, keep_some, labels
 from models.rank.contract import Trained
-from models.rank.registry import fit_ranker
+from models.rank.registry import fit_ranker, restore_ranker
 from models.rank.rows import Rows
 from models.recall.contract import Candidates, State
-from models.recall.merge import spread
+from models.recall.merge import Merged, spread
 from models.recall.top_n import best_of_rows
 
 log = logging.getLogger("matinee")
@@ -60,23 +63,27 @@ class RankingConfig:
 class Ranking:
     """A trained ranking stage."""
 
+    ranker: str
+    """Name in the registry."""
+    lists: tuple[str, ...]
+    """The lists that its features speak of: the channels and the merged one."""
     encoder: Encoder
     declared: tuple[Declaration, ...]
     rankers: tuple[Trained, ...]
     share: float
     """Of the rankers in the blend, 0 to 1."""
-    ndcg: Mapping[float, float]
-    """What each share reached on the users left out."""
-    coverage: Mapping[str, float]
-    """Share of the training rows that have each feature."""
+    ndcg: Mapping[float, float] = field(default_factory=dict)
+    """What each share reached on the users left out; not part of the state."""
+    coverage: Mapping[str, float] = field(default_factory=dict)
+    """Share of the training rows that have each feature; not part of the state."""
 
     def logits(self, pool: Pool) -> Floats:
         """(B, n) log odds that the candidates are watched next; -inf for padding."""
         return _logits(self.rankers, self.encoder, self.declared, pool)
 
-    def blend(self, pool: Pool, logits: Floats) -> Candidates:
-        """The pool in the order of the blend."""
-        return order(pool, blended(pool, logits, self.share))
+    def scores(self, pool: Pool) -> Floats:
+        """(B, n) what the pool is published by."""
+        return blended(pool, self.logits(pool), self.share) if self.share else pool.merged.score
 
     @property
     def state(self) -> State:
@@ -85,6 +92,8 @@ class Ranking:
             "share": np.array(self.share),
             "mean": self.encoder.mean,
             "scale": self.encoder.scale,
+            "schema": _packed(self.encoder.schema.to_json()),
+            "made_of": _packed(json.dumps([self.ranker, *self.lists])),
         }
         for number, ranker in enumerate(self.rankers):
             learned |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
@@ -120,20 +129,52 @@ def fit_ranking(
     ndcg = _judge(rankers, encoder, declared, pool, targets, fold, config)
     share = max(ndcg, key=lambda share: ndcg[share])  # the smallest of equal ones
     log.info("%s: NDCG@%d by share %s", config.ranker, config.judged_at, ndcg)
-    return Ranking(encoder, tuple(declared), tuple(rankers), share, ndcg, coverage(raw))
+    return Ranking(
+        config.ranker,
+        tuple(pool.lists),
+        encoder,
+        tuple(declared),
+        tuple(rankers),
+        share,
+        ndcg,
+        coverage(raw),
+    )
+
+
+def restore_ranking(state: State, declared: Sequence[Declaration]) -> Ranking:
+    """The stage that had this state. Raises ValueError if other features are declared now."""
+    schema = FeatureSchema.from_json(state["schema"].tobytes().decode())
+    ranker, *lists = json.loads(state["made_of"].tobytes().decode())
+    features = tuple(expand(declared, lists))
+    if tuple(name for name, _ in features) != tuple(feature.name for feature in schema.features):
+        raise ValueError("the ranker was trained on other features than those declared")
+    states: dict[str, State] = {}
+    for name, value in state.items():
+        if name.startswith("ranker."):
+            _, number, key = name.split(".", 2)
+            states.setdefault(number, {})[key] = value
+    rankers = tuple(restore_ranker(ranker, states[number]) for number in sorted(states, key=int))
+    encoder = Encoder(features, schema, state["mean"], state["scale"])
+    return Ranking(ranker, tuple(lists), encoder, tuple(declared), rankers, float(state["share"]))
 
 
 def blended(pool: Pool, logits: Floats, share: float) -> Floats:
-    """(B, n) the blend of the merged list's log odds and the rankers'."""
-    score = (1 - share) * pool.merged.score + share * logits
-    return np.where(pool.merged.item >= 0, score, -np.inf).astype(np.float32)
+    """(B, n) the blend of the merged list's log odds and the rankers'; newcomers keep the merged list."""
+    known = (pool.queries.end > pool.queries.start)[:, None] & (pool.merged.item >= 0)
+    blend = (1 - share) * pool.merged.score[known] + share * logits[known]
+    scores = pool.merged.score.copy()
+    scores[known] = blend
+    return scores
 
 
-def order(pool: Pool, score: Floats) -> Candidates:
-    """The pool by falling score (B, n), ties in the order of the merged list."""
-    place, score = best_of_rows(score, pool.merged.n)
-    item = np.take_along_axis(pool.merged.item, np.maximum(place, 0), axis=1)
-    return Candidates(np.where(place >= 0, item, -1).astype(np.int32), score)
+def order(merged: Merged, score: Floats, n: int) -> Merged:
+    """The n best of a merged list by another score (B, N), ties in the order of the list."""
+    place, score = best_of_rows(score, n)
+    item, channels = (
+        np.where(place >= 0, np.take_along_axis(values, np.maximum(place, 0), axis=1), nothing)
+        for values, nothing in ((merged.candidates.item, -1), (merged.channels, 0))
+    )
+    return Merged(Candidates(item.astype(np.int32), score), channels)
 
 
 def _logits(
@@ -151,6 +192,10 @@ def _logits(
         part = logits[begin : begin + BLOCK]
         part[kept] = np.mean([ranker.logits(rows)[:, 0] for ranker in rankers], axis=0)
     return logits
+
+
+def _packed(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
 def _folds(pool: Pool, config: RankingConfig) -> Longs:
@@ -178,7 +223,9 @@ def _judge(
         answers, _ = targets.where(np.isin(targets.query, chosen))
         logits = _logits([ranker], encoder, declared, part)
         for share in config.shares:
-            ranks = metrics.target_ranks(order(part, blended(part, logits, share)), answers)
+            place, score = best_of_rows(blended(part, logits, share), config.judged_at)
+            listed = np.take_along_axis(part.merged.item, np.maximum(place, 0), axis=1)
+            ranks = metrics.target_ranks(Candidates(np.where(place >= 0, listed, -1), score), answers)
             gained[share] += metrics.ndcg(ranks, answers, config.judged_at).sum() / len(judged)
     return gained
 

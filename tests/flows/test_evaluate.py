@@ -73,7 +73,7 @@ def test_progress_is_told_a_line_a_channel(done: tuple[Path, subprocess.Complete
 def test_the_file_holds_the_rows_of_the_contract(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     rows = json.loads((done[0] / "figures.json").read_text())
     assert {tuple(row) for row in rows} == {tuple(field.name for field in fields(Row))}
-    assert {row["stage"] for row in rows} == {"recall", "merge", "published"}
+    assert {row["stage"] for row in rows} == {"recall", "merge", "rank", "published"}
     assert (done[0] / "figures.json.npz").exists()
 
 

@@ -133,9 +133,15 @@ def test_lineage_has_every_step(home: Path, first: dict[str, Any]) -> None:
     steps = ask(home, "select step, rows, seconds, peak_memory_mb from lineage order by rowid")
     names = [step for step, *_ in steps]
     assert names[0] == "features"
-    assert {"recall popular", "recall swing", "recall item_cf", "fit merge", "merge", "segments"} <= set(
-        names
-    )
+    assert {
+        "recall popular",
+        "recall swing",
+        "recall item_cf",
+        "fit merge",
+        "fit rank",
+        "rank",
+        "segments",
+    } <= set(names)
     assert all(rows > 0 and seconds >= 0 and memory > 0 for _, rows, seconds, memory in steps)
 
 

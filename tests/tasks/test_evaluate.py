@@ -43,7 +43,7 @@ def dataset(source: str) -> Dataset:
 
 
 def plan(channels: tuple[str, ...] = CHANNELS, objective: str = "next") -> Plan:
-    return Plan(channels, objective, seed=0, width=300)
+    return Plan(channels, objective, seed=0, width=300, rankers=("gbdt",))
 
 
 class Spy(Popular):
@@ -74,8 +74,8 @@ def test_models_are_fitted_on_the_training_part_and_weights_on_its_own_past(
     offline.answers(split, validation, plan(("spy",), "daily"))
     newest = objectives.validation(split.train, "daily")
     assert newest is not None
-    # One fit a window: of the blend, of the published blend, and the one that answers.
-    assert [events(log) for log in Spy.fitted] == [events(part.train) for part in (validation, newest, split)]
+    # One fit a window: of what is published, of the merge, and the one that answers.
+    assert [events(log) for log in Spy.fitted] == [events(part.train) for part in (newest, validation, split)]
     assert all(events(log) < events(split.train) for log in Spy.fitted[:-1])
 
 
@@ -84,7 +84,7 @@ def test_the_answers_of_the_test_change_no_list(dataset: Dataset) -> None:
     validation = PROTOCOLS["temporal-2003"].validation(split)
     others = replace(split, targets=replace(split.targets, item=split.targets.item[::-1].copy()))
     first, second = (offline.answers(part, validation, plan()) for part in (split, others))
-    assert list(first.lists) == [*CHANNELS, MERGED, UNION, PUBLISHED]
+    assert list(first.lists) == [*CHANNELS, MERGED, UNION, "gbdt", PUBLISHED]
     for name, found in first.lists.items():
         np.testing.assert_array_equal(found.item, second.lists[name].item)
 
@@ -108,7 +108,8 @@ def test_rows_are_those_of_the_channels_own_lists(source: str, dataset: Dataset)
         assert row["fit_seconds"] >= 0
     stages = dict.fromkeys((row["stage"], row["model"]) for row in answer["rows"])
     assert list(stages) == [
-        *(("recall", "popular"), ("merge", "merged"), ("merge", "union"), ("published", "published"))
+        *(("recall", "popular"), ("merge", "merged"), ("merge", "union")),
+        *(("rank", "gbdt"), ("published", "published")),
     ]
     assert answer["split"] == [split.digest()]
     assert {"gender=F", "gender=M", "gender=unknown"} <= {row["slice"] for row in answer["rows"]}
@@ -166,7 +167,9 @@ def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_pa
         (row["model"], row["slice"], row["metric"], row["k"]): row["value"]
         for row in json.loads(file.read_text())
     }
-    assert {row["model"] for row in first["differences"]} == {"segment", "item_cf", MERGED, UNION, PUBLISHED}
+    assert {row["model"] for row in first["differences"]} == {
+        *("segment", "item_cf", MERGED, UNION, "gbdt", PUBLISHED)
+    }
     for row in first["differences"]:
         key = (row["slice"], row["metric"], row["k"])
         expected = figures[row["model"], *key] - figures["popular", *key]

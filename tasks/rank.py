@@ -1,0 +1,81 @@
+"""The ranking stage: rankers learn from what recall brought for the held-back part, and order each list.
+
+The merged list is what ranking starts from, and what stands where ranking does not help.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from models.dataset import Dataset, Floats, Queries
+from models.rank.candidates import Pool
+from models.rank.stage import Ranking, RankingConfig, fit_ranking, order, restore_ranking
+from models.recall.contract import Candidates
+from models.recall.merge import Merged
+from tasks import data
+from tasks.features import READ
+from tasks.merge import personal_lists, read_weights, write_lists
+from tasks.step import step
+from warehouse import snapshot
+from warehouse.runs import Run
+
+DEFAULT_RANKER = "gbdt"
+"""The ranker of the published list."""
+
+POOL = 300
+"""Films a user that are ranked: the best of the merged list."""
+
+MODEL = "models/ranking"
+"""Where the fitted stage is; absent if the log was too small to hold anything back."""
+
+
+@step("fit rank", reads=["validation", "merge_weights"], writes=[MODEL, "ranking"])
+def fit_rank(run: Run, channels: Sequence[str], objective: str, ranker: str, seed: int) -> dict[str, int]:
+    """Train a ranker on the held-back part of the log, and choose how far it is heeded."""
+    dataset, vocabulary = data.load(run)
+    held_back = data.validation(run, objective)
+    if held_back is None:
+        return {"ranking": 0}
+    queries = held_back.queries
+    brought = {name: data.read_validation(run, name, len(queries), vocabulary) for name in channels}
+    pool, _ = pool_of(brought, read_weights(run), queries, held_back.train)
+    config = RankingConfig(ranker=ranker, seed=seed)
+    ranking = fit_ranking(pool, held_back.targets, dataset, READ, config)
+    if ranking is None:
+        return {"ranking": 0}
+    snapshot.write_arrays(run, MODEL, ranking.state)
+    chosen = [share == ranking.share for share in ranking.ndcg]
+    frame = pl.DataFrame({"share": list(ranking.ndcg), "ndcg": list(ranking.ndcg.values()), "chosen": chosen})
+    coverage = pl.DataFrame({"feature": list(ranking.coverage), "coverage": list(ranking.coverage.values())})
+    snapshot.write_table(run, "feature_coverage", coverage)
+    return {"ranking": snapshot.write_table(run, "ranking", frame)}
+
+
+@step("rank", reads=["candidates", "merge_weights", MODEL], writes=["recommended"])
+def rank(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
+    """Order each user's candidates, and write the best with their reasons."""
+    dataset, vocabulary = data.load(run)
+    brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
+    pool, merged = pool_of(brought, read_weights(run), data.queries(run), dataset)
+    ranked = ranked_lists(pool, merged, _ranking(run), min(top_n, dataset.n_items))
+    return {"recommended": write_lists(run, ranked, channels)}
+
+
+def pool_of(
+    brought: Mapping[str, Candidates], weights: Floats, queries: Queries, log: Dataset
+) -> tuple[Pool, Merged]:
+    """The candidates that ranking chooses from: the merged list, longer than what is published."""
+    merged = personal_lists(brought, weights, queries, log, POOL)
+    return Pool(queries, merged.candidates, brought), merged
+
+
+def ranked_lists(pool: Pool, merged: Merged, ranking: Ranking | None, top_n: int) -> Merged:
+    """The list that is published for each query."""
+    scores = pool.merged.score if ranking is None else ranking.scores(pool)
+    return order(merged, scores, top_n)
+
+
+def _ranking(run: Run) -> Ranking | None:
+    if not snapshot.has_arrays(run, MODEL):
+        return None
+    return restore_ranking(snapshot.read_arrays(run, MODEL), READ)
