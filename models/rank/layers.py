@@ -144,7 +144,8 @@ class Dropout(nn.Module):
 class Dice(nn.Module):
     """Data-adaptive PReLU: ``p x + (1 - p) alpha x`` with p the sigmoid of the standardised x.
 
-    Zhou et al. 2018, https://arxiv.org/abs/1706.06978, equation 8.
+    Zhou et al. 2018, https://arxiv.org/abs/1706.06978, equation 8. A single row has no deviation of its own:
+    it is standardised as in evaluation mode.
     """
 
     def __init__(self, size: int) -> None:
@@ -153,7 +154,12 @@ class Dice(nn.Module):
         self.alpha = nn.Parameter(torch.zeros(size))
 
     def forward(self, x: Tensor) -> Tensor:
-        p = torch.sigmoid(self.norm(x.reshape(-1, x.shape[-1]))).view_as(x)
+        norm = self.norm
+        if self.training and len(x) > 1:
+            standard = norm(x)
+        else:
+            standard = nn.functional.batch_norm(x, norm.running_mean, norm.running_var, eps=norm.eps)
+        p = torch.sigmoid(standard)
         return p * x + (1 - p) * self.alpha * x
 
 

@@ -35,7 +35,7 @@ class TrainerConfig:
     """How a network is trained, whatever it is."""
 
     batch_size: int = 4096
-    """Rows a step."""
+    """Rows a step at most; all steps of an epoch are of one size, give or take a row."""
     learning_rate: float = 8e-3
     """Of Adam."""
     embedding_l2: float = 1e-4
@@ -162,9 +162,8 @@ class _Learner:
     def learn(self, train: Rows, label: Tensor, rows: Longs) -> float:
         """One pass over the rows in this order, with labels (N, T); the mean loss of a row."""
         self.module.train()
-        total, size = 0.0, self.config.batch_size
-        for begin in range(0, len(rows), size):
-            part = rows[begin : begin + size]
+        total = 0.0
+        for part in np.array_split(rows, math.ceil(len(rows) / self.config.batch_size)):
             loss = multi_task_loss(self.module(train.batch(part)), label[part])
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -99,6 +99,11 @@ def test_a_history_may_be_empty(network: nn.Module, batch: Batch) -> None:
     assert network(empty).isfinite().all()
 
 
+def test_a_single_row_can_be_learned_from(network: nn.Module, batch: Batch) -> None:
+    network.train()
+    assert network({name: column[:1] for name, column in batch.items()}).isfinite().all()
+
+
 @pytest.mark.parametrize("name", sorted({*NETWORKS} - {"lr"}))
 def test_it_can_learn_64_rows_by_heart(name: str, rows: Rows, batch: Batch) -> None:
     torch.manual_seed(0)

@@ -135,6 +135,7 @@ def test_dice_is_a_prelu_that_turns_at_the_mean() -> None:
     dice.norm.running_mean[:], dice.norm.running_var[:] = 0, 1e-4
     far = torch.tensor([[9.0, 9.0], [-9.0, -9.0]])
     torch.testing.assert_close(dice.eval()(far), torch.tensor([[9.0, 9.0], [0.0, -2.7]]))
+    torch.testing.assert_close(dice.train()(far[:1]), far[:1])
 
 
 def attention_by_hand(attention: Attention, history: Tensor, candidate: Tensor) -> Tensor:
