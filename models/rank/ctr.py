@@ -15,7 +15,7 @@ from models.rank.rows import Rows
 LIKED = "liked"
 """The only task: a rating above 3."""
 
-HISTORY = 50
+HISTORY = 30
 """Newest liked films, and newest disliked ones, that a row comes with."""
 
 

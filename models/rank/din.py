@@ -23,7 +23,7 @@ class DINConfig:
 
     dim: int = 16
     """Numbers in a feature's vector."""
-    attention: int = 32
+    attention: int = 16
     """Hidden units of the activation unit."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of the dense layers."""

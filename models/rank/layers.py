@@ -160,7 +160,7 @@ class Dice(nn.Module):
         else:
             standard = nn.functional.batch_norm(x, norm.running_mean, norm.running_var, eps=norm.eps)
         p = torch.sigmoid(standard)
-        return p * x + (1 - p) * self.alpha * x
+        return x * (self.alpha + (1 - self.alpha) * p)
 
 
 def of_kind(schema: FeatureSchema, kind: str) -> list[Feature]:

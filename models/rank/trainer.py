@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,8 +41,6 @@ class TrainerConfig:
     """Of Adam."""
     embedding_l2: float = 1e-4
     """L2 penalty on embedding tables: this times the table is added to its gradient."""
-    weight_decay: float = 0.0
-    """Decoupled decay (AdamW) of all other weights, a step, times the learning rate."""
     averaging: float = 0.995
     """Of the running average of the weights, what a step leaves as it is; 0 for no average."""
     patience: int = 1
@@ -117,7 +116,7 @@ def predict(module: nn.Module, rows: Rows, batch_size: int = 16384) -> Floats:
     with torch.inference_mode():
         parts = [
             module(rows.batch(np.arange(begin, min(begin + batch_size, len(rows))))).numpy()
-            for begin in range(0, len(rows), batch_size)
+            for begin in range(0, max(len(rows), 1), batch_size)
         ]
     return np.concatenate(parts)
 
@@ -133,7 +132,7 @@ def _train(
     """Leaves the module with its best weights."""
     learner = _Learner(module, config)
     label = torch.from_numpy(train.label[:, [train.tasks.index(task) for task in tasks]])
-    best, weights, stale = -math.inf, copy.deepcopy(module.state_dict()), 0
+    best, weights, stale = math.nan, module.state_dict(), 0
     started = time.perf_counter()
     for epoch in range(1, config.max_epochs + 1):
         loss = learner.learn(train, label, rng.permutation(len(train)))
@@ -142,7 +141,7 @@ def _train(
             "epoch %2d  loss %.4f  validation %s %.4f  %5.1f s",
             *(epoch, loss, config.monitor, reached, time.perf_counter() - started),
         )
-        if reached > best:
+        if epoch == 1 or reached > best:
             best, weights, stale = reached, copy.deepcopy(learner.average.state_dict()), 0
         else:
             stale += 1
@@ -202,11 +201,11 @@ def _validate(module: nn.Module, tasks: tuple[str, ...], rows: Rows, metric: Met
 
 
 def _optimizer(module: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
-    """Adam: tables are penalised, whatever else there is decays."""
+    """Adam; what is penalised are the tables."""
     tables = [part.table for part in module.modules() if isinstance(part, Embedding)]
     others = [weight for weight in module.parameters() if all(weight is not table for table in tables)]
-    groups = [
-        {"params": tables, "weight_decay": config.embedding_l2, "decoupled_weight_decay": False},
-        {"params": others, "weight_decay": config.weight_decay, "decoupled_weight_decay": True},
+    groups: list[dict[str, Any]] = [
+        {"params": tables, "weight_decay": config.embedding_l2},
+        {"params": others},
     ]
     return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)

@@ -141,5 +141,7 @@ def test_trained_rankers(name: str) -> None:
     other = replace(test, schema=FeatureSchema(SCHEMA.features[:-1]))
     with pytest.raises(ValueError, match="other features"):
         trained.logits(other)
+    nothing = replace(test, query=test.query[:0], item=test.item[:0], label=test.label[:0])
+    assert trained.logits(nothing).shape == (0, len(tasks))
     unlabelled = replace(test, label=np.full_like(test.label, np.nan))
     np.testing.assert_array_equal(trained.logits(unlabelled), logits)

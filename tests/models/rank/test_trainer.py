@@ -132,6 +132,12 @@ def test_the_tasks_are_those_that_were_asked_for_in_that_order() -> None:
     assert two.tasks == ("watched", "liked")
 
 
+def test_validation_rows_of_one_class_stop_training_but_what_was_learned_is_kept() -> None:
+    train, validation, test = (small_rows(1000, seed) for seed in range(3))
+    network = fit(train, replace(validation, label=np.ones_like(validation.label)))
+    assert figure(test.label[:, 0], network.logits(test)[:, 0], test.query, "auc") > 0.55
+
+
 def test_training_without_rows_or_with_other_features_is_refused() -> None:
     train, validation = small_rows(100, 0), small_rows(100, 1)
     nothing = replace(train, query=train.query[:0], item=train.item[:0], label=train.label[:0])
