@@ -10,11 +10,12 @@ import numpy as np
 from models.dataset import Dataset, Floats, queries_at
 from models.evaluation import objectives
 from models.evaluation.sampling import small_part, some_queries
-from models.evaluation.split import Split
+from models.evaluation.split import Split, rows_beyond
 from models.rank.stage import Ranking, RankingConfig, blended, fit_ranking, order
 from models.recall import merge as fusion
-from models.recall.contract import Candidates
+from models.recall.contract import Candidates, Recaller
 from models.recall.registry import build
+from models.recall.two_tower import TwoTower
 from tasks.features import READ
 from tasks.rank import DEFAULT_RANKER, POOL, pool_of, ranked_lists
 from tasks.recall import MAX_USER_EVENTS, fitted
@@ -74,12 +75,19 @@ def answers(split: Split, validation: Split, plan: Plan) -> Answers:
     part of the training part, as the nightly flow does, by the same code. Seconds are those of all that a
     list needs.
     """
+    fitter = Fitter(plan)
     newest = objectives.validation(split.train, plan.objective)
+    some = some_queries(validation, fusion.MAX_QUERIES)
     rankers = tuple(dict.fromkeys((*plan.rankers, DEFAULT_RANKER)))
-    learned = learn(newest, split.train, plan, rankers)
-    same = newest is not None and newest.digest() == validation.digest()
-    blend = learned if same else learn(some_queries(validation, fusion.MAX_QUERIES), split.train, plan, ())
-    recalled = recall(split, plan, "test")
+    # The smaller log first: what learns on goes on from it.
+    if newest is None or some.train.n_events < newest.train.n_events:
+        blend = learn(some, split.train, fitter, ())
+        learned = learn(newest, split.train, fitter, rankers)
+    else:
+        learned = learn(newest, split.train, fitter, rankers)
+        same = newest.digest() == some.digest()
+        blend = learned if same else learn(some, split.train, fitter, ())
+    recalled = recall(split, fitter, "test")
     fitting = sum(recalled.seconds.values())
     rest = fusion.fallback_order(split.train)
     merged = fusion.merge(recalled.lists, blend.weights, split.queries, rest, plan.width).candidates
@@ -91,12 +99,35 @@ def answers(split: Split, validation: Split, plan: Plan) -> Answers:
     return Answers(recalled.lists | {MERGED: merged, UNION: merged} | ranked, recalled.seconds | seconds)
 
 
-def learn(held_back: Split | None, log: Dataset, plan: Plan, rankers: Sequence[str]) -> Learned:
+class Fitter:
+    """Fits channels; a two-tower model goes on from the log it was last fitted on, as from night to night."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.last: dict[str, tuple[Dataset, TwoTower]] = {}
+
+    def fitted(self, channel: str, log: Dataset) -> Recaller:
+        """The channel, fitted on the log and on nothing else."""
+        model = build(channel, self.plan.seed)
+        if not isinstance(model, TwoTower):
+            return fitted(channel, log, MAX_USER_EVENTS, self.plan.seed)
+        earlier, before = self.last.get(channel, (None, model))
+        if earlier is None or len(rows_beyond(earlier, log)):
+            model.fit(log)
+        else:
+            model.state = before.state
+            model.warm(log, rows_beyond(log, earlier))
+        self.last[channel] = log, model
+        return model
+
+
+def learn(held_back: Split | None, log: Dataset, fitter: Fitter, rankers: Sequence[str]) -> Learned:
     """Fit the weights of the merge and the rankers on the held-back part of a log."""
+    plan = fitter.plan
     seconds = dict.fromkeys((MERGED, *rankers), 0.0)
     if held_back is None:
         return Learned(np.ones((len(plan.channels), len(fusion.FEATURES)), dtype=np.float32), {}, seconds)
-    recalled = recall(held_back, plan, "validation")
+    recalled = recall(held_back, fitter, "validation")
     started = time.perf_counter()
     queries, targets = held_back.queries, held_back.targets
     weights = fusion.fit_weights(recalled.lists, queries, targets.indptr, targets.item)
@@ -128,14 +159,14 @@ def _ranked(
     return lists | {PUBLISHED: order(merged, published, min(TOP_N, split.train.n_items)).candidates}
 
 
-def recall(split: Split, plan: Plan, part: str) -> Answers:
+def recall(split: Split, fitter: Fitter, part: str) -> Answers:
     """Fit every channel on the training part and ask for the candidates of every query."""
     recalled = Answers({}, {})
-    for channel in plan.channels:
+    for channel in fitter.plan.channels:
         started = time.perf_counter()
-        model = fitted(channel, split.train, MAX_USER_EVENTS, plan.seed)
+        model = fitter.fitted(channel, split.train)
         fitting = time.perf_counter() - started
-        recalled.lists[channel] = model.recommend(split.queries, plan.width)
+        recalled.lists[channel] = model.recommend(split.queries, fitter.plan.width)
         recalled.seconds[channel] = fitting
         asking = time.perf_counter() - started - fitting
         log.info("%-10s  %-18s fit %6.1f s  recall %6.1f s", part, channel, fitting, asking)
