@@ -1,0 +1,138 @@
+"""Features of a query, and of a query and an item, against plain definitions."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.dataset import DAY, Dataset, Queries
+from models.features.compute import OF_PAIR, OF_QUERY, Known, Pairs
+from tests.models.evaluation.logs import random_log
+
+LOG = random_log(1, "2001-01-01", "2001-03-01", n_users=8, n_items=12, n_events=300)
+
+
+def queries_of(log: Dataset, n: int = 30) -> Queries:
+    """Histories of any length, some of them empty, asked at the time of the newest event or later."""
+    rng = np.random.default_rng(5)
+    user = rng.integers(0, log.n_users, n).astype(np.int32)
+    start = log.indptr[user]
+    end = rng.integers(start, log.indptr[user + 1] + 1)
+    at = np.where(end > start, log.at[np.maximum(end - 1, 0)], log.at.min()) + rng.integers(0, 2, n) * 3600
+    return Queries(user, at, start, end, log)
+
+
+def pairs_of(queries: Queries) -> Pairs:
+    n_items = queries.log.n_items
+    query = np.repeat(np.arange(len(queries)), n_items)
+    item = np.tile(np.arange(n_items, dtype=np.int32), len(queries))
+    rank = np.where(item % 3 == 0, 1.0 + item, np.nan).astype(np.float32)[:, None]
+    best = np.ones((len(queries), 1), dtype=np.float32)
+    return Pairs(Known(queries.log), queries, query, item, rank, 1 / rank, best)
+
+
+QUERIES = queries_of(LOG)
+PAIRS = pairs_of(QUERIES)
+
+
+def history(query: int) -> list[int]:
+    return list(range(QUERIES.start[query], QUERIES.end[query]))
+
+
+def test_hour_and_weekday() -> None:
+    monday = np.datetime64("2001-01-01T17:30", "s").astype(np.int64)
+    nothing = np.zeros(3, dtype=np.int64)
+    queries = Queries(nothing.astype(np.int32), monday + np.array([0, DAY, 6 * DAY]), nothing, nothing, LOG)
+    assert OF_QUERY["hour"](queries).tolist() == [17, 17, 17]
+    assert OF_QUERY["weekday"](queries).tolist() == [0, 1, 6]
+
+
+def test_newest_events() -> None:
+    items = OF_QUERY["newest_items"](QUERIES, newest=4)
+    rating = OF_QUERY["newest_rating"](QUERIES)
+    minutes = OF_QUERY["minutes_since"](QUERIES, place=2)
+    for query in range(len(QUERIES)):
+        rows = history(query)
+        expected = [-1] * 4 + LOG.item_idx[rows].tolist()
+        assert items[query].tolist() == expected[-4:]
+        assert rating[query] == pytest.approx(LOG.rating[rows[-1]] if rows else np.nan, nan_ok=True)
+        since = (QUERIES.at[query] - LOG.at[rows[-3]]) / 60 if len(rows) > 2 else np.nan
+        assert minutes[query] == pytest.approx(since, nan_ok=True)
+
+
+def followers(query: int, item: int, place: int, nearest: int, farthest: int, half_life_days: float) -> float:
+    rows = history(query)
+    if len(rows) <= place:
+        return np.nan
+    me, now, film = QUERIES.user_idx[query], QUERIES.at[query], LOG.item_idx[rows[-1 - place]]
+    total, found = 1.0, 0.0
+    for row in range(LOG.n_events):
+        if LOG.item_idx[row] != film or LOG.user_idx[row] == me or LOG.at[row] >= now:
+            continue
+        weight = 0.5 ** ((now - LOG.at[row]) / DAY / half_life_days)
+        total += weight
+        for near in range(row + nearest, row + farthest + 1):
+            if 0 <= near < LOG.n_events and LOG.user_idx[near] == LOG.user_idx[row] and LOG.at[near] < now:
+                found += weight * (LOG.item_idx[near] == item)
+    return found / total
+
+
+def rating_gap(query: int, item: int) -> float:
+    known = LOG.rating[(LOG.item_idx == item) & (LOG.at < QUERIES.at[query])]
+    mine = LOG.rating[history(query)]
+    return known.mean(dtype=float) - mine.mean(dtype=float) if len(known) and len(mine) else np.nan
+
+
+def genre_match(query: int, item: int, newest: int) -> float:
+    genres = LOG.items["genres"]
+    films, mine = LOG.item_idx[history(query)[-newest:]], np.flatnonzero(genres[item])
+    if not len(films) or not len(mine):
+        return np.nan
+    return float(np.mean([genres[films, genre].mean() for genre in mine]))
+
+
+def year_distance(query: int, item: int, newest: int) -> float:
+    films = LOG.item_idx[history(query)[-newest:]]
+    return LOG.items["year"][item] - LOG.items["year"][films].mean() if len(films) else np.nan
+
+
+def index_distance(query: int, item: int, place: int) -> float:
+    rows = history(query)
+    return item - LOG.item_idx[rows[-1 - place]] if len(rows) > place else np.nan
+
+
+@pytest.mark.parametrize(
+    ("oracle", "parameters"),
+    [
+        (followers, {"place": 0, "nearest": 1, "farthest": 1, "half_life_days": 400.0}),
+        (followers, {"place": 2, "nearest": 1, "farthest": 5, "half_life_days": 30.0}),
+        (followers, {"place": 1, "nearest": -3, "farthest": -1, "half_life_days": 30.0}),
+        (rating_gap, {}),
+        (genre_match, {"newest": 3}),
+        (genre_match, {"newest": 1000}),
+        (year_distance, {"newest": 5}),
+        (index_distance, {"place": 1}),
+    ],
+)
+def test_pairs(oracle: Any, parameters: dict[str, Any]) -> None:
+    found = OF_PAIR[oracle.__name__](PAIRS, **parameters)
+    expected = [
+        oracle(query, item, **parameters) for query, item in zip(PAIRS.query, PAIRS.item, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    assert np.isfinite(found).any()
+
+
+def test_a_film_without_genres_or_year_has_no_match_and_no_distance() -> None:
+    items = {
+        "genres": np.zeros_like(LOG.items["genres"]),
+        "year": np.full(LOG.n_items, -1, dtype=np.int32),
+    }
+    pairs = pairs_of(queries_of(replace(LOG, items=items)))
+    assert np.isnan(OF_PAIR["genre_match"](pairs, newest=3)).all()
+    assert np.isnan(OF_PAIR["year_distance"](pairs, newest=3)).all()
+
+
+def test_lists_that_hold_an_item_are_counted() -> None:
+    np.testing.assert_array_equal(OF_PAIR["n_channels"](PAIRS), PAIRS.item % 3 == 0)

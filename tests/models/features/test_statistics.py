@@ -1,0 +1,94 @@
+"""Statistics at any moment against the same computed from the ratings that lie before it, one by one."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.dataset import DAY, Dataset, Queries
+from models.features.statistics import STATISTICS, by_item, by_user, of_items, of_users, statistic
+from tests.models.evaluation.logs import random_log
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "decayed_count": {"half_life_days": 3.0},
+    "smoothed_mean": {"prior": 2.0},
+}
+
+
+def oracle(
+    name: str,
+    times: Sequence[int],
+    ratings: Sequence[float],
+    at: int,
+    log: Dataset,
+    parameters: dict[str, Any],
+) -> float:
+    """The definition, over ratings before ``at``; a window keeps those of its days alone."""
+    window = parameters.get("window_days", math.inf)
+    kept = [(t, r) for t, r in zip(times, ratings, strict=True) if at - t <= window * DAY]
+    ages = [(at - t) / DAY for t, _ in kept]
+    values = [float(r) for _, r in kept]
+    everyone = log.at < at
+    if name == "count":
+        return len(kept)
+    if name == "mean":
+        return float(np.mean(values)) if values else math.nan
+    if name == "variance":
+        return float(np.var(values)) if values else math.nan
+    if name == "smoothed_mean":
+        overall = log.rating[everyone].mean(dtype=float) if everyone.any() else math.nan
+        return (sum(values) + parameters["prior"] * overall) / (len(values) + parameters["prior"])
+    if name == "decayed_count":
+        return sum(0.5 ** (age / parameters["half_life_days"]) for age in ages)
+    if name == "share":
+        return len(kept) / max(1, len(set(log.user_idx[everyone].tolist())))
+    if name == "days":
+        return len({t // DAY for t, _ in kept})
+    if name == "oldest_age":
+        return max(ages, default=math.nan)
+    assert name == "newest_age"
+    return min(ages, default=math.nan)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    n_events=st.integers(0, 80),
+    window=st.sampled_from([None, 0.25, 1, 10]),
+    name=st.sampled_from(sorted(STATISTICS)),
+)
+def test_statistics_of_items_know_what_was_strictly_before_and_nothing_else(
+    seed: int, n_events: int, window: float | None, name: str
+) -> None:
+    log = random_log(seed, "2001-01-01", "2001-01-20", n_users=5, n_items=6, n_events=max(n_events, 1))
+    log = log.where(np.arange(log.n_events) < n_events)
+    rng = np.random.default_rng(seed)
+    at = rng.choice(np.append(log.at, 978_307_200 + 5 * DAY), 12)  # ties with events are the hard case
+    item = rng.integers(0, 6, 12).astype(np.int32)
+    parameters = PARAMETERS.get(name, {}) | (
+        {"window_days": window} if window and name not in PARAMETERS else {}
+    )
+    found = statistic(name, of_items(by_item(log), item, at), parameters)
+    for number in range(12):
+        rows = (log.item_idx == item[number]) & (log.at < at[number])
+        expected = oracle(name, log.at[rows], log.rating[rows], at[number], log, parameters)
+        assert found[number] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", sorted(set(STATISTICS) - {"share", "smoothed_mean"}))
+def test_statistics_of_users_know_the_history_of_the_query(name: str) -> None:
+    log = random_log(3, "2001-01-01", "2001-02-01", n_users=4, n_events=200)
+    rows = np.random.default_rng(0).integers(0, log.n_events, 40)
+    user = log.user_idx[rows]
+    # Asked at the time of the history's newest event, as in leave-one-out: that event is known.
+    queries = Queries(user, log.at[rows], log.indptr[user], rows + 1, log)
+    parameters = PARAMETERS.get(name, {}) if name == "decayed_count" else {"window_days": 2}
+    found = statistic(name, of_users(by_user(log), queries), parameters)
+    for number, (begin, end) in enumerate(zip(queries.start, queries.end, strict=True)):
+        times, ratings = log.at[begin:end], log.rating[begin:end]
+        expected = oracle(name, times, ratings, queries.at[number], log, parameters)
+        assert found[number] == pytest.approx(expected, abs=1e-9, nan_ok=True)

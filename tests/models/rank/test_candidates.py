@@ -1,0 +1,82 @@
+"""Pools of candidates, and which of them are learned from."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.dataset import Dataset, queries_at
+from models.features.compute import Known
+from models.rank.candidates import MERGED, TASKS, Pool, Sampling, is_target, keep_some, labels
+from tests.models.evaluation.logs import answers, lists, random_lists, random_log
+
+LOG = random_log(0, "2001-01-01", "2001-03-01", n_users=6, n_items=12, n_events=100)
+
+
+def pool_of(merged: list[list[int]], **channels: list[list[int]]) -> Pool:
+    queries = queries_at(LOG, users=np.arange(len(merged), dtype=np.int32))
+    return Pool(queries, lists(merged), {name: lists(rows) for name, rows in channels.items()})
+
+
+def test_pairs_know_rank_and_score_in_every_list() -> None:
+    pool = pool_of([[3, 1, 2], [5, -1, -1]], a=[[2, 3, -1], [-1, -1, -1]], b=[[7, 8, 9], [5, 6, 7]])
+    pairs = pool.pairs(Known(LOG), pool.merged.item >= 0)
+    assert list(pool.lists) == ["a", "b", MERGED]
+    assert pairs.query.tolist() == [0, 0, 0, 1]
+    assert pairs.item.tolist() == [3, 1, 2, 5]
+    nan = np.nan
+    np.testing.assert_array_equal(pairs.rank, [[2, nan, 1], [nan, nan, 2], [1, nan, 3], [nan, 1, 1]])
+    np.testing.assert_array_equal(pairs.score, 1 - pairs.rank)  # the lists' scores fall from 0 by 1
+    np.testing.assert_array_equal(pairs.best, [[0, 0, 0], [nan, 0, 0]])
+
+
+def test_a_part_of_a_pool_has_the_same_pairs() -> None:
+    pool = pool_of([[3, 1], [5, 2], [4, 0]], a=[[1, 3], [2, -1], [0, 9]])
+    part = pool.where(np.array([0, 2]))
+    whole, some = (p.pairs(Known(LOG), p.merged.item >= 0) for p in (pool, part))
+    kept = whole.query != 1
+    np.testing.assert_array_equal(some.item, whole.item[kept])
+    np.testing.assert_array_equal(some.rank, whole.rank[kept])
+    assert part.queries.user_idx.tolist() == [0, 2]
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000), share=st.sampled_from([0.0, 0.3, 1.0]))
+def test_all_targets_are_kept_and_a_share_of_the_others(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    targets = answers([rng.permutation(12)[: rng.integers(1, 4)].tolist() for _ in range(6)])
+    merged = random_lists(seed, 6, 8, 12)
+    pool = Pool(queries_at(LOG), merged, {})
+    kept = keep_some(pool, targets, Sampling(negatives=share, seed=seed))
+    for query, row in enumerate(merged.item):
+        wanted = set(targets.item[targets.indptr[query] : targets.indptr[query + 1]].tolist())
+        positive = np.isin(row, list(wanted))
+        np.testing.assert_array_equal(is_target(merged.item, targets)[query], positive)
+        if not positive.any():
+            assert not kept[query].any()
+            continue
+        assert kept[query, positive].all()
+        assert not kept[query, row < 0].any()
+        if share in (0, 1):
+            assert (
+                kept[query, ~positive & (row >= 0)].all() == bool(share) or not (~positive & (row >= 0)).any()
+            )
+
+
+def test_the_share_of_kept_negatives_is_the_declared_one() -> None:
+    log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
+    merged = lists([list(range(90))] * 400)
+    kept = keep_some(Pool(queries_at(log), merged, {}), answers([[0]] * 400), Sampling(negatives=0.1))
+    assert kept[:, 0].all()
+    assert abs(kept[:, 1:].mean() - 0.1) < 0.01  # 35,600 draws: ten deviations
+
+
+def test_labels_are_of_the_first_rating() -> None:
+    columns = (np.array(values) for values in ([0, 0, 0, 1], [3, 4, 3, 3]))
+    user, item = (values.astype(np.int32) for values in columns)
+    rating, at = np.array([4, 5, 1, 2], dtype=np.float32), np.arange(4)
+    log = Dataset(user, item, rating, at, 2, 6, 10)
+    watched = np.array([True, True, False, True])
+    found = labels(watched, np.array([0, 0, 0, 1]), np.array([3, 4, 5, 3]), log)
+    nan = np.nan
+    assert TASKS == ("watched", "liked", "loved")
+    np.testing.assert_array_equal(found, [[1, 1, 0], [1, 1, 1], [0, nan, nan], [1, 0, 0]])

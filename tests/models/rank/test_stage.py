@@ -1,0 +1,111 @@
+"""The ranking stage: takes charge where it helps, leaves the merged list alone where it does not."""
+
+import numpy as np
+import pytest
+
+from models.dataset import Queries
+from models.evaluation.protocols import next_films
+from models.evaluation.split import Split
+from models.features.declare import declarations
+from models.rank.candidates import Pool
+from models.rank.stage import Ranking, RankingConfig, fit_ranking, order, restore_ranking
+from models.recall.contract import Candidates
+from models.recall.merge import Merged
+from tests.models.evaluation.logs import random_log
+
+LOG = random_log(0, "2001-01-01", "2001-06-01", n_users=60, n_items=30, n_events=1200)
+HELD_BACK = next_films(LOG, 4)
+CONFIG = RankingConfig(ranker="lr")
+CHANNEL = declarations({"channel": [{"name": "score", "kind": "numeric", "compute": "score", "about": ""}]})
+
+
+def pool_of(split: Split, knows: float, seed: int = 0) -> Pool:
+    """The merged list is chance; a channel gives the target a higher score, by ``knows`` deviations."""
+    rng = np.random.default_rng(seed)
+    n, items = len(split.queries), split.train.n_items
+    noise = rng.normal(size=(n, items)).astype(np.float32)
+    hint = noise.copy()
+    hint[np.arange(n), split.targets.item] += knows
+    return Pool(split.queries, listed(rng.normal(size=(n, items))), {"hint": listed(hint)})
+
+
+def listed(scores: np.ndarray) -> Candidates:
+    item = np.argsort(-scores, axis=1).astype(np.int32)
+    return Candidates(item, np.take_along_axis(scores, item, axis=1).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def helpful() -> Ranking:
+    ranking = fit_ranking(pool_of(HELD_BACK, 3.0), HELD_BACK.targets, LOG, CHANNEL, CONFIG)
+    assert ranking is not None
+    return ranking
+
+
+def merged_of(pool: Pool) -> Merged:
+    return Merged(pool.merged, pool.merged.item.astype(np.int64) + 100)
+
+
+def test_it_takes_charge_where_it_helps(helpful: Ranking) -> None:
+    assert helpful.share >= 0.5
+    assert helpful.ndcg[helpful.share] == max(helpful.ndcg.values()) > helpful.ndcg[0.0] + 0.1
+    pool = pool_of(HELD_BACK, 3.0, seed=1)
+    ranked = order(merged_of(pool), helpful.scores(pool), 5)
+    hits = (ranked.candidates.item == HELD_BACK.targets.item[:, None]).any(axis=1).mean()
+    assert hits > 0.5  # by chance 5 of 30
+    # Who recalled a film moves with it.
+    np.testing.assert_array_equal(ranked.channels, ranked.candidates.item + 100)
+
+
+def test_where_features_say_nothing_the_merged_list_stands() -> None:
+    pool = pool_of(HELD_BACK, 0.0)
+    # A merged list that knows everything, and a ranker that is not told of it.
+    pool = Pool(pool.queries, pool_of(HELD_BACK, 9.0, seed=2).channels["hint"], pool.channels)
+    year = declarations({"item": [{"name": "year", "kind": "numeric", "attribute": "year", "about": ""}]})
+    ranking = fit_ranking(pool, HELD_BACK.targets, LOG, year, CONFIG)
+    assert ranking is not None
+    assert ranking.ndcg[0.0] > ranking.ndcg[1.0] + 0.5
+    assert ranking.share == 0
+    ranked = order(merged_of(pool), ranking.scores(pool), pool.merged.n).candidates
+    np.testing.assert_array_equal(ranked.item, pool.merged.item)
+
+
+def test_the_state_is_all_that_was_learned(helpful: Ranking) -> None:
+    state = {name: value.copy() for name, value in helpful.state.items()}
+    assert all(isinstance(value, np.ndarray) and value.dtype != object for value in state.values())
+    again = restore_ranking(state, CHANNEL)
+    pool = pool_of(HELD_BACK, 3.0, seed=4)
+    np.testing.assert_array_equal(again.scores(pool), helpful.scores(pool))
+    other = declarations({"channel": [{"name": "gap", "kind": "numeric", "compute": "gap", "about": ""}]})
+    with pytest.raises(ValueError, match="other features"):
+        restore_ranking(state, other)
+
+
+def test_newcomers_keep_the_merged_list(helpful: Ranking) -> None:
+    asked = HELD_BACK.queries
+    new = np.arange(len(asked)) % 2 == 0
+    queries = Queries(asked.user_idx, asked.at, asked.start, np.where(new, asked.start, asked.end), asked.log)
+    pool = pool_of(HELD_BACK, 3.0)
+    pool = Pool(queries, pool.merged, pool.channels)
+    ranked = order(merged_of(pool), helpful.scores(pool), pool.merged.n).candidates
+    np.testing.assert_array_equal(ranked.item[new], pool.merged.item[new])
+    assert (ranked.item[~new] != pool.merged.item[~new]).any()
+
+
+def test_the_answers_of_others_and_padding_change_no_score(helpful: Ranking) -> None:
+    pool = pool_of(HELD_BACK, 3.0)
+    some = np.arange(0, len(pool.queries), 3)
+    np.testing.assert_array_equal(helpful.logits(pool.where(some)), helpful.logits(pool)[some])
+    padded = Candidates(
+        np.pad(pool.merged.item, ((0, 0), (0, 2)), constant_values=-1),
+        np.pad(pool.merged.score, ((0, 0), (0, 2)), constant_values=-np.inf),
+    )
+    logits = helpful.logits(Pool(pool.queries, padded, pool.channels))
+    assert np.isneginf(logits[:, -2:]).all()
+    np.testing.assert_array_equal(logits[:, :-2], helpful.logits(pool))
+
+
+def test_too_few_answers_teach_nothing() -> None:
+    few = HELD_BACK.queries.rows(0, 1)
+    pool = pool_of(HELD_BACK, 3.0).where(np.arange(1))
+    targets, _ = HELD_BACK.targets.where(np.arange(len(HELD_BACK.queries)) < 1)
+    assert fit_ranking(Pool(few, pool.merged, pool.channels), targets, LOG, CHANNEL, CONFIG) is None
