@@ -14,6 +14,7 @@ from models.evaluation.protocols import (
     ROLLING_WINDOWS,
     daily_window,
     leave_one_out,
+    next_films,
     rolling,
     successive,
     temporal,
@@ -261,3 +262,29 @@ def test_rows_beyond_another_log() -> None:
     kept = np.array([True, False, False, True, False])
     # The film rated again is another event than its first rating.
     assert rows_beyond(log, log.where(kept)).tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_next_films_asks_for_the_newest_ratings_one_by_one(n: int) -> None:
+    log = random_log(4, "2001-01-01", "2001-03-01")
+    split = next_films(log, n)
+    rows = {user: np.flatnonzero(log.user_idx == user).tolist() for user in range(log.n_users)}
+    held_back = {user: mine[len(mine) - min(n, len(mine) // 2) :] for user, mine in rows.items()}
+    asked = 0
+    for user, newest in held_back.items():
+        kept = split.train.item_idx[split.train.indptr[user] : split.train.indptr[user + 1]].tolist()
+        assert kept == log.item_idx[rows[user][: len(rows[user]) - len(newest)]].tolist()
+        for row in newest:
+            if log.item_idx[row] in log.item_idx[rows[user][0] : row]:
+                continue  # rated again: nobody's target
+            assert split.queries.user_idx[asked] == user
+            assert (split.queries.start[asked], split.queries.end[asked]) == (rows[user][0], row)
+            assert split.queries.at[asked] == log.at[row - 1]
+            assert split.targets.item[asked] == log.item_idx[row]
+            asked += 1
+    assert asked == len(split.queries) == len(split.targets) > 0
+
+
+def test_next_films_need_two_ratings_of_somebody() -> None:
+    with pytest.raises(ValueError, match="next films need users with two ratings"):
+        next_films(log_of(("2001-01-01", 0, 1), ("2001-01-02", 1, 1)), 3)
