@@ -49,6 +49,10 @@ def test_features() -> None:
         line = next(line for line in README.splitlines() if line.startswith(f"| `{side}_features` | `"))
         published = [feature["name"] for feature in declared[side] if "type" in feature]
         assert re.findall(r"`(\w+)`", line.split("|")[2]) == published
+    for side, features in declared.items():
+        line = next(line for line in README.splitlines() if line.startswith(f"| {side} | `"))
+        read = [feature["name"] for feature in features if "sql" not in feature]
+        assert re.findall(r"`(\w+)`", line.split("|")[2]) == read
 
 
 def test_rooms() -> None:
