@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from models.dataset import Dataset, Floats, Ints, Longs, queries_at, queries_before
+from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at, queries_before
 from models.recall.cbow import CbowConfig, cbow
 from models.recall.contract import State
 from models.recall.embedding import HistoryConfig
@@ -141,15 +141,20 @@ def train(
     wanted = np.ones(dataset.n_events, dtype=bool)
     wanted[held] = False
     model = Model.new(dataset, config.towers, config.seed)
+    trainer = Trainer(model, dataset, config)
     if resume is None and config.training.first_vectors is not None:
         start_from_bags(model, dataset.where(wanted), config.training.first_vectors)
-    trainer = Trainer(model, dataset, config)
+    elif resume is None and config.towers.bias:
+        start_from_popularity(model, dataset.item_idx, trainer.objective.weight * wanted)
+    asked = queries_before(dataset, held)
+    if config.training.target == "future":
+        asked = earlier(asked, config.seed)
     curve = [] if resume is None else [tuple(row) for row in resume.curve.tolist()]
     best = trainer.resume(resume) if resume is not None else model.weights()
     while not _stalled(curve, config.training.epochs, config.training.patience):
         number = len(curve)
         loss = trainer.epoch(wanted, number, partial(_rate, config, number))
-        curve.append((loss, ndcg(model, dataset, held)))
+        curve.append((loss, ndcg(model, asked, dataset.item_idx[held])))
         if curve[-1][1] >= max(metric for _, metric in curve):
             best = model.weights()
         if watch is not None:
@@ -185,11 +190,29 @@ def held_out(dataset: Dataset, users: int, seed: int) -> Longs:
     return np.sort(dataset.indptr[chosen + 1] - 1)
 
 
-def ndcg(model: Model, dataset: Dataset, rows: Longs) -> float:
-    """NDCG@10 of the items of some rows, each asked for at its own time; 0 without rows."""
-    found = model.recommend(queries_before(dataset, rows), LIST).item == dataset.item_idx[rows][:, None]
+def earlier(queries: Queries, seed: int) -> Queries:
+    """The same questions asked after a random part of the history, of one event at least."""
+    rng = np.random.default_rng((seed, HELD_OUT))
+    kept = 1 + rng.integers(0, np.maximum(queries.end - queries.start, 1))
+    return Queries(queries.user_idx, queries.at, queries.start, queries.start + kept, queries.log)
+
+
+def ndcg(model: Model, queries: Queries, target: Ints) -> float:
+    """NDCG@10 of the one item (B,) that each of B queries is after; 0 without queries."""
+    found = model.recommend(queries, LIST).item == target[:, None]
     gain = found / np.log2(np.arange(LIST) + 2)
-    return float(gain.sum() / max(1, len(rows)))
+    return float(gain.sum() / max(1, len(target)))
+
+
+def start_from_popularity(model: Model, item: Ints, weight: Floats) -> None:
+    """Set the biases to the log of how often each item occurs among weighted events (E,), 0 on average.
+
+    That is what the softmax, not knowing anything else, ends at; small steps would take long to get there.
+    """
+    popularity = np.log1p(np.bincount(item, weight, len(model.known)))
+    with torch.no_grad():
+        bias = torch.from_numpy((popularity - popularity.mean()).astype(np.float32))
+        model.towers.table("bias").weight[1:, 0] = bias
 
 
 def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:

@@ -1,11 +1,13 @@
 """The hourly update: frozen really is frozen, and what may learn does."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from models.dataset import DAY, Dataset, queries_before
+from models.recall.contract import State
 from models.recall.two_tower import TwoTower
 from models.two_tower.config import (
     NegativesConfig,
@@ -36,12 +38,25 @@ def config(request: pytest.FixtureRequest) -> TwoTowerConfig:
     return replace(CONFIGS[request.param], update=UpdateConfig(negatives=20, batch_events=8, replay=0.3))
 
 
+@cache
+def state_of(towers: TowersConfig, negatives: NegativesConfig, training: TrainingConfig) -> State:
+    config = TwoTowerConfig(towers, negatives, training=training)
+    return TwoTower(config).fit(small_log(n_items=400).before(HOUR)).state
+
+
+def fitted(config: TwoTowerConfig) -> TwoTower:
+    """A model trained before the hour, once for all tests."""
+    model = TwoTower(config)
+    model.state = dict(state_of(config.towers, config.negatives, config.training))
+    return model
+
+
 def parameters(model: TwoTower) -> dict[str, np.ndarray]:
     return {name: value for name, value in model.state.items() if name.startswith("weight.")}
 
 
 def test_only_the_reported_rows_of_the_id_tables_change(log: Dataset, config: TwoTowerConfig) -> None:
-    model = TwoTower(config).fit(log.before(HOUR))
+    model = fitted(config)
     before = parameters(model)
     rows = np.flatnonzero(log.at >= HOUR)
     report = model.update(log, rows)
@@ -65,7 +80,7 @@ def test_only_the_reported_rows_of_the_id_tables_change(log: Dataset, config: Tw
 
 
 def test_the_report_measures_what_happened(log: Dataset, config: TwoTowerConfig) -> None:
-    model = TwoTower(config).fit(log.before(HOUR))
+    model = fitted(config)
     before = model.state["weight.tables.item_id.weight"]
     report = model.update(log, np.flatnonzero(log.at >= HOUR))
     touched = report.rows["item_id"]
@@ -79,7 +94,7 @@ def test_the_report_measures_what_happened(log: Dataset, config: TwoTowerConfig)
 
 def test_an_item_rises_for_those_who_did_what_its_buyers_did(log: Dataset) -> None:
     config = replace(CONFIGS["tied"], update=UpdateConfig(negatives=50, learning_rate=0.1))
-    model = TwoTower(config).fit(log.before(HOUR))
+    model = fitted(config)
     rows = np.flatnonzero(log.at >= HOUR)
     rows = rows[~np.isin(rows, log.indptr[:-1])]
     queries = queries_before(log, rows)
@@ -95,10 +110,10 @@ def test_an_item_rises_for_those_who_did_what_its_buyers_did(log: Dataset) -> No
 
 
 def test_the_order_of_the_rows_handed_over_does_not_matter(log: Dataset, config: TwoTowerConfig) -> None:
-    fitted = TwoTower(config).fit(log.before(HOUR))
+    trained = fitted(config)
     rows = np.flatnonzero(log.at >= HOUR)
     one, other = TwoTower(config), TwoTower(config)
-    one.state, other.state = fitted.state, fitted.state
+    one.state, other.state = trained.state, trained.state
     one.update(log, rows)
     other.update(log, rows[::-1].copy())
     for name, value in one.state.items():
@@ -110,13 +125,13 @@ def test_later_events_of_the_hour_are_not_seen_by_earlier_ones(log: Dataset) -> 
     config = replace(CONFIGS["tied"], update=UpdateConfig(negatives=20, batch_events=4, replay=0.0))
     rows = np.flatnonzero(log.at >= HOUR)
     rows = rows[np.lexsort((rows, log.at[rows]))][:8]
-    fitted = TwoTower(config).fit(log.before(HOUR))
+    trained = fitted(config)
     states = []
     for item in (5, 6):
         items = log.item_idx.copy()
         items[rows[4:]] = item
         model = TwoTower(config)
-        model.state = fitted.state
+        model.state = trained.state
         model.update(replace(log, item_idx=items), rows[:4])
         states.append(model.state)
     for name, value in states[0].items():
@@ -125,7 +140,7 @@ def test_later_events_of_the_hour_are_not_seen_by_earlier_ones(log: Dataset) -> 
 
 
 def test_nothing_new_changes_nothing(log: Dataset, config: TwoTowerConfig) -> None:
-    model = TwoTower(config).fit(log.before(HOUR))
+    model = fitted(config)
     before = parameters(model)
     report = model.update(log.before(HOUR), np.empty(0, dtype=np.int64))
     for name, value in parameters(model).items():
@@ -138,6 +153,6 @@ def test_nothing_new_changes_nothing(log: Dataset, config: TwoTowerConfig) -> No
 def test_training_config_is_left_alone(log: Dataset) -> None:
     # A model trained towards the far future still learns the next events by the hour.
     config = replace(CONFIGS["tied"], training=TrainingConfig(target="future", epochs=1))
-    model = TwoTower(config).fit(log.before(HOUR))
+    model = fitted(config)
     report = model.update(log, np.flatnonzero(log.at >= HOUR))
     assert report.new_after < report.new_before

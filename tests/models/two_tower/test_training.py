@@ -17,7 +17,7 @@ from models.two_tower.config import (
     TwoTowerConfig,
 )
 from models.two_tower.model import Model
-from models.two_tower.training import Checkpoint, held_out, ndcg, replayed
+from models.two_tower.training import Checkpoint, earlier, held_out, ndcg, replayed
 from tests.models.recall.small_logs import START, small_log
 
 N_ITEMS, STEP = 30, 7
@@ -38,7 +38,9 @@ def learner(**changes: object) -> TwoTowerConfig:
     base = TwoTowerConfig(
         towers=TowersConfig(dims=16, mean_width=0, tied=False, dropout=0.0),
         negatives=NegativesConfig(uniform=40),
-        training=TrainingConfig(epochs=40, learning_rate=0.03, batch_tokens=300, patience=40),
+        training=TrainingConfig(
+            epochs=15, learning_rate=0.05, batch_tokens=200, validation_users=4, patience=15
+        ),
     )
     return replace(base, **changes)
 
@@ -174,7 +176,7 @@ def test_held_out_rows_are_last_rows_and_ndcg_is_that_of_their_items() -> None:
     lists = zip(found.tolist(), log.item_idx[rows].tolist(), strict=True)
     expected = np.mean([1 / np.log2(top.index(item) + 2) if item in top else 0 for top, item in lists])
     assert expected > 0
-    assert ndcg(model, log, rows) == pytest.approx(expected)
+    assert ndcg(model, queries_before(log, rows), log.item_idx[rows]) == pytest.approx(expected)
 
 
 def test_replayed_rows_are_runs_within_a_user() -> None:
@@ -213,3 +215,22 @@ def test_a_warm_training_learns_the_new_day_and_keeps_the_old() -> None:
         if name.startswith("weight.") and (model.state[name] != value).any()
     ]
     assert set(changed) == {name for name in cold if name.startswith("weight.")}
+
+
+def test_biases_start_at_the_log_of_popularity() -> None:
+    log = small_log()
+    config = learner(training=TrainingConfig(epochs=0, validation_users=0))
+    bias = TwoTower(config).fit(log).state["weight.tables.bias.weight"][:, 0]
+    popularity = np.log1p(np.bincount(log.item_idx, minlength=log.n_items))
+    np.testing.assert_allclose(bias[1:], popularity - popularity.mean(), rtol=1e-5, atol=1e-6)
+    assert bias[0] == 0
+
+
+def test_towards_the_future_validation_asks_early() -> None:
+    log = small_log()
+    queries = queries_before(log, held_out(log, 8, seed=0))
+    asked = earlier(queries, seed=0)
+    assert (asked.start == queries.start).all()
+    assert (asked.end > queries.start).all()
+    assert (asked.end <= queries.end).all()
+    assert (asked.end < queries.end).any()
