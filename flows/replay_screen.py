@@ -30,7 +30,7 @@ def show(answer: dict[str, Any]) -> None:
 
 def _table(rows: list[dict[str, Any]], control: str) -> Table:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("policy", no_wrap=True)
     for metric in metrics:
         table.add_column(metric.replace("hr", "HR").replace("ndcg", "NDCG"), justify="right", no_wrap=True)
@@ -38,11 +38,11 @@ def _table(rows: list[dict[str, Any]], control: str) -> Table:
     for policy in dict.fromkeys(row["policy"] for row in rows):
         own = [row for row in rows if row["policy"] == policy]
         change = "" if policy == control else _change(own[-1]["difference"])
-        table.add_row(policy, *(f"{row['value']:.4f}" for row in own), change)
+        table.add_row(policy, *(f"{row['value']:.4f}".lstrip("0") for row in own), change)
     return table
 
 
 def _change(difference: dict[str, float]) -> str:
     low, high = difference["ci_low"], difference["ci_high"]
     mark = "▲" if low > 0 else "▼" if high < 0 else " "
-    return f"{difference['value']:+.4f} [{low:+.4f}, {high:+.4f}] {mark}"
+    return f"{difference['value']:+.4f} [{low:+.4f}, {high:+.4f}] {mark}".replace("0.", ".")
