@@ -13,7 +13,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from models.dataset import DAY, Dataset, Floats, Ints, Longs, Queries
-from models.features.statistics import Past, Ratings, Values, by_item, mean, of_items, of_users
+from models.features.statistics import Past, Ratings, Values, by_item, by_user, mean, of_items, of_users
 
 FADED = 8
 """Half-lives after which an event is left out: it would weigh less than half a percent."""
@@ -28,17 +28,12 @@ class Known:
     @cached_property
     def by_user(self) -> Ratings:
         """Ratings of each user."""
-        return Ratings(self.log.indptr, self.log.at, self.log.rating, self.log)
+        return by_user(self.log)
 
     @cached_property
     def by_item(self) -> Ratings:
         """Ratings of each item."""
         return by_item(self.log)
-
-    @cached_property
-    def events_of_item(self) -> Longs:
-        """(E,) rows of the log by item and time: what ``by_item`` is made of."""
-        return np.lexsort((self.log.at, self.log.item_idx))
 
     @cached_property
     def years(self) -> Values:
@@ -170,7 +165,7 @@ def followers(pairs: Pairs, place: int, nearest: int, farthest: int, half_life_d
     return _followers(
         (queries.start, queries.end, queries.at),
         (log.item_idx, log.user_idx, log.at, log.indptr),
-        (pairs.known.by_item.indptr, pairs.known.events_of_item),
+        (pairs.known.by_item.indptr, pairs.known.by_item.row),
         (pairs.indptr, pairs.item),
         (place, nearest, farthest),
         half_life_days * DAY,

@@ -25,9 +25,18 @@ class Ratings:
     """E ratings whose group's rows are adjacent, by ascending time."""
 
     indptr: Longs  # (G + 1,) the rows of each group
-    at: Longs  # (E,)
-    rating: Floats  # (E,)
-    overall: Dataset
+    row: Longs  # (E,) of the log
+    log: Dataset
+
+    @cached_property
+    def at(self) -> Longs:
+        """(E,) epoch seconds."""
+        return self.log.at[self.row]
+
+    @cached_property
+    def rating(self) -> Floats:
+        """(E,) stars."""
+        return self.log.rating[self.row]
 
     @cached_property
     def sums(self) -> Values:
@@ -50,21 +59,21 @@ class Ratings:
     @cached_property
     def everyone(self) -> tuple[Longs, Values, Longs]:
         """Times of all ratings ascending, the sums of the ratings before each, and each user's first time."""
-        order = np.argsort(self.overall.at, kind="stable")
-        first = self.overall.indptr[:-1][np.diff(self.overall.indptr) > 0]
-        return self.overall.at[order], _before(self.overall.rating[order]), np.sort(self.overall.at[first])
+        log, order = self.log, np.argsort(self.log.at, kind="stable")
+        first = log.indptr[:-1][np.diff(log.indptr) > 0]
+        return log.at[order], _before(log.rating[order]), np.sort(log.at[first])
 
 
 def by_user(log: Dataset) -> Ratings:
     """The log as it is: its rows are sorted by user and time."""
-    return Ratings(log.indptr, log.at, log.rating, log)
+    return Ratings(log.indptr, np.arange(log.n_events), log)
 
 
 def by_item(log: Dataset) -> Ratings:
     """The log sorted by item and time; ties in the order of the log."""
     order = np.lexsort((log.at, log.item_idx))
     indptr = np.searchsorted(log.item_idx[order], np.arange(log.n_items + 1))
-    return Ratings(indptr, log.at[order], log.rating[order], log)
+    return Ratings(indptr, order, log)
 
 
 @dataclass(frozen=True)

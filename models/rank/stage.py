@@ -79,7 +79,7 @@ class Ranking:
 
     def logits(self, pool: Pool) -> Floats:
         """(B, n) log odds that the candidates are watched next; -inf for padding."""
-        return _logits(self.rankers, self.encoder, self.declared, pool)
+        return _logits(self.rankers, self.encoder, self.declared, pool, Known(pool.queries.log))
 
     def scores(self, pool: Pool) -> Floats:
         """(B, n) what the pool is published by."""
@@ -126,7 +126,7 @@ def fit_ranking(
         if not (watched & mine).any() or not (watched & ~mine).any():
             return None
         rankers.append(fit_ranker(config.ranker, _some(rows, ~mine), _some(rows, mine), config.seed))
-    ndcg = _judge(rankers, encoder, declared, pool, targets, fold, config)
+    ndcg = _judge(rankers, encoder, declared, pool, known, targets, fold, config)
     share = max(ndcg, key=lambda share: ndcg[share])  # the smallest of equal ones
     log.info("%s: NDCG@%d by share %s", config.ranker, config.judged_at, ndcg)
     return Ranking(
@@ -178,9 +178,12 @@ def order(merged: Merged, score: Floats, n: int) -> Merged:
 
 
 def _logits(
-    rankers: Sequence[Trained], encoder: Encoder, declared: Sequence[Declaration], pool: Pool
+    rankers: Sequence[Trained],
+    encoder: Encoder,
+    declared: Sequence[Declaration],
+    pool: Pool,
+    known: Known,
 ) -> Floats:
-    known = Known(pool.queries.log)
     logits = np.full(pool.merged.item.shape, -np.inf, dtype=np.float32)
     for begin in range(0, len(pool.queries), BLOCK):
         block = pool.where(np.arange(begin, min(begin + BLOCK, len(pool.queries))))
@@ -210,6 +213,7 @@ def _judge(
     encoder: Encoder,
     declared: Sequence[Declaration],
     pool: Pool,
+    known: Known,
     targets: Targets,
     fold: Longs,
     config: RankingConfig,
@@ -221,7 +225,7 @@ def _judge(
         chosen = judged[fold[judged] == number]
         part = pool.where(chosen)
         answers, _ = targets.where(np.isin(targets.query, chosen))
-        logits = _logits([ranker], encoder, declared, part)
+        logits = _logits([ranker], encoder, declared, part, known)
         for share in config.shares:
             place, score = best_of_rows(blended(part, logits, share), config.judged_at)
             listed = np.take_along_axis(part.merged.item, np.maximum(place, 0), axis=1)
