@@ -32,6 +32,8 @@ METRIC_NAMES = {
     "logloss": "log loss",
 }
 
+LOWER_IS_BETTER = ("logloss",)
+
 BEST_FIRST = ("recall", "rank")
 """Stages whose models are sorted by the first metric."""
 
@@ -85,7 +87,7 @@ def _place(row: Answer, stages: list[str]) -> tuple[int, float]:
 
 def _best(column: Column, found: dict[tuple[str, str, int | None], Answer]) -> float:
     values = [found[key]["value"] or 0 for key in found if key[1:] == column]
-    return min(values) if column[0] == "logloss" else max(values)
+    return min(values) if column[0] in LOWER_IS_BETTER else max(values)
 
 
 def _differences(protocol: str, rows: list[Answer]) -> Table:
@@ -125,6 +127,8 @@ def _difference(row: Answer | None) -> Text:
     if row is None or row["value"] is None:
         return Text("–", style="dim")
     better, worse = row["ci_low"] > 0, row["ci_high"] < 0
+    if row["metric"] in LOWER_IS_BETTER:
+        better, worse = worse, better
     text = Text(
         ("-" if row["value"] < 0 else "+") + _short(abs(row["value"]), 4),
         style="green" if better else "red" if worse else "",

@@ -54,14 +54,14 @@ def evaluate(
     """Measure all models over the log, or over ``source`` alone, of which the log does not learn.
 
     On ``ctr-random`` and ``ctr-last`` those are rankers alone, and no lists; all rankers by default.
-    ``baseline`` is a model of this evaluation or the ``out`` of an earlier one. The answer has protocol,
-    split (a hash for each window), seed, rows, and differences to the baseline (rows with a model). Raises
-    MatineeError for unknown names and for a log that the protocol cannot be run on.
+    ``baseline`` is a model of this evaluation or, for lists, the ``out`` of an earlier one. The answer has
+    protocol, split (a hash for each window), seed, rows, and differences to the baseline (rows with a model).
+    Raises MatineeError for unknown names and for a log that the protocol cannot be run on.
     """
     if protocol in CTR_PROTOCOLS:
-        if channels is not None or baseline is not None:
-            raise MatineeError(f"{protocol} measures rankers alone, without channels or a baseline")
-        return _evaluate_rankers(protocol, source, rankers or tuple(RANKERS), seed, out)
+        if channels is not None:
+            raise MatineeError(f"{protocol} measures rankers alone, without channels")
+        return _evaluate_rankers(protocol, source, rankers or tuple(RANKERS), seed, baseline, out)
     channels = DEFAULT_CHANNELS if channels is None else channels
     rankers = (DEFAULT_RANKER,) if rankers is None else rankers
     plan = _plan(protocol, channels, rankers, ks, seed)
@@ -88,26 +88,37 @@ def evaluate(
 
 
 def _evaluate_rankers(
-    protocol: str, source: str | None, rankers: Sequence[str], seed: int, out: Path | None
+    protocol: str,
+    source: str | None,
+    rankers: Sequence[str],
+    seed: int,
+    baseline: str | None,
+    out: Path | None,
 ) -> Answer:
     _check_rankers(rankers)
+    if baseline is not None and baseline not in rankers:
+        raise MatineeError(f"unknown baseline '{baseline}': no model of {', '.join(rankers)}")
     if out is not None:
         files.check_writable(out)
     dataset, _ = read_log(source or settings.source())
     try:
-        split, found = ctr.measure(protocol, dataset, rankers, seed)
+        measured = ctr.measure(protocol, dataset, rankers, seed, baseline)
     except ValueError as error:
         raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
-    rows = [asdict(row) for row in found]
+    rows = [asdict(row) for row in measured.rows]
     if out is not None:
         files.write(out, rows, {})
     return {
         "protocol": protocol,
-        "split": [split],
+        "split": [measured.split],
         "seed": seed,
         "rows": rows,
-        "baseline": None,
-        "differences": [],
+        "baseline": baseline,
+        "differences": [
+            {"model": name} | asdict(difference)
+            for name, differences in measured.differences.items()
+            for difference in differences
+        ],
     }
 
 

@@ -15,6 +15,7 @@ from models.evaluation.bootstrap import (
     resampled_auc,
     resampled_ratios,
 )
+from models.evaluation.metrics import Values
 from models.evaluation.scores import OVERALL, Scores
 
 UNDEFINED = (math.nan, math.nan)
@@ -60,7 +61,7 @@ class Difference:
 
     slice: str
     metric: str
-    k: int
+    k: int | None
     value: float | None
     ci_low: float | None
     ci_high: float | None
@@ -89,23 +90,29 @@ def classifier_rows(
 ) -> list[Row]:
     """AUC, GAUC and log loss of N predictions; ``label`` is 0 or 1, ``probability`` between them."""
     bootstrap = bootstrap or BootstrapConfig()
-    users, user, count = np.unique(user_idx, return_inverse=True, return_counts=True)
-    within = metrics.grouped_auc(label, probability, user_idx)
-    loss = np.bincount(user, metrics.log_loss(label, probability))
-    numerator = np.stack([np.nan_to_num(within) * count, loss], axis=1)
-    denominator = np.stack([np.isfinite(within) * count, count], axis=1).astype(np.float64)
-    area = resampled_auc(label, probability, user_idx, bootstrap)[:, None]
-    resampled = np.concatenate([area, resampled_ratios(numerator, denominator, bootstrap)], axis=1)
+    figures, resampled = _classified(label, probability, user_idx, bootstrap)
     intervals = zip(*percentile_interval(resampled, bootstrap.level), strict=True)
-    figures = {
-        "auc": metrics.auc(label, probability),
-        "gauc": metrics.gauc(label, probability, user_idx),
-        "logloss": loss.sum() / max(len(label), 1),
-    }
-    size = len(users), len(label)
+    size = len(np.unique(user_idx)), len(label)
     return [
         _row(run, protocol, (OVERALL, metric, None), value, interval, size)
         for (metric, value), interval in zip(figures.items(), intervals, strict=True)
+    ]
+
+
+def compare_classifiers(
+    label: NDArray[np.generic],
+    ours: NDArray[np.generic],
+    theirs: NDArray[np.generic],
+    user_idx: Ints,
+    bootstrap: BootstrapConfig | None = None,
+) -> list[Difference]:
+    """Paired differences of two models' probabilities (N,) of the same rows, ``ours`` less ``theirs``."""
+    bootstrap = bootstrap or BootstrapConfig()
+    left, right = (_classified(label, values, user_idx, bootstrap) for values in (ours, theirs))
+    low, high = percentile_interval(left[1] - right[1], bootstrap.level)
+    return [
+        Difference(OVERALL, metric, None, _finite(value - right[0][metric]), _finite(bottom), _finite(top))
+        for (metric, value), bottom, top in zip(left[0].items(), low, high, strict=True)
     ]
 
 
@@ -128,6 +135,24 @@ def compare(scores: Scores, baseline: Scores, bootstrap: BootstrapConfig | None 
         Difference(*key, *map(_finite, interval))
         for key, *interval in zip(keys, differences, low, high, strict=True)
     ]
+
+
+def _classified(
+    label: NDArray[np.generic], probability: NDArray[np.generic], user_idx: Ints, config: BootstrapConfig
+) -> tuple[dict[str, float], Values]:
+    """The figures of N predictions, and the same in each resample of users (R, figures)."""
+    _, user, count = np.unique(user_idx, return_inverse=True, return_counts=True)
+    within = metrics.grouped_auc(label, probability, user_idx)
+    loss = np.bincount(user, metrics.log_loss(label, probability))
+    numerator = np.stack([np.nan_to_num(within) * count, loss], axis=1)
+    denominator = np.stack([np.isfinite(within) * count, count], axis=1).astype(np.float64)
+    area = resampled_auc(label, probability, user_idx, config)[:, None]
+    figures = {
+        "auc": metrics.auc(label, probability),
+        "gauc": metrics.gauc(label, probability, user_idx),
+        "logloss": loss.sum() / max(len(label), 1),
+    }
+    return figures, np.concatenate([area, resampled_ratios(numerator, denominator, config)], axis=1)
 
 
 def _row(

@@ -66,7 +66,7 @@ def test_the_terminal_shows_a_row_a_model_in_100_columns(
 
 def test_progress_is_told_a_line_a_channel(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     lines = done[1].stderr.splitlines()
-    assert sum("item_cf" in line for line in lines) == 2  # for the weights, and for the test
+    assert sum("item_cf" in line for line in lines) == 3  # for the merge, for the rankers, for the test
     assert not any("Warning" in line for line in lines)
 
 
@@ -160,3 +160,37 @@ def test_rolling_is_shown_by_slice_best_first_with_marked_differences(
     differences = [line.split() for line in shown.split("Less popular")[1].splitlines()]
     marks = {cells[0]: cells[-1] for cells in differences if len(cells) > 1 and cells[1][0] in "+-"}
     assert marks == {"better": "▲", "worse": "▼", "merged": "±.100"}
+
+
+def test_rankers_are_shown_without_lengths_and_a_lower_log_loss_is_better(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evaluate_screen, "out", Console(width=100, highlight=False))
+
+    def row(model: str, metric: str, value: float) -> dict:
+        return figure(model, value, "rank") | {"metric": metric, "k": None}
+
+    figures = {"auc": (0.5, 0.9), "logloss": (0.6, 0.3), "gauc": (0.5, 0.8)}
+    rows = [
+        row(model, metric, both[n])
+        for n, model in enumerate(("lr", "fm"))
+        for metric, both in figures.items()
+    ]
+    differences = [row("fm", metric, both[1] - both[0]) for metric, both in figures.items()]
+    evaluate_screen.show(
+        {
+            "protocol": "ctr-random",
+            "split": ["a" * 64],
+            "seed": 0,
+            "baseline": "lr",
+            "rows": rows,
+            "differences": differences,
+        }
+    )
+    figures_shown, differences_shown = capsys.readouterr().out.split("Less lr")
+    header = next(line for line in figures_shown.splitlines() if "AUC" in line)
+    assert {"AUC", "GAUC"} <= set(header.split())
+    assert "@" not in header
+    assert figures_shown.index("fm ") < figures_shown.index("lr ")
+    (line,) = (line for line in differences_shown.splitlines() if line.split()[:1] == ["fm"])
+    assert line.count("▲") == 3

@@ -53,7 +53,7 @@ def test_histories_end_before_the_row(log: Dataset) -> None:
 @pytest.mark.parametrize("protocol", CTR_PROTOCOLS)
 def test_each_ranker_is_measured_on_the_same_rows(protocol: str, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    answer = evaluate(protocol, "synthetic:0.01", rankers=["lr", "fm"], seed=1, out=out)
+    answer = evaluate(protocol, "synthetic:0.01", rankers=["lr", "fm"], seed=1, baseline="lr", out=out)
     assert json.loads(out.read_text()) == answer["rows"]
     assert [(row["stage"], row["model"], row["metric"]) for row in answer["rows"]] == [
         ("rank", model, metric) for model in ("lr", "fm") for metric in ("auc", "gauc", "logloss")
@@ -65,6 +65,10 @@ def test_each_ranker_is_measured_on_the_same_rows(protocol: str, tmp_path: Path)
     assert auc["lr"]["n_events"] == auc["fm"]["n_events"]
     assert auc["lr"]["ci_low"] < auc["lr"]["value"] < auc["lr"]["ci_high"]
     assert auc["lr"]["value"] > 0.55  # the labels of the synthetic source can be learned
+    for row, theirs, ours in zip(answer["differences"], answer["rows"][:3], answer["rows"][3:], strict=True):
+        assert (row["model"], row["metric"]) == ("fm", ours["metric"])
+        if ours["value"] is not None:
+            assert row["value"] == pytest.approx(ours["value"] - theirs["value"])
     again = evaluate(protocol, "synthetic:0.01", rankers=["fm"], seed=1)
     assert again["split"] == answer["split"]
     assert [row["value"] for row in again["rows"]] == [row["value"] for row in answer["rows"][3:]]
@@ -76,7 +80,9 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match="rankers alone"):
         evaluate("ctr-random", "synthetic:0.01", ["popular"])
     with pytest.raises(MatineeError, match="rankers alone"):
-        evaluate("ctr-last", "synthetic:0.01", baseline="lr")
+        evaluate("ctr-last", "synthetic:0.01", ["popular"])
+    with pytest.raises(MatineeError, match="unknown baseline 'fm': no model of lr"):
+        evaluate("ctr-last", "synthetic:0.01", rankers=["lr"], baseline="fm")
     few = batches.dat(tmp_path / "few", [(7, 1, 4, 10), (7, 2, 4, 20), (7, 3, 4, 30)])
     with pytest.raises(MatineeError, match="ctr-random cannot be run on this log"):
         evaluate("ctr-random", few, rankers=["lr"])

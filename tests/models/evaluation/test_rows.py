@@ -10,7 +10,7 @@ from models.dataset import DAY, Dataset
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig
 from models.evaluation.protocols import leave_one_out, rolling, temporal
-from models.evaluation.rows import Row, Run, classifier_rows, compare, ranking_rows
+from models.evaluation.rows import Row, Run, classifier_rows, compare, compare_classifiers, ranking_rows
 from models.evaluation.scores import RANKING_METRICS, EvaluationConfig, Evaluator, Scores
 from models.evaluation.slices import SliceConfig, query_slices, target_slices
 from models.evaluation.split import Split
@@ -227,3 +227,25 @@ def test_classifier_rows() -> None:
         assert (row.slice, row.k, row.n_users, row.n_events) == ("all", None, 30, 2000)
         assert row.ci_low < row.value < row.ci_high
     assert expected["auc"] == pytest.approx(5 / 6, abs=0.03)  # P(s) = s on a uniform score
+
+
+def test_differences_of_classifiers_are_paired() -> None:
+    rng = np.random.default_rng(2)
+    label, user = rng.integers(0, 2, 2000), rng.integers(0, 100, 2000)
+    score = label + rng.normal(0, 2, 2000)
+    ours, theirs = (1 / (1 + np.exp(-score - noise * rng.normal(size=2000))) for noise in (0.0, 0.5))
+    differences = compare_classifiers(label, ours, theirs, user, BOOTSTRAP)
+    rows = [
+        classifier_rows(label, values, user, "ctr-random", Run("rank", "fm"), BOOTSTRAP)
+        for values in (ours, theirs)
+    ]
+    assert [row.metric for row in differences] == ["auc", "gauc", "logloss"]
+    for difference, left, right in zip(differences, *rows, strict=True):
+        assert (difference.slice, difference.k) == ("all", None)
+        assert difference.value == pytest.approx(left.value - right.value)
+        assert difference.ci_low < difference.value < difference.ci_high
+        # Far narrower than the interval of either model alone.
+        assert difference.ci_high - difference.ci_low < 0.6 * (left.ci_high - left.ci_low)
+    assert differences[0].ci_low > 0
+    same = compare_classifiers(label, ours, ours, user, BOOTSTRAP)
+    assert {(row.value, row.ci_low, row.ci_high) for row in same} == {(0, 0, 0)}
