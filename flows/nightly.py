@@ -31,7 +31,7 @@ class NightlyConfig:
     """Films published a user."""
     candidates: int = 300
     """Candidates recalled a user and channel."""
-    channels: tuple[str, ...] = (*DEFAULT_CHANNELS, LEARNER)
+    channels: tuple[str, ...] = DEFAULT_CHANNELS
     """The channels that recall; their weights are fitted on the newest days."""
     max_user_events: int = MAX_USER_EVENTS
     """Ratings a user that a channel learns from; of a more active one a sample."""

@@ -61,6 +61,7 @@ DEFAULT_CHANNELS = (
     "ease_plain",
     "word2vec",
     "deepwalk",
+    "two_tower",
 )
 """The channels that recall unless told otherwise."""
 
