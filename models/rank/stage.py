@@ -77,9 +77,23 @@ class Ranking:
     coverage: Mapping[str, float] = field(default_factory=dict)
     """Share of the training rows that have each feature; not part of the state."""
 
-    def logits(self, pool: Pool) -> Floats:
-        """(B, n) log odds that the candidates are watched next; -inf for padding."""
-        return _logits(self.rankers, self.encoder, self.declared, pool, Known(pool.queries.log))
+    def logits(self, pool: Pool, known: Known | None = None) -> Floats:
+        """(B, n) log odds that the candidates are watched next; -inf for padding.
+
+        ``known`` is of the log of the queries; given, what is computed of it once is shared.
+        """
+        known = known or Known(pool.queries.log)
+        logits = np.full(pool.merged.item.shape, -np.inf, dtype=np.float32)
+        for begin in range(0, len(pool.queries), BLOCK):
+            block = pool.where(np.arange(begin, min(begin + BLOCK, len(pool.queries))))
+            there = block.merged.item >= 0
+            pairs = block.pairs(known, there)
+            columns = self.encoder.encode(extract(self.declared, self.lists, pairs))
+            nothing = np.empty((len(pairs.query), 0), dtype=np.float32)
+            rows = Rows(self.encoder.schema, pairs.query, pairs.item.astype(np.int64), *columns, nothing, ())
+            each = [ranker.logits(rows)[:, 0] for ranker in self.rankers]
+            logits[begin : begin + BLOCK][there] = np.mean(each, axis=0)
+        return logits
 
     def scores(self, pool: Pool) -> Floats:
         """(B, n) what the pool is published by."""
@@ -126,19 +140,12 @@ def fit_ranking(
         if not (watched & mine).any() or not (watched & ~mine).any():
             return None
         rankers.append(fit_ranker(config.ranker, _some(rows, ~mine), _some(rows, mine), config.seed))
-    ndcg = _judge(rankers, encoder, declared, pool, known, targets, fold, config)
-    share = max(ndcg, key=lambda share: ndcg[share])  # the smallest of equal ones
+    lists = tuple(pool.lists)
+    untried = Ranking(config.ranker, lists, encoder, tuple(declared), tuple(rankers), 0.0, {}, coverage(raw))
+    ndcg = _judge(untried, pool, known, targets, fold, config)
     log.info("%s: NDCG@%d by share %s", config.ranker, config.judged_at, ndcg)
-    return Ranking(
-        config.ranker,
-        tuple(pool.lists),
-        encoder,
-        tuple(declared),
-        tuple(rankers),
-        share,
-        ndcg,
-        coverage(raw),
-    )
+    # Of equal ones the smallest.
+    return replace(untried, share=max(ndcg, key=lambda share: ndcg[share]), ndcg=ndcg)
 
 
 def restore_ranking(state: State, declared: Sequence[Declaration]) -> Ranking:
@@ -177,26 +184,6 @@ def order(merged: Merged, score: Floats, n: int) -> Merged:
     return Merged(Candidates(item.astype(np.int32), score), channels)
 
 
-def _logits(
-    rankers: Sequence[Trained],
-    encoder: Encoder,
-    declared: Sequence[Declaration],
-    pool: Pool,
-    known: Known,
-) -> Floats:
-    logits = np.full(pool.merged.item.shape, -np.inf, dtype=np.float32)
-    for begin in range(0, len(pool.queries), BLOCK):
-        block = pool.where(np.arange(begin, min(begin + BLOCK, len(pool.queries))))
-        kept = block.merged.item >= 0
-        pairs = block.pairs(known, kept)
-        columns = encoder.encode(extract(declared, list(block.lists), pairs))
-        nothing = np.empty((len(pairs.query), 0), dtype=np.float32)
-        rows = Rows(encoder.schema, pairs.query, pairs.item.astype(np.int64), *columns, nothing, ())
-        part = logits[begin : begin + BLOCK]
-        part[kept] = np.mean([ranker.logits(rows)[:, 0] for ranker in rankers], axis=0)
-    return logits
-
-
 def _packed(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
@@ -209,28 +196,21 @@ def _folds(pool: Pool, config: RankingConfig) -> Longs:
 
 
 def _judge(
-    rankers: Sequence[Trained],
-    encoder: Encoder,
-    declared: Sequence[Declaration],
-    pool: Pool,
-    known: Known,
-    targets: Targets,
-    fold: Longs,
-    config: RankingConfig,
+    ranking: Ranking, pool: Pool, known: Known, targets: Targets, fold: Longs, config: RankingConfig
 ) -> dict[float, float]:
     """The mean NDCG of each share over queries of users that the ranker has not learned from."""
     gained = dict.fromkeys(config.shares, 0.0)
     judged = spread(len(pool.queries), config.judged)
-    for number, ranker in enumerate(rankers):
+    for number, ranker in enumerate(ranking.rankers):
         chosen = judged[fold[judged] == number]
         part = pool.where(chosen)
         answers, _ = targets.where(np.isin(targets.query, chosen))
-        logits = _logits([ranker], encoder, declared, part, known)
+        logits = replace(ranking, rankers=(ranker,)).logits(part, known)
         for share in config.shares:
             place, score = best_of_rows(blended(part, logits, share), config.judged_at)
             listed = np.take_along_axis(part.merged.item, np.maximum(place, 0), axis=1)
             ranks = metrics.target_ranks(Candidates(np.where(place >= 0, listed, -1), score), answers)
-            gained[share] += metrics.ndcg(ranks, answers, config.judged_at).sum() / len(judged)
+            gained[share] += float(metrics.ndcg(ranks, answers, config.judged_at).sum()) / len(judged)
     return gained
 
 
