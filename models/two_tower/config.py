@@ -120,7 +120,7 @@ class TrainingConfig:
     batch_tokens: int = 3200
     """Places in a batch of histories, padding included."""
     target: Literal["next", "future"] = "next"
-    """What a place in a history is to foretell: the next event, or any later one of its window."""
+    """What a place in a history is to foretell: the next event, or any later one of its user."""
     recency: float = 0.0
     """Days after which a target counts 1/e of a new one; 0: all count alike."""
     validation_users: int = 1000

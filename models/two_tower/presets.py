@@ -1,11 +1,7 @@
 """Known members of the family by name, and the one that won here."""
 
 from models.recall.cbow import CbowConfig
-from models.two_tower.config import (
-    TowersConfig,
-    TrainingConfig,
-    TwoTowerConfig,
-)
+from models.two_tower.config import TowersConfig, TrainingConfig, TwoTowerConfig
 
 PRESETS: dict[str, TwoTowerConfig] = {
     # Huang et al. 2013, "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data"
@@ -13,6 +9,7 @@ PRESETS: dict[str, TwoTowerConfig] = {
     "dssm": TwoTowerConfig(
         towers=TowersConfig(
             decays=(float("inf"),),
+            newest=500,
             mean_width=0,
             user_id=True,
             demographics=True,
@@ -23,15 +20,20 @@ PRESETS: dict[str, TwoTowerConfig] = {
             similarity="cosine",
             temperature=0.05,
         ),
-        training=TrainingConfig(target="future", epochs=5),
+        training=TrainingConfig(target="future", recency=180.0, epochs=3),
     ),
     # Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations" (RecSys 2016): the mean
     # of the watched and demographics through a network, softmax over item vectors.
     "youtube_dnn": TwoTowerConfig(
         towers=TowersConfig(
-            decays=(float("inf"),), mean_width=0, demographics=True, statistics=True, user_layers=(128,)
+            decays=(float("inf"),),
+            newest=500,
+            mean_width=0,
+            demographics=True,
+            statistics=True,
+            user_layers=(128,),
         ),
-        training=TrainingConfig(target="future", epochs=5),
+        training=TrainingConfig(target="future", recency=180.0, epochs=3),
     ),
     # Kang and McAuley 2018 (arXiv 1808.09781), with the softmax of Klenitskiy and Vasilev 2023
     # (arXiv 2309.07602) in place of one negative a place.
@@ -39,6 +41,7 @@ PRESETS: dict[str, TwoTowerConfig] = {
         towers=TowersConfig(history=("causal",), newest=100),
         training=TrainingConfig(epochs=6),
     ),
+    # The default: what the nearest events say at several speeds of forgetting, started from word2vec's bags.
     "decayed_means": TwoTowerConfig(
         towers=TowersConfig(dims=128, tied=False),
         training=TrainingConfig(epochs=4, first_vectors=CbowConfig(dims=128)),
