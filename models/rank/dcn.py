@@ -23,7 +23,7 @@ class DCNConfig:
     """Cross layers: the last one holds crosses of one feature more than that."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of hidden units left out in training."""
 
 

@@ -27,7 +27,7 @@ class DINConfig:
     """Hidden units of the activation unit."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of hidden units left out in training."""
 
 

@@ -24,7 +24,7 @@ class FiBiNETConfig:
     """The hidden layer that weighs S features has S over this many units."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of hidden units left out in training."""
 
 

@@ -30,7 +30,7 @@ class PLEConfig:
     """Units of the experts of each level."""
     tower: tuple[int, ...] = (32,)
     """Units of each task's own layers."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of hidden units left out in training."""
     expert_dropout: float = 0.1
     """Chance of an expert to be left out of a row in training."""

@@ -26,7 +26,7 @@ class PPNetConfig:
     """Units of the dense layers."""
     gate: int = 32
     """Hidden units of each gate."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of hidden units left out in training."""
 
 

@@ -24,7 +24,7 @@ class SharedBottomConfig:
     """Units of the shared layers."""
     tower: tuple[int, ...] = (32,)
     """Units of each task's own layers."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of hidden units left out in training."""
 
 

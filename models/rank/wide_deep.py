@@ -20,7 +20,7 @@ class WideDeepConfig:
     """Numbers in a feature's vector."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of hidden units left out in training."""
 
 
