@@ -86,7 +86,6 @@ class Hour:
     """The frozen towers, their ID tables, and the accumulators of the steps taken."""
 
     def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
-        torch.set_flush_denormal(True)
         self.dataset, self.config = dataset, config
         self.newest = config.towers.newest
         self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))

@@ -48,8 +48,6 @@ class Trainer:
     """Runs epochs of a model over a log."""
 
     def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
-        # Arithmetic on denormal numbers, which fading gradients are, is a hundred times slower.
-        torch.set_flush_denormal(True)
         self.model, self.dataset, self.config = model, dataset, config
         self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
         self.objective = Objective(model, dataset, config)
@@ -67,7 +65,7 @@ class Trainer:
         ranked = self._ranked() if self.config.negatives.hard else None
         windows = windows_over(self.dataset, wanted, self.config.towers.newest, rng)
         total, places, done = 0.0, 0, 0
-        with rounded_products(self.config.training.precision):
+        with rounded_products(self.config.training.precision), denormals_as_zeros():
             for batch in in_buckets(windows, self.config.training.batch_tokens, rng):
                 ahead = self._ahead(len(batch), batch.longest, rng)
                 histories = self.collator.histories(batch, wanted, ahead)
@@ -116,6 +114,16 @@ class Trainer:
         """(U, K) what the model of now ranks high for each user, but not at the top."""
         first, last = self.config.negatives.hard_ranks
         return self.model.recommend(queries_at(self.dataset), last).item[:, first - 1 :]
+
+
+@contextmanager
+def denormals_as_zeros() -> Iterator[None]:
+    """Arithmetic on denormal numbers, which fading gradients are, is a hundred times slower than on zeros."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @contextmanager
