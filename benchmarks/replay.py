@@ -94,7 +94,7 @@ def plot(answers: list[Answer], file: Path) -> None:
             _lines(part, days)
             who = "known before the day" if known else "new on the day"
             part.set_title(f"{answer['from']} to {answer['to']}, users {who}", loc="left", fontsize=10)
-    axes[0][0].legend(frameon=False, fontsize=8)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
     figure.savefig(file, metadata={"Date": None})
     plt.close(figure)
 
