@@ -14,8 +14,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from flows.evaluate_screen import MAIN_METRICS
-from models.evaluation.saved import unpack
+from flows.evaluate_screen import BEST_FIRST, LOWER_IS_BETTER, MAIN_METRICS, METRIC_NAMES, Column
+from models.evaluation.ctr import CTR_PROTOCOLS
+from models.rank.registry import RANKERS
 from models.recall.registry import DEFAULT_CHANNELS
 from warehouse.evaluation import read_sums
 
@@ -28,9 +29,9 @@ TITLES = {
     "temporal-2003": "All films rated from 2003 on, asked once",
     "successive": "Every film of the last tenth of time, from all before it",
     "rolling": "Three windows, asked at the start of each day",
+    "ctr-random": "Rankers alone: more than 3 stars or fewer? Rows at random, seven fields",
+    "ctr-last": "The same for each user's last row, with the films liked and disliked before it",
 }
-
-METRICS = {"hr": "HR", "ndcg": "NDCG", "pooled_recall": "pooled recall"}
 
 REFERENCES = {
     "leave-one-out": ("SASRec, tuned", 0.3207),
@@ -70,10 +71,16 @@ def main(files: list[Path]) -> None:
     found = {}
     for file in files:
         rows = json.loads(file.read_text())
-        found[rows[0]["protocol"]] = (rows, next(iter(unpack(read_sums(file)).values())).digest)
+        found[rows[0]["protocol"]] = (rows, digest(file))
     protocols = [name for name in MAIN_METRICS if name in found]
     (DOCS / "leaderboard.md").write_text(page({name: found[name] for name in protocols}))
-    plot({name: found[name][0] for name in protocols}, DOCS / "leaderboard.svg")
+    of_lists = [name for name in protocols if name not in CTR_PROTOCOLS]
+    plot({name: found[name][0] for name in of_lists}, DOCS / "leaderboard.svg")
+
+
+def digest(file: Path) -> str:
+    """The hash of the split that these figures are of."""
+    return str(next(array[1] for name, array in read_sums(file).items() if name.endswith("split")))
 
 
 def page(found: dict[str, tuple[list[Row], str]]) -> str:
@@ -106,17 +113,18 @@ def command(rows: list[Row]) -> str:
     protocol, seed = rows[0]["protocol"], rows[0]["seed"]
     channels = tuple(dict.fromkeys(row["model"] for row in rows if row["stage"] == "recall"))
     named = "" if channels == DEFAULT_CHANNELS else f" \\\n  --channels {','.join(channels)}"
+    if protocol in CTR_PROTOCOLS:
+        rankers = tuple(dict.fromkeys(row["model"] for row in rows))
+        named = "" if rankers == tuple(RANKERS) else f" \\\n  --rankers {','.join(rankers)}"
     return f"matinee evaluate --protocol {protocol} --source ml-1m --seed {seed} --out {protocol}.json{named}"
 
 
 def table(protocol: str, rows: list[Row]) -> str:
-    """One row a model, channels by the first metric."""
+    """One row a model, channels and rankers by the first metric."""
     columns = MAIN_METRICS[protocol]
     by_key = {(row["model"], row["metric"], row["k"]): row for row in rows}
-    best = {
-        column: max(by_key[key]["value"] or 0 for key in by_key if key[1:] == column) for column in columns
-    }
-    names = [f"{METRICS.get(name, name)}@{k}" for name, k in columns]
+    best = {column: best_of(column, rows) for column in columns}
+    names = [heading(column) for column in columns]
     lines = [f"| model | {' | '.join(names)} | fit |", "|---|" + "---:|" * (len(columns) + 1)]
     for row in models(rows, columns[0]):
         cells = [cell(by_key.get((row["model"], *column)), best[column]) for column in columns]
@@ -124,10 +132,26 @@ def table(protocol: str, rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def models(rows: list[Row], column: tuple[str, int]) -> list[Row]:
-    """The rows of one metric: channels best first, then the merged lists and the published one."""
+def best_of(column: Column, rows: list[Row]) -> float:
+    """The best value of a column."""
+    values = [row["value"] or 0 for row in rows if (row["metric"], row["k"]) == column]
+    return min(values) if column[0] in LOWER_IS_BETTER else max(values)
+
+
+def heading(column: Column) -> str:
+    """A metric as people write it, with the length of the list."""
+    name, k = column
+    return METRIC_NAMES.get(name, name) + ("" if k is None else f"@{k}")
+
+
+def models(rows: list[Row], column: Column) -> list[Row]:
+    """The rows of one metric: channels and rankers best first, the lists made of them as they come."""
     some = [row for row in rows if (row["metric"], row["k"]) == column]
-    return sorted(some, key=lambda row: -(row["value"] or 0) if row["stage"] == "recall" else 1)
+    stages = list(dict.fromkeys(row["stage"] for row in some))
+    return sorted(
+        some,
+        key=lambda row: (stages.index(row["stage"]), -(row["value"] or 0) * (row["stage"] in BEST_FIRST)),
+    )
 
 
 def cell(row: Row | None, best: float) -> str:
@@ -155,7 +179,7 @@ def strengths(found: dict[str, list[Row]]) -> str:
 
 def strength(row: Row, popular: dict[tuple[Any, ...], Row]) -> str:
     """The cells of a channel's best figure."""
-    metric = f"{METRICS.get(row['metric'], row['metric'])}@{row['k']}"
+    metric = heading((row["metric"], row["k"]))
     figures = f"{cell(row, -1)} | {cell(popular[place(row)], -1)}"
     return f"{row['protocol']} | {row['slice']} | {metric} | {figures}"
 
@@ -194,9 +218,8 @@ def panel(axis: Axes, protocol: str, rows: list[Row]) -> None:
             row["value"], height, xerr=whiskers, fmt="o", color=COLORS[row["stage"]], capsize=2, ms=5
         )
     axis.set_yticks(range(len(rows)), [row["model"] for row in reversed(rows)])
-    name, k = MAIN_METRICS[protocol][0]
     axis.set_title(protocol, fontsize=11, fontweight="bold")
-    label = f"{METRICS.get(name, name)}@{k}"
+    label = heading(MAIN_METRICS[protocol][0])
     if protocol in REFERENCES:
         reference, value = REFERENCES[protocol]
         axis.axvline(value, color="#999999", linestyle="--", linewidth=1, zorder=0)

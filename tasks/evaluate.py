@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.dataset import Dataset
 from models.encoding import Vocabulary, encode
 from models.evaluation.ctr import CTR_PROTOCOLS
@@ -107,7 +109,7 @@ def _evaluate_rankers(
         raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
     rows = [asdict(row) for row in measured.rows]
     if out is not None:
-        files.write(out, rows, {})
+        files.write(out, rows, {"split": np.array([protocol, measured.split])})
     return {
         "protocol": protocol,
         "split": [measured.split],

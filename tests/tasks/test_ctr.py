@@ -13,6 +13,7 @@ from tasks.evaluate import evaluate
 from tests.models.recall.small_logs import small_log
 from tests.warehouse import batches
 from warehouse.errors import MatineeError
+from warehouse.evaluation import read_sums
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ def test_each_ranker_is_measured_on_the_same_rows(protocol: str, tmp_path: Path)
     out = tmp_path / "figures.json"
     answer = evaluate(protocol, "synthetic:0.01", rankers=["lr", "fm"], seed=1, baseline="lr", out=out)
     assert json.loads(out.read_text()) == answer["rows"]
+    assert [[protocol, digest] for digest in answer["split"]] == [read_sums(out)["split"].tolist()]
     assert [(row["stage"], row["model"], row["metric"]) for row in answer["rows"]] == [
         ("rank", model, metric) for model in ("lr", "fm") for metric in ("auc", "gauc", "logloss")
     ]
