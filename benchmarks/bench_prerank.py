@@ -89,13 +89,7 @@ def training(pool: Pool, split: Split) -> tuple[Rows, Rows, Encoder]:
     watched = is_target(pool.merged.item, split.targets)[kept].astype(np.float32)
     rows = replace(rows, label=watched[:, None], tasks=("watched",))
     held_back = rows.query % 5 == 0
-    return some(rows, ~held_back), some(rows, held_back), encoder
-
-
-def some(rows: Rows, kept: Mask) -> Rows:
-    """The kept rows."""
-    pairs = {name: column[kept] for name, column in rows.pairs.items()}
-    return replace(rows, query=rows.query[kept], item=rows.item[kept], pairs=pairs, label=rows.label[kept])
+    return rows.where(~held_back), rows.where(held_back), encoder
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Rows to rank: pairs of a query and an item, encoded features kept once a query and once an item."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.dataset import Floats, Longs
+from models.evaluation.split import Mask
 from models.features.schema import FeatureSchema
 
 Columns = Mapping[str, NDArray[Any]]
@@ -36,6 +37,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.query)
+
+    def where(self, kept: Mask) -> "Rows":
+        """The same queries and items with only the kept rows, (N,) bool."""
+        query, item, label = self.query[kept], self.item[kept], self.label[kept]
+        pairs = {name: column[kept] for name, column in self.pairs.items()}
+        return replace(self, query=query, item=item, pairs=pairs, label=label)
 
     def batch(self, rows: Longs) -> Batch:
         """The features of some rows, gathered."""

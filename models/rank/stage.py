@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Longs
 from models.evaluation import metrics
-from models.evaluation.split import Mask, Targets
+from models.evaluation.split import Targets
 from models.features.compute import Known
 from models.features.declare import Declaration
 from models.features.encode import Encoder, coverage, fit_encoder
@@ -139,7 +139,7 @@ def fit_ranking(
         mine = fold[rows.query] == number
         if not (watched & mine).any() or not (watched & ~mine).any():
             return None
-        rankers.append(fit_ranker(config.ranker, _some(rows, ~mine), _some(rows, mine), config.seed))
+        rankers.append(fit_ranker(config.ranker, rows.where(~mine), rows.where(mine), config.seed))
     lists = tuple(pool.lists)
     untried = Ranking(config.ranker, lists, encoder, tuple(declared), tuple(rankers), 0.0, {}, coverage(raw))
     ndcg = _judge(untried, pool, known, targets, fold, config)
@@ -212,9 +212,3 @@ def _judge(
             ranks = metrics.target_ranks(Candidates(np.where(place >= 0, listed, -1), score), answers)
             gained[share] += float(metrics.ndcg(ranks, answers, config.judged_at).sum()) / len(judged)
     return gained
-
-
-def _some(rows: Rows, kept: Mask) -> Rows:
-    """The kept rows."""
-    pairs = {name: column[kept] for name, column in rows.pairs.items()}
-    return replace(rows, query=rows.query[kept], item=rows.item[kept], pairs=pairs, label=rows.label[kept])
