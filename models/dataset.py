@@ -95,6 +95,10 @@ class Queries:
         part = slice(start, stop)
         return Queries(self.user_idx[part], self.at[part], self.start[part], self.end[part], self.log)
 
+    def take(self, rows: Longs) -> "Queries":
+        """The queries of these numbers (b,), over the same log."""
+        return Queries(self.user_idx[rows], self.at[rows], self.start[rows], self.end[rows], self.log)
+
     def last(self, n: int) -> "Queries":
         """The same queries with only the newest n events of each history."""
         return Queries(self.user_idx, self.at, np.maximum(self.start, self.end - n), self.end, self.log)

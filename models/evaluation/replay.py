@@ -203,10 +203,7 @@ def _first_lists(past: Dataset, model: Learner, n: int) -> Ints:
 
 def _lists(model: Learner, queries: Queries, lists: Ints, n: int) -> Ints:
     """The lists (U, n) with new ones for the users of the queries who have a history."""
-    known = np.flatnonzero(queries.end > queries.start)
-    asked = Queries(
-        queries.user_idx[known], queries.at[known], queries.start[known], queries.end[known], queries.log
-    )
+    asked = queries.take(np.flatnonzero(queries.end > queries.start))
     updated = lists.copy()
     updated[asked.user_idx] = model.recommend(asked, n).item
     return updated

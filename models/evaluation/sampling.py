@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.dataset import Dataset, Queries
+from models.dataset import Dataset
 from models.evaluation.protocols import only_items
 from models.evaluation.split import Split
 from models.recall.merge import spread
@@ -18,11 +18,10 @@ SMALL_EVENTS = 2_000
 
 def some_queries(split: Split, n: int) -> Split:
     """The same training part with at most n of the queries, evenly spread."""
-    asked, rows = split.queries, spread(len(split.queries), n)
-    queries = Queries(asked.user_idx[rows], asked.at[rows], asked.start[rows], asked.end[rows], asked.log)
+    rows = spread(len(split.queries), n)
     targets, _ = split.targets.where(np.isin(split.targets.query, rows))
     slices = {name: mask[rows] for name, mask in split.slices.items()}
-    return replace(split, queries=queries, targets=targets, slices=slices)
+    return replace(split, queries=split.queries.take(rows), targets=targets, slices=slices)
 
 
 def small_part(log: Dataset) -> Dataset:

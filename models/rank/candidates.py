@@ -41,18 +41,8 @@ class Pool:
 
     def where(self, queries: Longs) -> "Pool":
         """Some of the queries, by ascending number."""
-        asked = self.queries
-        return Pool(
-            Queries(
-                asked.user_idx[queries],
-                asked.at[queries],
-                asked.start[queries],
-                asked.end[queries],
-                asked.log,
-            ),
-            _rows(self.merged, queries),
-            {name: _rows(found, queries) for name, found in self.channels.items()},
-        )
+        channels = {name: found.take(queries) for name, found in self.channels.items()}
+        return Pool(self.queries.take(queries), self.merged.take(queries), channels)
 
     def pairs(self, known: Known, kept: Mask) -> Pairs:
         """The kept candidates, (B, n) bool, by query and merged rank."""
@@ -65,10 +55,6 @@ class Pool:
         best = np.where(np.isfinite(first), first, np.nan)
         rank, score = (np.stack(values, axis=1) for values in zip(*found, strict=True))
         return Pairs(known, self.queries, query, item, rank, score, best)
-
-
-def _rows(candidates: Candidates, rows: Longs) -> Candidates:
-    return Candidates(candidates.item[rows], candidates.score[rows])
 
 
 @njit(parallel=True, cache=True)

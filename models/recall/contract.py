@@ -5,7 +5,7 @@ from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
 
-from models.dataset import Dataset, Floats, Ints, Queries
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
 
 State = dict[str, NDArray[Any]]
 """Learned state: named arrays, so that it becomes tables and .npz files, never pickles."""
@@ -25,6 +25,10 @@ class Candidates:
     def n(self) -> int:
         """The width of the list."""
         return int(self.item.shape[1])
+
+    def take(self, rows: Longs) -> "Candidates":
+        """The lists of the queries of these numbers (b,)."""
+        return Candidates(self.item[rows], self.score[rows])
 
 
 @dataclass(frozen=True)

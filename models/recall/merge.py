@@ -136,7 +136,7 @@ def _stacked(channels: Mapping[str, Candidates], rows: Longs) -> tuple[Ints, Flo
     item = np.full((len(channels), len(rows), width), -1, dtype=np.int32)
     feature = np.zeros((*item.shape, len(FEATURES)), dtype=np.float32)
     for number, channel in enumerate(channels.values()):
-        brought = Candidates(channel.item[rows], channel.score[rows])
+        brought = channel.take(rows)
         item[number, :, : channel.n] = brought.item
         feature[number, :, : channel.n] = _features(brought)
     return item, feature

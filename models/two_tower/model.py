@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from models.dataset import Dataset, Floats, Longs, Queries
+from models.dataset import Dataset, Floats, Queries
 from models.features.schema import FeatureSchema
 from models.recall.contract import Candidates, State
 from models.recall.top_n import recommend_by_score
@@ -115,7 +115,7 @@ class Model:
         bounds = cuts(np.maximum(length[order], 1), TOKENS)
         for start, stop in pairwise(bounds):
             rows = order[start:stop]
-            inputs, last = collator.queries(_some(queries, rows), newest)
+            inputs, last = collator.queries(queries.take(rows), newest)
             with torch.no_grad():
                 vectors[rows, :-1] = self.towers.users(inputs, (torch.arange(len(rows)), last)).numpy()
         return vectors
@@ -155,9 +155,3 @@ def _shapes(weights: State) -> dict[str, tuple[int, ...]]:
 def _differing(left: Mapping[str, object], right: Mapping[str, object]) -> str:
     """The names under which two mappings say different things, for people."""
     return ", ".join(sorted(name for name in {*left, *right} if left.get(name) != right.get(name)))
-
-
-def _some(queries: Queries, rows: Longs) -> Queries:
-    return Queries(
-        queries.user_idx[rows], queries.at[rows], queries.start[rows], queries.end[rows], queries.log
-    )

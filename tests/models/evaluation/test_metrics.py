@@ -106,7 +106,7 @@ def test_accuracy_knows_only_the_first_k_and_each_query_alone(seed: int) -> None
     candidates, targets = random_lists(seed, 5, 12, N_ITEMS), random_answers(seed, 5)
     cut = Candidates(candidates.item[:, :4], candidates.score[:, :4])
     last, queries = targets.where(targets.query == 4)
-    alone = Candidates(candidates.item[queries], candidates.score[queries])
+    alone = candidates.take(queries)
     for function in ACCURACY.values():
         whole = function(target_ranks(candidates, targets), targets, 4)
         np.testing.assert_array_equal(whole, function(target_ranks(cut, targets), targets, 4))
