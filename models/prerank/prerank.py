@@ -15,6 +15,7 @@ from models.rank.figures import places
 from models.rank.rows import Batch, Columns, Rows
 from models.rank.trainer import Network, TrainerConfig, fit_network, restore_network
 from models.recall.contract import State
+from models.state import pack_text, unpack_text
 
 TWO_TOWERS = ThreeTowerConfig(cross=())
 """The alternative that knows nothing of user and item together."""
@@ -40,7 +41,7 @@ class PreRanker:
     def state(self) -> State:
         """That of the network, and ``towers``: the features and sizes of each tower, as JSON."""
         towers = json.dumps({"parts": asdict(self.parts), "config": asdict(self.config)})
-        return self.network.state | {"towers": np.frombuffer(towers.encode(), dtype=np.uint8)}
+        return self.network.state | {"towers": pack_text(towers)}
 
     def logits(self, rows: Rows) -> Floats:
         """(N, 1) log odds; the user tower runs once a query of the rows, the item tower once an item.
@@ -84,7 +85,7 @@ def fit_prerank(
 
 def restore_prerank(state: State) -> PreRanker:
     """The pre-ranker that had this state."""
-    towers = json.loads(state["towers"].tobytes().decode())
+    towers = json.loads(unpack_text(state["towers"]))
     parts = Parts(**{name: tuple(value) for name, value in towers["parts"].items()})
     sizes: dict[str, Any] = towers["config"]
     listed = {name: tuple(size) for name, size in sizes.items() if isinstance(size, list)}

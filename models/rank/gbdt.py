@@ -15,6 +15,7 @@ from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
 from models.rank.rows import Rows
 from models.recall.contract import State
+from models.state import pack_text, unpack_text
 
 BLOCK = 1 << 17
 """Rows whose features are gathered at once: 50 MB for a hundred of them."""
@@ -60,7 +61,7 @@ class Gbdt:
             "schema": self.schema.to_json(),
             "tasks": json.dumps(self.tasks),
         }
-        return {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts.items()}
+        return {name: pack_text(text) for name, text in texts.items()}
 
     def logits(self, rows: Rows) -> Floats:
         """(N, 1) log odds; raises ValueError if the rows have other features."""
@@ -113,7 +114,7 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
 
 def restore_gbdt(state: State) -> Gbdt:
     """The trees that had this state."""
-    text = {name: value.tobytes().decode() for name, value in state.items()}
+    text = {name: unpack_text(value) for name, value in state.items()}
     schema, tasks = FeatureSchema.from_json(text["schema"]), tuple(json.loads(text["tasks"]))
     return Gbdt(lgb.Booster(model_str=text["model"]), schema, tasks)
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Longs
 from models.evaluation import metrics
@@ -32,6 +31,7 @@ from models.rank.rows import Rows
 from models.recall.contract import Candidates, State
 from models.recall.merge import Merged, spread
 from models.recall.top_n import best_of_rows
+from models.state import named, pack_text, unpack_text
 
 log = logging.getLogger("matinee")
 
@@ -106,8 +106,8 @@ class Ranking:
             "share": np.array(self.share),
             "mean": self.encoder.mean,
             "scale": self.encoder.scale,
-            "schema": _packed(self.encoder.schema.to_json()),
-            "made_of": _packed(json.dumps([self.ranker, *self.lists])),
+            "schema": pack_text(self.encoder.schema.to_json()),
+            "made_of": pack_text(json.dumps([self.ranker, *self.lists])),
         }
         for number, ranker in enumerate(self.rankers):
             learned |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
@@ -150,17 +150,14 @@ def fit_ranking(
 
 def restore_ranking(state: State, declared: Sequence[Declaration]) -> Ranking:
     """The stage that had this state. Raises ValueError if other features are declared now."""
-    schema = FeatureSchema.from_json(state["schema"].tobytes().decode())
-    ranker, *lists = json.loads(state["made_of"].tobytes().decode())
+    schema = FeatureSchema.from_json(unpack_text(state["schema"]))
+    ranker, *lists = json.loads(unpack_text(state["made_of"]))
     features = tuple(expand(declared, lists))
     if tuple(name for name, _ in features) != tuple(feature.name for feature in schema.features):
         raise ValueError("the ranker was trained on other features than those declared")
-    states: dict[str, State] = {}
-    for name, value in state.items():
-        if name.startswith("ranker."):
-            _, number, key = name.split(".", 2)
-            states.setdefault(number, {})[key] = value
-    rankers = tuple(restore_ranker(ranker, states[number]) for number in sorted(states, key=int))
+    learned = named(state, "ranker.")
+    numbers = sorted({name.split(".")[0] for name in learned}, key=int)
+    rankers = tuple(restore_ranker(ranker, named(learned, f"{number}.")) for number in numbers)
     encoder = Encoder(features, schema, state["mean"], state["scale"])
     return Ranking(ranker, tuple(lists), encoder, tuple(declared), rankers, float(state["share"]))
 
@@ -182,10 +179,6 @@ def order(merged: Merged, score: Floats, n: int) -> Merged:
         for values, nothing in ((merged.candidates.item, -1), (merged.channels, 0))
     )
     return Merged(Candidates(item.astype(np.int32), score), channels)
-
-
-def _packed(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
 def _folds(pool: Pool, config: RankingConfig) -> Longs:

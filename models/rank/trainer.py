@@ -25,6 +25,7 @@ from models.rank.figures import Metric, figure
 from models.rank.layers import Embedding
 from models.rank.rows import Rows
 from models.recall.contract import State
+from models.state import named, pack_text, unpack_text
 
 log = logging.getLogger("matinee")
 
@@ -64,7 +65,7 @@ class Network:
         """The weights by their names in the module, ``schema`` and ``tasks`` as JSON."""
         weights = {f"weight.{name}": value.numpy() for name, value in self.module.state_dict().items()}
         texts = {"schema": self.schema.to_json(), "tasks": json.dumps(self.tasks)}
-        return weights | {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts.items()}
+        return weights | {name: pack_text(text) for name, text in texts.items()}
 
     def logits(self, rows: Rows) -> Floats:
         """(N, T) log odds; raises ValueError if the rows have other features."""
@@ -75,15 +76,11 @@ class Network:
 
 def restore_network(build: Build, state: State) -> Network:
     """The network that had this state."""
-    schema = FeatureSchema.from_json(state["schema"].tobytes().decode())
-    tasks = tuple(json.loads(state["tasks"].tobytes().decode()))
+    schema = FeatureSchema.from_json(unpack_text(state["schema"]))
+    tasks = tuple(json.loads(unpack_text(state["tasks"])))
     module = build(schema, len(tasks))
-    weights = {
-        name.removeprefix("weight."): torch.from_numpy(value.copy())
-        for name, value in state.items()
-        if name.startswith("weight.")
-    }
-    module.load_state_dict(weights)
+    weights = named(state, "weight.")
+    module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
     return Network(module, schema, tasks)
 
 

@@ -11,6 +11,7 @@ from models.dataset import Dataset, Floats, Queries
 from models.features.schema import FeatureSchema
 from models.recall.contract import Candidates, State
 from models.recall.top_n import recommend_by_score
+from models.state import named, pack_text, unpack_text
 from models.two_tower.batches import Collator, Flags, Tensors, cuts
 from models.two_tower.config import TowersConfig
 from models.two_tower.inputs import Columns, item_columns, schema_of, user_columns
@@ -45,7 +46,7 @@ class Model:
         Raises:
             ValueError: the weights are not of towers of this config.
         """
-        schema = FeatureSchema.from_json(bytes(state["schema"]).decode())
+        schema = FeatureSchema.from_json(unpack_text(state["schema"]))
         towers = Towers(schema, config)
         model = Model(schema, towers, named(state, "item."), state["known"])
         weights = named(state, "weight.")
@@ -67,8 +68,7 @@ class Model:
         """Everything learned, as arrays; the schema is JSON in bytes."""
         weights = {f"weight.{name}": value for name, value in self.weights().items()}
         items = {f"item.{name}": column for name, column in self.items.items()}
-        schema = np.frombuffer(self.schema.to_json().encode(), dtype=np.uint8)
-        return {"schema": schema, "known": self.known, **items, **weights}
+        return {"schema": pack_text(self.schema.to_json()), "known": self.known, **items, **weights}
 
     def refresh(self, dataset: Dataset) -> None:
         """Take the features and the occurrence of all items from this log."""
@@ -141,11 +141,6 @@ def occurring(dataset: Dataset) -> Flags:
 def tensors(columns: Columns) -> Tensors:
     """Columns as tensors, without copies."""
     return {name: torch.from_numpy(column) for name, column in columns.items()}
-
-
-def named(state: State, prefix: str) -> State:
-    """The arrays whose names begin with the prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _shapes(weights: State) -> dict[str, tuple[int, ...]]:

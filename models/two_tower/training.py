@@ -16,10 +16,11 @@ from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at, qu
 from models.recall.cbow import CbowConfig, cbow
 from models.recall.contract import State
 from models.recall.embedding import HistoryConfig
+from models.state import named
 from models.two_tower.batches import Collator, Flags, in_buckets, windows_over
 from models.two_tower.config import Precision, TwoTowerConfig
 from models.two_tower.inputs import user_columns
-from models.two_tower.model import Model, named
+from models.two_tower.model import Model
 from models.two_tower.objective import Objective
 from models.two_tower.towers import DecayedMeans
 

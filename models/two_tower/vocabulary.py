@@ -7,6 +7,7 @@ import numpy as np
 from models.dataset import Longs
 from models.features.schema import Feature, FeatureSchema
 from models.recall.contract import State
+from models.state import pack_text, unpack_text
 
 ITEM_TABLES = ("item_id", "history", "bias")
 
@@ -51,6 +52,5 @@ def _grown_schema(schema: np.ndarray, n_users: int, n_items: int) -> np.ndarray:
     def grown(feature: Feature) -> Feature:
         return replace(feature, size=size.get(feature.name, feature.size))
 
-    features = FeatureSchema.from_json(bytes(schema).decode()).features
-    text = FeatureSchema(tuple(map(grown, features))).to_json()
-    return np.frombuffer(text.encode(), dtype=np.uint8)
+    features = FeatureSchema.from_json(unpack_text(schema)).features
+    return pack_text(FeatureSchema(tuple(map(grown, features))).to_json())
