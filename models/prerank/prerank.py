@@ -12,7 +12,7 @@ from models.evaluation.split import Mask
 from models.features.schema import FeatureSchema
 from models.prerank.three_tower import Parts, ThreeTower, ThreeTowerConfig
 from models.rank.figures import places
-from models.rank.rows import Batch, Columns, Rows
+from models.rank.rows import Batch, Columns, Rows, check_features
 from models.rank.trainer import Network, TrainerConfig, fit_network, restore_network
 from models.recall.contract import State
 from models.state import pack_text, unpack_text
@@ -48,8 +48,7 @@ class PreRanker:
 
         Raises ValueError if the schema of the rows is not the one it was trained on.
         """
-        if rows.schema != self.network.schema:
-            raise ValueError("these rows have other features than those the pre-ranker was trained on")
+        check_features(rows, self.network.schema, "pre-ranker")
         module = self.network.module
         assert isinstance(module, ThreeTower)
         logits = np.empty((len(rows), 1), dtype=np.float32)

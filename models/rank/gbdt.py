@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
-from models.rank.rows import Rows
+from models.rank.rows import Rows, check_features, check_training
 from models.recall.contract import State
 from models.state import pack_text, unpack_text
 
@@ -65,8 +65,7 @@ class Gbdt:
 
     def logits(self, rows: Rows) -> Floats:
         """(N, 1) log odds; raises ValueError if the rows have other features."""
-        if rows.schema != self.schema:
-            raise ValueError("these rows have other features than those the ranker was trained on")
+        check_features(rows, self.schema)
         scores = [
             self.booster.predict(
                 _matrix(rows, np.arange(begin, min(begin + BLOCK, len(rows)))), raw_score=True
@@ -82,10 +81,7 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
     The number of threads (OMP_NUM_THREADS) changes no result. Raises ValueError without training or
     validation rows, or if the two differ in features.
     """
-    if not len(train) or not len(validation):
-        raise ValueError("training needs rows to learn from and rows to stop by")
-    if train.schema != validation.schema:
-        raise ValueError("training and validation rows have different features")
+    check_training(train, validation)
     parameters = {
         "objective": "binary",
         "learning_rate": config.learning_rate,

@@ -52,3 +52,17 @@ class Rows:
             for columns, number in numbers
             for name, column in columns.items()
         }
+
+
+def check_training(train: Rows, validation: Rows) -> None:
+    """Raises ValueError without training or validation rows, or if the two differ in features."""
+    if not len(train) or not len(validation):
+        raise ValueError("training needs rows to learn from and rows to stop by")
+    if train.schema != validation.schema:
+        raise ValueError("training and validation rows have different features")
+
+
+def check_features(rows: Rows, schema: FeatureSchema, model: str = "ranker") -> None:
+    """Raises ValueError if the rows have other features than those of the schema, the model's."""
+    if rows.schema != schema:
+        raise ValueError(f"these rows have other features than those the {model} was trained on")

@@ -23,7 +23,7 @@ from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
 from models.rank.figures import Metric, figure
 from models.rank.layers import Embedding
-from models.rank.rows import Rows
+from models.rank.rows import Rows, check_features, check_training
 from models.recall.contract import State
 from models.state import named, pack_text, unpack_text
 
@@ -69,8 +69,7 @@ class Network:
 
     def logits(self, rows: Rows) -> Floats:
         """(N, T) log odds; raises ValueError if the rows have other features."""
-        if rows.schema != self.schema:
-            raise ValueError("these rows have other features than those the ranker was trained on")
+        check_features(rows, self.schema)
         return predict(self.module, rows)
 
 
@@ -96,10 +95,7 @@ def fit_network(
 
     Raises ValueError without training or validation rows, or if the two differ in features.
     """
-    if not len(train) or not len(validation):
-        raise ValueError("training needs rows to learn from and rows to stop by")
-    if train.schema != validation.schema:
-        raise ValueError("training and validation rows have different features")
+    check_training(train, validation)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build(train.schema, len(tasks))
