@@ -18,7 +18,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from models.dataset import Dataset
 from models.encoding import Vocabulary
 from models.evaluation import objectives
-from models.evaluation.split import rows_beyond
+from models.evaluation.split import feed, rows_beyond
 from models.recall.registry import build
 from models.recall.two_tower import TwoTower
 from models.two_tower.hourly import UpdateReport
@@ -168,8 +168,10 @@ def _unpacked(arrays: checkpoints.Arrays) -> Checkpoint:
 def _key(past: Dataset, model: TwoTower) -> str:
     """All that a training depends on."""
     sha = hashlib.sha256(repr((model.config, past.n_users, past.n_items)).encode())
-    for column in (past.user_idx, past.item_idx, past.rating, past.at):
-        sha.update(np.ascontiguousarray(column).data)
+    feed(sha, past.user_idx, past.item_idx, past.rating, past.at)
+    for attributes in (past.users, past.items):
+        sha.update(repr(sorted(attributes)).encode())
+        feed(sha, *(attributes[name] for name in sorted(attributes)))
     return sha.hexdigest()[:16]
 
 

@@ -75,25 +75,17 @@ class Split:
         sha = hashlib.sha256(f"{self.protocol} {self.train.as_of}".encode())
         for log in (self.train, self.queries.log):
             sha.update(f"{log.n_users} {log.n_items}".encode())
-            for column in (log.user_idx, log.item_idx, log.rating, log.at):
-                _feed(sha, column)
-        asked = self.queries
-        for array in (
-            asked.user_idx,
-            asked.at,
-            asked.start,
-            asked.end,
-            self.targets.indptr,
-            self.targets.item,
-        ):
-            _feed(sha, array)
+            feed(sha, log.user_idx, log.item_idx, log.rating, log.at)
+        asked, targets = self.queries, self.targets
+        feed(sha, asked.user_idx, asked.at, asked.start, asked.end, targets.indptr, targets.item)
         return sha.hexdigest()
 
 
-def _feed(sha: "hashlib._Hash", array: NDArray[np.generic]) -> None:
-    # Length and type first: two arrays never hash like one that joins them.
-    sha.update(f"{array.dtype.str} {array.shape}".encode())
-    sha.update(np.ascontiguousarray(array).data)
+def feed(sha: "hashlib._Hash", *arrays: NDArray[np.generic]) -> None:
+    """Let a hash read arrays of any shapes; two of them never hash like one that joins them."""
+    for array in arrays:
+        sha.update(f"{array.dtype.str} {array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).data)
 
 
 def offsets(count: Longs) -> Longs:
