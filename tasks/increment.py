@@ -23,7 +23,7 @@ UNCHANGED = (
 def touch(run: Run) -> dict[str, int]:
     """Write down whom the run answers: users with new events, and users whom its parent did not know."""
     dataset, vocabulary = data.load(run)
-    parent = runs.read(run.home, run.parent_id or "")
+    parent = runs.parent(run)
     news = np.zeros(dataset.n_users, dtype=np.bool_)
     news[dataset.user_idx[data.new_rows(run, parent)]] = True
     listed = snapshot.read_table(parent, "recommended")["user_id"].unique().to_numpy()
@@ -38,7 +38,7 @@ def touch(run: Run) -> dict[str, int]:
 def carry_over(run: Run) -> dict[str, int]:
     """Everybody else keeps the list of the parent, row by row."""
     mine = snapshot.read_table(run, "recommended")
-    theirs = snapshot.read_table(runs.read(run.home, run.parent_id or ""), "recommended")
+    theirs = snapshot.read_table(runs.parent(run), "recommended")
     theirs = theirs.join(mine, on="user_id", how="anti")
     whole = pl.concat([mine, theirs.select(mine.columns)])
     return {"refreshed": mine.height, "recommended": snapshot.write_table(run, "recommended", whole)}

@@ -64,7 +64,7 @@ def train(run: Run, channel: str, n: int, objective: str, seed: int) -> dict[str
     if run.parent_id is None:
         lagging, model = _from_scratch(run, channel, objective, seed)
     else:
-        lagging, model = _from_parent(run, runs.read(run.home, run.parent_id), channel, objective, seed)
+        lagging, model = _from_parent(run, channel, objective, seed)
     rows: dict[str, int] = {}
     if held_back is not None:
         rows |= write_validation(run, channel, lagging, held_back, n)
@@ -81,7 +81,7 @@ def train(run: Run, channel: str, n: int, objective: str, seed: int) -> dict[str
 def learn(run: Run, channel: str, seed: int) -> dict[str, int]:
     """Let the channel's ID embeddings learn what is new since the run's parent, unless they drift."""
     dataset, vocabulary = data.load(run)
-    parent = runs.read(run.home, run.parent_id or "")
+    parent = runs.parent(run)
     news = data.new_rows(run, parent)
     before = _carried(parent, channel, channel, seed, vocabulary)
     model = _like(before, channel, seed)
@@ -117,8 +117,9 @@ def _from_scratch(run: Run, channel: str, objective: str, seed: int) -> tuple[Tw
     return lagging, model.warm(dataset, rows_beyond(dataset, past))
 
 
-def _from_parent(run: Run, parent: Run, channel: str, objective: str, seed: int) -> tuple[TwoTower, TwoTower]:
+def _from_parent(run: Run, channel: str, objective: str, seed: int) -> tuple[TwoTower, TwoTower]:
     """Both models of the parent, each having learned what is new to it."""
+    parent = runs.parent(run)
     dataset, vocabulary = data.load(run)
     held_back = data.validation(run, objective)
     then, names = data.encode_snapshot(parent)
@@ -209,7 +210,7 @@ def _write_user_vectors(run: Run, channel: str, model: TwoTower) -> dict[str, in
     frame = pl.DataFrame({"model": channel, "user_id": asked, "vector": vectors})
     name = f"user_embeddings/{channel}"
     if run.kind == "incremental":
-        others = snapshot.read_table(runs.read(run.home, run.parent_id or ""), name)
+        others = snapshot.read_table(runs.parent(run), name)
         frame = pl.concat([frame, others.join(frame, on="user_id", how="anti")])
     return {"user_embeddings": snapshot.write_table(run, name, frame)}
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from warehouse.errors import MatineeError
+
 Json = dict[str, Any]
 
 # Held until the process ends, however it ends: the kernel lets go of the lock of a killed process.
@@ -109,6 +111,16 @@ def read(home: Path, run_id: str) -> Run:
         created_at=datetime.fromisoformat(facts["created_at"]),
         journal_length=facts["journal_length"],
     )
+
+
+def parent(run: Run) -> Run:
+    """The finished run that a run goes on from.
+
+    Raises MatineeError if it goes on from none, FileNotFoundError if that one is gone.
+    """
+    if run.parent_id is None:
+        raise MatineeError(f"run {run.id} goes on from no other")
+    return read(run.home, run.parent_id)
 
 
 def share(parent: Run, run: Run, pattern: str) -> None:

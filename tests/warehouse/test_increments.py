@@ -56,6 +56,15 @@ def test_carried_rows_keep_the_release_that_computed_them(home: Path) -> None:
     assert by_user(home) == {user: run.id if user == 1 else parent.id for user in range(1, 13)}
 
 
+def test_a_run_goes_on_from_its_parent_or_from_none(home: Path) -> None:
+    parent = homes.publish(home)
+    assert runs.parent(incremental(home, parent)) == parent
+    with pytest.raises(MatineeError, match="from no other"):
+        runs.parent(parent)
+    with pytest.raises(FileNotFoundError):
+        runs.parent(replace(parent, parent_id="gone"))
+
+
 def test_an_incremental_run_that_lost_the_race_publishes_nothing(home: Path) -> None:
     parent = homes.publish(home)
     late, early = incremental(home, parent), incremental(home, parent)
