@@ -16,10 +16,11 @@ from models.evaluation.rows import Row, Run, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores
 from models.evaluation.split import Split
+from models.rank.candidates import MERGED
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS, DEFAULT_CHANNELS
 from tasks import ctr, settings
-from tasks.offline import CANDIDATES, MERGED, PUBLISHED, UNION, Answers, Plan, answers, warm_up
+from tasks.offline import CANDIDATES, PUBLISHED, UNION, Answers, Plan, answers, warm_up
 from tasks.rank import DEFAULT_RANKER
 from warehouse import evaluation as files
 from warehouse import log as event_log

@@ -30,7 +30,7 @@ def fit_merge(run: Run, channels: Sequence[str], objective: str) -> dict[str, in
     _, vocabulary = data.load(run)
     held_back = data.validation(run, objective)
     if held_back is None:
-        weights = np.ones((len(channels), len(fusion.FEATURES)), dtype=np.float32)
+        weights = fusion.equal_weights(len(channels))
     else:
         n_queries = len(held_back.queries)
         brought = {name: data.read_validation(run, name, n_queries, vocabulary) for name in channels}

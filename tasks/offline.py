@@ -11,6 +11,7 @@ from models.dataset import Dataset, Floats, queries_at
 from models.evaluation import objectives
 from models.evaluation.sampling import small_part, some_queries
 from models.evaluation.split import Split, rows_beyond
+from models.rank.candidates import MERGED
 from models.rank.stage import Ranking, RankingConfig, blended, fit_ranking, order
 from models.recall import merge as fusion
 from models.recall.contract import Candidates, Recaller
@@ -28,8 +29,8 @@ CANDIDATES = 300
 TOP_N = 50
 """Films of a published list."""
 
-MERGED, UNION, PUBLISHED = "merged", "union", "published"
-"""The models that are made of all channels."""
+UNION, PUBLISHED = "union", "published"
+"""The models that are made of all channels, beside MERGED."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def learn(held_back: Split | None, log: Dataset, fitter: Fitter, rankers: Sequen
     plan = fitter.plan
     seconds = dict.fromkeys((MERGED, *rankers), 0.0)
     if held_back is None:
-        return Learned(np.ones((len(plan.channels), len(fusion.FEATURES)), dtype=np.float32), {}, seconds)
+        return Learned(fusion.equal_weights(len(plan.channels)), {}, seconds)
     recalled = recall(held_back, fitter, "validation")
     started = time.perf_counter()
     queries, targets = held_back.queries, held_back.targets

@@ -63,7 +63,7 @@ def fit_weights(
     start, end = target_indptr[chosen], target_indptr[chosen + 1]
     slot, size, target_slot = _slots(item, start, end, target_item, queries.log.n_items)
     if (target_slot < 0).all():
-        return np.ones((len(channels), len(FEATURES)), dtype=np.float32)
+        return equal_weights(len(channels))
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         weight = flat.reshape(-1, len(FEATURES))
@@ -74,6 +74,11 @@ def fit_weights(
     ones = np.ones(len(FEATURES) * len(channels))
     best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(FLOOR, None)] * len(ones))
     return np.asarray(best.x, dtype=np.float32).reshape(-1, len(FEATURES))
+
+
+def equal_weights(n_channels: int) -> Floats:
+    """(C, F) weights of 1: all that can be said where nothing was held back to fit them on."""
+    return np.ones((n_channels, len(FEATURES)), dtype=np.float32)
 
 
 def spread(total: int, n: int) -> Longs:

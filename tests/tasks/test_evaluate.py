@@ -11,12 +11,13 @@ import pytest
 from models.dataset import Dataset
 from models.evaluation import objectives
 from models.evaluation.protocols import PROTOCOLS
+from models.rank.candidates import MERGED
 from models.recall import registry
 from models.recall.popular import Popular, PopularConfig
 from models.recall.segment import Segment
 from tasks import offline
 from tasks.evaluate import evaluate, read_log
-from tasks.offline import MERGED, PUBLISHED, UNION, Plan
+from tasks.offline import PUBLISHED, UNION, Plan
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
 from warehouse import log as event_log
