@@ -18,7 +18,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .25rem .6rem }
 tr + tr { border-top: 1px solid #ddd } td.n { text-align: right; font-variant-numeric: tabular-nums }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem }
-figure { margin: 0 } svg { width: 100%; height: auto } h2 { margin-top: 2rem } p.small { color: #666 }
+figure { margin: 0 } svg { width: 100%; height: auto } h2 { margin-top: 2rem }
 """
 
 BLUE, RED = "#4c78a8", "#e45756"
