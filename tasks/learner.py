@@ -122,6 +122,7 @@ def _from_parent(run: Run, channel: str, objective: str, seed: int) -> tuple[Two
     parent = runs.parent(run)
     dataset, vocabulary = data.load(run)
     held_back = data.validation(run, objective)
+    news = data.new_rows(run, parent)  # before the parent's log is read, which takes the place of the run's
     then, names = data.encode_snapshot(parent)
     held_back_then = objectives.validation(then, objective)
     past, past_then = (
@@ -132,7 +133,7 @@ def _from_parent(run: Run, channel: str, objective: str, seed: int) -> tuple[Two
     known = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
     lagging.warm(past, rows_beyond(past, known))
     model = _carried(parent, channel, channel, seed, vocabulary)
-    return lagging, model.warm(dataset, data.new_rows(run, parent))
+    return lagging, model.warm(dataset, news)
 
 
 class Watcher:
