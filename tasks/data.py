@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,7 +36,7 @@ def new_rows(run: Run, since: Run) -> Longs:
 
 
 @lru_cache(maxsize=1)
-def _snapshot(run: Run) -> tuple[dict[str, NDArray[Any]], pl.DataFrame, pl.DataFrame]:
+def _snapshot(run: Run) -> tuple[snapshot.Arrays, pl.DataFrame, pl.DataFrame]:
     with snapshot.connect(run) as con:
         return snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
 

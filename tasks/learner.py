@@ -159,11 +159,11 @@ class Watcher:
             update_progress_artifact(self.artifact, 100.0 * checkpoint.epoch / self.epochs)
 
 
-def _packed(checkpoint: Checkpoint) -> checkpoints.Arrays:
+def _packed(checkpoint: Checkpoint) -> snapshot.Arrays:
     return checkpoint.arrays | {"epoch": np.array(checkpoint.epoch), "curve": checkpoint.curve}
 
 
-def _unpacked(arrays: checkpoints.Arrays) -> Checkpoint:
+def _unpacked(arrays: snapshot.Arrays) -> Checkpoint:
     return Checkpoint(int(arrays.pop("epoch")), arrays.pop("curve"), arrays)
 
 

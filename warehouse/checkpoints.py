@@ -4,35 +4,26 @@ The key says all that the training depends on, so that what is found under it is
 whichever run was killed.
 """
 
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
+from warehouse.atomic import Staging
+from warehouse.snapshot import Arrays, load_arrays
 
 
 def read(home: Path, key: str) -> Arrays | None:
     """The newest checkpoint of a training, or None."""
     file = _file(home, key)
-    if not file.exists():
-        return None
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
+    return load_arrays(file) if file.exists() else None
 
 
 def write(home: Path, key: str, arrays: Arrays) -> None:
     """Replace the checkpoint of a training in one atomic step."""
-    file = _file(home, key)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, file)
+    with Staging() as staging:
+        with staging.path(_file(home, key)).open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        staging.commit()
 
 
 def forget(home: Path) -> None:

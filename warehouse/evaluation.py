@@ -13,14 +13,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from warehouse import snapshot, sql
 from warehouse.errors import MatineeError
 from warehouse.log import event_files
 from warehouse.runs import write_atomically
-
-Arrays = dict[str, NDArray[Any]]
+from warehouse.snapshot import Arrays
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,7 @@ def write(path: Path, rows: list[dict[str, Any]], sums: Arrays) -> None:
 def read_sums(path: Path) -> Arrays:
     """The sums of an earlier evaluation, by the path of its figures. Raises MatineeError without them."""
     try:
-        with np.load(sums_file(path)) as arrays:
-            return dict(arrays)
+        return snapshot.load_arrays(sums_file(path))
     except (OSError, ValueError, zipfile.BadZipFile):
         raise MatineeError(
             f"{path} is no baseline: there are no sums in {sums_file(path)}, which --out writes beside it"

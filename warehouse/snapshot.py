@@ -14,6 +14,8 @@ from warehouse.errors import MatineeError
 from warehouse.runs import Run
 from warehouse.statistics import Declarations
 
+Arrays = dict[str, NDArray[Any]]
+
 NAMED_USERS = {
     "user_id": pl.Int64,
     "gender": pl.String,
@@ -99,7 +101,7 @@ def count_events(run: Run) -> int:
         return _count(con, "events")
 
 
-def read_events(con: duckdb.DuckDBPyConnection) -> dict[str, NDArray[Any]]:
+def read_events(con: duckdb.DuckDBPyConnection) -> Arrays:
     """(E,) each, sorted by user, time and order of the file.
 
     user_id, item_id, rating, at (epoch seconds), batch (sequence of the event file).
@@ -119,11 +121,16 @@ def write_table(run: Run, name: str, frame: pl.DataFrame) -> int:
     return frame.height
 
 
-def read_arrays(run: Run, name: str) -> dict[str, NDArray[Any]]:
+def read_arrays(run: Run, name: str) -> Arrays:
     """Named arrays of the run. Raises MatineeError if it has none of that name."""
     file = run.folder / f"{name}.npz"
     if not file.exists():
         raise MatineeError(f"release {run.id} has no {name}: run `matinee nightly`, then try again")
+    return load_arrays(file)
+
+
+def load_arrays(file: Path) -> Arrays:
+    """The named arrays of a file that ``np.savez`` wrote."""
     with np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
 
@@ -133,7 +140,7 @@ def has_arrays(run: Run, name: str) -> bool:
     return (run.folder / f"{name}.npz").exists()
 
 
-def write_arrays(run: Run, name: str, arrays: dict[str, NDArray[Any]]) -> None:
+def write_arrays(run: Run, name: str, arrays: Arrays) -> None:
     """Write named arrays, such as the state of a model, uncompressed."""
     np.savez(_fresh(run.file(f"{name}.npz")), **arrays)  # type: ignore[arg-type]
 
