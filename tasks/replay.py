@@ -3,13 +3,14 @@
 import json
 import logging
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from models.dataset import DAY
 from models.evaluation import replay as living
 from models.evaluation.replay import METRICS, POLICIES, Replayed
+from models.evaluation.split import day
 from tasks import learner, settings
 from tasks.evaluate import read_log
 from tasks.learner import LEARNER
@@ -53,14 +54,14 @@ def replay(begin: str, end: str, source: str | None, seed: int, out: Path | None
 def _by_day(found: Replayed) -> list[dict[str, Any]]:
     """Means of the metrics by day, policy and whether the user was known before the day."""
     rows = []
-    for day in sorted({int(at) // DAY for at in found.at}):
+    for number in sorted({int(at) // DAY for at in found.at}):
         for known in (True, False):
-            chosen = (found.at // DAY == day) & (found.known == known)
+            chosen = (found.at // DAY == number) & (found.known == known)
             if not chosen.any():
                 continue
             for name in POLICIES:
                 means = living.values(found.place[name][chosen]).mean(axis=0)
-                about = {"day": f"{datetime.fromtimestamp(day * DAY, UTC):%Y-%m-%d}", "known": known}
+                about = {"day": day(number * DAY), "known": known}
                 figures = dict(zip(METRICS, means.tolist(), strict=True))
                 rows.append(about | {"policy": name, "n_events": int(chosen.sum())} | figures)
     return rows
