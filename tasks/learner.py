@@ -25,7 +25,14 @@ from models.two_tower.hourly import UpdateReport
 from models.two_tower.training import Checkpoint
 from models.two_tower.vocabulary import grow
 from tasks import data
-from tasks.recall import read_state, write_candidates, write_state, write_tables, write_validation
+from tasks.recall import (
+    embedding_rows,
+    read_state,
+    write_candidates,
+    write_state,
+    write_tables,
+    write_validation,
+)
 from tasks.step import step
 from warehouse import checkpoints, runs, snapshot
 from warehouse.errors import MatineeError
@@ -206,9 +213,8 @@ def _write_user_vectors(run: Run, channel: str, model: TwoTower) -> dict[str, in
     """Of the users whom the run answers; those of others stay as the parent has them."""
     _, vocabulary = data.load(run)
     queries = data.queries(run)
-    vectors = pl.Series(model.user_vectors(queries)).cast(pl.List(pl.Float32))
     asked = vocabulary.user_ids[queries.user_idx]
-    frame = pl.DataFrame({"model": channel, "user_id": asked, "vector": vectors})
+    frame = embedding_rows(channel, "user_id", asked, model.user_vectors(queries))
     name = f"user_embeddings/{channel}"
     if run.kind == "incremental":
         others = snapshot.read_table(runs.parent(run), name)

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from models.dataset import Dataset
+from models.dataset import Dataset, Floats, Longs
 from models.encoding import Vocabulary, reindexed
 from models.evaluation.split import Split
 from models.recall.cap import cap_active_users
@@ -101,10 +101,16 @@ def write_tables(run: Run, channel: str, model: Recaller) -> dict[str, int]:
         ("user", tables.user_embeddings, vocabulary.user_ids),
     ):
         if vectors is not None:
-            frame = pl.DataFrame({"model": channel, f"{side}_id": ids, "vector": pl.Series(vectors)})
-            frame = frame.with_columns(pl.col("vector").cast(pl.List(pl.Float32)))
+            frame = embedding_rows(channel, f"{side}_id", ids, vectors)
             rows[f"{side}_embeddings"] = snapshot.write_table(run, f"{side}_embeddings/{channel}", frame)
     return rows
+
+
+def embedding_rows(channel: str, label: str, ids: Longs, vectors: Floats) -> pl.DataFrame:
+    """model, label, vector: one row for each id (N,) and its vector (N, D)."""
+    return pl.DataFrame(
+        {"model": channel, label: ids, "vector": pl.Series(vectors).cast(pl.List(pl.Float32))}
+    )
 
 
 def _similarity_rows(channel: str, neighbours: Neighbours, vocabulary: Vocabulary) -> pl.DataFrame:
