@@ -12,7 +12,7 @@ from models.dataset import Dataset
 from models.encoding import Vocabulary, encode
 from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
-from models.evaluation.rows import Row, Run, compare, ranking_rows
+from models.evaluation.rows import Difference, Row, Run, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores
 from models.evaluation.split import Split
@@ -117,11 +117,7 @@ def _evaluate_rankers(
         "seed": seed,
         "rows": rows,
         "baseline": baseline,
-        "differences": [
-            {"model": name} | asdict(difference)
-            for name, differences in measured.differences.items()
-            for difference in differences
-        ],
+        "differences": _by_model(measured.differences),
     }
 
 
@@ -215,9 +211,11 @@ def _differences(
         for name in scores
         if baseline is not None and name != baseline
     }
-    return [
-        {"model": name} | asdict(difference)
-        for name, other in pairs.items()
-        if other is not None
-        for difference in compare(scores[name], other)
-    ]
+    return _by_model(
+        {name: compare(scores[name], other) for name, other in pairs.items() if other is not None}
+    )
+
+
+def _by_model(differences: Mapping[str, Sequence[Difference]]) -> list[dict[str, Any]]:
+    """Rows with a model."""
+    return [{"model": name} | asdict(one) for name, found in differences.items() for one in found]
