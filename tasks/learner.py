@@ -91,7 +91,7 @@ def learn(run: Run, channel: str, seed: int) -> dict[str, int]:
     parent = runs.parent(run)
     news = data.new_rows(run, parent)
     before = _carried(parent, channel, channel, seed, vocabulary)
-    model = _like(before, channel, seed)
+    model = _like(before)
     report = model.update(dataset, news)
     drift = _drift(report)
     if drift is not None:
@@ -120,7 +120,7 @@ def _from_scratch(run: Run, channel: str, objective: str, seed: int) -> tuple[Tw
         log.info("%s: going on from the checkpoint that a killed training left", channel)
     lagging.fit(past, Watcher(run, channel, key, lagging), None if found is None else _unpacked(found))
     checkpoints.forget(run.home)
-    model = _like(lagging, channel, seed)
+    model = _like(lagging)
     return lagging, model.warm(dataset, rows_beyond(dataset, past))
 
 
@@ -192,8 +192,9 @@ def new(channel: str, seed: int) -> TwoTower:
     return model
 
 
-def _like(model: TwoTower, channel: str, seed: int) -> TwoTower:
-    other = new(channel, seed)
+def _like(model: TwoTower) -> TwoTower:
+    """Another one that knows the same."""
+    other = TwoTower(model.config)
     other.state = model.state
     return other
 
