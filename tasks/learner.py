@@ -204,9 +204,7 @@ def _carried(parent: Run, name: str, channel: str, seed: int, now: Vocabulary) -
     state, then = read_state(parent, name)
     model = new(channel, seed)
     users, items = then.user_positions(now), then.item_positions(now)
-    model.state = grow(
-        state, users.astype(np.int64), items.astype(np.int64), len(now.user_ids), len(now.item_ids)
-    )
+    model.state = grow(state, users, items, len(now.user_ids), len(now.item_ids))
     return model
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.dataset import Longs
+from models.dataset import Ints
 from models.features.schema import Feature, FeatureSchema
 from models.recall.contract import State
 from models.state import pack_text, unpack_text
@@ -12,7 +12,7 @@ from models.state import pack_text, unpack_text
 ITEM_TABLES = ("item_id", "history", "bias")
 
 
-def grow(state: State, user_position: Longs, item_position: Longs, n_users: int, n_items: int) -> State:
+def grow(state: State, user_position: Ints, item_position: Ints, n_users: int, n_items: int) -> State:
     """The state over ``n_users`` and ``n_items``; the old user (item) u is now ``user_position[u]``.
 
     Answers for known users stay what they were. A new row of an ID table is the mean of the old rows that
@@ -37,7 +37,7 @@ def grow(state: State, user_position: Longs, item_position: Longs, n_users: int,
     return grown
 
 
-def _grown_table(table: np.ndarray, position: Longs, n: int, occurs: np.ndarray) -> np.ndarray:
+def _grown_table(table: np.ndarray, position: Ints, n: int, occurs: np.ndarray) -> np.ndarray:
     """(n + 1, D) from (old n + 1, D): row 0 is that of nobody."""
     average = table[1:][occurs].mean(axis=0) if occurs.any() else np.zeros_like(table[0])
     grown = np.tile(average, (n + 1, 1)).astype(table.dtype)

@@ -39,7 +39,8 @@ def larger(
 def positions() -> tuple[np.ndarray, np.ndarray]:
     """Where the 40 users and 50 items of a small log go among 45 and 60: ids stay sorted."""
     rng = np.random.default_rng(0)
-    return np.sort(rng.choice(45, 40, replace=False)), np.sort(rng.choice(60, 50, replace=False))
+    users, items = np.sort(rng.choice(45, 40, replace=False)), np.sort(rng.choice(60, 50, replace=False))
+    return users.astype(np.int32), items.astype(np.int32)
 
 
 @pytest.mark.parametrize("config", [TIED, OWN], ids=["tied", "own_history"])
@@ -54,7 +55,7 @@ def test_known_users_get_the_same_answers(
     bigger = larger(log, users, items, 45, 60)
     # The order of users stays, so the rows of the log do too.
     expected = old.recommend(queries_at(log), 10)
-    found = new.recommend(queries_at(bigger, users=users.astype(np.int32)), 10)
+    found = new.recommend(queries_at(bigger, users=users), 10)
     np.testing.assert_array_equal(found.item, np.where(expected.item < 0, -1, items[expected.item]))
     np.testing.assert_allclose(found.score, expected.score, rtol=1e-5, atol=1e-6)
 
@@ -104,7 +105,7 @@ def test_a_new_user_is_served_at_once(positions: tuple[np.ndarray, np.ndarray]) 
 def test_nothing_new_is_nothing_changed() -> None:
     log = small_log()
     state = TwoTower(TIED).fit(log).state
-    grown = grow(state, np.arange(40), np.arange(50), 40, 50)
+    grown = grow(state, np.arange(40, dtype=np.int32), np.arange(50, dtype=np.int32), 40, 50)
     assert grown.keys() == state.keys()
     for name, value in state.items():
         np.testing.assert_array_equal(grown[name], value)
