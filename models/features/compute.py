@@ -13,7 +13,17 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from models.dataset import DAY, Dataset, Floats, Ints, Longs, Queries
-from models.features.statistics import Past, Ratings, Values, by_item, by_user, mean, of_items, of_users
+from models.features.statistics import (
+    Past,
+    Ratings,
+    Values,
+    by_item,
+    by_user,
+    mean,
+    of_items,
+    of_users,
+    sums_before,
+)
 
 FADED = 8
 """Half-lives after which an event is left out: it would weigh less than half a percent."""
@@ -44,12 +54,12 @@ class Known:
     @cached_property
     def years_before(self) -> Values:
         """(E + 1, 2) sums of ``years`` over the rows of the log before each."""
-        return _sums(self.years[self.log.item_idx])
+        return sums_before(self.years[self.log.item_idx])
 
     @cached_property
     def genres_before(self) -> Values:
         """(E + 1, G) how many rows before each have a genre."""
-        return _sums(self.log.items["genres"][self.log.item_idx])
+        return sums_before(self.log.items["genres"][self.log.item_idx])
 
 
 @dataclass(frozen=True)
@@ -197,12 +207,6 @@ def _at(values: NDArray[Any], rows: Longs, there: NDArray[np.bool_]) -> NDArray[
 
 def _newest(queries: Queries, newest: int) -> tuple[Longs, Longs]:
     return np.maximum(queries.start, queries.end - newest), queries.end
-
-
-def _sums(values: NDArray[np.generic]) -> Values:
-    """(E + 1, C) sums of the rows before each."""
-    zero = np.zeros((1, values.shape[1]))
-    return np.concatenate([zero, np.cumsum(values, axis=0, dtype=np.float64)])
 
 
 @njit(parallel=True, cache=True)

@@ -41,12 +41,12 @@ class Ratings:
     @cached_property
     def sums(self) -> Values:
         """(E + 1,) of the ratings before each row."""
-        return _before(self.rating)
+        return sums_before(self.rating)
 
     @cached_property
     def squares(self) -> Values:
         """(E + 1,) of the squared ratings before each row."""
-        return _before(self.rating.astype(np.float64) ** 2)
+        return sums_before(self.rating.astype(np.float64) ** 2)
 
     @cached_property
     def new_days(self) -> Longs:
@@ -54,14 +54,14 @@ class Ratings:
         day = self.at // DAY
         new = np.append(True, day[1:] != day[:-1])[: len(day)]
         new[self.indptr[:-1][self.indptr[:-1] < len(day)]] = True
-        return _before(new).astype(np.int64)
+        return sums_before(new).astype(np.int64)
 
     @cached_property
     def everyone(self) -> tuple[Longs, Values, Longs]:
         """Times of all ratings ascending, the sums of the ratings before each, and each user's first time."""
         log, order = self.log, np.argsort(self.log.at, kind="stable")
         first = log.indptr[:-1][np.diff(log.indptr) > 0]
-        return log.at[order], _before(log.rating[order]), np.sort(log.at[first])
+        return log.at[order], sums_before(log.rating[order]), np.sort(log.at[first])
 
 
 def by_user(log: Dataset) -> Ratings:
@@ -202,8 +202,10 @@ def statistic(name: str, past: Past, parameters: Mapping[str, Any]) -> Values:
     return STATISTICS[name](past if window is None else past.newest(window), **others)
 
 
-def _before(values: NDArray[Any]) -> Values:
-    return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+def sums_before(values: NDArray[np.generic]) -> Values:
+    """(E + 1, ...) sums of the rows (E, ...) before each, so that a sum over any of them is a difference."""
+    zero = np.zeros((1, *values.shape[1:]))
+    return np.concatenate([zero, np.cumsum(values, axis=0, dtype=np.float64)])
 
 
 def _sum(sums: Values, past: Past) -> Values:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.features.schema import FeatureSchema
-from models.two_tower.inputs import Columns, history_sums, scaled_count, scaled_mean
+from models.features.statistics import sums_before
+from models.two_tower.inputs import Columns, scaled_count, scaled_mean
 
 Flags = NDArray[np.bool_]
 Tensors = dict[str, torch.Tensor]
@@ -79,7 +80,7 @@ class Collator:
         self.dataset = dataset
         self.users = users
         self.numeric = any(feature.kind == "numeric" for feature in schema.of("user"))
-        self.sums = history_sums(dataset) if self.numeric else np.empty(0)
+        self.sums = sums_before(dataset.rating) if self.numeric else np.empty(0)
 
     def histories(self, windows: Windows, wanted: Flags, ahead: Floats | None = None) -> Histories:
         """A batch of windows; ``wanted`` (E,) are the rows that may be targets.

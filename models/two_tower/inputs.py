@@ -75,11 +75,6 @@ def item_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
     return {feature.name: makers[feature.name]() for feature in schema.of("item")}
 
 
-def history_sums(dataset: Dataset) -> NDArray[np.float64]:
-    """(E + 1,) ratings of the log summed up to each row: the sum over any history is a difference."""
-    return np.concatenate([[0.0], np.cumsum(dataset.rating, dtype=np.float64)])
-
-
 def scaled_count(count: Longs) -> Floats:
     """Counts on a scale that networks like: log(1 + n) / 5."""
     scaled: Floats = (np.log1p(count) / 5).astype(np.float32)
