@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from flows.evaluate_screen import BEST_FIRST, LOWER_IS_BETTER, MAIN_METRICS, METRIC_NAMES, Column
+from flows.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.ctr import CTR_PROTOCOLS
 from models.rank.registry import RANKERS
 from models.recall.registry import DEFAULT_CHANNELS
@@ -126,32 +126,10 @@ def table(protocol: str, rows: list[Row]) -> str:
     best = {column: best_of(column, rows) for column in columns}
     names = [heading(column) for column in columns]
     lines = [f"| model | {' | '.join(names)} | fit |", "|---|" + "---:|" * (len(columns) + 1)]
-    for row in models(rows, columns[0]):
+    for row in in_order(columns[0], rows):
         cells = [cell(by_key.get((row["model"], *column)), best[column]) for column in columns]
         lines.append(f"| `{row['model']}` | {' | '.join(cells)} | {row['fit_seconds']:,.1f} s |")
     return "\n".join(lines)
-
-
-def best_of(column: Column, rows: list[Row]) -> float:
-    """The best value of a column."""
-    values = [row["value"] or 0 for row in rows if (row["metric"], row["k"]) == column]
-    return min(values) if column[0] in LOWER_IS_BETTER else max(values)
-
-
-def heading(column: Column) -> str:
-    """A metric as people write it, with the length of the list."""
-    name, k = column
-    return METRIC_NAMES.get(name, name) + ("" if k is None else f"@{k}")
-
-
-def models(rows: list[Row], column: Column) -> list[Row]:
-    """The rows of one metric: channels and rankers best first, the lists made of them as they come."""
-    some = [row for row in rows if (row["metric"], row["k"]) == column]
-    stages = list(dict.fromkeys(row["stage"] for row in some))
-    return sorted(
-        some,
-        key=lambda row: (stages.index(row["stage"]), -(row["value"] or 0) * (row["stage"] in BEST_FIRST)),
-    )
 
 
 def cell(row: Row | None, best: float) -> str:
@@ -202,9 +180,8 @@ def plot(found: dict[str, list[Row]], file: Path) -> None:
         1, len(found), figsize=(4.2 * len(found), 5), layout="constrained", squeeze=False
     )
     for axis, (protocol, rows) in zip(axes[0], found.items(), strict=True):
-        panel(
-            axis, protocol, models([row for row in rows if row["slice"] == "all"], MAIN_METRICS[protocol][0])
-        )
+        overall = [row for row in rows if row["slice"] == "all"]
+        panel(axis, protocol, in_order(MAIN_METRICS[protocol][0], overall))
     handles = [plt.Line2D([], [], marker="o", linestyle="", color=color) for color in COLORS.values()]
     figure.legend(handles, COLORS, loc="outside lower center", ncols=len(COLORS), frameon=False)
     figure.savefig(file, metadata={"Date": None})

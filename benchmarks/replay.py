@@ -13,6 +13,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from flows.replay_screen import SLICES, heading
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 Answer = dict[str, Any]
@@ -37,7 +39,8 @@ where 0 is outside. Ratings of a user known before the day and of one new on it 
 ![Recall@50 by day](replay.svg)
 """
 
-SLICES = {"known": "users known before the day", "new": "users new on the day", "all": "everybody"}
+PARTS = ("known", "new", "all")
+"""Slices, in the order of the page."""
 
 
 def main(files: list[Path]) -> None:
@@ -54,7 +57,8 @@ def section(answer: Answer) -> str:
     """One stretch of days."""
     lines = [f"## {answer['from']} to {answer['to']}", ""]
     lines += ["```", f"matinee replay --from {answer['from']} --to {answer['to']} --source ml-1m", "```", ""]
-    for part, who in SLICES.items():
+    for part in PARTS:
+        who = SLICES[part]
         rows = [row for row in answer["rows"] if row["slice"] == part]
         if rows:
             size = f"{rows[0]['n_users']:,} users, {rows[0]['n_events']:,} ratings"
@@ -64,7 +68,7 @@ def section(answer: Answer) -> str:
 
 def _table(rows: list[Answer], control: str) -> list[str]:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    names = [metric.replace("hr", "HR").replace("ndcg", "NDCG") for metric in metrics]
+    names = [heading(metric) for metric in metrics]
     header = "| policy | " + " | ".join(f"{name} | Δ" for name in names) + " |"
     lines = [header, "|---|" + "---:|" * 2 * len(names)]
     for policy in dict.fromkeys(row["policy"] for row in rows):

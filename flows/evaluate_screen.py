@@ -65,13 +65,12 @@ def _figures(protocol: str, rows: list[Answer]) -> Table:
     """Channels and rankers by the first metric, best first; the lists made of them in between and after."""
     columns = _columns(protocol, rows)
     found = {(row["model"], row["metric"], row["k"]): row for row in rows}
-    best = {column: _best(column, found) for column in columns}
+    best = {column: best_of(column, rows) for column in columns}
     table = _model_table(columns)
     table.add_column("fit", justify="right", no_wrap=True)
-    first = [row for row in rows if (row["metric"], row["k"]) == columns[0]]
-    stages = list(dict.fromkeys(row["stage"] for row in first))
-    stage = stages[0]
-    for row in sorted(first, key=lambda row: _place(row, stages)):
+    first = in_order(columns[0], rows)
+    stage = first[0]["stage"]
+    for row in first:
         if row["stage"] != stage:
             table.add_section()
             stage = row["stage"]
@@ -80,14 +79,27 @@ def _figures(protocol: str, rows: list[Answer]) -> Table:
     return table
 
 
-def _place(row: Answer, stages: list[str]) -> tuple[int, float]:
-    """Where a model stands in the table."""
-    return stages.index(row["stage"]), -(row["value"] or 0) if row["stage"] in BEST_FIRST else 0
+def in_order(column: Column, rows: list[Answer]) -> list[Answer]:
+    """The rows of one metric: channels and rankers best first, the lists made of them as they come."""
+    some = [row for row in rows if (row["metric"], row["k"]) == column]
+    stages = list(dict.fromkeys(row["stage"] for row in some))
+
+    def place(row: Answer) -> tuple[int, float]:
+        return stages.index(row["stage"]), -(row["value"] or 0) if row["stage"] in BEST_FIRST else 0
+
+    return sorted(some, key=place)
 
 
-def _best(column: Column, found: dict[tuple[str, str, int | None], Answer]) -> float:
-    values = [found[key]["value"] or 0 for key in found if key[1:] == column]
+def best_of(column: Column, rows: list[Answer]) -> float:
+    """The best value of a column."""
+    values = [row["value"] or 0 for row in rows if (row["metric"], row["k"]) == column]
     return min(values) if column[0] in LOWER_IS_BETTER else max(values)
+
+
+def heading(column: Column) -> str:
+    """A metric as people write it, with the length of the list."""
+    name, k = column
+    return METRIC_NAMES.get(name, name) + ("" if k is None else f"@{k}")
 
 
 def _differences(protocol: str, rows: list[Answer]) -> Table:
@@ -110,9 +122,8 @@ def _columns(protocol: str, rows: list[Answer]) -> list[Column]:
 def _model_table(columns: list[Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
-    for name, k in columns:
-        shown = METRIC_NAMES.get(name, name)
-        table.add_column(shown if k is None else f"{shown}@{k}", justify="right", no_wrap=True)
+    for column in columns:
+        table.add_column(heading(column), justify="right", no_wrap=True)
     return table
 
 

@@ -28,12 +28,17 @@ def show(answer: dict[str, Any]) -> None:
     )
 
 
+def heading(metric: str) -> str:
+    """A metric as people write it."""
+    return metric.replace("hr", "HR").replace("ndcg", "NDCG")
+
+
 def _table(rows: list[dict[str, Any]], control: str) -> Table:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("policy", no_wrap=True)
     for metric in metrics:
-        table.add_column(metric.replace("hr", "HR").replace("ndcg", "NDCG"), justify="right", no_wrap=True)
+        table.add_column(heading(metric), justify="right", no_wrap=True)
     table.add_column(f"Δ {metrics[-1]}", justify="right", no_wrap=True)
     for policy in dict.fromkeys(row["policy"] for row in rows):
         own = [row for row in rows if row["policy"] == policy]
