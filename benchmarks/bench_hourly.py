@@ -19,6 +19,8 @@ from pathlib import Path
 import duckdb
 import httpx
 
+from benchmarks.steps import print_steps
+
 BIN = Path(sys.executable).parent
 
 
@@ -47,11 +49,7 @@ def main() -> None:
         finally:
             server.terminate()
             server.wait()
-        with duckdb.connect(f"{folder}/serving/current.duckdb", read_only=True) as con:
-            for step, rows, seconds in con.execute(
-                "select step, rows, seconds from lineage order by rowid"
-            ).fetchall():
-                print(f"{step:<28}{rows:>12,} rows {seconds:>8.1f} s")
+        print_steps(home)
         print(f"{'the command, wall':<28}{n_events:>12,} new  {wall:>8.1f} s")
 
 

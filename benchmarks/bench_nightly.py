@@ -18,6 +18,8 @@ from pathlib import Path
 import duckdb
 import psutil
 
+from benchmarks.steps import print_steps
+
 HITS = """
 with
 later as (
@@ -43,19 +45,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).with_name("matinee")), "nightly"]
         seconds, peak = timed(command + (["--as-of", as_of] if as_of else []), Path(folder))
-        with duckdb.connect(f"{folder}/serving/current.duckdb", read_only=True) as con:
-            for step, taken, memory in con.execute(
-                "select step, seconds, peak_memory_mb from lineage order by rowid"
-            ).fetchall():
-                print(f"{step:<28}{taken:>8.1f} s {memory:>8.0f} MiB")
-            print(f"{'the command, wall':<28}{seconds:>8.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
-            if as_of:
-                parameters = {"events": f"{folder}/events/*.parquet", "as_of": as_of.removesuffix("Z")}
-                hits, n, users = con.execute(HITS, parameters).fetchall()[0]
-                if n:
-                    print(
-                        f"pooled recall@50 {hits / n:.4f} ({hits:,} of {n:,} later events, {users:,} users)"
-                    )
+        print_steps(Path(folder))
+        print(f"{'the command, wall':<28}{seconds:>26.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
+        if as_of:
+            print_recall(Path(folder), as_of)
+
+
+def print_recall(home: Path, as_of: str) -> None:
+    """Of the published table on the events from ``as_of`` on, if there are any."""
+    parameters = {"events": str(home / "events" / "*.parquet"), "as_of": as_of.removesuffix("Z")}
+    with duckdb.connect(str(home / "serving" / "current.duckdb"), read_only=True) as con:
+        hits, n, users = con.execute(HITS, parameters).fetchall()[0]
+    if n:
+        print(f"pooled recall@50 {hits / n:.4f} ({hits:,} of {n:,} later events, {users:,} users)")
 
 
 def timed(command: list[str], home: Path) -> tuple[float, int]:
