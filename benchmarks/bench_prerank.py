@@ -34,7 +34,7 @@ from models.recall.contract import Candidates
 from models.recall.registry import DEFAULT_CHANNELS
 from tasks.evaluate import read_log
 from tasks.features import READ
-from tasks.offline import Plan, recall
+from tasks.offline import Fitter, Plan, recall
 
 KEPT = 200
 """Candidates a user that are left to ranking."""
@@ -151,7 +151,8 @@ def main() -> None:
     (then,) = rules.splits(read_log(options.source)[0])
     before = rules.validation(then)
     plan = Plan(DEFAULT_CHANNELS, "next", options.seed, width=300)
-    lists = tuple(recall(split, plan, part).lists for split, part in ((before, "before"), (then, "then")))
+    fitter = Fitter(plan)
+    lists = tuple(recall(split, fitter, part).lists for split, part in ((before, "before"), (then, "then")))
     measure(before, then, (lists[0], lists[1]), options.seed)
 
 
