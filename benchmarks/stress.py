@@ -82,7 +82,7 @@ def main() -> None:
 
 def first_release(home: Path, source: str) -> Run:
     """A computed and published run over a few quick channels."""
-    run: Run = start.fn(home, "full", None, {"top_n": TOP_N}, ingest.fn(home, source))
+    run: Run = start.fn(home, None, "cold", {"top_n": TOP_N}, ingest.fn(home, source))
     build_features.fn(run)
     for channel in CHANNELS:
         recall.fn(run, channel, 100, "daily", 2_000, 0)
