@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks import settings
+from tasks import data, settings
 from tasks.features import build_features
 from tasks.ingest import ingest
 from tasks.merge import fit_merge
@@ -89,7 +89,7 @@ def first_release(home: Path, source: str) -> Run:
     fit_merge.fn(run, CHANNELS, "daily")
     rank.fn(run, CHANNELS, TOP_N)
     recommend_segments.fn(run, TOP_N)
-    runs.finish(run, {"n_events": snapshot.count_events(run)})
+    runs.finish(run, {"n_events": data.load(run)[0].n_events})
     serving.publish(run, TOP_N, 3)
     return run
 

@@ -5,9 +5,9 @@ import logging
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import settings
+from tasks import data, settings
 from tasks.step import Meter, told
-from warehouse import runs, serving, snapshot
+from warehouse import runs, serving
 from warehouse.errors import LostRace
 from warehouse.runs import Run
 
@@ -20,7 +20,8 @@ log = logging.getLogger("matinee")
 def publish(run: Run, top_n: int) -> dict[str, int]:
     """Close the run with its manifest, then build, validate and publish its release; rows by table."""
     with Meter() as meter:
-        runs.finish(run, {"n_events": snapshot.count_events(run)})
+        dataset, _ = data.load(run)
+        runs.finish(run, {"n_events": dataset.n_events})
         rows: dict[str, int] = serving.publish(run, top_n, settings.keep_releases())
     log.info(
         "%-22s %6.1f s   %s", "publish", meter.seconds, told({"recommendations": rows["recommendations"]})

@@ -107,10 +107,16 @@ def compute(run: Run, top_n: int = 5) -> pl.DataFrame:
     return recommended
 
 
+def finish(run: Run) -> None:
+    """Close a computed run."""
+    with snapshot.connect(run) as con:
+        runs.finish(run, {"n_events": con.execute("select count(*) from events").fetchall()[0][0]})
+
+
 def publish(home: Path, as_of: datetime = datetime(2002, 1, 1), top_n: int = 5, keep: int = 10) -> Run:
     """A whole run, published."""
     run = begin(home, as_of)
     compute(run, top_n)
-    runs.finish(run, {"n_events": snapshot.count_events(run)})
+    finish(run)
     serving.publish(run, top_n, keep)
     return run

@@ -8,6 +8,7 @@ retention removed no longer hold.
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -157,9 +158,13 @@ def _publishing(home: Path) -> Iterator[None]:
 
 
 def _build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> Json:
+    of_full_runs = _copy_of_parent(run, file) if run.kind == "incremental" else ()
     with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
-        con.execute(sql.load("serving/schema"))
         con.begin()
+        for table in _rows(con):
+            if table not in of_full_runs:
+                con.execute(f"drop table {table}")
+        con.execute(sql.load("serving/schema"))
         for table in ("items", "users"):
             con.execute(f"insert into {table} by name from read_parquet($f)", {"f": _path(run, table)})
         for table in ("user_features", "item_features"):
@@ -170,12 +175,22 @@ def _build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> Json:
         for table in ("recommendations", "default_recommendations"):
             con.execute(f"insert into {table} {sql.load(f'serving/{table}')}")
         for table in ("item_similarity", "item_embeddings", "user_embeddings", "metrics", "lineage"):
-            if files := sorted(str(file) for file in run.folder.glob(f"{table}/*.parquet")):
+            files = sorted(str(file) for file in run.folder.glob(f"{table}/*.parquet"))
+            if files and table not in of_full_runs:
                 con.execute(f"insert into {table} by name from read_parquet($files)", {"files": files})
         _insert_releases(con, run)
         con.commit()
         con.execute("checkpoint")
         return _rows(con)
+
+
+def _copy_of_parent(run: Run, file: Path) -> tuple[str, ...]:
+    """Begin the file of an incremental release as a copy of its parent's; returns the tables that stay.
+
+    Similarities are most of a file, and only full runs compute them.
+    """
+    shutil.copyfile(serving_file(run.home, run.parent_id or ""), file)
+    return ("item_similarity",)
 
 
 def _set_carried(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:

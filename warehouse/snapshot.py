@@ -95,12 +95,6 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def count_events(run: Run) -> int:
-    """Ratings before ``as_of``; a film rated again counts once."""
-    with connect(run) as con:
-        return _count(con, "events")
-
-
 def read_events(con: duckdb.DuckDBPyConnection) -> Arrays:
     """(E,) each, sorted by user, time and order of the file.
 

@@ -39,7 +39,7 @@ def incremental(home: Path, parent: Run) -> Run:
     whole = pl.concat([mine, theirs.filter(pl.col("user_id") != 1)])
     snapshot.write_table(run, "recommended", whole)
     runs.share(parent, run, "segments.parquet")
-    runs.finish(run, {"n_events": snapshot.count_events(run)})
+    homes.finish(run)
     return run
 
 
@@ -82,7 +82,7 @@ def test_a_full_run_keeps_what_incremental_ones_refreshed_meanwhile(home: Path) 
     serving.publish(first, 5, 10)
     second = incremental(home, first)
     serving.publish(second, 5, 10)
-    runs.finish(nightly, {"n_events": snapshot.count_events(nightly)})
+    homes.finish(nightly)
     serving.publish(nightly, 5, 10)
     assert by_user(home) == {user: second.id if user == 1 else nightly.id for user in range(1, 13)}
 
@@ -100,7 +100,7 @@ def test_a_full_run_aborts_after_a_rollback(home: Path) -> None:
     nightly = homes.begin(home)
     homes.compute(nightly)
     back = serving.rollback(home)
-    runs.finish(nightly, {"n_events": snapshot.count_events(nightly)})
+    homes.finish(nightly)
     with pytest.raises(MatineeError, match="rolled back"):
         serving.publish(nightly, 5, 10)
     assert serving.current_release(home) == back
@@ -152,3 +152,27 @@ def test_a_neighbour_listed_twice_is_never_published(home: Path) -> None:
     with pytest.raises(MatineeError, match="no neighbour twice"):
         serving.publish(run, 5, 10)
     assert serving.current_release(home) == good.id
+
+
+def test_an_incremental_release_has_the_tables_of_its_parent_and_its_own(home: Path) -> None:
+    parent = homes.begin(home)
+    homes.compute(parent)
+    similarity = {"channel": ["oracle"], "item_id": [1], "neighbour_id": [2], "rank": [1], "score": [0.5]}
+    snapshot.write_table(parent, "item_similarity/oracle", pl.DataFrame(similarity))
+    vectors = pl.DataFrame({"model": ["oracle"], "item_id": [1], "vector": [[1.0]]})
+    snapshot.write_table(parent, "item_embeddings/oracle", vectors)
+    homes.finish(parent)
+    serving.publish(parent, 5, 10)
+    run = incremental(home, parent)
+    snapshot.write_table(run, "item_embeddings/oracle", vectors.with_columns(vector=pl.lit([2.0])))
+    rows = serving.publish(run, 5, 10)
+    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
+        assert con.execute("from item_similarity").fetchall() == [("oracle", 1, 2, 1, 0.5)]
+        assert con.execute("from item_embeddings").fetchall() == [("oracle", 1, [2.0])]
+        sizes = con.execute("select table_name, estimated_size from duckdb_tables()").fetchall()
+        assert rows == dict(sizes)
+        constraints = "select count(*) from duckdb_constraints() where constraint_type = 'PRIMARY KEY'"
+        ((keys,),) = con.execute(constraints).fetchall()
+    with duckdb.connect(str(serving.serving_file(home, parent.id)), read_only=True) as con:
+        assert con.execute("select vector from item_embeddings").fetchall() == [([1.0],)]
+        assert con.execute(constraints).fetchall() == [(keys,)]

@@ -1,7 +1,8 @@
--- The tables that consumers query, one release a file. Every table exists from the first release.
+-- The tables that consumers query, one release a file. Every table exists from the first release. An
+-- incremental release begins with those of its parent that did not change.
 
 -- grain: user, rank
-create table recommendations (
+create table if not exists recommendations (
     user_id bigint not null,
     rank bigint not null,
     item_id bigint not null,
@@ -21,7 +22,7 @@ comment on column recommendations.experiment is 'arm of an experiment, null if n
 comment on column recommendations.release_id is 'the release that computed the row';
 
 -- grain: segment, rank
-create table default_recommendations (
+create table if not exists default_recommendations (
     segment varchar not null,
     rank bigint not null,
     item_id bigint not null,
@@ -32,7 +33,7 @@ create table default_recommendations (
 comment on table default_recommendations is 'For users nobody knows: segments all, gender=F, gender=F|age=25.';
 
 -- grain: item
-create table items (
+create table if not exists items (
     item_id bigint primary key,
     title varchar not null,
     year integer,
@@ -41,7 +42,7 @@ create table items (
 comment on table items is 'The films of the source.';
 
 -- grain: user
-create table users (
+create table if not exists users (
     user_id bigint primary key,
     gender varchar,
     age integer,
@@ -52,7 +53,7 @@ comment on table users is 'The users of the source; demographics are null where 
 
 -- grain: channel, item, neighbour; key: the same. Of millions of rows a check finds what is double four times
 -- as fast as an index does, in a file of less than half the size.
-create table item_similarity (
+create table if not exists item_similarity (
     channel varchar not null,
     item_id bigint not null,
     neighbour_id bigint not null,
@@ -62,7 +63,7 @@ create table item_similarity (
 comment on table item_similarity is 'The nearest films of each film, by channel; rank 1 is the nearest.';
 
 -- grain: model, item
-create table item_embeddings (
+create table if not exists item_embeddings (
     model varchar not null,
     item_id bigint not null,
     vector float[] not null,
@@ -70,7 +71,7 @@ create table item_embeddings (
 );
 
 -- grain: model, user
-create table user_embeddings (
+create table if not exists user_embeddings (
     model varchar not null,
     user_id bigint not null,
     vector float[] not null,
@@ -78,7 +79,7 @@ create table user_embeddings (
 );
 
 -- grain: release
-create table releases (
+create table if not exists releases (
     release_id varchar primary key,
     kind varchar not null,
     parent_id varchar,
@@ -96,7 +97,7 @@ comment on column releases.as_of is 'exclusive, UTC: all events before it are in
 comment on column releases.config is 'JSON: everything that decides the result';
 
 -- grain: release, stage, model, protocol, slice, metric, k
-create table metrics (
+create table if not exists metrics (
     release_id varchar not null,
     stage varchar not null,
     model varchar not null,
@@ -109,7 +110,7 @@ create table metrics (
 );
 
 -- grain: release, step
-create table lineage (
+create table if not exists lineage (
     release_id varchar not null,
     step varchar not null,
     inputs varchar[] not null,
