@@ -61,8 +61,7 @@ def _refresh(run: Run) -> dict[str, int]:
     config = run.config
     touch(run)
     build_features(run)
-    if config["learner"]:
-        learn(run, config["learner"], config["seed"])
+    learn(run, config["learner"], config["seed"])
     for channel in config["channels"]:
         recall_again(run, channel, config["candidates"])
     rank(run, config["channels"], config["top_n"])

@@ -133,10 +133,10 @@ def learn(held_back: Split | None, log: Dataset, fitter: Fitter, rankers: Sequen
     queries, targets = held_back.queries, held_back.targets
     weights = fusion.fit_weights(recalled.lists, queries, targets.indptr, targets.item)
     seconds[MERGED] = sum(recalled.seconds.values()) + time.perf_counter() - started
+    pool, _ = pool_of(recalled.lists, weights, queries, held_back.train)
     rankings = {}
     for ranker in rankers:
         started = time.perf_counter()
-        pool, _ = pool_of(recalled.lists, weights, queries, held_back.train)
         ranking = fit_ranking(pool, targets, log, READ, RankingConfig(ranker=ranker, seed=plan.seed))
         if ranking is not None:
             rankings[ranker] = ranking
