@@ -21,7 +21,7 @@ tr + tr { border-top: 1px solid #ddd } td.n { text-align: right; font-variant-nu
 figure { margin: 0 } svg { width: 100%; height: auto } h2 { margin-top: 2rem }
 """
 
-BLUE, RED = "#4c78a8", "#e45756"
+BLUE, RED, GREEN = "#4c78a8", "#e45756", "#54a24b"
 
 
 def html(answer: Answer) -> str:
@@ -37,7 +37,8 @@ def html(answer: Answer) -> str:
         "explained": f"{coverage['users_explained']:,} users have a film that explains at least one choice",
         "films in anybody's first ten": f"{coverage['items_listed']:,} of {coverage['items']:,}",
     }
-    plots = [_channels, _popularity, _steps, *([_training] if _curve(answer) else [])]
+    plots = [_channels, _popularity, _steps]
+    plots += [draw for stage, draws in OF_STAGE.items() if _of(answer, stage) for draw in draws]
     parts = [
         f"<h1>Release {escape(release['release_id'])}</h1>",
         _table([{"": name, " ": value} for name, value in facts.items()], header=False),
@@ -68,7 +69,7 @@ def _release(row: Answer) -> Answer:
 
 def _update(answer: Answer) -> list[str]:
     """What the hour learned, if the release is incremental."""
-    rows = [row for row in answer["metrics"] if row["stage"] == "update"]
+    rows = _of(answer, "update")
     if not rows:
         return []
     figures = [{"figure": row["metric"].replace("_", " "), "value": f"{row['value']:.4f}"} for row in rows]
@@ -119,12 +120,48 @@ def _training(axes: Axes, answer: Answer) -> None:
 
 
 def _curve(answer: Answer) -> dict[int, dict[str, float]]:
-    """Figures of each epoch of the training that this release had, none if it had none."""
+    """Figures of each epoch of the training."""
     curve: dict[int, dict[str, float]] = {}
-    for row in answer["metrics"]:
-        if row["stage"] == "train":
-            curve.setdefault(int(row["slice"].partition("=")[2]), {})[row["metric"]] = row["value"]
+    for row in _of(answer, "train"):
+        curve.setdefault(int(row["slice"].partition("=")[2]), {})[row["metric"]] = row["value"]
     return curve
+
+
+def _shares(axes: Axes, answer: Answer) -> None:
+    rows = [row for row in _of(answer, "rank") if row["metric"] == "ndcg"]
+    shares = [float(row["slice"].partition("=")[2]) for row in rows]
+    (chosen,) = (row["value"] for row in _of(answer, "rank") if row["metric"] == "share")
+    axes.plot(shares, [row["value"] for row in rows], "o-", color=BLUE)
+    axes.axvline(chosen, color=RED, linestyle=":", label=f"chosen: {chosen:.2f}")
+    axes.set_xlabel(f"share of {rows[0]['model']} in the blend with the merged list")
+    axes.set_ylabel(f"NDCG@{rows[0]['k']}")
+    axes.set_title("How far the ranker is heeded", loc="left")
+    axes.legend(frameon=False)
+
+
+def _reliability(axes: Axes, answer: Answer) -> None:
+    curves: dict[str, dict[str, list[float]]] = {}
+    for row in _of(answer, "rank"):
+        name, *numbered = row["slice"].split(", bin=")
+        if numbered:
+            curves.setdefault(name, {}).setdefault(row["metric"], []).append(row["value"])
+    for (name, curve), color in zip(curves.items(), (RED, BLUE, GREEN), strict=True):
+        axes.loglog(
+            sorted(curve["predicted"]), curve["observed"], "o-", markersize=3, color=color, label=name
+        )
+    axes.axline((0.01, 0.01), slope=1, color="#999", linewidth=1)
+    axes.set_xlabel("probability to be watched, as the ranker says")
+    axes.set_ylabel("share that was watched")
+    axes.set_title("Can its probabilities be believed?", loc="left")
+    axes.legend(frameon=False)
+
+
+OF_STAGE = {"train": (_training,), "rank": (_shares, _reliability)}
+"""Plots of what only some releases have figures of."""
+
+
+def _of(answer: Answer, stage: str) -> list[Answer]:
+    return [row for row in answer["metrics"] if row["stage"] == stage]
 
 
 def _figure(draw: Callable[[Axes, Answer], None], answer: Answer) -> str:

@@ -25,6 +25,7 @@ from models.two_tower.hourly import UpdateReport
 from models.two_tower.training import Checkpoint
 from models.two_tower.vocabulary import grow
 from tasks import data
+from tasks.metrics import Figure, metric_rows
 from tasks.recall import (
     embedding_rows,
     read_state,
@@ -99,7 +100,9 @@ def learn(run: Run, channel: str, seed: int) -> dict[str, int]:
         model = before
     write_state(run, channel, model.state, vocabulary)
     n_users = len(np.unique(dataset.user_idx[news]))
-    figures = _metrics(run, channel, "update", _update_rows(report, drift is not None), n_users)
+    figures = metric_rows(
+        run, "update", channel, "training", _update_rows(report, drift is not None), n_users
+    )
     snapshot.write_table(run, f"metrics/{channel}", figures)
     return (
         {"new_events": len(news)}
@@ -228,28 +231,14 @@ def _curve(run: Run, channel: str, model: TwoTower) -> pl.DataFrame:
         for epoch, point in enumerate(model.state["curve"], start=1)
         for (metric, k), value in zip((("loss", None), ("ndcg", 10)), point, strict=True)
     ]
-    return _metrics(run, channel, "train", rows, 0)
+    return metric_rows(run, "train", channel, "training", rows, 0)
 
 
-def _update_rows(report: UpdateReport, skipped: bool) -> list[tuple[str, str, int | None, float]]:
+def _update_rows(report: UpdateReport, skipped: bool) -> list[Figure]:
     """Losses before and after, on the new events and on earlier ones, and how far embeddings moved."""
     figures = {name: value for name, value in asdict(report).items() if isinstance(value, float)}
     figures["skipped"] = float(skipped)
     return [("all", name, None, value) for name, value in figures.items() if np.isfinite(value)]
-
-
-def _metrics(
-    run: Run, channel: str, stage: str, rows: list[tuple[str, str, int | None, float]], n_users: int
-) -> pl.DataFrame:
-    schema = {"slice": pl.String, "metric": pl.String, "k": pl.Int32, "value": pl.Float64}
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.with_columns(
-        release_id=pl.lit(run.id),
-        stage=pl.lit(stage),
-        model=pl.lit(channel),
-        protocol=pl.lit("training"),
-        n_users=pl.lit(n_users, dtype=pl.Int64),
-    )
 
 
 def _drift(report: UpdateReport) -> str | None:

@@ -12,7 +12,8 @@ from models.evaluation import objectives
 from models.evaluation.sampling import small_part, some_queries
 from models.evaluation.split import Split, rows_beyond
 from models.rank.candidates import MERGED
-from models.rank.stage import Ranking, RankingConfig, blended, fit_ranking, order
+from models.rank.fit import RankingConfig, fit_ranking
+from models.rank.stage import Ranking, blended, order
 from models.recall import merge as fusion
 from models.recall.contract import Candidates, Recaller
 from models.recall.registry import build
@@ -137,9 +138,9 @@ def learn(held_back: Split | None, log: Dataset, fitter: Fitter, rankers: Sequen
     rankings = {}
     for ranker in rankers:
         started = time.perf_counter()
-        ranking = fit_ranking(pool, targets, log, READ, RankingConfig(ranker=ranker, seed=plan.seed))
-        if ranking is not None:
-            rankings[ranker] = ranking
+        fit = fit_ranking(pool, targets, log, READ, RankingConfig(ranker=ranker, seed=plan.seed))
+        if fit is not None:
+            rankings[ranker] = fit.ranking
         seconds[ranker] = time.perf_counter() - started
     return Learned(weights, rankings, seconds)
 

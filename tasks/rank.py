@@ -5,16 +5,19 @@ The merged list is what ranking starts from, and what stands where ranking does 
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from models.dataset import Dataset, Floats, Queries
 from models.rank.candidates import Pool
-from models.rank.stage import Ranking, RankingConfig, fit_ranking, order, restore_ranking
+from models.rank.fit import Fitted, RankingConfig, fit_ranking
+from models.rank.stage import Ranking, order, restore_ranking
 from models.recall.contract import Candidates
 from models.recall.merge import Merged
 from tasks import data
 from tasks.features import READ
 from tasks.merge import personal_lists, read_weights, write_lists
+from tasks.metrics import Figure, metric_rows
 from tasks.step import step
 from warehouse import snapshot
 from warehouse.runs import Run
@@ -29,26 +32,28 @@ MODEL = "models/ranking"
 """Where the fitted stage is; absent if the log was too small to hold anything back."""
 
 
-@step("fit rank", reads=["validation", "merge_weights"], writes=[MODEL, "ranking"])
+@step(
+    "fit rank", reads=["validation", "merge_weights"], writes=[MODEL, "metrics/ranking", "feature_coverage"]
+)
 def fit_rank(run: Run, channels: Sequence[str], objective: str, ranker: str, seed: int) -> dict[str, int]:
     """Train a ranker on the held-back part of the log, and choose how far it is heeded."""
     dataset, vocabulary = data.load(run)
     held_back = data.validation(run, objective)
     if held_back is None:
-        return {"ranking": 0}
+        return {"metrics": 0}
     queries = held_back.queries
     brought = {name: data.read_validation(run, name, len(queries), vocabulary) for name in channels}
     pool, _ = pool_of(brought, read_weights(run), queries, held_back.train)
     config = RankingConfig(ranker=ranker, seed=seed)
-    ranking = fit_ranking(pool, held_back.targets, dataset, READ, config)
-    if ranking is None:
-        return {"ranking": 0}
-    snapshot.write_arrays(run, MODEL, ranking.state)
-    chosen = [share == ranking.share for share in ranking.ndcg]
-    frame = pl.DataFrame({"share": list(ranking.ndcg), "ndcg": list(ranking.ndcg.values()), "chosen": chosen})
-    coverage = pl.DataFrame({"feature": list(ranking.coverage), "coverage": list(ranking.coverage.values())})
+    fitted = fit_ranking(pool, held_back.targets, dataset, READ, config)
+    if fitted is None:
+        return {"metrics": 0}
+    snapshot.write_arrays(run, MODEL, fitted.ranking.state)
+    coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
     snapshot.write_table(run, "feature_coverage", coverage)
-    return {"ranking": snapshot.write_table(run, "ranking", frame)}
+    n_users = len(np.unique(queries.user_idx))
+    figures = metric_rows(run, "rank", ranker, objective, _figures(fitted, config), n_users)
+    return {"metrics": snapshot.write_table(run, "metrics/ranking", figures)}
 
 
 @step("rank", reads=["candidates", "merge_weights", MODEL], writes=["recommended"])
@@ -79,3 +84,17 @@ def _ranking(run: Run) -> Ranking | None:
     if not snapshot.has_arrays(run, MODEL):
         return None
     return restore_ranking(snapshot.read_arrays(run, MODEL), READ)
+
+
+def _figures(fitted: Fitted, config: RankingConfig) -> list[Figure]:
+    """What each share of the ranker reaches and which was chosen; reliability curves and their errors."""
+    at = config.judged_at
+    figures: list[Figure] = [(f"share={share}", "ndcg", at, value) for share, value in fitted.ndcg.items()]
+    figures.append(("all", "share", None, fitted.ranking.share))
+    figures += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]
+    for name, curve in fitted.reliability.items():
+        figures.append((name, "calibration_error", None, curve.error))
+        for number, (predicted, observed) in enumerate(zip(curve.predicted, curve.observed, strict=True)):
+            figures.append((f"{name}, bin={number:02d}", "predicted", None, float(predicted)))
+            figures.append((f"{name}, bin={number:02d}", "observed", None, float(observed)))
+    return figures

@@ -6,9 +6,10 @@ import pytest
 from models.dataset import Queries
 from models.evaluation.protocols import next_films
 from models.evaluation.split import Split
-from models.features.declare import declarations
-from models.rank.candidates import Pool
-from models.rank.stage import Ranking, RankingConfig, fit_ranking, order, restore_ranking
+from models.features.declare import Declaration, declarations
+from models.rank.candidates import TASKS, Pool
+from models.rank.fit import Fitted, RankingConfig, fit_ranking
+from models.rank.stage import Ranking, order, restore_ranking
 from models.recall.contract import Candidates
 from models.recall.merge import Merged
 from tests.models.evaluation.logs import random_log
@@ -34,20 +35,30 @@ def listed(scores: np.ndarray) -> Candidates:
     return Candidates(item, np.take_along_axis(scores, item, axis=1).astype(np.float32))
 
 
+def fit(pool: Pool, declared: list[Declaration] = CHANNEL, config: RankingConfig = CONFIG) -> Fitted:
+    fitted = fit_ranking(pool, HELD_BACK.targets, LOG, declared, config)
+    assert fitted is not None
+    return fitted
+
+
 @pytest.fixture(scope="module")
-def helpful() -> Ranking:
-    ranking = fit_ranking(pool_of(HELD_BACK, 3.0), HELD_BACK.targets, LOG, CHANNEL, CONFIG)
-    assert ranking is not None
-    return ranking
+def fitted() -> Fitted:
+    return fit(pool_of(HELD_BACK, 3.0))
+
+
+@pytest.fixture(scope="module")
+def helpful(fitted: Fitted) -> Ranking:
+    return fitted.ranking
 
 
 def merged_of(pool: Pool) -> Merged:
     return Merged(pool.merged, pool.merged.item.astype(np.int64) + 100)
 
 
-def test_it_takes_charge_where_it_helps(helpful: Ranking) -> None:
+def test_it_takes_charge_where_it_helps(fitted: Fitted) -> None:
+    helpful, ndcg = fitted.ranking, fitted.ndcg
     assert helpful.share >= 0.5
-    assert helpful.ndcg[helpful.share] == max(helpful.ndcg.values()) > helpful.ndcg[0.0] + 0.1
+    assert ndcg[helpful.share] == max(ndcg.values()) > ndcg[0.0] + 0.1
     pool = pool_of(HELD_BACK, 3.0, seed=1)
     ranked = order(merged_of(pool), helpful.scores(pool), 5)
     hits = (ranked.candidates.item == HELD_BACK.targets.item[:, None]).any(axis=1).mean()
@@ -61,9 +72,9 @@ def test_where_features_say_nothing_the_merged_list_stands() -> None:
     # A merged list that knows everything, and a ranker that is not told of it.
     pool = Pool(pool.queries, pool_of(HELD_BACK, 9.0, seed=2).channels["hint"], pool.channels)
     year = declarations({"item": [{"name": "year", "kind": "numeric", "attribute": "year", "about": ""}]})
-    ranking = fit_ranking(pool, HELD_BACK.targets, LOG, year, CONFIG)
-    assert ranking is not None
-    assert ranking.ndcg[0.0] > ranking.ndcg[1.0] + 0.5
+    fitted = fit(pool, year)
+    ranking = fitted.ranking
+    assert fitted.ndcg[0.0] > fitted.ndcg[1.0] + 0.5
     assert ranking.share == 0
     ranked = order(merged_of(pool), ranking.scores(pool), pool.merged.n).candidates
     np.testing.assert_array_equal(ranked.item, pool.merged.item)
@@ -102,6 +113,31 @@ def test_the_answers_of_others_and_padding_change_no_score(helpful: Ranking) -> 
     logits = helpful.logits(Pool(pool.queries, padded, pool.channels))
     assert np.isneginf(logits[:, -2:]).all()
     np.testing.assert_array_equal(logits[:, :-2], helpful.logits(pool))
+
+
+def test_calibration_brings_probabilities_near_what_happens(fitted: Fitted) -> None:
+    curves = fitted.reliability
+    # One in thirty candidates is watched; a ranker that saw a tenth of the others believes one in four.
+    assert curves["as trained"].error > 0.1
+    assert curves["sampling undone"].error < curves["as trained"].error / 4
+    assert curves["isotonic"].error < 0.02
+    every_second = len(HELD_BACK.queries) // 2 * LOG.n_items
+    assert all(curve.count.sum() == every_second for curve in curves.values())
+
+
+def test_several_tasks_are_fused_and_restored() -> None:
+    pool = pool_of(HELD_BACK, 3.0)
+    ranking = fit(pool, config=RankingConfig(ranker="shared_bottom", folds=2)).ranking
+    assert ranking.tasks == TASKS
+    assert ranking.task_weights["watched"] == 1
+    logits = ranking.task_logits(pool)
+    p = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    p[..., 0] = p[..., 0] / (p[..., 0] + (1 - p[..., 0]) / ranking.kept)
+    _, liked, loved = ranking.fusion.weights
+    expected = np.log(p[..., 0] * (1 + liked * p[..., 1] + loved * p[..., 2]))
+    np.testing.assert_allclose(ranking.logits(pool), expected, rtol=1e-4)
+    again = restore_ranking(ranking.state, CHANNEL)
+    np.testing.assert_array_equal(again.scores(pool), ranking.scores(pool))
 
 
 def test_too_few_answers_teach_nothing() -> None:
