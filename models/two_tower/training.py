@@ -163,7 +163,9 @@ def train(
     while not _stalled(curve, config.training.epochs, config.training.patience):
         number = len(curve)
         loss = trainer.epoch(wanted, number, partial(_rate, config, number))
-        curve.append((loss, ndcg(model, asked, dataset.item_idx[held])))
+        # Compared as a checkpoint keeps it.
+        metric = np.float32(ndcg(model, asked, dataset.item_idx[held]))
+        curve.append((loss, float(metric)))
         if curve[-1][1] >= max(metric for _, metric in curve):
             best = model.weights()
         if watch is not None:

@@ -158,6 +158,17 @@ def test_a_training_killed_and_resumed_ends_in_the_same_bits(config: TwoTowerCon
             np.testing.assert_array_equal(resumed.state[name], learned, err_msg=name)
 
 
+def test_equal_figures_are_equal_to_a_resumed_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 0.1 is less than the float32 next to it, which a checkpoint keeps.
+    monkeypatch.setattr("models.two_tower.training.ndcg", lambda *asked: 0.1)
+    config = learner(training=TrainingConfig(epochs=3, learning_rate=0.05))
+    checkpoints: list[Checkpoint] = []
+    whole = TwoTower(config).fit(small_log(), watch=checkpoints.append)
+    resumed = TwoTower(config).fit(small_log(), resume=checkpoints[0])
+    for name, learned in whole.state.items():
+        np.testing.assert_array_equal(resumed.state[name], learned, err_msg=name)
+
+
 def test_training_stops_when_validation_stalls() -> None:
     config = learner(training=TrainingConfig(epochs=50, learning_rate=0.05, patience=2))
     curve = TwoTower(config).fit(small_log()).state["curve"]
