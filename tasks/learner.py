@@ -122,7 +122,7 @@ def _from_scratch(run: Run, channel: str, objective: str, seed: int) -> tuple[Tw
     if found is not None:
         log.info("%s: going on from the checkpoint that a killed training left", channel)
     lagging.fit(past, Watcher(run, channel, key, lagging), None if found is None else _unpacked(found))
-    checkpoints.forget(run.home)
+    checkpoints.forget(run.home, key)
     model = _like(lagging)
     return lagging, model.warm(dataset, rows_beyond(dataset, past))
 

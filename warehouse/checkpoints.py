@@ -4,12 +4,17 @@ The key says all that the training depends on, so that what is found under it is
 whichever run was killed.
 """
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from warehouse.atomic import Staging
 from warehouse.snapshot import Arrays, load_arrays
+
+LEFT_BEHIND = 7 * 86_400
+"""Seconds without a new epoch after which nobody will go on from a checkpoint."""
 
 
 def read(home: Path, key: str) -> Arrays | None:
@@ -26,10 +31,13 @@ def write(home: Path, key: str, arrays: Arrays) -> None:
         staging.commit()
 
 
-def forget(home: Path) -> None:
-    """Remove all checkpoints: the training that they were for has ended."""
+def forget(home: Path, key: str) -> None:
+    """Remove the checkpoint of a training that has ended, and what others left that were killed long ago."""
+    _file(home, key).unlink(missing_ok=True)
     for file in (home / "checkpoints").glob("*"):
-        file.unlink()
+        with suppress(FileNotFoundError):  # another training has just moved or removed it
+            if time.time() - file.stat().st_mtime > LEFT_BEHIND:
+                file.unlink()
 
 
 def _file(home: Path, key: str) -> Path:

@@ -1,5 +1,7 @@
 """Incremental runs: who wins a race, which rows are carried over, and that no file is written twice."""
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,8 +141,21 @@ def test_checkpoints_by_key(tmp_path: Path) -> None:
     found = checkpoints.read(tmp_path, "a")
     assert found is not None
     assert int(found["epoch"]) == 2
-    checkpoints.forget(tmp_path)
-    assert checkpoints.read(tmp_path, "a") is None
+    checkpoints.write(tmp_path, "b", {"epoch": np.array(7)})  # of a training that goes on
+    for _ in range(2):
+        checkpoints.forget(tmp_path, "a")
+        assert checkpoints.read(tmp_path, "a") is None
+    assert checkpoints.read(tmp_path, "b") is not None
+
+
+def test_checkpoints_of_killed_trainings_go_after_a_week(tmp_path: Path) -> None:
+    folder, now = tmp_path / "checkpoints", time.time()
+    folder.mkdir()
+    for name, days in (("old.npz", 8), (".old.npz.tmp", 8), ("new.npz", 6), (".new.npz.tmp", 6)):
+        (folder / name).touch()
+        os.utime(folder / name, (now, now - days * 86_400))
+    checkpoints.forget(tmp_path, "another")
+    assert {file.name for file in folder.iterdir()} == {"new.npz", ".new.npz.tmp"}
 
 
 def test_a_neighbour_listed_twice_is_never_published(home: Path) -> None:
