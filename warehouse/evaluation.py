@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from warehouse import snapshot, sql
+from warehouse.atomic import Staging
 from warehouse.errors import MatineeError
 from warehouse.log import event_files
-from warehouse.runs import write_atomically
 from warehouse.snapshot import Arrays
 
 
@@ -47,10 +47,12 @@ def read_log(home: Path) -> WholeLog:
 
 
 def write(path: Path, rows: list[dict[str, Any]], sums: Arrays) -> None:
-    """Write the figures and the sums they are made of."""
-    with sums_file(path).open("wb") as stream:
-        np.savez_compressed(stream, **sums)  # type: ignore[arg-type]
-    write_atomically(path, json.dumps(rows, indent=1))
+    """Write the figures and the sums they are made of; what is there stays whole until both are written."""
+    with Staging() as staging:
+        with staging.path(sums_file(path)).open("wb") as stream:
+            np.savez_compressed(stream, **sums)  # type: ignore[arg-type]
+        staging.path(path).write_text(json.dumps(rows, indent=1))
+        staging.commit()
 
 
 def read_sums(path: Path) -> Arrays:
