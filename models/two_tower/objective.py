@@ -94,6 +94,8 @@ def _event_weights(dataset: Dataset, config: TwoTowerConfig) -> Floats:
     if config.loss.ratings == "weight":
         weight *= dataset.rating
     if config.training.recency:
-        weight *= np.exp((dataset.at - dataset.as_of) / (config.training.recency * DAY))
+        # Relative to the newest event: counted from as_of, all might be too old to weigh anything.
+        newest = dataset.at.max(initial=np.iinfo(np.int64).min)
+        weight *= np.exp((dataset.at - newest) / (config.training.recency * DAY))
     scaled: Floats = (weight / max(weight.sum(), 1e-30) * len(weight)).astype(np.float32)
     return scaled

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.dataset import Dataset, queries_before
+from models.dataset import DAY, Dataset, queries_before
 from models.recall.cbow import CbowConfig
 from models.recall.two_tower import TwoTower
 from models.two_tower.config import (
@@ -130,6 +130,16 @@ def test_recent_targets_weigh_more() -> None:
     )
     assert recent > plain - 0.05
     assert recent > 0.9
+
+
+def test_recent_is_what_is_near_the_newest_event_however_late_it_is() -> None:
+    config = learner(training=TrainingConfig(epochs=2, recency=1.0))
+    log = small_log()
+    soon, late = (
+        TwoTower(config).fit(replace(log, as_of=log.as_of + days * DAY)).state for days in (0, 10_000)
+    )
+    for name, learned in soon.items():
+        np.testing.assert_array_equal(late[name], learned, err_msg=name)
 
 
 @pytest.mark.parametrize(
