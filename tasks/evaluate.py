@@ -160,7 +160,10 @@ def _read_baseline(baseline: str | None, plan: Plan) -> dict[str, Scores]:
         return {}
     if not Path(baseline).exists():
         raise MatineeError(f"unknown baseline '{baseline}': no file, and no model of {', '.join(models)}")
-    return unpack(files.read_sums(Path(baseline)))
+    earlier = unpack(files.read_sums(Path(baseline)))
+    if not earlier:
+        raise MatineeError(f"{baseline} is no baseline for lists: the ctr protocols measure single ratings")
+    return earlier
 
 
 def _splits(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:

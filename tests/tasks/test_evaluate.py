@@ -220,6 +220,16 @@ def test_a_baseline_of_another_split_is_refused(source: str, tmp_path: Path) -> 
         evaluate("temporal-2003", source, ["popular"], ks=[5], baseline=str(file))
 
 
+def test_figures_of_single_ratings_are_no_baseline_for_lists(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "first.json"
+    evaluate("ctr-random", source, rankers=["lr"], out=file)
+    monkeypatch.setattr(offline, "recall", None)  # it is told before the work begins
+    with pytest.raises(MatineeError, match=r"first\.json is no baseline for lists"):
+        evaluate("leave-one-out", source, ["popular"], ks=[5], baseline=str(file))
+
+
 def test_lists_longer_than_300_can_be_measured_and_short_ones_too(source: str) -> None:
     answer = evaluate("leave-one-out", source, ["popular"], ks=[400])
     assert {row["k"] for row in answer["rows"]} == {400}
