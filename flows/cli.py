@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 
 from flows import evaluate_command, evaluate_screen, replay_screen, screen
 from tasks.lookup import MatineeError
@@ -280,7 +281,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int = 2) -> None:
-    screen.err.print(f"[bold red]matinee:[/] {message}", soft_wrap=True, markup=True)
+    screen.err.print(f"[bold red]matinee:[/] {escape(message)}", soft_wrap=True)
     sys.exit(code)
 
 

@@ -50,7 +50,7 @@ def show(answer: Answer) -> None:
     for part in slices:
         if rows := [row for row in answer["differences"] if row["slice"] == part]:
             who = "" if part == "all" else f", {part} users"
-            out.print(f"\nLess {answer['baseline']}{who}", style="bold")
+            out.print(f"\nLess {answer['baseline']}{who}", style="bold", markup=False)
             out.print(_differences(answer["protocol"], rows))
     if answer["differences"]:
         out.print("[dim]▲ better, ▼ worse: 0 is outside the 95 % interval of the paired difference[/]")

@@ -30,7 +30,7 @@ def recommendations(answer: Answer) -> None:
     columns = _film_columns(table)
     table.add_column("why", style="dim", ratio=3)
     for film in answer["recommendations"]:
-        table.add_row(*_film(film, columns), film["reason"])
+        table.add_row(*_film(film, columns), Text(film["reason"]))
     out.print(table)
     out.print(f"[dim]release {answer['release_id']}[/]")
 
