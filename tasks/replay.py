@@ -16,6 +16,7 @@ from tasks.evaluate import read_log
 from tasks.learner import LEARNER
 from tasks.start import parse_as_of
 from warehouse.errors import MatineeError
+from warehouse.evaluation import check_writable
 from warehouse.runs import write_atomically
 
 log = logging.getLogger("matinee")
@@ -33,6 +34,8 @@ def replay(begin: str, end: str, source: str | None, seed: int, out: Path | None
     first, last = _day(begin), _day(end) + DAY
     if last <= first:
         raise MatineeError(f"--to {end} is before --from {begin}")
+    if out is not None:
+        check_writable(out)
     dataset, _ = read_log(source or settings.source())
     try:
         found = living.replay(dataset, first, last, lambda: learner.new(LEARNER, seed), told=log.info)

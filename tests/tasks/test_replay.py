@@ -100,16 +100,17 @@ def test_days_are_the_means_of_their_events(lived: tuple[dict[str, Any], Replaye
         assert {metric: row[metric] for metric in METRICS} == pytest.approx(figures(places[key]))
 
 
-def test_what_cannot_be_replayed_is_told(source: str) -> None:
-    def refused(begin: str, end: str, match: str) -> None:
+def test_what_cannot_be_replayed_is_told(source: str, tmp_path: Path) -> None:
+    def refused(begin: str, end: str, match: str, out: Path | None = None) -> None:
         with pytest.raises(MatineeError, match=match):
-            replay(begin, end, source, 0, None)
+            replay(begin, end, source, 0, out)
 
     refused("tomorrow", LAST, "'tomorrow' is not a time in ISO 8601")
     refused(FIRST, "2002-03-02T12:00", "'2002-03-02T12:00' is no day")
     refused(FIRST, "2002-02-28", "--to 2002-02-28 is before --from 2002-03-01")
     refused("2003-03-01", "2003-03-02", "2003-03-01 to 2003-03-02 cannot be replayed on this log")
     refused("2002-02-01", "2002-02-02", "2002-02-01 to 2002-02-02 cannot be replayed on this log")
+    refused(FIRST, LAST, "must be a file in a folder that exists", tmp_path / "nowhere" / "replay.json")
 
 
 @pytest.mark.parametrize(
