@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
@@ -22,6 +23,7 @@ class Staging:
 
     def __init__(self) -> None:
         self._files: dict[Path, Path] = {}  # temporary: final, in the order of their commit
+        self._mark = uuid4().hex[:8]  # tells its files from those of another writer at the same time
 
     def __enter__(self) -> Self:
         return self
@@ -35,13 +37,13 @@ class Staging:
     def path(self, final: Path) -> Path:
         """Where to write what will be ``final``."""
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(f".{final.name}.tmp")
+        temporary = self._temporary(final)
         self._files[temporary] = final
         return temporary
 
     def discard(self, final: Path) -> None:
         """Take back a staged file."""
-        temporary = final.with_name(f".{final.name}.tmp")
+        temporary = self._temporary(final)
         temporary.unlink(missing_ok=True)
         del self._files[temporary]
 
@@ -57,6 +59,9 @@ class Staging:
         for folder in {final.parent for final in self._files.values()}:
             _fsync(folder)
         self._files.clear()
+
+    def _temporary(self, final: Path) -> Path:
+        return final.with_name(f".{final.name}.{self._mark}.tmp")
 
 
 def sweep(folder: Path) -> None:
