@@ -34,7 +34,7 @@ def test_rankers() -> None:
 
 
 def test_tables() -> None:
-    created = re.findall(r"create table (\w+)", sql.load("serving/schema"))
+    created = re.findall(r"create table if not exists (\w+)", sql.load("serving/schema"))
     assert set(listed("table | grain")) == {*created, "user_features", "item_features"}
 
 
