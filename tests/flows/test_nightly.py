@@ -107,6 +107,7 @@ def test_reasons_name_a_watched_film(home: Path, first: dict[str, Any]) -> None:
 def test_every_recommendation_says_who_recalled_it(home: Path, first: dict[str, Any]) -> None:
     channels = {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")}
     steps = {step for (step,) in ask(home, "select step from lineage")}
+    assert channels
     assert channels <= {step.split()[-1] for step in steps if step.startswith(("recall ", "train "))}
 
 

@@ -132,7 +132,7 @@ def test_wrong_lines_of_a_catalogue_are_left_out_and_reported(
     assert "line 2" in caplog.text
 
 
-def test_synthetic(tmp_path: Path) -> None:
+def test_synthetic() -> None:
     source = sources.resolve("synthetic:0.01")
     assert source.dataset == "synthetic:0.01"
     assert source.digests == sources.resolve("synthetic:0.010").digests

@@ -105,7 +105,7 @@ def test_a_single_row_can_be_learned_from(network: nn.Module, batch: Batch) -> N
 
 
 @pytest.mark.parametrize("name", sorted({*NETWORKS} - {"lr"}))
-def test_it_can_learn_64_rows_by_heart(name: str, rows: Rows, batch: Batch) -> None:
+def test_it_can_learn_64_rows_by_heart(name: str, batch: Batch) -> None:
     torch.manual_seed(0)
     build, tasks = NETWORKS[name]
     module = build(SCHEMA).eval()  # without dropout

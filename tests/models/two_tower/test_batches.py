@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dataset import Dataset, Queries, queries_before
-from models.two_tower.batches import Collator, Windows, in_buckets, windows_over
+from models.two_tower.batches import Collator, in_buckets, windows_over
 from models.two_tower.config import TowersConfig
 from models.two_tower.inputs import item_columns, schema_of, user_columns
 from tests.models.recall.small_logs import small_log
@@ -24,7 +24,7 @@ def collator(log: Dataset, config: TowersConfig = ALL) -> Collator:
     return Collator(log, schema, user_columns(log, schema))
 
 
-def pairs(windows: Windows, rows: np.ndarray) -> dict[int, tuple[int, int]]:
+def pairs(rows: np.ndarray) -> dict[int, tuple[int, int]]:
     """For each target row its window and place."""
     found = {}
     for window, place in zip(*np.nonzero(rows >= 0), strict=True):
@@ -46,7 +46,7 @@ def test_windows_cover_every_wanted_row_once_after_the_rows_before_it(
     histories = collator(log).histories(windows, wanted)
     rows = histories.row.numpy()
     firsts = np.isin(np.arange(log.n_events), log.indptr[:-1])
-    found = pairs(windows, rows)
+    found = pairs(rows)
     assert set(found) == set(np.flatnonzero(wanted & ~firsts))
     codes = histories.inputs["history"].numpy()
     for row, (window, place) in found.items():
@@ -115,7 +115,7 @@ def test_statistics_are_those_of_the_history_up_to_each_place(log: Dataset) -> N
     wanted = np.ones(log.n_events, dtype=bool)
     windows = windows_over(log, wanted, 5, rng)
     histories = collator(log).histories(windows, wanted)
-    for row, (window, place) in pairs(windows, histories.row.numpy()).items():
+    for row, (window, place) in pairs(histories.row.numpy()).items():
         history = log.rating[log.indptr[log.user_idx[row]] : row]
         count = histories.inputs["history_events"][window, place].item()
         rating = histories.inputs["history_rating"][window, place].item()
