@@ -129,7 +129,7 @@ class TrainingConfig:
     """Epochs without a better validation NDCG@10 after which training stops."""
     first_vectors: CbowConfig | None = None
     """Start item vectors from a bag-of-words model with this training; None: at random."""
-    warm_learning_rate: float = 5e-5
+    warm_learning_rate: float = 1e-5
     """Of Adam in a warm training, at first; it falls to 0."""
     warm_replay: float = 4.0
     """History replayed in a warm training, in events a new event."""

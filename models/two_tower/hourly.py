@@ -11,6 +11,7 @@ so that rows that are pushed a lot slow down, and a faint push, as of most negat
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from models.two_tower.training import replayed
 
 HOURLY = 1_000_003
 """Second seed of an update."""
+
+SECONDS = 3_600
+"""In an hour."""
 
 RUN = 8
 """Consecutive events of a user that are replayed together."""
@@ -58,12 +62,7 @@ def learn_hour(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConf
     hour = Hour(model, dataset, config)
     before = hour.mean_loss(rows), hour.mean_loss(old)
     weights = {name: table.weight.detach().clone() for name, table in hour.tables.items()}
-    forbidden = np.union1d(rows, old)
-    share = config.update.replay / (1 - config.update.replay)
-    for start in range(0, len(rows), config.update.batch_events):
-        new = rows[start : start + config.update.batch_events]
-        again = replayed(dataset, round(share * len(new)), rng, RUN)
-        hour.step(np.union1d(new, np.setdiff1d(again, forbidden)), rng)
+    hour.learn(rows, np.union1d(rows, old), rng)
     after = hour.mean_loss(rows), hour.mean_loss(old)
     touched = {name: np.flatnonzero(hour.touched[name]) for name in hour.tables}
     items = touched["item_id"]
@@ -82,6 +81,29 @@ def learn_hour(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConf
     )
 
 
+def relearn(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> None:
+    """Teach a model some rows of the log, (N,) in any order, as the hours in which they came would have.
+
+    Where little happens an update takes as many hours as fill a step. It leaves the model frozen.
+    """
+    rng = np.random.default_rng((config.seed, HOURLY, len(rows)))
+    rows = rows[np.lexsort((rows, dataset.at[rows]))]
+    hour = Hour(model, dataset, config)
+    for begin, end in pairwise(bounds(dataset.at[rows] // SECONDS, config.update.batch_events)):
+        hour.forget()
+        hour.learn(rows[begin:end], rows, rng)
+
+
+def bounds(hour: Longs, least: int) -> list[int]:
+    """Where runs of whole hours, (N,) ascending, with at least so many events begin; and N, their end."""
+    first = np.flatnonzero(np.diff(hour, prepend=-1))
+    chosen = [0]
+    while len(hour) - chosen[-1] > least:
+        place = np.searchsorted(first, chosen[-1] + least)
+        chosen.append(int(first[place]) if place < len(first) else len(hour))
+    return chosen if chosen[-1] == len(hour) else [*chosen, len(hour)]
+
+
 class Hour:
     """The frozen towers, their ID tables, and the accumulators of the steps taken."""
 
@@ -97,8 +119,20 @@ class Hour:
             # Gradients then hold the rows that were read, and a step costs nothing for all others.
             table.sparse = True
             table.requires_grad_(True)
-        self.pushed = {name: torch.zeros(len(table.weight)) for name, table in self.tables.items()}
         self.touched = {name: np.zeros(len(table.weight), dtype=bool) for name, table in self.tables.items()}
+        self.forget()
+
+    def forget(self) -> None:
+        """Let the accumulators begin anew."""
+        self.pushed = {name: torch.zeros(len(table.weight)) for name, table in self.tables.items()}
+
+    def learn(self, rows: Longs, forbidden: Longs, rng: np.random.Generator) -> None:
+        """Learn rows in this order, and replayed ones that are none of the forbidden."""
+        share = self.config.update.replay / (1 - self.config.update.replay)
+        for start in range(0, len(rows), self.config.update.batch_events):
+            new = rows[start : start + self.config.update.batch_events]
+            again = replayed(self.dataset, round(share * len(new)), rng, RUN)
+            self.step(np.union1d(new, np.setdiff1d(again, forbidden)), rng)
 
     def step(self, rows: Longs, rng: np.random.Generator) -> None:
         """One step on the events in some rows of the log, ascending."""

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.dataset import DAY, Dataset, queries_before
 from models.recall.contract import State
@@ -16,6 +19,7 @@ from models.two_tower.config import (
     TwoTowerConfig,
     UpdateConfig,
 )
+from models.two_tower.hourly import bounds
 from tests.models.recall.small_logs import START, small_log
 
 HOUR = START + 90 * DAY
@@ -156,3 +160,37 @@ def test_training_config_is_left_alone(log: Dataset) -> None:
     model = fitted(config)
     report = model.update(log, np.flatnonzero(log.at >= HOUR))
     assert report.new_after < report.new_before
+
+
+@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 10))
+def test_hours_are_whole_and_hold_enough_events(hours: list[int], least: int) -> None:
+    hour = np.sort(np.array(hours, dtype=np.int64))
+    found = bounds(hour, least)
+    assert found[0] == 0
+    assert found[-1] == len(hour)
+    for begin, end in pairwise(found):
+        assert end - begin >= min(least, len(hour) - begin)
+        assert begin == 0 or hour[begin - 1] != hour[begin]
+        # One hour less would have been too few.
+        assert (hour[begin:end] != hour[end - 1]).sum() < least
+
+
+def test_a_night_learns_again_what_the_hours_learned(log: Dataset) -> None:
+    # With nothing drawn at random and an epoch that moves nothing, a night is the hours one after the other.
+    update = UpdateConfig(negatives=0, batch_events=20, replay=0.0)
+    still = TrainingConfig(warm_learning_rate=0.0)
+    night = fitted(replace(CONFIGS["own_history"], update=update))
+    night.config = replace(night.config, training=still)
+    hours = TwoTower(night.config)
+    hours.state = dict(night.state)
+    rows = np.flatnonzero(log.at >= HOUR)
+    rows = rows[np.argsort(log.at[rows], kind="stable")]
+    parts = list(pairwise(bounds(log.at[rows] // 3_600, update.batch_events)))
+    assert len(parts) > 2
+    for begin, end in parts:
+        hours.update(log, rows[begin:end])
+    before = parameters(night)
+    night.warm(log, rows)
+    for name, value in parameters(hours).items():
+        np.testing.assert_allclose(parameters(night)[name], value, rtol=1e-4, atol=1e-6)
+    assert any((value != before[name]).any() for name, value in parameters(night).items())
