@@ -37,6 +37,9 @@ def replay(begin: str, end: str, source: str | None, seed: int, out: Path | None
     if out is not None:
         check_writable(out)
     dataset, _ = read_log(source or settings.source())
+    newest = int(dataset.at.max()) // DAY * DAY
+    if last > newest + DAY:
+        raise MatineeError(f"--to {end} is after the newest rating, which is of {day(newest)}")
     try:
         found = living.replay(dataset, first, last, lambda: learner.new(LEARNER, seed), told=log.info)
     except ValueError as error:

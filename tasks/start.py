@@ -111,10 +111,10 @@ def parse_as_of(text: str) -> datetime:
     """ISO 8601 to naive UTC; without an offset it is UTC. Raises MatineeError."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         example = "2003-01-01T00:00:00Z"
         raise MatineeError(f"'{text}' is not a time in ISO 8601: write it like {example}") from None
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def code_version() -> str:

@@ -107,6 +107,8 @@ def test_what_cannot_be_replayed_is_told(source: str, tmp_path: Path) -> None:
 
     refused("tomorrow", LAST, "'tomorrow' is not a time in ISO 8601")
     refused(FIRST, "2002-03-02T12:00", "'2002-03-02T12:00' is no day")
+    refused("0001-01-01T00:00+10:00", LAST, "is not a time in ISO 8601")
+    refused(FIRST, "9999-01-01", "--to 9999-01-01 is after the newest rating, which is of 2")
     refused(FIRST, "2002-02-28", "--to 2002-02-28 is before --from 2002-03-01")
     refused("2003-03-01", "2003-03-02", "2003-03-01 to 2003-03-02 cannot be replayed on this log")
     refused("2002-02-01", "2002-02-02", "2002-02-01 to 2002-02-02 cannot be replayed on this log")
@@ -116,9 +118,10 @@ def test_what_cannot_be_replayed_is_told(source: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("begin", "end", "line"),
     [
+        ("1990-03-01", "1990-03-02", "1990-03-01 to 1990-03-02 cannot be replayed on this log: "),
         ("2002-03-02", "2002-03-01", "--to 2002-03-01 is before --from 2002-03-02"),
         ("2002-03-01T12", "2002-03-02", "'2002-03-01T12' is no day: "),
-        ("2003-03-01", "2003-03-02", "2003-03-01 to 2003-03-02 cannot be replayed on this log: "),
+        ("2003-03-01", "2003-03-02", "--to 2003-03-02 is after the newest rating"),
     ],
 )
 def test_the_command_tells_a_mistake_in_one_line(
