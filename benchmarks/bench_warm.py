@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_warm SOURCE [--days 2000-11-20,2000-12-10,2001-06-10]
 
-For each day: a model trained from scratch before the day learns the day in a warm training; another one is
+For each day: a model trained from scratch before the day learns the day as a night does; another one is
 trained from scratch on all of it. Both are asked for every event of the next day, from all that its user did
 before it. Differences are paired, their intervals over users.
 """
@@ -38,15 +38,13 @@ def main() -> None:
         started = time.perf_counter()
         warm: TwoTower = build(options.channel)
         warm.state = before.state
-        warm.warm(today, np.flatnonzero(today.at >= day))
+        news = np.flatnonzero(today.at >= day)
+        warm.catch_up(today, news).warm(today, news)
         warm_seconds = time.perf_counter() - started
         started = time.perf_counter()
         cold = build(options.channel).fit(today)
         cold_seconds = time.perf_counter() - started
-        print(
-            f"{text}: {int((today.at >= day).sum()):,} new events; warm {warm_seconds:.1f} s, "
-            f"cold {cold_seconds:.1f} s"
-        )
+        print(f"{text}: {len(news):,} new events; warm {warm_seconds:.1f} s, cold {cold_seconds:.1f} s")
         _compare(log, day + DAY, warm, cold)
 
 

@@ -141,9 +141,12 @@ def _from_parent(run: Run, channel: str, objective: str, seed: int) -> tuple[Two
     lagging = _carried(parent, f"{LAGGING}/{channel}", channel, seed, vocabulary)
     users, items = names.user_positions(vocabulary), names.item_positions(vocabulary)
     known = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
-    lagging.warm(past, rows_beyond(past, known))
+    missed = rows_beyond(past, known)
     model = _carried(parent, channel, channel, seed, vocabulary)
-    return lagging, model.warm(dataset, news)
+    # The hours since the parent learned from its parameters: what they learned is learned again.
+    return lagging.catch_up(past, missed).warm(past, missed), model.catch_up(dataset, news).warm(
+        dataset, news
+    )
 
 
 class Watcher:

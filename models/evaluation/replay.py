@@ -33,7 +33,7 @@ class Policy:
     learn: bool
     """Every hour, before that, the ID embeddings learn the hour's events."""
     nightly: bool
-    """Every midnight all parameters learn the day, and everybody gets a new list."""
+    """Every midnight the last full model learns the day, and everybody gets a new list."""
 
 
 POLICIES = {
@@ -59,6 +59,7 @@ class Learner(Protocol):
 
     def fit(self, dataset: Dataset) -> Self: ...
     def warm(self, dataset: Dataset, rows: Longs) -> Self: ...
+    def catch_up(self, dataset: Dataset, rows: Longs) -> Self: ...
     def update(self, dataset: Dataset, rows: Longs) -> Any: ...
     def recommend(self, queries: Queries, n: int) -> Candidates: ...
 
@@ -121,7 +122,8 @@ def replay(
     for hour in range(start, end, HOUR):
         if hour > start and hour % DAY == 0:
             told(f"retraining at {np.datetime64(hour, 's')}")
-            full = _copy(full, build).warm(*_since(log, hour - DAY, hour))
+            day = _since(log, hour - DAY, hour)
+            full = _copy(full, build).catch_up(*day).warm(*day)
             everybody = _lists(full, queries_at(log.before(hour)), first, n)
             models |= {name: full for name, policy in POLICIES.items() if policy.nightly}
             lists |= {name: everybody for name, policy in POLICIES.items() if policy.nightly}

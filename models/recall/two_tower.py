@@ -10,7 +10,7 @@ from typing import Self
 from models.dataset import Dataset, Floats, Longs, Queries
 from models.recall.contract import Candidates, State, Tables
 from models.two_tower.config import TwoTowerConfig
-from models.two_tower.hourly import UpdateReport, learn_hour, relearn
+from models.two_tower.hourly import UpdateReport, learn_hour, learn_hours
 from models.two_tower.model import Model
 from models.two_tower.presets import PRESETS
 from models.two_tower.training import Checkpoint, Watch, learn_from, train
@@ -35,19 +35,25 @@ class TwoTower:
         return self
 
     def warm(self, dataset: Dataset, rows: Longs) -> Self:
-        """Train on from the state over some rows of the log.
-
-        First the ID embeddings learn them in the order of time, as every hour would have; then all parameters
-        in one shuffled epoch over the rows and some replayed ones.
+        """Train on from the state: all parameters, one epoch over some rows of the log and some replayed.
 
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
-        frozen = self._model_for(dataset)
-        frozen.refresh(dataset)
-        relearn(frozen, dataset, rows, self.config)
-        model = Model.from_state(frozen.state(), self.config.towers)
+        model = self._model_for(dataset)
+        model.refresh(dataset)
         learn_from(model, dataset, rows, self.config)
+        self.state = model.state() | {"curve": self.state["curve"]}
+        return self
+
+    def catch_up(self, dataset: Dataset, rows: Longs) -> Self:
+        """Learn some rows of the log as one update after the other would have, hour by hour.
+
+        Raises:
+            ValueError: the state is of another schema; grow it first if users or items were added.
+        """
+        model = self._model_for(dataset)
+        learn_hours(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
         return self
 

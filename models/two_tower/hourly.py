@@ -81,13 +81,14 @@ def learn_hour(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConf
     )
 
 
-def relearn(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> None:
+def learn_hours(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> None:
     """Teach a model some rows of the log, (N,) in any order, as the hours in which they came would have.
 
-    Where little happens an update takes as many hours as fill a step. It leaves the model frozen.
+    Where little happens an update takes as many hours as fill a step.
     """
     rng = np.random.default_rng((config.seed, HOURLY, len(rows)))
     rows = rows[np.lexsort((rows, dataset.at[rows]))]
+    model.admit(dataset)
     hour = Hour(model, dataset, config)
     for begin, end in pairwise(bounds(dataset.at[rows] // SECONDS, config.update.batch_events)):
         hour.forget()

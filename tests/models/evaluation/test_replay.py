@@ -25,14 +25,20 @@ class Counter:
         return self
 
     def warm(self, dataset: Dataset, rows: Longs) -> Self:
-        extra = np.bincount(dataset.item_idx[rows], minlength=N_ITEMS).astype(np.float32)
-        self.state = {"count": self.state["count"] + extra}
-        return self
+        return self._count(dataset, rows, 0.5)
+
+    def catch_up(self, dataset: Dataset, rows: Longs) -> Self:
+        # The other half: a night needs both.
+        return self._count(dataset, rows, 0.5)
 
     def update(self, dataset: Dataset, rows: Longs) -> Any:
         # A thousandth: the next full training must not go on from it.
+        self._count(dataset, rows, 0.001)
+
+    def _count(self, dataset: Dataset, rows: Longs, share: float) -> Self:
         extra = np.bincount(dataset.item_idx[rows], minlength=N_ITEMS).astype(np.float32)
-        self.state = {"count": self.state["count"] + extra / 1000}
+        self.state = {"count": self.state["count"] + share * extra}
+        return self
 
     def recommend(self, queries: Queries, n: int) -> Candidates:
         score = np.tile(self.state["count"], (len(queries), 1))

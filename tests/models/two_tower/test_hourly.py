@@ -176,11 +176,9 @@ def test_hours_are_whole_and_hold_enough_events(hours: list[int], least: int) ->
 
 
 def test_a_night_learns_again_what_the_hours_learned(log: Dataset) -> None:
-    # With nothing drawn at random and an epoch that moves nothing, a night is the hours one after the other.
+    # Nothing is drawn at random: no replay, and all items are negatives.
     update = UpdateConfig(negatives=0, batch_events=20, replay=0.0)
-    still = TrainingConfig(warm_learning_rate=0.0)
     night = fitted(replace(CONFIGS["own_history"], update=update))
-    night.config = replace(night.config, training=still)
     hours = TwoTower(night.config)
     hours.state = dict(night.state)
     rows = np.flatnonzero(log.at >= HOUR)
@@ -190,7 +188,7 @@ def test_a_night_learns_again_what_the_hours_learned(log: Dataset) -> None:
     for begin, end in parts:
         hours.update(log, rows[begin:end])
     before = parameters(night)
-    night.warm(log, rows)
+    night.catch_up(log, rows)
     for name, value in parameters(hours).items():
         np.testing.assert_allclose(parameters(night)[name], value, rtol=1e-4, atol=1e-6)
     assert any((value != before[name]).any() for name, value in parameters(night).items())
