@@ -149,7 +149,7 @@ def _reliability(axes: Axes, answer: Answer) -> None:
         axes.loglog(
             sorted(curve["predicted"]), curve["observed"], "o-", markersize=3, color=color, label=name
         )
-    axes.axline((0.01, 0.01), slope=1, color="#999", linewidth=1)
+    axes.axline((0.01, 0.01), (0.1, 0.1), color="#999", linewidth=1)
     axes.set_xlabel("probability to be watched, as the ranker says")
     axes.set_ylabel("share that was watched")
     axes.set_title("Can its probabilities be believed?", loc="left")

@@ -103,7 +103,8 @@ def fit_ranking(
     answered, _ = targets.where(np.isin(targets.query, judged))
     logits = _of_left_out(untried, part, known, fold[judged])
     ndcg = _ndcg_by_share(part, untried.fused(logits), answered, config.judged_at)
-    log.info("%s: NDCG@%d by share %s", config.ranker, config.judged_at, ndcg)
+    told = ", ".join(f"{share:.2f}: {value:.4f}" for share, value in ndcg.items())
+    log.info("%s: NDCG@%d by its share in the list %s", config.ranker, config.judged_at, told)
     # Of equal ones the smallest.
     ranking = replace(untried, share=max(ndcg, key=lambda share: ndcg[share]))
     return Fitted(
