@@ -20,6 +20,7 @@ from tasks.merge import personal_lists, read_weights, write_lists
 from tasks.metrics import Figure, metric_rows
 from tasks.step import step
 from warehouse import snapshot
+from warehouse.errors import MatineeError
 from warehouse.runs import Run
 
 DEFAULT_RANKER = "gbdt"
@@ -83,7 +84,11 @@ def ranked_lists(pool: Pool, merged: Merged, ranking: Ranking | None, top_n: int
 def _ranking(run: Run) -> Ranking | None:
     if not snapshot.has_arrays(run, MODEL):
         return None
-    return restore_ranking(snapshot.read_arrays(run, MODEL), READ)
+    try:
+        return restore_ranking(snapshot.read_arrays(run, MODEL), READ)
+    except (KeyError, ValueError) as error:
+        made = f"the ranker of release {run.parent_id} was made by another version"
+        raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
 def _figures(fitted: Fitted, config: RankingConfig) -> list[Figure]:

@@ -11,6 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import data, settings
+from tasks.learner import described
 from tasks.step import Meter, record
 from warehouse import log as event_log
 from warehouse import runs, serving, snapshot
@@ -39,7 +40,9 @@ def start(
     parent = None if mode == "cold" else serving.newest_full(home, run.as_of)
     if mode == "warm" and parent is None:
         raise MatineeError(f"no full release as of {run.as_of} or before is kept: use --mode cold")
-    if parent is not None and mode is None and not _goes_on_from(runs.read(home, parent), run):
+    if parent is not None and not _goes_on_from(runs.read(home, parent), run):
+        if mode == "warm":
+            raise MatineeError(f"the model of release {parent} is another one: use --mode cold")
         log.info("release %s was computed otherwise: training starts from scratch", parent)
         parent = None
     run = replace(run, parent_id=parent, config=config | {"mode": "warm" if parent else "cold"})
@@ -59,7 +62,8 @@ def start_incremental(home: Path, as_of: str | None) -> Run | None:
     ``as_of`` is before that of the current release.
     """
     parent = runs.read(home, serving.release_of(serving.current_file(home).readlink()))
-    if "learner" not in parent.config:
+    learner = parent.config.get("learner")
+    if learner is None or parent.config["learner_config"] != described(learner):
         raise MatineeError(f"release {parent.id} was made by an earlier version: run `matinee nightly` first")
     if as_of is not None and parse_as_of(as_of) < parent.as_of:
         raise MatineeError(f"the current release is as of {parent.as_of} UTC already: choose a later --as-of")

@@ -12,6 +12,7 @@ import pytest
 from flows.hourly import hourly
 from flows.nightly import nightly
 from tasks import learner, start
+from tasks.features import READ
 from tests.flows.test_nightly import ask, cli, median_event
 from warehouse import log as event_log
 from warehouse import runs, serving, snapshot
@@ -223,6 +224,24 @@ def test_warm_without_anything_to_go_on_from_is_refused(
     event_log.ingest(tmp_path, SOURCE)
     with pytest.raises(MatineeError, match="--mode cold"):
         nightly(mode="warm")
+
+
+def test_a_release_of_another_version_is_not_gone_on_from(
+    home: Path, second: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = (datetime.fromisoformat(second["as_of"]) + timedelta(days=30)).isoformat()
+    declared = READ[:-1]
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.rank.READ", declared)
+        with pytest.raises(MatineeError, match=r"other features.*run `matinee nightly` first"):
+            hourly(as_of=later)
+    changed = {"epochs": 99}
+    monkeypatch.setattr("tasks.start.described", lambda channel: changed)
+    with pytest.raises(MatineeError, match="run `matinee nightly` first"):
+        hourly(as_of=later)
+    monkeypatch.setattr("flows.nightly.described", lambda channel: changed)
+    with pytest.raises(MatineeError, match="another one: use --mode cold"):
+        nightly(as_of=later, mode="warm")
 
 
 def test_hourly_before_any_nightly_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
