@@ -1,6 +1,7 @@
 """What one run sees: the log before ``as_of``, the catalogue, and the tables made from them."""
 
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,27 @@ NAMED_USERS = {
 
 def connect(run: Run) -> duckdb.DuckDBPyConnection:
     """An in-memory database with the tables ``events``, ``items`` and ``users`` as of the run."""
-    con = duckdb.connect()
-    con.execute("set timezone = 'UTC'")
-    con.execute("set variable files = $files", {"files": [str(run.home / "events" / b) for b in run.batches]})
-    con.execute("set variable as_of = $as_of::timestamp", {"as_of": run.as_of})
+    con = _connect_as_of(run)
+    con.register("events", _latest_events(run))
     con.register("catalog_items", pl.read_parquet(run.home / "catalog" / "items.parquet"))
     con.register("catalog_users", catalog_users(run.home))
     con.execute(sql.load("run/views"))
+    return con
+
+
+@lru_cache(maxsize=1)  # every step of a run reads the same log
+def _latest_events(run: Run) -> pl.DataFrame:
+    files = [str(run.home / "events" / batch) for batch in run.batches]
+    with _connect_as_of(run) as con:
+        con.execute("set variable files = $files", {"files": files})
+        events: pl.DataFrame = con.sql(sql.load("run/latest_events")).pl()
+    return events
+
+
+def _connect_as_of(run: Run) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    con.execute("set variable as_of = $as_of::timestamp", {"as_of": run.as_of})
     return con
 
 

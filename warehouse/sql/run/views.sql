@@ -1,22 +1,4 @@
--- What one run sees of the log and the catalogue.
--- Variables: files (the event files), as_of (exclusive). Frames: catalog_items, catalog_users.
-
--- grain: user, item (a later rating of the same film replaces the earlier one); key: user_id, item_id
-create or replace temp table events as
-with
-log as (
-    select user_id, item_id, rating, event_at, batch, line
-    from read_parquet(getvariable('files'))
-    where event_at < getvariable('as_of')
-),
-latest as (
-    select *
-    from log
-    qualify row_number() over (partition by user_id, item_id order by event_at desc, batch desc, line desc) = 1
-)
-select user_id, item_id, rating, event_at, batch, line
-from latest
-order by user_id, event_at, batch, line;
+-- What one run sees of the catalogue. Frames: catalog_items, catalog_users, events.
 
 -- grain: item; key: item_id
 create or replace temp table items as
