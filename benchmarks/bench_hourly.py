@@ -46,17 +46,28 @@ def main() -> None:
             _matinee("nightly", "--as-of", _moment(home, 2 * n_events).isoformat())
             _matinee("hourly", "--as-of", _moment(home, n_events).isoformat())
             wall = _matinee("hourly")
+            flow = _newest_flow_run(port)
         finally:
             server.terminate()
             server.wait()
         print_steps(home)
-        print(f"{'the command, wall':<28}{n_events:>12,} new  {wall:>8.1f} s")
+        print(f"{'the flow run':<28}{n_events:>12,} new  {flow:>8.1f} s, as Prefect says")
+        print(
+            f"{'the command, wall':<28}{n_events:>12,} new  {wall:>8.1f} s, Python's start and imports included"
+        )
 
 
 def _matinee(*words: str) -> float:
     started = time.perf_counter()
     subprocess.run([BIN / "matinee", *words], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
+
+
+def _newest_flow_run(port: int) -> float:
+    """The seconds from its start to its end."""
+    newest = {"sort": "START_TIME_DESC", "limit": 1}
+    runs = httpx.post(f"http://127.0.0.1:{port}/api/flow_runs/filter", json=newest).raise_for_status().json()
+    return float(runs[0]["total_run_time"])
 
 
 def _moment(home: Path, n: int) -> datetime:
