@@ -52,9 +52,7 @@ def main() -> None:
             server.wait()
         print_steps(home)
         print(f"{'the flow run':<28}{n_events:>12,} new  {flow:>8.1f} s, as Prefect says")
-        print(
-            f"{'the command, wall':<28}{n_events:>12,} new  {wall:>8.1f} s, Python's start and imports included"
-        )
+        print(f"{'the command, wall':<28}{n_events:>12,} new  {wall:>8.1f} s, with imports")
 
 
 def _matinee(*words: str) -> float:
