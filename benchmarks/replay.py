@@ -1,7 +1,7 @@
 """docs/replay.md and its plot from what ``matinee replay --out`` wrote.
 
 matinee replay --from 2000-11-20 --to 2000-11-27 --source ml-1m --out figures/busy.json
-matinee replay --from 2002-03-01 --to 2002-03-31 --source ml-1m --out figures/sparse.json
+matinee replay --from 2002-03-04 --to 2002-03-10 --source ml-1m --out figures/sparse.json
 python -m benchmarks.replay figures/busy.json figures/sparse.json
 """
 
@@ -30,8 +30,9 @@ from scratch on what was before the first day.
 - *no update*: the lists of the first midnight, for newcomers those of their segment
 - *hourly refresh*: whoever rated something gets a new list an hour later; nothing is learned
 - *hourly learning*: the same, and before that the ID embeddings learn the hour's ratings, all else frozen
-- *nightly*: at midnight all parameters learn the day in one warm epoch, and everybody gets a new list
-- *nightly, hourly refresh* and *nightly, hourly learning*: both; the night goes on from the last full model
+- *nightly*: at midnight the last full model learns the day, its ID embeddings hour by hour, then all parameters in
+  one epoch; everybody gets a new list
+- *nightly, hourly refresh* and *nightly, hourly learning*: both; what the hours learned is gone at midnight
 
 Δ is the paired difference to *{control}* on the same ratings with its 95 % interval over users, bold
 where 0 is outside. Ratings of a user known before the day and of one new on it are shown apart.

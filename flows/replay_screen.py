@@ -1,4 +1,4 @@
-"""How a replay looks in a terminal of 100 columns."""
+"""How a replay looks in a terminal; in a narrow one the names of policies wrap, figures never."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def heading(metric: str) -> str:
 def _table(rows: list[dict[str, Any]], control: str) -> Table:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("policy", no_wrap=True)
+    table.add_column("policy", min_width=16)
     for metric in metrics:
         table.add_column(heading(metric), justify="right", no_wrap=True)
     table.add_column(f"Δ {metrics[-1]}", justify="right", no_wrap=True)
