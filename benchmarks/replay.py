@@ -30,8 +30,8 @@ from scratch on what was before the first day.
 - *no update*: the lists of the first midnight, for newcomers those of their segment
 - *hourly refresh*: whoever rated something gets a new list an hour later; nothing is learned
 - *hourly learning*: the same, and before that the ID embeddings learn the hour's ratings, all else frozen
-- *nightly*: at midnight the last full model learns the day, its ID embeddings hour by hour, then all parameters in
-  one epoch; everybody gets a new list
+- *nightly*: at midnight the last full model learns the day, its ID embeddings hour by hour, then all
+  parameters in one epoch; everybody gets a new list
 - *nightly, hourly refresh* and *nightly, hourly learning*: both; what the hours learned is gone at midnight
 
 Δ is the paired difference to *{control}* on the same ratings with its 95 % interval over users, bold
