@@ -63,7 +63,8 @@ training part, never on the test.
 ![The main metric of every model by protocol](leaderboard.svg)
 
 `merged` is the ordered list of all channels' candidates, `union` the set of at most 300 of them,
-`published` the list of 50 that the nightly flow would publish."""
+`published` the list of 50 that the nightly flow would publish; a ranker by its name orders the 300 best of
+the merged list alone."""
 
 
 def main(files: list[Path]) -> None:
@@ -98,6 +99,8 @@ def page(found: dict[str, tuple[list[Row], str]]) -> str:
 def section(protocol: str, rows: list[Row], digest: str) -> list[str]:
     """The table of one protocol, a part for each of its slices."""
     parts = [f"## {protocol}", f"{TITLES[protocol]}.", f"```\n{command(rows)}\n```"]
+    if not any(row["stage"] == "rank" for row in rows):
+        parts.append("Measured without a ranker: `published` is the head of `merged`.")
     slices = ("all", "known", "unknown") if protocol == "rolling" else ("all",)
     for part in slices:
         some = [row for row in rows if row["slice"] == part]
