@@ -280,7 +280,10 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     assert cli("report", "--out", str(file)).returncode == 0
     page = file.read_text()
     assert answer["release"]["release_id"] in page
-    assert page.count("<svg") == 4  # channels, popularity, steps, training
+    assert page.count("<svg") == 6  # channels, popularity, steps, training, share of the ranker, reliability
+    shares = {row["slice"]: row["value"] for row in answer["metrics"] if row["metric"] == "ndcg"}
+    (chosen,) = (row["value"] for row in answer["metrics"] if row["metric"] == "share")
+    assert shares[f"share={chosen}"] == max(v for name, v in shares.items() if name.startswith("share="))
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     ), "the page loads nothing from elsewhere"
