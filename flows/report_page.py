@@ -146,9 +146,7 @@ def _reliability(axes: Axes, answer: Answer) -> None:
         if numbered:
             curves.setdefault(name, {}).setdefault(row["metric"], []).append(row["value"])
     for (name, curve), color in zip(curves.items(), (RED, BLUE, GREEN), strict=True):
-        axes.loglog(
-            sorted(curve["predicted"]), curve["observed"], "o-", markersize=3, color=color, label=name
-        )
+        axes.loglog(curve["predicted"], curve["observed"], "o-", markersize=3, color=color, label=name)
     axes.axline((0.01, 0.01), (0.1, 0.1), color="#999", linewidth=1)
     axes.set_xlabel("probability to be watched, as the ranker says")
     axes.set_ylabel("share that was watched")

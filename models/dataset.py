@@ -16,8 +16,8 @@ Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-DAY = 86_400
-"""Seconds in a day."""
+HOUR, DAY = 3_600, 86_400
+"""Seconds in an hour and in a day."""
 
 
 @dataclass(frozen=True)

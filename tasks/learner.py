@@ -100,10 +100,9 @@ def learn(run: Run, channel: str, seed: int) -> dict[str, int]:
         model = before
     write_state(run, channel, model.state, vocabulary)
     n_users = len(np.unique(dataset.user_idx[news]))
-    figures = metric_rows(
-        run, "update", channel, "training", _update_rows(report, drift is not None), n_users
-    )
-    snapshot.write_table(run, f"metrics/{channel}", figures)
+    figures = _update_rows(report, drift is not None)
+    table = metric_rows(run, "update", channel, "training", figures, n_users)
+    snapshot.write_table(run, f"metrics/{channel}", table)
     return (
         {"new_events": len(news)}
         | write_tables(run, channel, model)
@@ -143,10 +142,9 @@ def _from_parent(run: Run, channel: str, objective: str, seed: int) -> tuple[Two
     known = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
     missed = rows_beyond(past, known)
     model = _carried(parent, channel, channel, seed, vocabulary)
-    # The hours since the parent learned from its parameters: what they learned is learned again.
-    return lagging.catch_up(past, missed).warm(past, missed), model.catch_up(dataset, news).warm(
-        dataset, news
-    )
+    # What the hours learned since then went on from the parent too: it is learned again.
+    lagging.catch_up(past, missed).warm(past, missed)
+    return lagging, model.catch_up(dataset, news).warm(dataset, news)
 
 
 class Watcher:

@@ -161,7 +161,7 @@ def _build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> Json:
     of_full_runs = _copy_of_parent(run, file) if run.kind == "incremental" else ()
     with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
         con.begin()
-        for table in _rows(con):
+        for table in _tables(con):
             if table not in of_full_runs:
                 con.execute(f"drop table {table}")
         con.execute(sql.load("serving/schema"))
@@ -189,7 +189,7 @@ def _copy_of_parent(run: Run, file: Path) -> tuple[str, ...]:
 
     Similarities are most of a file, and only full runs compute them.
     """
-    shutil.copyfile(serving_file(run.home, run.parent_id or ""), file)
+    shutil.copyfile(serving_file(run.home, runs.parent(run).id), file)
     return ("item_similarity",)
 
 
@@ -217,8 +217,11 @@ def _insert_releases(con: duckdb.DuckDBPyConnection, run: Run) -> None:
 
 
 def _rows(con: duckdb.DuckDBPyConnection) -> Json:
-    tables = [name for (name,) in con.execute("select table_name from duckdb_tables() order by 1").fetchall()]
-    return {table: con.execute(f"select count(*) from {table}").fetchall()[0][0] for table in tables}
+    return {table: con.execute(f"select count(*) from {table}").fetchall()[0][0] for table in _tables(con)}
+
+
+def _tables(con: duckdb.DuckDBPyConnection) -> list[str]:
+    return [name for (name,) in con.execute("select table_name from duckdb_tables() order by 1").fetchall()]
 
 
 def _release_row(run: Run) -> Json:

@@ -13,15 +13,12 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import DAY, Dataset, Ints, Longs, Queries, queries_at
+from models.dataset import DAY, HOUR, Dataset, Ints, Longs, Queries, queries_at
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
 from models.evaluation.metrics import Values
 from models.evaluation.split import Mask, first_ratings
 from models.recall.contract import Candidates, State
 from models.recall.segment import Segment
-
-HOUR = 3_600
-"""Seconds in an hour."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from models.dataset import DAY, Dataset, Floats, Ints, Longs, Queries
+from models.dataset import DAY, HOUR, Dataset, Floats, Ints, Longs, Queries
 from models.features.statistics import (
     Past,
     Ratings,
@@ -87,7 +87,7 @@ class Pairs:
 
 def hour(queries: Queries) -> Values:
     """Hour of the day, UTC."""
-    return (queries.at // 3600 % 24).astype(np.float64)
+    return (queries.at // HOUR % 24).astype(np.float64)
 
 
 def weekday(queries: Queries) -> Values:

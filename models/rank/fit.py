@@ -107,9 +107,8 @@ def fit_ranking(
     log.info("%s: NDCG@%d by its share in the list %s", config.ranker, config.judged_at, told)
     # Of equal ones the smallest.
     ranking = replace(untried, share=max(ndcg, key=lambda share: ndcg[share]))
-    return Fitted(
-        ranking, ndcg, _reliability(part, logits, answered, config.sampling.negatives), coverage(raw)
-    )
+    curves = _reliability(part, logits, answered, ranking.kept)
+    return Fitted(ranking, ndcg, curves, coverage(raw))
 
 
 def _folds(pool: Pool, config: RankingConfig) -> Longs:

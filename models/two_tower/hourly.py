@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.dataset import Dataset, Floats, Longs
+from models.dataset import HOUR, Dataset, Floats, Longs
 from models.two_tower.batches import Collator, Flags, Histories, windows_over
 from models.two_tower.config import NegativesConfig, TwoTowerConfig
 from models.two_tower.inputs import user_columns
@@ -28,9 +28,6 @@ from models.two_tower.training import replayed
 
 HOURLY = 1_000_003
 """Second seed of an update."""
-
-SECONDS = 3_600
-"""In an hour."""
 
 RUN = 8
 """Consecutive events of a user that are replayed together."""
@@ -90,7 +87,7 @@ def learn_hours(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerCon
     rows = rows[np.lexsort((rows, dataset.at[rows]))]
     model.admit(dataset)
     hour = Hour(model, dataset, config)
-    for begin, end in pairwise(bounds(dataset.at[rows] // SECONDS, config.update.batch_events)):
+    for begin, end in pairwise(bounds(dataset.at[rows] // HOUR, config.update.batch_events)):
         hour.forget()
         hour.learn(rows[begin:end], rows, rng)
 

@@ -5,9 +5,9 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from models.dataset import DAY, Dataset, Longs, Queries
+from models.dataset import DAY, HOUR, Dataset, Longs, Queries
 from models.evaluation.bootstrap import BootstrapConfig
-from models.evaluation.replay import HOUR, POLICIES, Replayed, replay, summary, values
+from models.evaluation.replay import POLICIES, Replayed, replay, summary, values
 from models.recall.contract import Candidates, State
 
 N_ITEMS = 6
