@@ -12,8 +12,8 @@ from models.evaluation.split import Split, first_ratings
 
 OBJECTIVES = ("daily", "next")
 
-MIN_TARGETS = 5_000
-"""Ratings that the newest days must hold to be a validation window: enough to choose a few weights."""
+MIN_TARGETS = 20_000
+"""Ratings that the newest days must hold to be a validation window: a ranker needs more than a merge."""
 
 MAX_SHARE = 0.2
 """Of the log, by ratings, that validation may hold back."""
