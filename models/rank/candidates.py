@@ -81,6 +81,8 @@ class Sampling:
 
     negatives: float = 0.1
     """Share of the candidates that were not watched that is kept: the known rate that calibration undoes."""
+    targets: int = 10
+    """Targets of a query that count at most: of one with more all candidates are thinned alike."""
     seed: int = 0
     """Of the draw."""
 
@@ -88,11 +90,14 @@ class Sampling:
 def keep_some(pool: Pool, targets: Targets, sampling: Sampling) -> Mask:
     """(B, n) the targets among the candidates of each query, and a share of its others.
 
-    A query none of whose targets is a candidate is left out: it would say that all of them are bad.
+    A query none of whose targets is a candidate is left out: it would say that all of them are bad. One with
+    hundreds of them, a long first session, is thinned: lists are judged query by query.
     """
     positive = is_target(pool.merged.item, targets)
-    drawn = np.random.default_rng(sampling.seed).random(positive.shape) < sampling.negatives
-    kept: Mask = (positive | (drawn & (pool.merged.item >= 0))) & positive.any(axis=1, keepdims=True)
+    count = positive.sum(axis=1, keepdims=True)
+    share = np.where(count > 0, np.minimum(1, sampling.targets / np.maximum(count, 1)), 0)
+    share = share * np.where(positive, 1, sampling.negatives) * (pool.merged.item >= 0)
+    kept: Mask = np.random.default_rng(sampling.seed).random(positive.shape) < share
     return kept
 
 

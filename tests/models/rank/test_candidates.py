@@ -68,6 +68,16 @@ def test_the_share_of_kept_negatives_is_the_declared_one() -> None:
     assert abs(kept[:, 1:].mean() - 0.1) < 0.01  # 35,600 draws: ten deviations
 
 
+def test_long_sessions_are_thinned_without_a_change_of_their_odds() -> None:
+    log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
+    pool = Pool(queries_at(log), lists([list(range(90))] * 400), {})
+    sampling = Sampling(negatives=0.5, targets=10)
+    kept = keep_some(pool, answers([list(range(40))] * 399 + [list(range(10))]), sampling)
+    assert abs(kept[:-1, :40].mean() - 10 / 40) < 0.02  # 16,000 draws: six deviations
+    assert abs(kept[:-1, 40:].mean() - 10 / 40 * 0.5) < 0.02
+    assert kept[-1, :10].all()
+
+
 def test_labels_are_of_the_first_rating() -> None:
     columns = (np.array(values) for values in ([0, 0, 0, 1], [3, 4, 3, 3]))
     user, item = (values.astype(np.int32) for values in columns)
