@@ -63,6 +63,7 @@ training part, never on the test.
 ![The main metric of every model by protocol](leaderboard.svg)
 
 `merged` is the ordered list of all channels' candidates, `union` the set of at most 300 of them,
+`best_channel` the one channel that was best on the validation data (of `rolling`: on the window before),
 `published` the list of 50 that the nightly flow would publish; a ranker by its name orders the 300 best of
 the merged list alone."""
 

@@ -47,9 +47,9 @@ def show(answer: Answer) -> None:
             out.print(_figures(answer["protocol"], rows))
     split = " ".join(digest[:12] for digest in answer["split"])
     out.print(f"[dim]± half of the 95 % interval over users · seed {answer['seed']} · split {split}[/]")
-    for part in slices:
+    for part in dict.fromkeys(row["slice"] for row in answer["differences"]):
         if rows := [row for row in answer["differences"] if row["slice"] == part]:
-            who = "" if part == "all" else f", {part} users"
+            who = "" if part == "all" else f", {part.replace('=', ' ')}" + " users" * (part in slices)
             out.print(f"\nLess {answer['baseline']}{who}", style="bold", markup=False)
             out.print(_differences(answer["protocol"], rows))
     if answer["differences"]:

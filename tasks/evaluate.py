@@ -14,13 +14,13 @@ from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.rows import Difference, Row, Run, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
-from models.evaluation.scores import EvaluationConfig, Evaluator, Scores
+from models.evaluation.scores import EvaluationConfig, Evaluator, Scores, is_window
 from models.evaluation.split import Split
 from models.rank.candidates import MERGED
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS, DEFAULT_CHANNELS
 from tasks import ctr, settings
-from tasks.offline import CANDIDATES, PUBLISHED, UNION, Answers, Plan, answers, warm_up
+from tasks.offline import BEST, CANDIDATES, PUBLISHED, UNION, Answers, Plan, answers, warm_up
 from tasks.rank import DEFAULT_RANKER
 from warehouse import evaluation as files
 from warehouse import log as event_log
@@ -38,9 +38,9 @@ HASH_DIGITS = 12
 """Of the hash of a split, where people read it."""
 
 COMPARED = ("all", "known", "unknown")
-"""Slices whose sums are kept for paired differences."""
+"""Slices whose sums are kept for paired differences, and those of each window."""
 
-STAGES = {MERGED: "merge", UNION: "merge", PUBLISHED: "published"}
+STAGES = {MERGED: "merge", UNION: "merge", BEST: "merge", PUBLISHED: "published"}
 """All other models are rankers, or channels: recall."""
 
 
@@ -197,7 +197,8 @@ def _measured(
         measured = evaluator.scores([part.lists[name] for part in found])
         seconds = sum(part.seconds[name] for part in found)
         rows += ranking_rows(measured, Run(_stage(name), name, seed, round(seconds, 3)))
-        scores[name] = of_slices(measured, COMPARED)
+        windows = [part for part in measured.size if is_window(part)]
+        scores[name] = of_slices(measured, (*COMPARED, *windows))
     return [asdict(row) for row in rows], scores
 
 

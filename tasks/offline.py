@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.dataset import Dataset, Floats, queries_at
-from models.evaluation import objectives
+from models.evaluation import metrics, objectives
 from models.evaluation.sampling import small_part, some_queries
-from models.evaluation.split import Split, rows_beyond
+from models.evaluation.split import Split, Targets, rows_beyond
 from models.rank.candidates import MERGED
 from models.rank.fit import RankingConfig, fit_ranking
 from models.rank.stage import Ranking, blended, order
@@ -32,6 +32,12 @@ TOP_N = 50
 
 UNION, PUBLISHED = "union", "published"
 """The models that are made of all channels, beside MERGED."""
+
+BEST = "best_channel"
+"""What needs no merge: the one channel that was best on the validation split."""
+
+JUDGED_AT = 10
+"""List places looked at to find it, by NDCG."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +72,18 @@ class Learned:
     """Of the merge; 1 if nothing was held back."""
     rankings: dict[str, Ranking]
     """By the ranker's name; none if too little was held back."""
+    best: str
+    """The channel with the best NDCG; the first if nothing was held back."""
     seconds: dict[str, float]
     """Of fitting the channels and MERGED, and of each ranker."""
 
 
 def answers(split: Split, validation: Split, plan: Plan) -> Answers:
-    """Of every channel, ranker, MERGED, UNION and PUBLISHED, fitted on the training part of the split.
+    """Of every channel, ranker, MERGED, UNION, BEST and PUBLISHED, fitted on the training part of the split.
 
-    The weights of MERGED are fitted on ``validation``. Rankers and the published list learn from the newest
-    part of the training part, as the nightly flow does, by the same code. Seconds are those of all that a
-    list needs.
+    The weights of MERGED are fitted, and BEST is chosen, on ``validation``. Rankers and the published list
+    learn from the newest part of the training part, as the nightly flow does, by the same code. Seconds are
+    those of all that a list needs.
     """
     fitter = Fitter(plan)
     newest = objectives.validation(split.train, plan.objective)
@@ -90,15 +98,17 @@ def answers(split: Split, validation: Split, plan: Plan) -> Answers:
         same = newest.digest() == some.digest()
         blend = learned if same else learn(some, split.train, fitter, ())
     recalled = recall(split, fitter, "test")
+    log.info("%s is %s: the best on the validation split", BEST, blend.best)
     fitting = sum(recalled.seconds.values())
     rest = fusion.fallback_order(split.train)
     merged = fusion.merge(recalled.lists, blend.weights, split.queries, rest, plan.width).candidates
     ranked = _ranked(recalled.lists, learned, split, plan.rankers)
-    seconds = dict.fromkeys((MERGED, UNION), fitting + blend.seconds[MERGED])
+    of_all = {MERGED: merged, UNION: merged, BEST: recalled.lists[blend.best]}
+    seconds = dict.fromkeys(of_all, fitting + blend.seconds[MERGED])
     preparing = fitting + learned.seconds[MERGED]
     seconds |= {name: preparing + learned.seconds[name] for name in plan.rankers}
     seconds |= {PUBLISHED: preparing + learned.seconds[DEFAULT_RANKER]}
-    return Answers(recalled.lists | {MERGED: merged, UNION: merged} | ranked, recalled.seconds | seconds)
+    return Answers(recalled.lists | of_all | ranked, recalled.seconds | seconds)
 
 
 class Fitter:
@@ -128,7 +138,7 @@ def learn(held_back: Split | None, log: Dataset, fitter: Fitter, rankers: Sequen
     plan = fitter.plan
     seconds = dict.fromkeys((MERGED, *rankers), 0.0)
     if held_back is None:
-        return Learned(fusion.equal_weights(len(plan.channels)), {}, seconds)
+        return Learned(fusion.equal_weights(len(plan.channels)), {}, plan.channels[0], seconds)
     recalled = recall(held_back, fitter, "validation")
     started = time.perf_counter()
     queries, targets = held_back.queries, held_back.targets
@@ -142,7 +152,17 @@ def learn(held_back: Split | None, log: Dataset, fitter: Fitter, rankers: Sequen
         if fit is not None:
             rankings[ranker] = fit.ranking
         seconds[ranker] = time.perf_counter() - started
-    return Learned(weights, rankings, seconds)
+    return Learned(weights, rankings, _best(recalled.lists, targets), seconds)
+
+
+def _best(lists: Mapping[str, Candidates], targets: Targets) -> str:
+    """The channel with the best mean NDCG."""
+
+    def ndcg(channel: str) -> float:
+        ranks = metrics.target_ranks(lists[channel], targets)
+        return float(metrics.ndcg(ranks, targets, JUDGED_AT).mean())
+
+    return max(lists, key=ndcg)
 
 
 def _ranked(

@@ -24,6 +24,9 @@ from models.recall.contract import Candidates
 OVERALL = "all"
 """The slice of all queries."""
 
+WINDOW = "window="
+"""How the name of a slice of one window begins."""
+
 RANKING_METRICS = (*ACCURACY, "pooled_recall", "serendipity", "novelty", "ild", "coverage", "gini")
 
 Key = tuple[str, str, int]
@@ -195,9 +198,14 @@ def _named_queries(split: Split, several: bool, config: SliceConfig, labels: Lab
     everyone = np.ones(len(split.queries), dtype=np.bool_)
     slices = {OVERALL: everyone} | query_slices(split, config, labels)
     if several:
-        window = f"window={split.window}"
+        window = f"{WINDOW}{split.window}"
         slices |= {window: everyone} | {f"{window}|{name}": mask for name, mask in split.slices.items()}
     return _not_empty(slices)
+
+
+def is_window(name: str) -> bool:
+    """Whether a slice is that of all queries of one window."""
+    return name.startswith(WINDOW) and "|" not in name
 
 
 def _not_empty(slices: Mapping[str, Mask]) -> dict[str, Mask]:

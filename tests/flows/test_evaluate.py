@@ -66,7 +66,9 @@ def test_the_terminal_shows_a_row_a_model_in_100_columns(
 
 def test_progress_is_told_a_line_a_channel(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     lines = done[1].stderr.splitlines()
-    assert sum("item_cf" in line for line in lines) == 3  # for the merge, for the rankers, for the test
+    # For the merge, for the rankers, for the test.
+    assert sum("item_cf" in line and "recall" in line for line in lines) == 3
+    assert sum("best_channel is" in line for line in lines) == 1
     assert not any("Warning" in line for line in lines)
 
 

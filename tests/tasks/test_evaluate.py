@@ -10,14 +10,14 @@ import pytest
 
 from models.dataset import Dataset
 from models.evaluation import objectives
-from models.evaluation.protocols import PROTOCOLS
+from models.evaluation.protocols import PROTOCOLS, ROLLING_WINDOWS
 from models.rank.candidates import MERGED
 from models.recall import registry
 from models.recall.popular import Popular, PopularConfig
 from models.recall.segment import Segment
 from tasks import offline
 from tasks.evaluate import evaluate, read_log
-from tasks.offline import PUBLISHED, UNION, Plan
+from tasks.offline import BEST, PUBLISHED, UNION, Plan
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
 from warehouse import log as event_log
@@ -85,7 +85,7 @@ def test_the_answers_of_the_test_change_no_list(dataset: Dataset) -> None:
     validation = PROTOCOLS["temporal-2003"].validation(split)
     others = replace(split, targets=replace(split.targets, item=split.targets.item[::-1].copy()))
     first, second = (offline.answers(part, validation, plan()) for part in (split, others))
-    assert list(first.lists) == [*CHANNELS, MERGED, UNION, "gbdt", PUBLISHED]
+    assert list(first.lists) == [*CHANNELS, MERGED, UNION, BEST, "gbdt", PUBLISHED]
     for name, found in first.lists.items():
         np.testing.assert_array_equal(found.item, second.lists[name].item)
 
@@ -109,11 +109,29 @@ def test_rows_are_those_of_the_channels_own_lists(source: str, dataset: Dataset)
         assert row["fit_seconds"] >= 0
     stages = dict.fromkeys((row["stage"], row["model"]) for row in answer["rows"])
     assert list(stages) == [
-        *(("recall", "popular"), ("merge", "merged"), ("merge", "union")),
+        *(("recall", "popular"), ("merge", "merged"), ("merge", "union"), ("merge", "best_channel")),
         *(("rank", "gbdt"), ("published", "published")),
     ]
     assert answer["split"] == [split.digest()]
     assert {"gender=F", "gender=M", "gender=unknown"} <= {row["slice"] for row in answer["rows"]}
+
+
+def test_the_best_channel_is_that_of_the_window_before(dataset: Dataset) -> None:
+    chosen = set()
+    for split in PROTOCOLS["rolling"].splits(dataset):
+        before = PROTOCOLS["rolling"].validation(split)
+        found = offline.answers(split, before, plan(objective="daily"))
+        gain = {}
+        for channel in CHANNELS:
+            lists = registry.build(channel).fit(before.train).recommend(before.queries, 10).item
+            targets = np.split(before.targets.item, before.targets.indptr[1:-1])
+            ideal = [(1 / np.log2(np.arange(min(10, len(t))) + 2)).sum() for t in targets]
+            hit = np.array([np.isin(row, t) for row, t in zip(lists, targets, strict=True)])
+            gain[channel] = (hit / np.log2(np.arange(10) + 2)).sum(axis=1) @ (1 / np.array(ideal))
+        best = max(gain, key=lambda name: gain[name])
+        chosen.add(best)
+        np.testing.assert_array_equal(found.lists[BEST].item, found.lists[best].item)
+    assert chosen != {CHANNELS[0]}
 
 
 def test_published_lists_are_full_and_newcomers_hear_their_segment_alone(dataset: Dataset) -> None:
@@ -169,7 +187,7 @@ def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_pa
         for row in json.loads(file.read_text())
     }
     assert {row["model"] for row in first["differences"]} == {
-        *("segment", "item_cf", MERGED, UNION, "gbdt", PUBLISHED)
+        *("segment", "item_cf", MERGED, UNION, BEST, "gbdt", PUBLISHED)
     }
     for row in first["differences"]:
         key = (row["slice"], row["metric"], row["k"])
@@ -234,3 +252,20 @@ def test_lists_longer_than_300_can_be_measured_and_short_ones_too(source: str) -
     answer = evaluate("leave-one-out", source, ["popular"], ks=[400])
     assert {row["k"] for row in answer["rows"]} == {400}
     assert PUBLISHED not in {row["model"] for row in answer["rows"]}
+
+
+def test_windows_are_compared_one_by_one(source: str) -> None:
+    answer = evaluate("rolling", source, ["popular", "segment"], rankers=[], ks=[10], baseline=BEST)
+    found = {row["slice"] for row in answer["differences"] if row["model"] == PUBLISHED}
+    windows = {f"window={first}" for first, _ in ROLLING_WINDOWS}
+    assert found - {"all", "known", "unknown"} == windows
+    rows = {
+        (row["model"], row["slice"]): row["value"]
+        for row in answer["rows"]
+        if (row["metric"], row["k"]) == ("ndcg", 10)
+    }
+    for row in answer["differences"]:
+        if (row["model"], row["metric"]) == (PUBLISHED, "ndcg"):
+            theirs = rows[BEST, row["slice"]]
+            assert row["value"] == pytest.approx(rows[PUBLISHED, row["slice"]] - theirs)
+            assert row["ci_low"] <= row["value"] <= row["ci_high"]
