@@ -16,8 +16,12 @@ from matplotlib.axes import Axes
 
 from flows.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.rows import Difference, compare
+from models.evaluation.saved import unpack
+from models.evaluation.scores import is_window
 from models.rank.registry import RANKERS
 from models.recall.registry import DEFAULT_CHANNELS
+from tasks.offline import BEST, PUBLISHED
 from warehouse.evaluation import read_sums
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -73,7 +77,7 @@ def main(files: list[Path]) -> None:
     found = {}
     for file in files:
         rows = json.loads(file.read_text())
-        found[rows[0]["protocol"]] = (rows, digest(file))
+        found[rows[0]["protocol"]] = (rows, file)
     protocols = [name for name in MAIN_METRICS if name in found]
     (DOCS / "leaderboard.md").write_text(page({name: found[name] for name in protocols}))
     of_lists = [name for name in protocols if name not in CTR_PROTOCOLS]
@@ -85,11 +89,31 @@ def digest(file: Path) -> str:
     return str(next(array[1] for name, array in read_sums(file).items() if name.endswith("split")))
 
 
-def page(found: dict[str, tuple[list[Row], str]]) -> str:
+def windows(file: Path) -> str:
+    """How the published list differs from the channel that was best on the window before."""
+    scores = unpack(read_sums(file))
+    found: dict[str, dict[tuple[str, int | None], Difference]] = {}
+    for one in compare(scores[PUBLISHED], scores[BEST]):
+        if is_window(one.slice):
+            found.setdefault(one.slice.partition("=")[2], {})[one.metric, one.k] = one
+    columns = [("ndcg", 10), ("recall", 50)]
+    lines = [f"| window from | {' | '.join(heading(column) for column in columns)} |", "|---|---:|---:|"]
+    for name, figures in found.items():
+        cells = [
+            f"{figures[column].value:+.4f} [{figures[column].ci_low:+.4f}, {figures[column].ci_high:+.4f}]"
+            for column in columns
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def page(found: dict[str, tuple[list[Row], Path]]) -> str:
     """The whole page."""
     parts = [INTRODUCTION.format(date=f"{datetime.now(UTC):%Y-%m-%d}")]
-    for protocol, (rows, digest) in found.items():
-        parts += section(protocol, rows, digest)
+    for protocol, (rows, file) in found.items():
+        parts += section(protocol, rows, digest(file))
+        if protocol == "rolling":
+            parts += ["`published` less `best_channel`, paired by user, with 95 % intervals:", windows(file)]
     parts += [
         "## What each channel is good for",
         strengths({name: rows for name, (rows, _) in found.items()}),
