@@ -1,6 +1,7 @@
 """The page of ``matinee report``: one self-contained HTML file, plots included."""
 
 import io
+import math
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -146,7 +147,9 @@ def _reliability(axes: Axes, answer: Answer) -> None:
         if numbered:
             curves.setdefault(name, {}).setdefault(row["metric"], []).append(row["value"])
     for (name, curve), color in zip(curves.items(), (RED, BLUE, GREEN), strict=True):
-        axes.loglog(curve["predicted"], curve["observed"], "o-", markersize=3, color=color, label=name)
+        # Nobody watched any of a small bin's films: 0 has no place on a logarithmic axis.
+        observed = [share or math.nan for share in curve["observed"]]
+        axes.loglog(curve["predicted"], observed, "o-", markersize=3, color=color, label=name)
     axes.axline((0.01, 0.01), (0.1, 0.1), color="#999", linewidth=1)
     axes.set_xlabel("probability to be watched, as the ranker says")
     axes.set_ylabel("share that was watched")
