@@ -28,7 +28,7 @@ from models.features.extract import extract
 from models.prerank.prerank import TWO_TOWERS, best_of_query, fit_prerank
 from models.rank.candidates import Pool, Sampling, is_target, keep_some
 from models.rank.contract import Trained
-from models.rank.fit import fit_ranking
+from models.rank.fit import RankingConfig, fit_ranking
 from models.rank.registry import fit_ranker
 from models.rank.rows import Rows
 from models.rank.stage import Ranking
@@ -38,7 +38,7 @@ from models.recall.registry import DEFAULT_CHANNELS
 from tasks.evaluate import read_log
 from tasks.features import READ
 from tasks.offline import Fitter, Plan, recall
-from tasks.rank import POOL
+from tasks.rank import DEFAULT_RANKER, POOL
 
 KEPT = 200
 """Candidates a user that are left to ranking."""
@@ -156,7 +156,8 @@ def measure(log: Dataset, before: Split, then: Split, brought: tuple[Lists, List
             f"{name:14}{found.targets / n:>12.4f}{1 - found.targets / union:>8.2%}"
             f"{found.features:>12.1f}{found.scoring:>11.1f}"
         )
-    fitted = fit_ranking(best_of_merged(learned_from, POOL), before.targets, log, READ)
+    config = RankingConfig(ranker=DEFAULT_RANKER, seed=seed)
+    fitted = fit_ranking(best_of_merged(learned_from, POOL), before.targets, log, READ, config)
     if fitted is not None:
         whole, short = (ranking_seconds(fitted.ranking, best_of_merged(pool, n)) for n in (WIDTH, KEPT))
         print(f"ranking all candidates takes {whole:.1f} s, ranking {KEPT} a user {short:.1f} s")

@@ -7,6 +7,7 @@ python -m benchmarks.leaderboard figures/*.json
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.replay import change
 from flows.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.ctr import CTR_PROTOCOLS
-from models.evaluation.rows import Difference, compare
+from models.evaluation.rows import compare
 from models.evaluation.saved import unpack
-from models.evaluation.scores import is_window
+from models.evaluation.scores import WINDOW, is_window
 from models.rank.registry import RANKERS
 from models.recall.registry import DEFAULT_CHANNELS
 from tasks.offline import BEST, PUBLISHED
@@ -92,18 +94,12 @@ def digest(file: Path) -> str:
 def windows(file: Path) -> str:
     """How the published list differs from the channel that was best on the window before."""
     scores = unpack(read_sums(file))
-    found: dict[str, dict[tuple[str, int | None], Difference]] = {}
-    for one in compare(scores[PUBLISHED], scores[BEST]):
-        if is_window(one.slice):
-            found.setdefault(one.slice.partition("=")[2], {})[one.metric, one.k] = one
-    columns = [("ndcg", 10), ("recall", 50)]
-    lines = [f"| window from | {' | '.join(heading(column) for column in columns)} |", "|---|---:|---:|"]
-    for name, figures in found.items():
-        cells = [
-            f"{figures[column].value:+.4f} [{figures[column].ci_low:+.4f}, {figures[column].ci_high:+.4f}]"
-            for column in columns
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    differences = [one for one in compare(scores[PUBLISHED], scores[BEST]) if is_window(one.slice)]
+    cells = {(one.slice, one.metric, one.k): change(asdict(one)) for one in differences}
+    lines = ["| window from | NDCG@10 | recall@50 |", "|---|---:|---:|"]
+    for part in dict.fromkeys(one.slice for one in differences):
+        ndcg, recall = cells[part, "ndcg", 10], cells[part, "recall", 50]
+        lines.append(f"| {part.removeprefix(WINDOW)} | {ndcg} | {recall} |")
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ python -m benchmarks.replay figures/busy.json figures/sparse.json
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,13 @@ def _table(rows: list[Answer], control: str) -> list[str]:
         cells = []
         for metric in metrics:
             cells += [f"{own[metric]['value']:.4f}"]
-            cells += ["" if policy == control else _change(own[metric]["difference"])]
+            cells += ["" if policy == control else change(own[metric]["difference"])]
         lines.append(f"| {policy} | " + " | ".join(cells) + " |")
     return lines
 
 
-def _change(difference: dict[str, float]) -> str:
+def change(difference: Mapping[str, Any]) -> str:
+    """A paired difference with its interval, bold if 0 is outside."""
     low, high = difference["ci_low"], difference["ci_high"]
     text = f"{difference['value']:+.4f} [{low:+.4f}, {high:+.4f}]"
     return f"**{text}**" if low > 0 or high < 0 else text

@@ -48,10 +48,9 @@ def show(answer: Answer) -> None:
     split = " ".join(digest[:12] for digest in answer["split"])
     out.print(f"[dim]± half of the 95 % interval over users · seed {answer['seed']} · split {split}[/]")
     for part in dict.fromkeys(row["slice"] for row in answer["differences"]):
-        if rows := [row for row in answer["differences"] if row["slice"] == part]:
-            who = "" if part == "all" else f", {part.replace('=', ' ')}" + " users" * (part in slices)
-            out.print(f"\nLess {answer['baseline']}{who}", style="bold", markup=False)
-            out.print(_differences(answer["protocol"], rows))
+        rows = [row for row in answer["differences"] if row["slice"] == part]
+        out.print(f"\nLess {answer['baseline']}{_whom(part)}", style="bold", markup=False)
+        out.print(_differences(answer["protocol"], rows))
     if answer["differences"]:
         out.print("[dim]▲ better, ▼ worse: 0 is outside the 95 % interval of the paired difference[/]")
 
@@ -59,6 +58,12 @@ def show(answer: Answer) -> None:
 def _about(answer: Answer, rows: list[Answer], part: str) -> str:
     who = "users" if part == "all" else f"users {part} at the start of the window"
     return f"{answer['protocol']}: {rows[0]['n_users']:,} {who}, {rows[0]['n_events']:,} events"
+
+
+def _whom(part: str) -> str:
+    """A slice, where others than all are spoken of."""
+    users = {"all": "", "known": ", known users", "unknown": ", unknown users"}
+    return users.get(part, f", {part.replace('=', ' ')}")
 
 
 def _figures(protocol: str, rows: list[Answer]) -> Table:

@@ -38,7 +38,7 @@ HASH_DIGITS = 12
 """Of the hash of a split, where people read it."""
 
 COMPARED = ("all", "known", "unknown")
-"""Slices whose sums are kept for paired differences, and those of each window."""
+"""Slices whose sums are kept for paired differences, beside those of whole windows."""
 
 STAGES = {MERGED: "merge", UNION: "merge", BEST: "merge", PUBLISHED: "published"}
 """All other models are rankers, or channels: recall."""
@@ -191,14 +191,14 @@ def _measured(
     """Rows of all models, and the sums of each that comparisons need."""
     rows: list[Row] = []
     scores = {}
+    compared = [part for part in evaluator.size if part in COMPARED or is_window(part)]
     for name in found[0].lists:
         if min(evaluator.config.ks) > found[0].lists[name].n:
             continue
         measured = evaluator.scores([part.lists[name] for part in found])
         seconds = sum(part.seconds[name] for part in found)
         rows += ranking_rows(measured, Run(_stage(name), name, seed, round(seconds, 3)))
-        windows = [part for part in measured.size if is_window(part)]
-        scores[name] = of_slices(measured, (*COMPARED, *windows))
+        scores[name] = of_slices(measured, compared)
     return [asdict(row) for row in rows], scores
 
 

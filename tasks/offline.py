@@ -10,7 +10,7 @@ import numpy as np
 from models.dataset import Dataset, Floats, queries_at
 from models.evaluation import metrics, objectives
 from models.evaluation.sampling import small_part, some_queries
-from models.evaluation.split import Split, Targets, rows_beyond
+from models.evaluation.split import Split, rows_beyond
 from models.rank.candidates import MERGED
 from models.rank.fit import RankingConfig, fit_ranking
 from models.rank.stage import Ranking, blended, order
@@ -152,17 +152,8 @@ def learn(held_back: Split | None, log: Dataset, fitter: Fitter, rankers: Sequen
         if fit is not None:
             rankings[ranker] = fit.ranking
         seconds[ranker] = time.perf_counter() - started
-    return Learned(weights, rankings, _best(recalled.lists, targets), seconds)
-
-
-def _best(lists: Mapping[str, Candidates], targets: Targets) -> str:
-    """The channel with the best mean NDCG."""
-
-    def ndcg(channel: str) -> float:
-        ranks = metrics.target_ranks(lists[channel], targets)
-        return float(metrics.ndcg(ranks, targets, JUDGED_AT).mean())
-
-    return max(lists, key=ndcg)
+    ndcg = {name: metrics.mean_ndcg(found, targets, JUDGED_AT) for name, found in recalled.lists.items()}
+    return Learned(weights, rankings, max(ndcg, key=lambda name: ndcg[name]), seconds)
 
 
 def _ranked(

@@ -82,6 +82,11 @@ def ndcg(ranks: Ints, targets: Targets, k: int) -> Values:
     return values
 
 
+def mean_ndcg(candidates: Candidates, targets: Targets, k: int) -> float:
+    """NDCG@k averaged over the queries: how lists are chosen between."""
+    return float(ndcg(target_ranks(candidates, targets), targets, k).mean())
+
+
 def hits(ranks: Ints, targets: Targets, k: int) -> Values:
     """How many targets are among the first k; pooled recall is their sum over that of the targets."""
     return _sum((ranks < k).astype(np.float64), targets)

@@ -95,8 +95,8 @@ def keep_some(pool: Pool, targets: Targets, sampling: Sampling) -> Mask:
     """
     positive = is_target(pool.merged.item, targets)
     count = positive.sum(axis=1, keepdims=True)
-    share = np.where(count > 0, np.minimum(1, sampling.targets / np.maximum(count, 1)), 0)
-    share = share * np.where(positive, 1, sampling.negatives) * (pool.merged.item >= 0)
+    thinned = np.minimum(1, sampling.targets / np.maximum(count, 1)) * (count > 0)  # (B, 1)
+    share = thinned * np.where(positive, 1, sampling.negatives) * (pool.merged.item >= 0)
     kept: Mask = np.random.default_rng(sampling.seed).random(positive.shape) < share
     return kept
 

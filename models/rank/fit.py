@@ -148,8 +148,8 @@ def _ndcg_by_share(pool: Pool, logits: Floats, targets: Targets, at: int) -> dic
     for share in SHARES:
         place, score = best_of_rows(blended(pool, logits, share), at)
         listed = np.take_along_axis(pool.merged.item, np.maximum(place, 0), axis=1)
-        ranks = metrics.target_ranks(Candidates(np.where(place >= 0, listed, -1), score), targets)
-        reached[share] = float(metrics.ndcg(ranks, targets, at).mean())
+        blend = Candidates(np.where(place >= 0, listed, -1), score)
+        reached[share] = metrics.mean_ndcg(blend, targets, at)
     return reached
 
 
