@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import gc
 import inspect
 import logging
 import os
@@ -77,7 +76,6 @@ def told(rows: dict[str, int]) -> str:
 
 def _give_back() -> None:
     """Return what the step freed to the system: else the next step's peak comes on top of it (glibc)."""
-    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
