@@ -9,12 +9,12 @@ of the gates is over its greatest value (1: all experts alike, 0: one expert has
 """
 
 import argparse
-import logging
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from flows.screen import log_to_terminal
 from models.dataset import Dataset, Longs
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_auc
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("source")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to_terminal()
     log, _ = read_log(options.source)
     order = np.random.default_rng(options.seed).permutation(log.n_events)
     held_back = np.split(order, [len(order) * 8 // 10, len(order) * 9 // 10])

@@ -11,13 +11,13 @@ The time saved is that of the default ranker over all candidates less that over 
 """
 
 import argparse
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flows.screen import log_to_terminal
 from models.dataset import Dataset, Floats
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.split import Mask, Split
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("source")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to_terminal()
     rules = PROTOCOLS["leave-one-out"]
     log, _ = read_log(options.source)
     (then,) = rules.splits(log)

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 
+from flows.screen import log_to_terminal
 from models.dataset import queries_at
 from models.evaluation import metrics
 from models.evaluation.protocols import PROTOCOLS
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--protocol", default="leave-one-out", choices=list(PROTOCOLS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    log_to_terminal()
     log, _ = read_log(options.source)
     part = small_part(log)
     for channel in options.channels.split(","):

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+from flows.screen import log_to_terminal
 from models.dataset import DAY, Dataset, queries_before
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
 from models.evaluation.replay import METRICS, values
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--days", default="2000-11-20,2000-12-10,2001-06-10")
     parser.add_argument("--channel", default="two_tower")
     options = parser.parse_args()
+    log_to_terminal()
     log, _ = read_log(options.source)
     for text in options.days.split(","):
         day = epoch(text)

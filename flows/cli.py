@@ -123,7 +123,7 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Append a source, or a batch of new ratings, to the log."""
-    _log_to_terminal()
+    screen.log_to_terminal()
     from dataclasses import asdict
 
     from tasks import settings
@@ -147,7 +147,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure every channel, the merged and the published list offline, on ratings held back."""
-    _log_to_terminal()
+    screen.log_to_terminal()
     answer = evaluate_command.answer(protocol, source, channels, rankers, k, seed, baseline, out)
     _print_json(answer) if as_json else evaluate_screen.show(answer)
 
@@ -166,7 +166,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Live through past days hour by hour, under six ways of keeping the model up to date."""
-    _log_to_terminal()
+    screen.log_to_terminal()
     from tasks.replay import replay as task
 
     answer = task(begin, end, source, seed, out)
@@ -296,21 +296,10 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def _log_to_terminal() -> None:
-    # The pipeline's lines go to Prefect too, but there is none outside a flow run.
-    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    log = logging.getLogger("matinee")
-    log.setLevel(logging.INFO)
-    log.handlers = [handler]
-    log.propagate = False
-
-
 def _prepare_prefect() -> None:
     """Our own lines in the terminal, all of Prefect's in its UI; no calls home."""
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    _log_to_terminal()
+    screen.log_to_terminal()

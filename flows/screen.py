@@ -1,5 +1,7 @@
 """How answers look in a terminal."""
 
+import logging
+import os
 from typing import Any
 
 from rich import box
@@ -14,6 +16,18 @@ err = Console(stderr=True, highlight=False)
 
 WIDE = 110
 """Columns of a terminal that has room for genres."""
+
+
+def log_to_terminal() -> None:
+    """Show the pipeline's lines with the time, on stderr."""
+    # The pipeline's lines go to Prefect too, but there is none outside a flow run.
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("matinee")
+    log.setLevel(logging.INFO)
+    log.handlers = [handler]
+    log.propagate = False
 
 
 def recommendations(answer: Answer) -> None:
