@@ -88,7 +88,7 @@ def rows_of(
 
 def training(pool: Pool, split: Split) -> tuple[Rows, Rows, Encoder]:
     """Rows to learn from, those of every fifth query to stop by, and how they were encoded."""
-    kept = keep_some(pool, split.targets, SAMPLING)
+    kept = keep_some(pool, split.targets, SAMPLING, seed=0)
     rows, encoder = rows_of(pool, kept, CHEAP)
     watched = is_target(pool.merged.item, split.targets)[kept].astype(np.float32)
     rows = replace(rows, label=watched[:, None], tasks=("watched",))

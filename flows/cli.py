@@ -57,7 +57,8 @@ def nightly(
     objective: Annotated[
         Literal["daily", "next"],
         typer.Option(
-            help="What the blend is fitted for: the next days, or each user's very next film.",
+            help="What is asked, and blend and ranker are fitted for: the next days, or each user's very "
+            "next film, as if asked right after the newest.",
             rich_help_panel="What",
         ),
     ] = "daily",

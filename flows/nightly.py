@@ -8,12 +8,12 @@ from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
 from tasks import settings
-from tasks.features import build_features
+from tasks.features import READ_DIGEST, build_features
 from tasks.ingest import choose_source, ingest
 from tasks.learner import LEARNER, described, train
 from tasks.merge import fit_merge
 from tasks.publish import abandon, publish
-from tasks.rank import DEFAULT_RANKER, fit_rank, rank
+from tasks.rank import DEFAULT_FORMULA, DEFAULT_RANKER, fit_rank, rank
 from tasks.recall import DEFAULT_CHANNELS, MAX_USER_EVENTS, recall
 from tasks.report import report
 from tasks.segments import recommend_segments
@@ -37,6 +37,10 @@ class NightlyConfig:
     """Ratings a user that a channel learns from; of a more active one a sample."""
     ranker: str = DEFAULT_RANKER
     """The ranker that orders the candidates, as far as it helps on the held-back days."""
+    formula: str = DEFAULT_FORMULA
+    """How the tasks of a multi-task ranker become one score."""
+    features: str = READ_DIGEST
+    """Of the declarations of all features; a release with others is refreshed by the next nightly alone."""
     learner: str = LEARNER
     """The channel that goes on from the parameters of the night before, and learns every hour."""
     learner_config: dict[str, Any] = field(default_factory=lambda: described(LEARNER))
@@ -80,7 +84,7 @@ def nightly(
             else:
                 recall(run, channel, config.candidates, config.objective, config.max_user_events, config.seed)
         fit_merge(run, config.channels, config.objective)
-        fit_rank(run, config.channels, config.objective, config.ranker, config.seed)
+        fit_rank(run, config.channels, config.objective, config.ranker, config.formula, config.seed)
         rank(run, config.channels, config.top_n)
         recommend_segments(run, config.top_n)
         with concurrency(PUBLISHING, occupy=1):

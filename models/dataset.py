@@ -111,6 +111,14 @@ def queries_at(log: Dataset, at: int | None = None, users: Ints | None = None) -
     return Queries(users, moment, log.indptr[users], log.indptr[users + 1], log)
 
 
+def queries_after(log: Dataset, users: Ints) -> Queries:
+    """One query a user with all of the user's log, asked at the newest event; without any, at as_of."""
+    end = log.indptr[users + 1]
+    newest = log.at[np.maximum(end - 1, 0)] if log.n_events else log.as_of
+    moment = np.where(end > log.indptr[users], newest, log.as_of).astype(np.int64)
+    return Queries(users, moment, log.indptr[users], end, log)
+
+
 def queries_before(log: Dataset, rows: Longs) -> Queries:
     """One query an event of the log (row numbers): what the user did strictly before that row."""
     users = log.user_idx[rows]

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, encode
 from models.evaluation import objectives
 from models.evaluation.split import Split
@@ -54,8 +54,8 @@ def asked(run: Run) -> Ints:
 
 
 def queries(run: Run) -> Queries:
-    """What now? asked for every user whom the run answers."""
-    return queries_at(load(run)[0], users=asked(run))
+    """What is asked for every user whom the run answers."""
+    return objectives.questions(load(run)[0], run.config["objective"], asked(run))
 
 
 @lru_cache(maxsize=1)
@@ -85,14 +85,15 @@ def read_candidates(run: Run, channel: str, vocabulary: Vocabulary) -> Candidate
     user_ids = vocabulary.user_ids[asked(run)]
     row = np.searchsorted(user_ids, frame["user_id"].to_numpy())
     item = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
-    return Candidates(*_lists(frame, row, item, len(user_ids)))
+    return Candidates(*_lists(frame, row, item, len(user_ids), run.config["candidates"]))
 
 
 def read_validation(run: Run, channel: str, n_queries: int, vocabulary: Vocabulary) -> Candidates:
     """What the channel recalled for the queries of the validation split, one row a query."""
     frame = snapshot.read_table(run, f"validation/{channel}")
     item = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
-    return Candidates(*_lists(frame, frame["query"].to_numpy(), item, n_queries))
+    row = frame["query"].to_numpy()
+    return Candidates(*_lists(frame, row, item, n_queries, run.config["candidates"]))
 
 
 def read_neighbours(run: Run, channel: str, vocabulary: Vocabulary) -> Neighbours:
@@ -100,15 +101,16 @@ def read_neighbours(run: Run, channel: str, vocabulary: Vocabulary) -> Neighbour
     frame = snapshot.read_table(run, f"item_similarity/{channel}")
     row = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
     item = np.searchsorted(vocabulary.item_ids, frame["neighbour_id"].to_numpy())
-    return Neighbours(*_lists(frame, row, item, len(vocabulary.item_ids)))
+    return Neighbours(
+        *_lists(frame, row, item, len(vocabulary.item_ids), int(frame["rank"].to_numpy().max(initial=1)))
+    )
 
 
-def _lists(frame: pl.DataFrame, row: Longs, item: Longs, n_rows: int) -> tuple[Ints, Floats]:
-    """Ranked rows as padded matrices of items and scores, (n_rows, highest rank)."""
+def _lists(frame: pl.DataFrame, row: Longs, item: Longs, n_rows: int, n: int) -> tuple[Ints, Floats]:
+    """Ranked rows as padded matrices of items and scores, (n_rows, n)."""
     place = frame["rank"].to_numpy() - 1
-    shape = (n_rows, int(place.max(initial=0)) + 1)
-    items = np.full(shape, -1, dtype=np.int32)
-    scores = np.full(shape, -np.inf, dtype=np.float32)
+    items = np.full((n_rows, n), -1, dtype=np.int32)
+    scores = np.full((n_rows, n), -np.inf, dtype=np.float32)
     items[row, place] = item
     scores[row, place] = frame["score"].to_numpy()
     return items, scores

@@ -1,5 +1,6 @@
 """User and item features as of the run."""
 
+import hashlib
 import tomllib
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,9 @@ FEATURES: dict[str, list[dict[str, Any]]] = tomllib.loads((files("tasks") / "fea
 
 READ = declarations(FEATURES)
 """Those that models read."""
+
+READ_DIGEST = hashlib.sha256(repr(READ).encode()).hexdigest()[:16]
+"""Changes with any of them."""
 
 
 @step(

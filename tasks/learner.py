@@ -57,7 +57,7 @@ MAX_LOSS_RISE = 0.05
 def described(channel: str) -> dict[str, Any]:
     """Everything that decides what the channel's model is made of and how it learns."""
     config: dict[str, Any] = json.loads(json.dumps(asdict(new(channel, 0).config)))
-    return config
+    return config | {"held_back": objectives.rule()}
 
 
 @step(
@@ -115,15 +115,21 @@ def _from_scratch(run: Run, channel: str, objective: str, seed: int) -> tuple[Tw
     dataset, _ = data.load(run)
     held_back = data.validation(run, objective)
     past = dataset if held_back is None else held_back.train
-    lagging = new(channel, seed)
-    key = _key(past, lagging)
+    lagging = _trained(run, channel, past, seed)
+    model = _like(lagging)
+    return lagging, model.warm(dataset, rows_beyond(dataset, past))
+
+
+def _trained(run: Run, channel: str, past: Dataset, seed: int) -> TwoTower:
+    """From scratch, or on from where a killed training came to."""
+    model = new(channel, seed)
+    key = _key(past, model)
     found = checkpoints.read(run.home, key)
     if found is not None:
         log.info("%s: going on from the checkpoint that a killed training left", channel)
-    lagging.fit(past, Watcher(run, channel, key, lagging), None if found is None else _unpacked(found))
+    model.fit(past, Watcher(run, channel, key, model), None if found is None else _unpacked(found))
     checkpoints.forget(run.home, key)
-    model = _like(lagging)
-    return lagging, model.warm(dataset, rows_beyond(dataset, past))
+    return model
 
 
 def _from_parent(run: Run, channel: str, objective: str, seed: int) -> tuple[TwoTower, TwoTower]:
@@ -137,13 +143,17 @@ def _from_parent(run: Run, channel: str, objective: str, seed: int) -> tuple[Two
     past, past_then = (
         log if split is None else split.train for log, split in ((dataset, held_back), (then, held_back_then))
     )
-    lagging = _carried(parent, f"{LAGGING}/{channel}", channel, seed, vocabulary)
     users, items = names.user_positions(vocabulary), names.item_positions(vocabulary)
     known = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
-    missed = rows_beyond(past, known)
-    model = _carried(parent, channel, channel, seed, vocabulary)
+    if len(rows_beyond(known, past)):
+        # Late events of long ago moved the held-back part back: it has learned what is asked now.
+        lagging = _trained(run, channel, past, seed)
+    else:
+        missed = rows_beyond(past, known)
+        lagging = _carried(parent, f"{LAGGING}/{channel}", channel, seed, vocabulary)
+        lagging.catch_up(past, missed).warm(past, missed)
     # What the hours learned since then went on from the parent too: it is learned again.
-    lagging.catch_up(past, missed).warm(past, missed)
+    model = _carried(parent, channel, channel, seed, vocabulary)
     return lagging, model.catch_up(dataset, news).warm(dataset, news)
 
 

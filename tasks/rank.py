@@ -3,6 +3,7 @@
 The merged list is what ranking starts from, and what stands where ranking does not help.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,8 +24,13 @@ from warehouse import snapshot
 from warehouse.errors import MatineeError
 from warehouse.runs import Run
 
+log = logging.getLogger("matinee")
+
 DEFAULT_RANKER = "gbdt"
 """The ranker of the published list."""
+
+DEFAULT_FORMULA = "boosted"
+"""How the tasks of a multi-task ranker become one score: a name of ``models.rank.fusion.FORMULAS``."""
 
 POOL = 300
 """Films a user that are ranked: the best of the merged list."""
@@ -36,19 +42,21 @@ MODEL = "models/ranking"
 @step(
     "fit rank", reads=["validation", "merge_weights"], writes=[MODEL, "metrics/ranking", "feature_coverage"]
 )
-def fit_rank(run: Run, channels: Sequence[str], objective: str, ranker: str, seed: int) -> dict[str, int]:
+def fit_rank(
+    run: Run, channels: Sequence[str], objective: str, ranker: str, formula: str, seed: int
+) -> dict[str, int]:
     """Train a ranker on the held-back part of the log, and choose how far it is heeded."""
     dataset, vocabulary = data.load(run)
     held_back = data.validation(run, objective)
     if held_back is None:
-        return {"metrics": 0}
+        return _not_ranked()
     queries = held_back.queries
     brought = {name: data.read_validation(run, name, len(queries), vocabulary) for name in channels}
     pool, _ = pool_of(brought, read_weights(run), queries, held_back.train)
-    config = RankingConfig(ranker=ranker, seed=seed)
+    config = RankingConfig(ranker, formula, seed=seed)
     fitted = fit_ranking(pool, held_back.targets, dataset, READ, config)
     if fitted is None:
-        return {"metrics": 0}
+        return _not_ranked()
     snapshot.write_arrays(run, MODEL, fitted.ranking.state)
     coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
     snapshot.write_table(run, "feature_coverage", coverage)
@@ -62,16 +70,16 @@ def rank(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
     """Order each user's candidates, and write the best with their reasons."""
     dataset, vocabulary = data.load(run)
     brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
-    pool, merged = pool_of(brought, read_weights(run), data.queries(run), dataset)
+    pool, merged = pool_of(brought, read_weights(run), data.queries(run), dataset, max(POOL, top_n))
     ranked = ranked_lists(pool, merged, _ranking(run), min(top_n, dataset.n_items))
     return {"recommended": write_lists(run, ranked, channels)}
 
 
 def pool_of(
-    brought: Mapping[str, Candidates], weights: Floats, queries: Queries, log: Dataset
+    brought: Mapping[str, Candidates], weights: Floats, queries: Queries, log: Dataset, n: int = POOL
 ) -> tuple[Pool, Merged]:
-    """The candidates that ranking chooses from: the merged list, longer than what is published."""
-    merged = personal_lists(brought, weights, queries, log, POOL)
+    """The candidates that ranking chooses from: the n best of the merged list."""
+    merged = personal_lists(brought, weights, queries, log, n)
     return Pool(queries, merged.candidates, brought), merged
 
 
@@ -79,6 +87,11 @@ def ranked_lists(pool: Pool, merged: Merged, ranking: Ranking | None, top_n: int
     """The list that is published for each query."""
     scores = pool.merged.score if ranking is None else ranking.scores(pool)
     return order(merged, scores, top_n)
+
+
+def _not_ranked() -> dict[str, int]:
+    log.info("too few ratings are held back to train a ranker: the merged list is published")
+    return {"metrics": 0}
 
 
 def _ranking(run: Run) -> Ranking | None:

@@ -11,6 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import data, settings
+from tasks.features import READ_DIGEST
 from tasks.learner import described
 from tasks.step import Meter, record
 from warehouse import log as event_log
@@ -63,7 +64,8 @@ def start_incremental(home: Path, as_of: str | None) -> Run | None:
     """
     parent = runs.read(home, serving.release_of(serving.current_file(home).readlink()))
     learner = parent.config.get("learner")
-    if learner is None or parent.config["learner_config"] != described(learner):
+    made_alike = learner is not None and parent.config["learner_config"] == described(learner)
+    if not made_alike or parent.config.get("features") != READ_DIGEST:
         raise MatineeError(f"release {parent.id} was made by an earlier version: run `matinee nightly` first")
     if as_of is not None and parse_as_of(as_of) < parent.as_of:
         raise MatineeError(f"the current release is as of {parent.as_of} UTC already: choose a later --as-of")

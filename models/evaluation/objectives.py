@@ -1,11 +1,12 @@
-"""What a release is fitted for, and the validation split of any log that says how well it does.
+"""What a release is fitted for and asked, and the validation split of any log that says how well it does.
 
-``daily``: what users do in the next days, asked at the start of each. ``next``: each user's very next film.
+``daily``: what users do in the next days, asked at the start of each. ``next``: each user's very next film,
+asked at the time of the newest: what was just watched is fresh, however long ago that was.
 """
 
 import numpy as np
 
-from models.dataset import DAY, Dataset
+from models.dataset import DAY, Dataset, Ints, Queries, queries_after, queries_at
 from models.evaluation.protocols import daily_window, next_films
 from models.evaluation.sampling import some_queries
 from models.evaluation.split import Split, first_ratings
@@ -23,6 +24,16 @@ NEXT_FILMS = 5
 
 MAX_QUERIES = 30_000
 """Queries at most, spread evenly: more teach a ranker little and cost recall as much each."""
+
+
+def rule() -> dict[str, float]:
+    """What decides which part of a log is held back."""
+    return {"min_targets": MIN_TARGETS, "max_share": MAX_SHARE, "next_films": NEXT_FILMS}
+
+
+def questions(log: Dataset, objective: str, users: Ints) -> Queries:
+    """What a release of the log answers: a question a user, asked as those of ``validation`` are."""
+    return queries_after(log, users) if objective == "next" else queries_at(log, users=users)
 
 
 def validation(log: Dataset, objective: str) -> Split | None:

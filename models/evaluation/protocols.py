@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.dataset import DAY, Dataset, Ints, Longs, Queries, queries_at
+from models.dataset import DAY, Dataset, Ints, Longs, Queries, queries_after, queries_at
 from models.evaluation.split import (
     Mask,
     Split,
@@ -60,8 +60,7 @@ def leave_one_out(log: Dataset) -> Split:
     users, last = users[new], last[new]
     if not len(users):
         raise ValueError(f"leave-one-out needs users with two ratings; the log has {span(log)}")
-    end = train.indptr[users + 1]
-    queries = Queries(users, train.at[end - 1], train.indptr[users], end, train)
+    queries = queries_after(train, users)
     return Split("leave-one-out", train, queries, _one_each(log, last), _all_items(log))
 
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from models.dataset import Floats, Longs
-from models.recall.contract import State
 
 Doubles = NDArray[np.float64]
 
@@ -39,20 +38,12 @@ class Isotonic:
         calibrated: Doubles = np.interp(score, self.score, self.value)
         return calibrated
 
-    @property
-    def state(self) -> State:
-        """For the file of the ranker."""
-        return {"score": self.score, "value": self.value}
 
-
-def fit_isotonic(
-    label: Floats, score: NDArray[np.floating], weight: NDArray[np.floating] | None = None
-) -> Isotonic:
-    """From the labels (N,) of scores (N,), at least one; a down-sampled negative weighs 1 / kept."""
-    weight = np.ones(len(label)) if weight is None else weight
+def fit_isotonic(label: Floats, score: NDArray[np.floating]) -> Isotonic:
+    """From the labels (N,) of scores (N,), at least one."""
     distinct, group = np.unique(score.astype(np.float64), return_inverse=True)
-    total = np.bincount(group, weight)
-    fitted = isotonic_regression(np.bincount(group, weight * label) / total, weights=total).x
+    total = np.bincount(group).astype(np.float64)
+    fitted = isotonic_regression(np.bincount(group, label) / total, weights=total).x
     # A block of equal values is told by its ends.
     inner = np.zeros(len(fitted), dtype=np.bool_)
     inner[1:-1] = (fitted[1:-1] == fitted[:-2]) & (fitted[1:-1] == fitted[2:])

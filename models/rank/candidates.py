@@ -83,11 +83,9 @@ class Sampling:
     """Share of the candidates that were not watched that is kept: the known rate that calibration undoes."""
     targets: int = 10
     """Targets of a query that count at most: of one with more all candidates are thinned alike."""
-    seed: int = 0
-    """Of the draw."""
 
 
-def keep_some(pool: Pool, targets: Targets, sampling: Sampling) -> Mask:
+def keep_some(pool: Pool, targets: Targets, sampling: Sampling, seed: int) -> Mask:
     """(B, n) the targets among the candidates of each query, and a share of its others.
 
     A query none of whose targets is a candidate is left out: it would say that all of them are bad. One with
@@ -97,7 +95,7 @@ def keep_some(pool: Pool, targets: Targets, sampling: Sampling) -> Mask:
     count = positive.sum(axis=1, keepdims=True)
     thinned = np.minimum(1, sampling.targets / np.maximum(count, 1)) * (count > 0)  # (B, 1)
     share = thinned * np.where(positive, 1, sampling.negatives) * (pool.merged.item >= 0)
-    kept: Mask = np.random.default_rng(sampling.seed).random(positive.shape) < share
+    kept: Mask = np.random.default_rng(seed).random(positive.shape) < share
     return kept
 
 

@@ -53,7 +53,7 @@ class RankingConfig:
     sampling: Sampling = field(default_factory=Sampling)
     """Which candidates are learned from."""
     seed: int = 0
-    """Of folds and rankers."""
+    """Of the negatives drawn, folds and rankers."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def fit_ranking(
     ``answers`` is a log with the ratings of the targets. Nothing of it is read but these.
     """
     known = Known(pool.queries.log)
-    kept = keep_some(pool, targets, config.sampling)
+    kept = keep_some(pool, targets, config.sampling, config.seed)
     pairs = pool.pairs(known, kept)
     raw = extract(declared, list(pool.lists), pairs)
     encoder = fit_encoder(declared, list(pool.lists), raw, known.log)

@@ -118,7 +118,7 @@ class Ranking:
 
 
 def restore_ranking(state: State, declared: Sequence[Declaration]) -> Ranking:
-    """The stage that had this state. Raises ValueError if other features are declared now."""
+    """The stage that had this state. Raises ValueError if the features have other names now."""
     schema = FeatureSchema.from_json(unpack_text(state["schema"]))
     ranker, *lists = json.loads(unpack_text(state["made_of"]))
     features = tuple(expand(declared, lists))

@@ -253,7 +253,7 @@ def test_hourly_before_any_nightly_says_what_to_do(tmp_path: Path, monkeypatch: 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     event_log.ingest(tmp_path, SOURCE)
-    run = start.describe(tmp_path, "full", None, {})
+    run = start.describe(tmp_path, "full", None, {"objective": "daily"})
     runs.begin(run)
 
     def killed(*words: Any) -> None:

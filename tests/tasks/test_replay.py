@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows import cli
+from flows import cli, screen
 from models.evaluation.replay import METRICS, POLICIES, SLICES, Replayed
 from models.evaluation.split import epoch
 from tasks import replay as task
@@ -133,7 +133,7 @@ def test_the_command_tells_a_mistake_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["matinee", "replay", "--from", begin, "--to", end, "--source", source])
-    monkeypatch.setattr(cli, "_log_to_terminal", lambda: None)
+    monkeypatch.setattr(screen, "log_to_terminal", lambda: None)
     with pytest.raises(SystemExit) as done:
         cli.main()
     told = capsys.readouterr()

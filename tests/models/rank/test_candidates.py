@@ -46,7 +46,7 @@ def test_all_targets_are_kept_and_a_share_of_the_others(seed: int, share: float)
     targets = answers([rng.permutation(12)[: rng.integers(1, 4)].tolist() for _ in range(6)])
     merged = random_lists(seed, 6, 8, 12)
     pool = Pool(queries_at(LOG), merged, {})
-    kept = keep_some(pool, targets, Sampling(negatives=share, seed=seed))
+    kept = keep_some(pool, targets, Sampling(negatives=share), seed)
     for query, row in enumerate(merged.item):
         wanted = set(targets.item[targets.indptr[query] : targets.indptr[query + 1]].tolist())
         positive = np.isin(row, list(wanted))
@@ -63,7 +63,7 @@ def test_all_targets_are_kept_and_a_share_of_the_others(seed: int, share: float)
 def test_the_share_of_kept_negatives_is_the_declared_one() -> None:
     log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
     merged = lists([list(range(90))] * 400)
-    kept = keep_some(Pool(queries_at(log), merged, {}), answers([[0]] * 400), Sampling(negatives=0.1))
+    kept = keep_some(Pool(queries_at(log), merged, {}), answers([[0]] * 400), Sampling(negatives=0.1), seed=0)
     assert kept[:, 0].all()
     assert abs(kept[:, 1:].mean() - 0.1) < 0.01  # 35,600 draws: ten deviations
 
@@ -72,7 +72,7 @@ def test_long_sessions_are_thinned_without_a_change_of_their_odds() -> None:
     log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
     pool = Pool(queries_at(log), lists([list(range(90))] * 400), {})
     sampling = Sampling(negatives=0.5, targets=10)
-    kept = keep_some(pool, answers([list(range(40))] * 399 + [list(range(10))]), sampling)
+    kept = keep_some(pool, answers([list(range(40))] * 399 + [list(range(10))]), sampling, seed=0)
     assert abs(kept[:-1, :40].mean() - 10 / 40) < 0.02  # 16,000 draws: six deviations
     assert abs(kept[:-1, 40:].mean() - 10 / 40 * 0.5) < 0.02
     assert kept[-1, :10].all()

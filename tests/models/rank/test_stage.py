@@ -1,5 +1,7 @@
 """The ranking stage: takes charge where it helps, leaves the merged list alone where it does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from models.evaluation.split import Split
 from models.features.declare import Declaration, declarations
 from models.rank.candidates import TASKS, Pool
 from models.rank.fit import Fitted, RankingConfig, fit_ranking
+from models.rank.fusion import FusionConfig
 from models.rank.stage import Ranking, order, restore_ranking
 from models.recall.contract import Candidates
 from models.recall.merge import Merged
@@ -130,11 +133,12 @@ def test_several_tasks_are_fused_and_restored() -> None:
     ranking = fit(pool, config=RankingConfig(ranker="shared_bottom", folds=2)).ranking
     assert ranking.tasks == TASKS
     assert ranking.task_weights["watched"] == 1
+    # Here only the main task counts: weights that let all of them speak.
+    ranking = replace(ranking, fusion=FusionConfig("boosted", (1.0, 0.5, 2.0)), share=1.0)
     logits = ranking.task_logits(pool)
     p = 1 / (1 + np.exp(-logits.astype(np.float64)))
     p[..., 0] = p[..., 0] / (p[..., 0] + (1 - p[..., 0]) / ranking.kept)
-    _, liked, loved = ranking.fusion.weights
-    expected = np.log(p[..., 0] * (1 + liked * p[..., 1] + loved * p[..., 2]))
+    expected = np.log(p[..., 0] * (1 + 0.5 * p[..., 1] + 2 * p[..., 2]))
     np.testing.assert_allclose(ranking.logits(pool), expected, rtol=1e-4)
     again = restore_ranking(ranking.state, CHANNEL)
     np.testing.assert_array_equal(again.scores(pool), ranking.scores(pool))

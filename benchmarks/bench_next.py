@@ -1,0 +1,69 @@
+"""What ``matinee nightly --objective next`` publishes, asked for each user's last film.
+
+    python -m benchmarks.bench_next path/to/ml-1m
+
+The flow runs from the command line, in an empty home, on a copy of the source without each user's last rating
+(of equal times the last in the file): the training part of ``leave-one-out``. Prints the seconds of each
+step, and the hit rate and NDCG of the published table.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from benchmarks.bench_nightly import timed
+from benchmarks.steps import print_steps
+
+LAST = """
+select count(*) filter (where rank <= 10) / count(*),
+    coalesce(sum(1 / log2(rank + 1)) filter (where rank <= 10), 0) / count(*),
+    count(*) filter (where rank <= 50) / count(*),
+    count(*)
+from last left join recommendations using (user_id, item_id)
+"""
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("source", type=Path, help="a folder with ratings.dat, movies.dat and users.dat")
+    source = parser.parse_args().source
+    with tempfile.TemporaryDirectory() as folder:
+        home, before = Path(folder, "home"), Path(folder, "before")
+        last = split(source, before)
+        command = [str(Path(sys.executable).with_name("matinee")), "nightly", "--objective", "next"]
+        seconds, peak = timed([*command, "--source", str(before)], home)
+        print_steps(home)
+        print(f"{'the command, wall':<28}{seconds:>26.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
+        print_figures(home, last)
+
+
+def split(source: Path, before: Path) -> pl.DataFrame:
+    """Copy the source without each user's last rating; (user_id, item_id) of these."""
+    before.mkdir()
+    for name in ("movies.dat", "users.dat"):
+        shutil.copyfile(source / name, before / name)
+    fields = pl.read_csv(source / "ratings.dat", separator=":", has_header=False)
+    rows = fields.select(user_id="column_0", item_id="column_2", rating="column_4", at="column_6")
+    by_time = rows.sort("user_id", "at", maintain_order=True)
+    is_last = pl.col("user_id") != pl.col("user_id").shift(-1, fill_value=-1)
+    kept = by_time.filter(~is_last).select(pl.concat_str(pl.all(), separator="::"))
+    kept.write_csv(before / "ratings.dat", include_header=False)
+    return by_time.filter(is_last).select("user_id", "item_id")
+
+
+def print_figures(home: Path, last: pl.DataFrame) -> None:
+    """Of the published table."""
+    with duckdb.connect(str(home / "serving" / "current.duckdb"), read_only=True) as con:
+        con.register("last", last.to_arrow())
+        hr10, ndcg10, hr50, users = con.execute(LAST).fetchall()[0]
+    print(f"HR@10 {hr10:.4f}  NDCG@10 {ndcg10:.4f}  HR@50 {hr50:.4f}  of {users:,} users")
+
+
+if __name__ == "__main__":
+    main()
