@@ -1,6 +1,7 @@
 """Functions that features.toml names: of a query (its history and time), and of a query and an item.
 
-Those of a query map Q queries to (Q,) or (Q, L); those of a pair map N pairs to (N,). nan: not known.
+Those of a query map Q queries to (Q,) or (Q, L), those of a pair N pairs to (N,), those of lists N pairs to a
+column a list (N, C). nan: not known.
 """
 
 from collections.abc import Callable
@@ -164,6 +165,23 @@ def n_channels(pairs: Pairs) -> Values:
     return holding.astype(np.float64)
 
 
+def score(pairs: Pairs) -> NDArray[np.floating]:
+    """(N, C) the item's score in each list; nan where it is not in there."""
+    return pairs.score
+
+
+def gap(pairs: Pairs) -> NDArray[np.floating]:
+    """(N, C) the best score of each list minus the item's."""
+    below: NDArray[np.floating] = pairs.best[pairs.query] - pairs.score
+    return below
+
+
+def discount(pairs: Pairs) -> NDArray[np.floating]:
+    """(N, C) ``1 / log2(rank + 1)`` in each list."""
+    share: NDArray[np.floating] = 1 / np.log2(pairs.rank + 1.0)
+    return share
+
+
 def followers(pairs: Pairs, place: int, nearest: int, farthest: int, half_life_days: float) -> Values:
     """How often, of late, others rated the item so near after the newest but ``place``-th one.
 
@@ -197,6 +215,12 @@ OF_PAIR: dict[str, Callable[..., Values]] = {
     "rating_gap": rating_gap,
     "n_channels": n_channels,
     "followers": followers,
+}
+
+OF_LISTS: dict[str, Callable[[Pairs], NDArray[np.floating]]] = {
+    "score": score,
+    "gap": gap,
+    "discount": discount,
 }
 
 

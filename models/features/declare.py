@@ -1,8 +1,12 @@
 """Declarations of features: what features.toml says, read into something that cannot be misspelt."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+
+from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY
+from models.features.statistics import STATISTICS, WINDOW
 
 Side = Literal["user", "item", "context", "cross", "channel"]
 """Whose feature it is; one of ``channel`` becomes a feature of every channel and of the merged list."""
@@ -12,6 +16,25 @@ Encoding = Literal["numeric", "log", "bucketed", "categorical", "multi_hot", "se
 
 SOURCES = ("statistic", "attribute", "compute")
 """Where values come from: ratings before a moment, an attribute of the log, a function. One of them."""
+
+Function = Callable[..., Any]
+
+
+def _attribute(log: Any) -> None:
+    """An attribute has no parameters."""
+
+
+OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
+    ("user", "statistic"): STATISTICS,
+    ("user", "attribute"): dict.fromkeys(("index", "gender", "age", "occupation", "region"), _attribute),
+    ("user", "compute"): OF_QUERY,
+    ("item", "statistic"): STATISTICS,
+    ("item", "attribute"): dict.fromkeys(("index", "year", "genres"), _attribute),
+    ("context", "compute"): OF_QUERY,
+    ("cross", "compute"): OF_PAIR,
+    ("channel", "compute"): OF_LISTS,
+}
+"""What a declaration of a side may name as its source."""
 
 KNOWN = ("name", "type", "kind", "about", "default", "edges", "size", "embedding", "sql", *SOURCES)
 """Keys of a declaration; all others are parameters of its source."""
@@ -45,7 +68,7 @@ class Declaration:
 def declarations(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Declaration, ...]:
     """What features.toml declares for models; declarations of ``sql`` alone are published, not read.
 
-    Raises ValueError for one with an unknown side or kind, or with several sources.
+    Raises ValueError, with what there is to choose from, for one that makes no sense.
     """
     return tuple(
         _declaration(side, block)
@@ -56,10 +79,13 @@ def declarations(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[D
 
 
 def _declaration(side: str, block: Mapping[str, Any]) -> Declaration:
+    where = f"feature {side}.{block.get('name')}"
     sources = [source for source in SOURCES if source in block]
-    if side not in get_args(Side) or block["kind"] not in get_args(Encoding) or len(sources) != 1:
-        raise ValueError(f"feature {side}.{block['name']}: unknown side or kind, or not one source")
-    return Declaration(
+    if "name" not in block or side not in get_args(Side) or len(sources) != 1:
+        raise ValueError(f"{where}: it needs a side ({_listed(get_args(Side))}), a name and one source")
+    if block.get("kind") not in get_args(Encoding):
+        raise ValueError(f"{where}: unknown kind {block.get('kind')!r}, not {_listed(get_args(Encoding))}")
+    declared = Declaration(
         side=side,  # type: ignore[arg-type]
         name=block["name"],
         kind=block["kind"],
@@ -71,3 +97,31 @@ def _declaration(side: str, block: Mapping[str, Any]) -> Declaration:
         size=block.get("size"),
         embedding=block.get("embedding", ""),
     )
+    if problem := _problem(declared):
+        raise ValueError(f"{where}: {problem}")
+    return declared
+
+
+def _problem(declared: Declaration) -> str | None:
+    """What is wrong with its source, its parameters or its encoding."""
+    offered = OFFERED.get((declared.side, declared.source))
+    if offered is None:
+        return f"a feature of {declared.side} has no {declared.source}"
+    if declared.what not in offered:
+        return f"unknown {declared.source} {declared.what!r}, not {_listed(offered)}"
+    parameters = dict(declared.parameters)
+    if declared.source == "statistic":
+        parameters.pop(WINDOW, None)
+    try:
+        inspect.signature(offered[declared.what]).bind(None, **parameters)
+    except TypeError as error:
+        return f"{declared.what}: {error}"
+    if declared.kind == "bucketed" and list(declared.edges) != sorted({*declared.edges} or {0}):
+        return "a bucketed number needs ascending edges"
+    if declared.kind == "categorical" and declared.source != "attribute" and declared.size is None:
+        return "codes that are no attribute need a size"
+    return None
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

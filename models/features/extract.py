@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.compute import OF_PAIR, OF_QUERY, Pairs
+from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY, Pairs
 from models.features.declare import Declaration
 from models.features.statistics import of_users, statistic
 
 Column = NDArray[Any]
-
-CHANNEL_VALUES = ("score", "gap", "discount")
-"""What a channel says of an item: its score, the best score of the list minus it, 1 / log2(rank + 1)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def extract(declared: Sequence[Declaration], lists: Sequence[str], pairs: Pairs)
     for feature in declared:
         name = feature.column
         if feature.side == "channel":
-            said = _said(feature.what, pairs)  # (N, C)
+            said = OF_LISTS[feature.what](pairs)  # (N, C)
             of_pairs |= {f"{channel}_{feature.name}": said[:, c] for c, channel in enumerate(lists)}
         elif feature.side == "cross":
             of_pairs[name] = OF_PAIR[feature.what](pairs, **feature.parameters)
@@ -81,13 +78,3 @@ def attribute(name: str, attributes: Mapping[str, Column], n: int) -> Column:
     if name == "index":
         return np.arange(n)
     return attributes.get(name, np.full(n, -1))
-
-
-def _said(what: str, pairs: Pairs) -> Column:
-    """(N, C), nan where the channel did not bring the item."""
-    if what == "score":
-        return pairs.score
-    said: Column = (
-        1 / np.log2(pairs.rank + 1.0) if what == "discount" else pairs.best[pairs.query] - pairs.score
-    )
-    return said

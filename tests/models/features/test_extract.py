@@ -119,12 +119,27 @@ def test_what_is_only_published_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [block("numeric"), block("numeric", statistic="mean", attribute="age"), block("round", statistic="mean")],
+    ("side", "wrong", "said"),
+    [
+        ("user", block("numeric"), "one source"),
+        ("user", block("numeric", statistic="mean", attribute="age"), "one source"),
+        ("film", block("numeric", statistic="mean"), "one source"),
+        ("user", block("round", statistic="mean"), "unknown kind 'round', not numeric"),
+        ("item", block("numeric", compute="hour"), "a feature of item has no compute"),
+        ("item", block("numeric", attribute="yaer"), "unknown attribute 'yaer', not index, year, genres"),
+        ("user", block("numeric", statistic="cuont"), "unknown statistic 'cuont', not count"),
+        ("user", block("numeric", statistic="count", windwo_days=3), "count: .*windwo_days"),
+        ("user", block("numeric", statistic="decayed_count"), "decayed_count: missing .*half_life_days"),
+        ("user", block("numeric", attribute="age", place=1), "age: .*place"),
+        ("channel", block("numeric", compute="rank"), "unknown compute 'rank', not score, gap, discount"),
+        ("context", block("bucketed", compute="hour"), "edges"),
+        ("context", block("bucketed", compute="hour", edges=[3, 1]), "edges"),
+        ("context", block("categorical", compute="hour"), "size"),
+    ],
 )
-def test_a_declaration_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"feature user\.x"):
-        declarations({"user": [wrong]})
+def test_a_declaration_that_makes_no_sense_is_refused(side: str, wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=rf"feature {side}\.x: .*{said}"):
+        declarations({side: [wrong]})
 
 
 def test_the_future_of_a_query_changes_none_of_its_features() -> None:
