@@ -1,6 +1,8 @@
 """From tables with source ids to dense arrays and back."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -35,19 +37,24 @@ class Vocabulary:
 
 
 def encode(
-    events: dict[str, NDArray[np.generic]], users: pl.DataFrame, items: pl.DataFrame, as_of: int
+    events: dict[str, NDArray[np.generic]],
+    users: pl.DataFrame,
+    items: pl.DataFrame,
+    as_of: int,
+    labels: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[Dataset, Vocabulary]:
     """Dense indices by ascending id.
 
     ``events`` has user_id, item_id, rating, at (epoch seconds), (E,) each, sorted by user and time;
     ``users`` user_id, gender, age, occupation, zip; ``items`` item_id, year, genres (lists); ``as_of`` is
-    in epoch seconds, exclusive. Every event's user and item must be in the tables.
+    in epoch seconds, exclusive. Every event's user and item must be in the tables. ``labels`` are those of
+    an earlier vocabulary, by attribute: they keep their codes, new ones come after them.
     """
     users, items = users.sort("user_id"), items.sort("item_id")
     user_ids, item_ids = users["user_id"].to_numpy(), items["item_id"].to_numpy()
     users = users.with_columns(region=pl.col("zip").str.head(REGION_DIGITS))
-    codes = {name: _codes(users[name]) for name in USER_ATTRIBUTES}
-    genre_labels = sorted(items["genres"].explode().drop_nulls().unique().to_list())
+    codes = {name: _codes(users[name], labels.get(name, ())) for name in USER_ATTRIBUTES}
+    genre_labels = _with_new(labels.get("genres", ()), items["genres"].explode())
     dataset = Dataset(
         user_idx=np.searchsorted(user_ids, events["user_id"]).astype(np.int32),
         item_idx=np.searchsorted(item_ids, events["item_id"]).astype(np.int32),
@@ -62,8 +69,8 @@ def encode(
             "genres": _multi_hot(items["genres"], genre_labels),
         },
     )
-    labels = {name: label for name, (_, label) in codes.items()} | {"genres": genre_labels}
-    return dataset, Vocabulary(user_ids, item_ids, labels)
+    of_codes = {name: label for name, (_, label) in codes.items()} | {"genres": genre_labels}
+    return dataset, Vocabulary(user_ids, item_ids, of_codes)
 
 
 def reindexed(queries: Queries, now: Vocabulary, then: Vocabulary) -> Queries:
@@ -88,11 +95,18 @@ def _positions(ids: Longs, among: Longs) -> Ints:
     return np.where(among[place] == ids, place, -1).astype(np.int32)
 
 
-def _codes(column: pl.Series) -> tuple[Ints, list[str]]:
-    """Codes by ascending value, -1 for null, and the label of each code."""
-    values = column.drop_nulls().unique().sort()
-    code = column.rank("dense").cast(pl.Int32) - 1
-    return code.fill_null(-1).to_numpy().astype(np.int32), [str(value) for value in values]
+def _codes(column: pl.Series, before: Sequence[str]) -> tuple[Ints, list[str]]:
+    """Codes, -1 for null, and the label of each code: those of before, then new ones by ascending value."""
+    labels = _with_new(before, column)
+    code = column.cast(pl.String).replace_strict(
+        labels, range(len(labels)), default=-1, return_dtype=pl.Int32
+    )
+    return code.to_numpy().astype(np.int32), labels
+
+
+def _with_new(before: Sequence[str], column: pl.Series) -> list[str]:
+    values = [str(value) for value in column.drop_nulls().unique().sort()]
+    return [*before, *(value for value in values if value not in before)]
 
 
 def _multi_hot(lists: pl.Series, labels: list[str]) -> NDArray[np.bool_]:

@@ -12,8 +12,11 @@ from models.encoding import Vocabulary, encode
 from models.evaluation import objectives
 from models.evaluation.split import Split
 from models.recall.contract import Candidates, Neighbours
-from warehouse import snapshot
+from warehouse import runs, snapshot
 from warehouse.runs import Run
+
+LABELS = "models/labels"
+"""Where the labels of the vocabulary are."""
 
 
 @lru_cache(maxsize=1)  # every step of a run reads the same log
@@ -25,7 +28,22 @@ def load(run: Run) -> tuple[Dataset, Vocabulary]:
 def encode_snapshot(run: Run) -> tuple[Dataset, Vocabulary]:
     """The log and the catalogue as the run sees them; the run need not have begun."""
     events, users, items = _snapshot(run)
-    return encode(events, users, items, _epoch(run.as_of))
+    return encode(events, users, items, _epoch(run.as_of), _labels(run))
+
+
+def write_labels(run: Run) -> None:
+    """Write down what the codes of attributes stand for: runs that go on from this one keep them."""
+    _, vocabulary = load(run)
+    labels = {name: np.array(label, dtype=str) for name, label in vocabulary.labels.items()}
+    snapshot.write_arrays(run, LABELS, labels)
+
+
+def _labels(run: Run) -> dict[str, list[str]]:
+    """Of the run, or of the one that it goes on from."""
+    known = run if run.parent_id is None or snapshot.has_arrays(run, LABELS) else runs.parent(run)
+    if not snapshot.has_arrays(known, LABELS):
+        return {}
+    return {name: label.tolist() for name, label in snapshot.read_arrays(known, LABELS).items()}
 
 
 def new_rows(run: Run, since: Run) -> Longs:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from models.features.declare import declarations
+from tasks import data
 from tasks.step import step
 from warehouse import snapshot
 from warehouse.runs import Run
@@ -27,4 +28,6 @@ READ_DIGEST = hashlib.sha256(repr(READ).encode()).hexdigest()[:16]
 )
 def build_features(run: Run) -> dict[str, int]:
     """Write the run's users, items and their features, point in time: only ratings before ``as_of``."""
-    return snapshot.write_tables(run, FEATURES)
+    rows = snapshot.write_tables(run, FEATURES)
+    data.write_labels(run)
+    return rows

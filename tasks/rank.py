@@ -19,6 +19,7 @@ from tasks import data
 from tasks.features import READ
 from tasks.merge import personal_lists, read_weights, write_lists
 from tasks.metrics import Figure, metric_rows
+from tasks.recall import read_state, write_state
 from tasks.step import step
 from warehouse import snapshot
 from warehouse.errors import MatineeError
@@ -35,7 +36,8 @@ DEFAULT_FORMULA = "boosted"
 POOL = 300
 """Films a user that are ranked: the best of the merged list."""
 
-MODEL = "models/ranking"
+NAME = "ranking"
+MODEL = f"models/{NAME}"
 """Where the fitted stage is; absent if the log was too small to hold anything back."""
 
 
@@ -57,7 +59,7 @@ def fit_rank(
     fitted = fit_ranking(pool, held_back.targets, dataset, READ, config)
     if fitted is None:
         return _not_ranked()
-    snapshot.write_arrays(run, MODEL, fitted.ranking.state)
+    write_state(run, NAME, fitted.ranking.state, vocabulary)
     coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
     snapshot.write_table(run, "feature_coverage", coverage)
     n_users = len(np.unique(queries.user_idx))
@@ -97,8 +99,10 @@ def _not_ranked() -> dict[str, int]:
 def _ranking(run: Run) -> Ranking | None:
     if not snapshot.has_arrays(run, MODEL):
         return None
+    state, then = read_state(run, NAME)
+    _, now = data.load(run)
     try:
-        return restore_ranking(snapshot.read_arrays(run, MODEL), READ)
+        return restore_ranking(state, READ, now.item_positions(then))
     except (KeyError, ValueError) as error:
         made = f"the ranker of release {run.parent_id} was made by another version"
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None

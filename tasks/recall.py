@@ -75,15 +75,15 @@ def write_candidates(run: Run, channel: str, model: Recaller, then: Vocabulary, 
     return {"candidates": snapshot.write_table(run, f"candidates/{channel}", frame)}
 
 
-def write_state(run: Run, channel: str, state: State, vocabulary: Vocabulary) -> None:
-    """What a channel learned, with the ids that its rows stand for."""
+def write_state(run: Run, name: str, state: State, vocabulary: Vocabulary) -> None:
+    """What a channel or the ranking stage learned, with the ids that its rows stand for."""
     ids = {USER_IDS: vocabulary.user_ids, ITEM_IDS: vocabulary.item_ids}
-    snapshot.write_arrays(run, f"models/{channel}", state | ids)
+    snapshot.write_arrays(run, f"models/{name}", state | ids)
 
 
-def read_state(run: Run, channel: str) -> tuple[State, Vocabulary]:
+def read_state(run: Run, name: str) -> tuple[State, Vocabulary]:
     """What ``write_state`` wrote. Raises MatineeError if the run has no such model."""
-    arrays = snapshot.read_arrays(run, f"models/{channel}")
+    arrays = snapshot.read_arrays(run, f"models/{name}")
     vocabulary = Vocabulary(arrays.pop(USER_IDS), arrays.pop(ITEM_IDS))
     return arrays, vocabulary
 

@@ -31,7 +31,7 @@ def report(home: Path) -> dict[str, Any]:
         "coverage": _ask(home, "queries/report_coverage", current)[0],
         "channels": _ask(home, "queries/report_channels", {}),
         "popularity": _ask(home, "queries/report_popularity", {}),
-        "metrics": _ask(home, "queries/report_metrics", current),
+        "metrics": _ask(home, "queries/report_metrics", {}),
         "steps": lineage(home),
         "lists": sample_lists(home, 10, 5),
     }

@@ -26,6 +26,12 @@ from warehouse.runs import Json, Run
 SCHEMA_VERSION = 1
 """Raised whenever a serving table changes its columns."""
 
+OF_FULL_RUNS = ("item_similarity",)
+"""Tables that an incremental release takes from its parent as they are: most of a file."""
+
+KEPT = ("metrics",)
+"""Tables that an incremental release adds to: what is known of the ranker is in the full release's rows."""
+
 STORAGE_VERSION = "v1.2.0"
 """The oldest DuckDB file format that has all we need: clients from 1.2 on open the files."""
 
@@ -158,11 +164,13 @@ def _publishing(home: Path) -> Iterator[None]:
 
 
 def _build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> Json:
-    of_full_runs = _copy_of_parent(run, file) if run.kind == "incremental" else ()
+    incremental = run.kind == "incremental"
+    if incremental:
+        shutil.copyfile(serving_file(run.home, runs.parent(run).id), file)
     with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
         con.begin()
         for table in _tables(con):
-            if table not in of_full_runs:
+            if not incremental or table not in (*OF_FULL_RUNS, *KEPT):
                 con.execute(f"drop table {table}")
         con.execute(sql.load("serving/schema"))
         for table in ("items", "users"):
@@ -176,21 +184,12 @@ def _build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> Json:
             con.execute(f"insert into {table} {sql.load(f'serving/{table}')}")
         for table in ("item_similarity", "item_embeddings", "user_embeddings", "metrics", "lineage"):
             files = sorted(str(file) for file in run.folder.glob(f"{table}/*.parquet"))
-            if files and table not in of_full_runs:
+            if files and not (incremental and table in OF_FULL_RUNS):
                 con.execute(f"insert into {table} by name from read_parquet($files)", {"files": files})
         _insert_releases(con, run)
         con.commit()
         con.execute("checkpoint")
         return _rows(con)
-
-
-def _copy_of_parent(run: Run, file: Path) -> tuple[str, ...]:
-    """Begin the file of an incremental release as a copy of its parent's; returns the tables that stay.
-
-    Similarities are most of a file, and only full runs compute them.
-    """
-    shutil.copyfile(serving_file(run.home, runs.parent(run).id), file)
-    return ("item_similarity",)
 
 
 def _set_carried(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:

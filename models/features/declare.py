@@ -26,7 +26,7 @@ def _attribute(log: Any) -> None:
 
 OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
     ("user", "statistic"): STATISTICS,
-    ("user", "attribute"): dict.fromkeys(("index", "gender", "age", "occupation", "region"), _attribute),
+    ("user", "attribute"): dict.fromkeys(("gender", "age", "occupation", "region"), _attribute),
     ("user", "compute"): OF_QUERY,
     ("item", "statistic"): STATISTICS,
     ("item", "attribute"): dict.fromkeys(("index", "year", "genres"), _attribute),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Dataset
+from models.dataset import Dataset, Ints
 from models.features.declare import Declaration
 from models.features.extract import Column, Raw, attribute, expand
 from models.features.schema import Feature, FeatureSchema, Kind
@@ -23,6 +23,8 @@ class Encoder:
     schema: FeatureSchema
     mean: Values  # (F,) subtracted from numbers; nan for all else
     scale: Values  # (F,) numbers are divided by
+    item_codes: Ints | None = None
+    """(I,) the index that each item had in training, -1 for a new one; None if it is what it was."""
 
     def encode(self, raw: Raw) -> tuple[Columns, Columns, Columns]:
         """Encoded columns of queries, items and pairs, as Rows has them."""
@@ -41,13 +43,17 @@ class Encoder:
         if _is_number(declared):
             scaled = (_transformed(declared, values) - self.mean[number]) / self.scale[number]
             return np.where(np.isnan(scaled), 0, scaled).astype(np.float32)
+        size = self.schema.features[number].size
         if declared.kind == "multi_hot":
-            return values.astype(np.float32)
+            # Later columns came after training.
+            return np.maximum(values[:, :size], 0).astype(np.float32)
+        if self.item_codes is not None and declared.what in ("index", "newest_items"):
+            values = np.append(self.item_codes, -1)[values]
         missing = _missing(values)
         if declared.kind == "bucketed":
             return np.where(missing, 0, np.digitize(values, declared.edges) + 1).astype(np.int32)
         codes = np.where(missing, 0, values + 1).astype(np.int32)
-        return np.where(codes < self.schema.features[number].size, codes, 0)
+        return np.where(codes < size, codes, 0)
 
 
 def fit_encoder(declared: Sequence[Declaration], lists: Sequence[str], raw: Raw, log: Dataset) -> Encoder:

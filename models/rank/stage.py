@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from models.dataset import Floats
+from models.dataset import Floats, Ints
 from models.features.compute import Known
 from models.features.declare import Declaration
 from models.features.encode import Encoder
@@ -117,8 +117,10 @@ class Ranking:
         return learned
 
 
-def restore_ranking(state: State, declared: Sequence[Declaration]) -> Ranking:
-    """The stage that had this state. Raises ValueError if the features have other names now."""
+def restore_ranking(state: State, declared: Sequence[Declaration], item_codes: Ints | None = None) -> Ranking:
+    """The stage that had this state; ``item_codes`` (I,) are the indices then of the items of now.
+
+    Raises ValueError if the features have other names now."""
     schema = FeatureSchema.from_json(unpack_text(state["schema"]))
     ranker, *lists = json.loads(unpack_text(state["made_of"]))
     features = tuple(expand(declared, lists))
@@ -127,7 +129,7 @@ def restore_ranking(state: State, declared: Sequence[Declaration]) -> Ranking:
     learned = named(state, "ranker.")
     numbers = sorted({name.split(".")[0] for name in learned}, key=int)
     rankers = tuple(restore_ranker(ranker, named(learned, f"{number}.")) for number in numbers)
-    encoder = Encoder(features, schema, state["mean"], state["scale"])
+    encoder = Encoder(features, schema, state["mean"], state["scale"], item_codes)
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(fused["formula"], tuple(fused["weights"]))
     share, kept = float(state["share"]), float(state["kept"])

@@ -57,7 +57,9 @@ def user_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
     for feature in schema.of("user"):
         if feature.kind == "categorical":
             known = np.arange(dataset.n_users) if feature.name == "user_id" else dataset.users[feature.name]
-            columns[feature.name] = np.append(known.astype(np.int64) + 1, 0)
+            code = known.astype(np.int64) + 1
+            # A label that came after the schema is one that nobody knows.
+            columns[feature.name] = np.append(np.where(code < feature.size, code, 0), 0)
     return columns
 
 
@@ -65,9 +67,11 @@ def item_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
     """All features of the items: codes (I,), numbers (I,), or (I, G) of 0 and 1."""
     events = np.bincount(dataset.item_idx, minlength=dataset.n_items)
     rated = np.bincount(dataset.item_idx, dataset.rating, dataset.n_items).astype(np.float64)
+    # As many as the schema has: later ones are new to it.
+    n_genres = sum(feature.size for feature in schema.of("item") if feature.name == "genres")
     makers: dict[str, Callable[[], Column]] = {
         "item_id": lambda: np.arange(1, dataset.n_items + 1),
-        "genres": lambda: dataset.items["genres"].astype(np.float32),
+        "genres": lambda: dataset.items["genres"][:, :n_genres].astype(np.float32),
         "year": lambda: _year_bucket(cast(Ints, dataset.items["year"])),
         "item_events": lambda: scaled_count(events),
         "item_rating": lambda: scaled_mean(rated, events),

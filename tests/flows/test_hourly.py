@@ -15,7 +15,7 @@ from tasks import learner, start
 from tasks.features import READ
 from tests.flows.test_nightly import ask, cli, median_event
 from warehouse import log as event_log
-from warehouse import runs, serving, snapshot
+from warehouse import queries, runs, serving, snapshot
 from warehouse.errors import LostRace, MatineeError
 
 SOURCE = "synthetic:0.01"
@@ -89,6 +89,13 @@ def test_the_release_says_what_it_is(home: Path, first: dict[str, Any], second: 
     figures = dict(ask(home, "select metric, value from metrics where stage = 'update'"))
     assert figures["skipped"] == 0
     assert figures["new_after"] < figures["new_before"]
+    # What is known of the ranker stays.
+    of_ranker = "select slice, metric, value from metrics where stage = 'rank'"
+    with duckdb.connect(str(serving.serving_file(home, first["release_id"])), read_only=True) as con:
+        then = con.execute(of_ranker).fetchall()
+    assert sorted(ask(home, of_ranker)) == sorted(then) != []
+    told = {(row["stage"], row["slice"], row["metric"]) for row in queries.report(home)["metrics"]}
+    assert {("rank", "all", "share"), ("update", "all", "skipped")} <= told
 
 
 def test_only_id_embeddings_of_what_was_learned_move(
@@ -132,8 +139,10 @@ def test_late_events_of_unknown_users_and_films_in_a_new_batch(
     lines = [
         f"{item}::{title}::{'|'.join(genres) or '(no genres listed)'}" for item, title, _, genres in films
     ]
-    (batch / "movies.dat").write_text("\n".join([*lines, "999001::Brand New (2002)::Drama"]) + "\n")
-    events = [(987654, films[0][0], 5), (987654, films[3][0], 4), (987654, 999001, 5)]
+    # One before all others, of a genre that nobody has heard of.
+    new = ["999001::Brand New (2002)::Drama", "0::Older Id (2002)::Anthology|Drama"]
+    (batch / "movies.dat").write_text("\n".join([*lines, *new]) + "\n")
+    events = [(987654, films[0][0], 5), (987654, films[3][0], 4), (987654, 999001, 5), (987654, 0, 5)]
     (batch / "ratings.dat").write_text("".join(f"{u}::{i}::{r}::{late}\n" for u, i, r in events))
     event_log.ingest(home, str(batch))
     done = hourly(as_of=second["as_of"])
@@ -194,7 +203,8 @@ def test_drift_leaves_the_parameters_as_they_were(
     parent = runs.read(home, serving.current_release(home) or "")
     monkeypatch.setattr(learner, "MAX_SHIFT", 0.0)
     done = hourly(as_of=(parent.as_of + timedelta(days=5)).isoformat())
-    assert ask(home, "select value from metrics where stage = 'update' and metric = 'skipped'") == [(1.0,)]
+    skipped = "select value from metrics where stage = 'update' and metric = 'skipped'"
+    assert ask(home, f"{skipped} and release_id = '{done['release_id']}'") == [(1.0,)]
     then, now = (
         snapshot.read_arrays(runs.read(home, release), f"models/{learner.LEARNER}")
         for release in (parent.id, done["release_id"])

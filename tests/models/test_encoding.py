@@ -44,6 +44,23 @@ def test_encode() -> None:
     assert dataset.items["genres"].tolist() == [[True, True], [False, False]]
 
 
+def test_labels_of_before_keep_their_codes() -> None:
+    users = pl.DataFrame(
+        {"user_id": [1, 2], "gender": ["F", "M"], "age": [1, 25], "occupation": [0, 0], "zip": ["1", "0"]}
+    )
+    items = pl.DataFrame({"item_id": [1], "year": [2000], "genres": [["Action", "War"]]})
+    events = {name: np.array([1]) for name in ("user_id", "item_id", "rating", "at")}
+    before = {"gender": ["M"], "age": ["25", "35"], "genres": ["Comedy", "War"]}
+    dataset, vocabulary = encode(events, users, items, as_of=2, labels=before)
+    assert vocabulary.labels["gender"] == ["M", "F"]
+    assert vocabulary.labels["age"] == ["25", "35", "1"]
+    assert vocabulary.labels["genres"] == ["Comedy", "War", "Action"]
+    assert dataset.users["gender"].tolist() == [1, 0]
+    assert dataset.users["age"].tolist() == [2, 0]
+    assert dataset.users["region"].tolist() == [1, 0]
+    assert dataset.items["genres"].tolist() == [[False, True, True]]
+
+
 def test_encode_without_demographics_or_genres() -> None:
     unknown = {name: pl.Series([None], dtype=pl.String) for name in ("gender", "zip")}
     numbers = {name: pl.Series([None], dtype=pl.Int32) for name in ("age", "occupation")}

@@ -97,6 +97,28 @@ def test_multi_hot_has_a_column_a_label() -> None:
     assert encoder.schema.features[0].size == 3
 
 
+@pytest.mark.parametrize(
+    ("side", "declared"),
+    [
+        ("item", block("categorical", attribute="index")),
+        ("user", block("sequence", compute="newest_items", newest=5)),
+        ("item", block("multi_hot", attribute="genres")),
+    ],
+)
+def test_a_catalogue_that_grew_changes_no_code(side: str, declared: dict[str, object]) -> None:
+    encoder, _, before = encoded(side, declared)
+    # A film and a genre that training has not seen, the film before all others.
+    genres = np.hstack([LOG.items["genres"], np.zeros((LOG.n_items, 1), dtype=np.bool_)])
+    items = {"genres": np.vstack([np.ones_like(genres[:1]), genres])}
+    grown = replace(LOG, item_idx=LOG.item_idx + 1, n_items=LOG.n_items + 1, items=items)
+    later = replace(encoder, item_codes=np.arange(-1, LOG.n_items, dtype=np.int32))
+    raw = extract(declarations({side: [declared]}), LISTS, pairs_of(queries_at(grown)))
+    (after,) = (part[name] for part in later.encode(raw) for name in part)
+    np.testing.assert_array_equal(after[len(after) - len(before) :], before)
+    if declared.get("attribute") == "index":
+        assert after[0] == 0
+
+
 def test_a_declaration_of_channels_is_a_feature_of_every_list() -> None:
     features = declarations(
         {

@@ -1,5 +1,6 @@
--- grain: metric of the published release
+-- grain: metric; of each stage those of the newest release that measured it: hourly ones do not train a ranker
 select stage, model, protocol, slice, metric, k, value, n_users
 from metrics
-where release_id = $release_id
+join releases using (release_id)
+qualify created_at = max(created_at) over (partition by stage)
 order by stage, model, protocol, slice, metric, k;
