@@ -26,7 +26,7 @@ Channels = Annotated[
 Rankers = Annotated[
     str | None,
     typer.Option(
-        help="Ranking models, with commas between. Default: all of them on ctr-random and ctr-last.",
+        help="Ranking models, with commas between. Default: gbdt; on ctr-random and ctr-last all of them.",
         rich_help_panel=WHAT,
     ),
 ]
