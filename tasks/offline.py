@@ -5,10 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from models.dataset import Dataset, Floats, queries_at
+from models.dataset import Dataset, Floats
 from models.evaluation import metrics, objectives
+from models.evaluation.protocols import leave_one_out
 from models.evaluation.sampling import small_part, some_queries
 from models.evaluation.split import Split, rows_beyond
 from models.rank.candidates import MERGED
@@ -190,10 +189,11 @@ def warm_up(dataset: Dataset, plan: Plan) -> None:
     """Have all that is compiled at its first use compiled, so that it does not count as fitting."""
     started = time.perf_counter()
     part = small_part(dataset)
-    queries = queries_at(part, users=np.unique(part.user_idx))
-    lists = {name: build(name).fit(part).recommend(queries, CANDIDATES) for name in plan.channels}
-    indptr = np.arange(len(queries) + 1)
-    weights = fusion.fit_weights(lists, queries, indptr, part.item_idx[queries.start])
-    pool, merged = pool_of(lists, weights, queries, part)
+    split = leave_one_out(part)
+    queries, targets = split.queries, split.targets
+    lists = {name: build(name).fit(split.train).recommend(queries, CANDIDATES) for name in plan.channels}
+    weights = fusion.fit_weights(lists, queries, targets.indptr, targets.item)
+    pool, merged = pool_of(lists, weights, queries, split.train)
+    fit_ranking(pool, targets, part, READ, RankingConfig(ranker=DEFAULT_RANKER))
     ranked_lists(pool, merged, None, TOP_N)
     log.info("%-10s  %-18s     %6.1f s", "warm-up", "", time.perf_counter() - started)

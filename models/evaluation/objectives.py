@@ -17,7 +17,7 @@ MIN_TARGETS = 20_000
 """Ratings that the newest days must hold to be a validation window: a ranker needs more than a merge."""
 
 MAX_SHARE = 0.2
-"""Of the log, by ratings, that validation may hold back."""
+"""Of the log, by ratings, that validation may hold back; the day that reaches it counts as a whole."""
 
 NEXT_FILMS = 5
 """Newest ratings of each user that are asked for, one after the other: rankers learn from every answer."""

@@ -66,7 +66,7 @@ class Fitted:
     reliability: Mapping[str, Reliability]
     """Of the probability to be watched: as the rankers say it, and by both ways to calibrate it."""
     coverage: Mapping[str, float]
-    """Share of the training rows that have each feature."""
+    """Share of the training part's rows that have each feature; of its queries or items for one of these."""
 
 
 def fit_ranking(

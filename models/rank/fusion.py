@@ -64,7 +64,7 @@ class FusionConfig:
     formula: str = "boosted"
     """A name of FORMULAS."""
     weights: tuple[float, ...] = (1.0,)
-    """One a task; the main task's is 1, since only the order counts."""
+    """One a task; the main task's is 1, since a common factor changes no order."""
 
 
 def fuse(probability: NDArray[np.floating], query: Longs, config: FusionConfig) -> Doubles:
