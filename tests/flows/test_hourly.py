@@ -245,6 +245,10 @@ def test_a_release_of_another_version_is_not_gone_on_from(
         patch.setattr("tasks.rank.READ", declared)
         with pytest.raises(MatineeError, match=r"other features.*run `matinee nightly` first"):
             hourly(as_of=later)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.start.READ_DIGEST", "one half-life is another")
+        with pytest.raises(MatineeError, match="run `matinee nightly` first"):
+            hourly(as_of=later)
     changed = {"epochs": 99}
     monkeypatch.setattr("tasks.start.described", lambda channel: changed)
     with pytest.raises(MatineeError, match="run `matinee nightly` first"):
