@@ -217,7 +217,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a page with plots about what is published: lists, channels, training, steps."""
+    """Write a page with plots about what is published: lists, channels, training, ranking, steps."""
     from tasks import lookup, settings
 
     answer = lookup.report()

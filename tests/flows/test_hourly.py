@@ -1,5 +1,6 @@
 """The hourly flow after a nightly one, on a small log: what changes, what stays, what is refused."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -303,3 +304,42 @@ def test_vectors_answer_like_the_channel(home: Path, second: dict[str, Any]) -> 
     top = candidates.filter(pl.col("user_id") == user)
     published = dict(zip(items["column_0"], score, strict=True))
     assert [published[item] for item in top["item_id"]] == pytest.approx(top["score"].to_list(), rel=1e-3)
+
+
+def test_a_lagging_model_that_knows_what_is_held_back_now_is_trained_anew(tmp_path: Path) -> None:
+    event_log.ingest(tmp_path / "home", SOURCE)
+    first = trained(tmp_path / "home", None)
+    # As many ratings again, of long ago: a fifth of the log now begins before it did.
+    events, films = log_of(tmp_path / "home")
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    (batch / "movies.dat").write_text(films)
+    (batch / "ratings.dat").write_text("".join(f"{u + 100_000}::{i}::3::{t}\n" for u, i, t in events))
+    event_log.ingest(tmp_path / "home", str(batch))
+    warm, cold = trained(tmp_path / "home", first.id), trained(tmp_path / "home", None)
+    name = f"models/lagging/{learner.LEARNER}"
+    then, now, anew = (snapshot.read_arrays(run, name) for run in (first, warm, cold))
+    assert all(np.array_equal(now[key], anew[key]) for key in anew)
+    assert then["curve"].tolist() != now["curve"].tolist()
+
+
+def trained(home: Path, parent: str | None) -> runs.Run:
+    """A finished run of the learner alone."""
+    run = start.describe(home, "full", None, {"objective": "daily"})
+    run = replace(run, parent_id=parent, config=run.config | {"mode": "warm" if parent else "cold"})
+    runs.begin(run)
+    learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
+    runs.finish(run, {})
+    return run
+
+
+def log_of(home: Path) -> tuple[list[tuple[int, int, int]], str]:
+    """User, film and a time before all others of each rating, and the films as a source has them."""
+    ratings = pl.read_parquet(home / "events" / "*.parquet").sort("event_at")
+    at = ratings["event_at"].dt.epoch("s") - 4 * 365 * 86_400
+    films = pl.read_parquet(home / "catalog" / "items.parquet")
+    lines = "".join(
+        f"{item}::{title}::{'|'.join(genres) or '(no genres listed)'}\n"
+        for item, title, genres in films.select("item_id", "title", "genres").iter_rows()
+    )
+    return list(zip(ratings["user_id"], ratings["item_id"], at, strict=True)), lines
