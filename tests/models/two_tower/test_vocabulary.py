@@ -1,11 +1,14 @@
 """A model carried over to a larger vocabulary."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.dataset import Dataset, Queries, queries_at
 from models.recall.two_tower import TwoTower
 from models.two_tower.config import TowersConfig, TwoTowerConfig
+from models.two_tower.inputs import item_columns, schema_of, user_columns
 from models.two_tower.vocabulary import grow
 from tests.models.recall.small_logs import small_log
 
@@ -109,3 +112,17 @@ def test_nothing_new_is_nothing_changed() -> None:
     assert grown.keys() == state.keys()
     for name, value in state.items():
         np.testing.assert_array_equal(grown[name], value)
+
+
+def test_labels_that_came_after_training_say_nothing() -> None:
+    log = small_log()
+    schema = schema_of(log, replace(TIED.towers, demographics=True))
+    genres = log.items["genres"]
+    later = replace(
+        log,
+        users={**log.users, "gender": np.full(log.n_users, 9, dtype=np.int32)},
+        items={**log.items, "genres": np.hstack([genres, np.ones_like(genres[:, :1])])},
+    )
+    np.testing.assert_array_equal(item_columns(later, schema)["genres"], genres)
+    assert (user_columns(later, schema)["gender"] == 0).all()
+    assert (user_columns(log, schema)["gender"][:-1] == log.users["gender"] + 1).all()
