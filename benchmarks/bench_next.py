@@ -9,15 +9,13 @@ step, and the hit rate and NDCG of the published table.
 
 import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from benchmarks.bench_nightly import timed
-from benchmarks.steps import print_steps
+from benchmarks.bench_nightly import run_nightly
 
 LAST = """
 select count(*) filter (where rank <= 10) / count(*),
@@ -36,10 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home, before = Path(folder, "home"), Path(folder, "before")
         last = split(source, before)
-        command = [str(Path(sys.executable).with_name("matinee")), "nightly", "--objective", "next"]
-        seconds, peak = timed([*command, "--source", str(before)], home)
-        print_steps(home)
-        print(f"{'the command, wall':<28}{seconds:>26.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
+        run_nightly(["--objective", "next", "--source", str(before)], home)
         print_figures(home, last)
 
 

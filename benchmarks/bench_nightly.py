@@ -43,12 +43,17 @@ def main() -> None:
     parser.add_argument("--as-of", default=None, help="ISO 8601; default: the newest event")
     as_of = parser.parse_args().as_of
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("matinee")), "nightly"]
-        seconds, peak = timed(command + (["--as-of", as_of] if as_of else []), Path(folder))
-        print_steps(Path(folder))
-        print(f"{'the command, wall':<28}{seconds:>26.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
+        run_nightly(["--as-of", as_of] if as_of else [], Path(folder))
         if as_of:
             print_recall(Path(folder), as_of)
+
+
+def run_nightly(options: list[str], home: Path) -> None:
+    """Run ``matinee nightly`` and print what its steps, and all of it, took."""
+    command = [str(Path(sys.executable).with_name("matinee")), "nightly"]
+    seconds, peak = timed([*command, *options], home)
+    print_steps(home)
+    print(f"{'the command, wall':<28}{seconds:>26.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
 
 
 def print_recall(home: Path, as_of: str) -> None:

@@ -27,10 +27,10 @@ from warehouse.runs import Run
 
 log = logging.getLogger("matinee")
 
-DEFAULT_RANKER = "gbdt"
+DEFAULT_RANKER = RankingConfig.ranker
 """The ranker of the published list."""
 
-DEFAULT_FORMULA = "boosted"
+DEFAULT_FORMULA = RankingConfig.formula
 """How the tasks of a multi-task ranker become one score: a name of ``models.rank.fusion.FORMULAS``."""
 
 POOL = 300

@@ -25,10 +25,9 @@ def lineage(home: Path) -> Rows:
 def report(home: Path) -> dict[str, Any]:
     """What a page about the published release shows, by subject."""
     published = release(home)
-    current = {"release_id": published["release_id"]}
     return {
         "release": published,
-        "coverage": _ask(home, "queries/report_coverage", current)[0],
+        "coverage": _ask(home, "queries/report_coverage", {"release_id": published["release_id"]})[0],
         "channels": _ask(home, "queries/report_channels", {}),
         "popularity": _ask(home, "queries/report_popularity", {}),
         "metrics": _ask(home, "queries/report_metrics", {}),

@@ -116,7 +116,8 @@ def _problem(declared: Declaration) -> str | None:
         inspect.signature(offered[declared.what]).bind(None, **parameters)
     except TypeError as error:
         return f"{declared.what}: {error}"
-    if declared.kind == "bucketed" and list(declared.edges) != sorted({*declared.edges} or {0}):
+    ascending = list(declared.edges) == sorted(set(declared.edges))
+    if declared.kind == "bucketed" and not (declared.edges and ascending):
         return "a bucketed number needs ascending edges"
     if declared.kind == "categorical" and declared.source != "attribute" and declared.size is None:
         return "codes that are no attribute need a size"

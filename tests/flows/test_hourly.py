@@ -134,15 +134,12 @@ def test_late_events_of_unknown_users_and_films_in_a_new_batch(
     home: Path, second: dict[str, Any], tmp_path: Path
 ) -> None:
     late = int(datetime.fromisoformat(second["as_of"]).timestamp()) - 86_400
-    films = ask(home, "select item_id, title, year, genres from items order by 1")
+    films = ask(home, "select item_id from items order by 1")
     batch = tmp_path / "batch"
     batch.mkdir()
-    lines = [
-        f"{item}::{title}::{'|'.join(genres) or '(no genres listed)'}" for item, title, _, genres in films
-    ]
     # One before all others, of a genre that nobody has heard of.
     new = ["999001::Brand New (2002)::Drama", "0::Older Id (2002)::Anthology|Drama"]
-    (batch / "movies.dat").write_text("\n".join([*lines, *new]) + "\n")
+    (batch / "movies.dat").write_text(movie_lines(home) + "\n".join(new) + "\n")
     events = [(987654, films[0][0], 5), (987654, films[3][0], 4), (987654, 999001, 5), (987654, 0, 5)]
     (batch / "ratings.dat").write_text("".join(f"{u}::{i}::{r}::{late}\n" for u, i, r in events))
     event_log.ingest(home, str(batch))
@@ -310,11 +307,13 @@ def test_a_lagging_model_that_knows_what_is_held_back_now_is_trained_anew(tmp_pa
     event_log.ingest(tmp_path / "home", SOURCE)
     first = trained(tmp_path / "home", None)
     # As many ratings again, of long ago: a fifth of the log now begins before it did.
-    events, films = log_of(tmp_path / "home")
+    ratings = pl.read_parquet(tmp_path / "home" / "events" / "*.parquet").sort("event_at")
+    at = ratings["event_at"].dt.epoch("s") - 4 * 365 * 86_400
+    rows = zip(ratings["user_id"], ratings["item_id"], at, strict=True)
     batch = tmp_path / "batch"
     batch.mkdir()
-    (batch / "movies.dat").write_text(films)
-    (batch / "ratings.dat").write_text("".join(f"{u + 100_000}::{i}::3::{t}\n" for u, i, t in events))
+    (batch / "movies.dat").write_text(movie_lines(tmp_path / "home"))
+    (batch / "ratings.dat").write_text("".join(f"{u + 100_000}::{i}::3::{t}\n" for u, i, t in rows))
     event_log.ingest(tmp_path / "home", str(batch))
     warm, cold = trained(tmp_path / "home", first.id), trained(tmp_path / "home", None)
     name = f"models/lagging/{learner.LEARNER}"
@@ -333,13 +332,10 @@ def trained(home: Path, parent: str | None) -> runs.Run:
     return run
 
 
-def log_of(home: Path) -> tuple[list[tuple[int, int, int]], str]:
-    """User, film and a time before all others of each rating, and the films as a source has them."""
-    ratings = pl.read_parquet(home / "events" / "*.parquet").sort("event_at")
-    at = ratings["event_at"].dt.epoch("s") - 4 * 365 * 86_400
+def movie_lines(home: Path) -> str:
+    """The films of the catalogue as a movies file has them."""
     films = pl.read_parquet(home / "catalog" / "items.parquet")
-    lines = "".join(
+    return "".join(
         f"{item}::{title}::{'|'.join(genres) or '(no genres listed)'}\n"
         for item, title, genres in films.select("item_id", "title", "genres").iter_rows()
     )
-    return list(zip(ratings["user_id"], ratings["item_id"], at, strict=True)), lines

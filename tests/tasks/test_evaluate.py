@@ -30,12 +30,7 @@ CHANNELS = ("popular", "segment", "item_cf")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     """60 users and 120 films over the years that all protocols need; users rate some films twice."""
     log = random_log(0, "2000-10-01", "2003-03-01", n_users=60, n_items=120, n_events=4000)
-    distinct = dict.fromkeys(zip(log.user_idx, log.item_idx, log.rating, log.at, strict=True))
-    once = {(user, item, at): (user + 1, item + 1, rating, at) for user, item, rating, at in distinct}
-    films = {item + 1: (f"Film {item} ({1950 + item % 50})", "Drama|War") for item in range(120)}
-    people = {user + 1: f"{'FM'[user % 2]}::25::1::12345" for user in range(50)}
-    folder = tmp_path_factory.mktemp("source") / "ratings"
-    return batches.dat(folder, list(once.values()), films, people)
+    return batches.of_log(tmp_path_factory.mktemp("source") / "ratings", log, n_people=50)
 
 
 @pytest.fixture(scope="module")

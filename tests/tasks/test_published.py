@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.dataset import Dataset
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.split import first_ratings
 from tasks import offline
@@ -26,27 +25,16 @@ from warehouse import snapshot
 CHANNELS = ("popular", "segment", "item_cf")
 
 
-def write(folder: Path, log: Dataset) -> str:
-    """The ratings of a log as a source."""
-    rows = {
-        (user, item, at): (user + 1, item + 1, rating, at)
-        for user, item, rating, at in zip(log.user_idx, log.item_idx, log.rating, log.at, strict=True)
-    }
-    films = {item + 1: (f"Film {item} ({1950 + item % 50})", "Drama|War") for item in range(log.n_items)}
-    people = {user + 1: f"{'FM'[user % 2]}::25::1::12345" for user in range(log.n_users)}
-    return batches.dat(folder, list(rows.values()), films, people)
-
-
 @pytest.mark.parametrize(("objective", "protocol"), [("next", "leave-one-out"), ("daily", "temporal-2003")])
 def test_the_steps_publish_what_is_evaluated(objective: str, protocol: str, tmp_path: Path) -> None:
     log = random_log(0, "2000-10-01", "2003-03-01", n_users=60, n_items=400, n_events=4000)
     log = log.where(first_ratings(log))
-    split = PROTOCOLS[protocol].splits(read_log(write(tmp_path / "whole", log))[0])[0]
+    split = PROTOCOLS[protocol].splits(read_log(batches.of_log(tmp_path / "whole", log, log.n_users))[0])[0]
     plan = Plan(CHANNELS, objective, seed=0, width=CANDIDATES)
     expected = offline.answers(split, PROTOCOLS[protocol].validation(split), plan).lists[PUBLISHED].item
 
     home = tmp_path / "home"
-    event_log.ingest(home, write(tmp_path / "train", split.train))
+    event_log.ingest(home, batches.of_log(tmp_path / "train", split.train, log.n_users))
     as_of = datetime.fromtimestamp(split.train.as_of, UTC).replace(tzinfo=None)
     run = replace(begin(home, as_of), config={"objective": objective, "candidates": CANDIDATES})
     build_features.fn(run)

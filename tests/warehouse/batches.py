@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
+from models.dataset import Dataset
+
 Row = tuple[int, int, float, int]  # user, item, rating, epoch seconds
 
 MOVIES = {
@@ -35,6 +37,17 @@ def dat(
         lines = "".join(f"{user}::{fields}\n" for user, fields in users.items())
         (folder / "users.dat").write_text(lines, encoding="latin-1")
     return str(folder)
+
+
+def of_log(folder: Path, log: Dataset, n_people: int) -> str:
+    """The ratings of a log as ``::`` files, one of a film at a time; users.dat has the first users alone."""
+    once = {
+        (user, item, at): (user + 1, item + 1, rating, at)
+        for user, item, rating, at in zip(log.user_idx, log.item_idx, log.rating, log.at, strict=True)
+    }
+    films = {item + 1: (f"Film {item} ({1950 + item % 50})", "Drama|War") for item in range(log.n_items)}
+    people = {user + 1: f"{'FM'[user % 2]}::25::1::12345" for user in range(n_people)}
+    return dat(folder, list(once.values()), films, people)
 
 
 def csv(folder: Path, ratings: Sequence[Row], movies: str | None = None) -> str:
