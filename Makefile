@@ -33,7 +33,7 @@ lint: $(READY) ## Check style, types and the direction of imports.
 	@$(BIN)/lint-imports
 
 serve: $(READY) ## Serve Prefect's UI on http://127.0.0.1:4200, with a worker and the schedules; Ctrl-C stops all.
-	@$(BIN)/python -m flows.serve
+	@$(BIN)/python -m flows.command.serve
 
 lock: ## Pin every dependency anew in requirements.lock.
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 
 from models.dataset import Floats
-from models.recall.ann import AnnConfig, build_index, nearest, recall_loss
+from models.embeddings.ann import AnnConfig, build_index, nearest, recall_loss
 
 CONFIGS = {
     "flat": AnnConfig(kind="flat"),

@@ -1,4 +1,4 @@
-"""From source files to validated Parquet: seconds, rows a second and peak memory of ``warehouse.log.ingest``.
+"""From source files to validated Parquet: seconds, rows a second and peak memory of ingest.
 
     python -m benchmarks.bench_ingest SOURCE [--repeat 5]
 
@@ -21,7 +21,8 @@ import duckdb
 import polars as pl
 import psutil
 
-from warehouse import log, sources
+from warehouse.events import log
+from warehouse.sources import source as sources
 
 COLUMNS = {"user_id": "BIGINT", "item_id": "BIGINT", "rating": "FLOAT", "timestamp": "BIGINT"}
 

@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 
 from benchmarks.logs import read_log
 from models.dataset import Dataset
-from models.recall.history import interactions
+from models.history import interactions
 from models.recall.item_cf import item_neighbours
 
 

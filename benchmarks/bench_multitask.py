@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from flows.screen import log_to_terminal
+from flows.command.screen import log_to_terminal
 from models.dataset import Dataset, Longs
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_auc
@@ -25,7 +25,7 @@ from models.rank.ple import PLE
 from models.rank.registry import MULTI_TASK, fit_ranker
 from models.rank.rows import Rows
 from models.rank.trainer import Network
-from tasks.evaluate import read_log
+from tasks.commands.evaluate import read_log
 
 LOVED = "loved"
 TASKS = (LIKED, LOVED)

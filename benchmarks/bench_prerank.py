@@ -17,14 +17,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flows.screen import log_to_terminal
-from models.dataset import Dataset, Floats
+from flows.command.screen import log_to_terminal
+from models import merge
+from models.candidates import Candidates
+from models.dataset import Dataset, Floats, Mask
 from models.evaluation.protocols import PROTOCOLS
-from models.evaluation.split import Mask, Split
+from models.evaluation.split import Split
 from models.features.compute import Known
 from models.features.declare import Declaration
 from models.features.encode import Encoder, fit_encoder
 from models.features.extract import extract
+from models.pipeline.config import DEFAULT_CHANNELS
 from models.prerank.prerank import TWO_TOWERS, best_of_query, fit_prerank
 from models.rank.candidates import Pool, Sampling, is_target, keep_some
 from models.rank.contract import Trained
@@ -32,13 +35,10 @@ from models.rank.fit import RankingConfig, fit_ranking
 from models.rank.registry import fit_ranker
 from models.rank.rows import Rows
 from models.rank.stage import Ranking
-from models.recall import merge
-from models.recall.contract import Candidates
-from models.recall.registry import DEFAULT_CHANNELS
-from tasks.evaluate import read_log
-from tasks.features import READ
-from tasks.offline import Fitter, Plan, recall
-from tasks.rank import DEFAULT_RANKER, POOL
+from tasks.commands.evaluate import read_log
+from tasks.commands.offline import Fitter, Plan, recall
+from tasks.steps.features import READ
+from tasks.steps.rank import DEFAULT_RANKER, POOL
 
 KEPT = 200
 """Candidates a user that are left to ranking."""

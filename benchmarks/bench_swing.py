@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.logs import read_log
 from models.dataset import Dataset, Longs
-from models.recall.history import interactions
+from models.history import interactions
 from models.recall.swing import swing_similarity
 
 ALPHA = 1.0

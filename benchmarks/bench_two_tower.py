@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 
-from flows.screen import log_to_terminal
+from flows.command.screen import log_to_terminal
 from models.dataset import queries_at
 from models.evaluation import metrics
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.sampling import small_part
 from models.recall.registry import build
-from tasks.evaluate import read_log
+from tasks.commands.evaluate import read_log
 
 TOP = 300
 

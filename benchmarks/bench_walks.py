@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from models.dataset import DAY, Dataset
-from models.recall.walks import WalkConfig, bipartite_graph, random_walks
+from models.embeddings.walks import WalkConfig, bipartite_graph, random_walks
 
 CONFIGS = {
     "uniform": WalkConfig(),

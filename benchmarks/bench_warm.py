@@ -12,14 +12,14 @@ import time
 
 import numpy as np
 
-from flows.screen import log_to_terminal
-from models.dataset import DAY, Dataset, queries_before
+from flows.command.screen import log_to_terminal
+from models.dataset import DAY, Dataset, first_ratings, queries_before
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
-from models.evaluation.replay import METRICS, values
-from models.evaluation.split import epoch, first_ratings
+from models.evaluation.split import epoch
+from models.pipeline.replay import METRICS, values
 from models.recall.registry import build
 from models.recall.two_tower import TwoTower
-from tasks.evaluate import read_log
+from tasks.commands.evaluate import read_log
 
 TOP = 50
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import duckdb
 
 from tasks import settings
-from warehouse import log as event_log
-from warehouse import serving
+from warehouse.events import log as event_log
+from warehouse.releases import serving
 
 MATINEE = str(Path(sys.executable).with_name("matinee"))
 INTO_THE_NEXT_STAGE = 0.2

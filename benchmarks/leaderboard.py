@@ -16,14 +16,14 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from benchmarks.replay import change
-from flows.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
+from flows.command.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.rows import compare
 from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window
+from models.pipeline.config import DEFAULT_CHANNELS
 from models.rank.registry import RANKERS
-from models.recall.registry import DEFAULT_CHANNELS
-from tasks.offline import BEST, PUBLISHED
+from tasks.commands.offline import BEST, PUBLISHED
 from warehouse.evaluation import read_sums
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from models.dataset import Dataset
-from warehouse import sources
+from warehouse.sources import source as sources
 
 
 def read_log(source: str) -> Dataset:

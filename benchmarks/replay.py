@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from flows.replay_screen import SLICES, heading
+from flows.command.replay_screen import SLICES, heading
 
 DOCS = Path(__file__).parents[1] / "docs"
 

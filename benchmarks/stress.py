@@ -18,15 +18,17 @@ from pathlib import Path
 import polars as pl
 
 from tasks import data, settings
-from tasks.features import build_features
-from tasks.ingest import ingest
-from tasks.merge import fit_merge
-from tasks.rank import rank
-from tasks.recall import recall
-from tasks.segments import recommend_segments
-from tasks.start import start
-from warehouse import runs, serving, snapshot
-from warehouse.runs import Run
+from tasks.steps.features import build_features
+from tasks.steps.ingest import ingest
+from tasks.steps.merge import fit_merge
+from tasks.steps.rank import rank
+from tasks.steps.recall import recall
+from tasks.steps.segments import recommend_segments
+from tasks.steps.start import start
+from warehouse.releases import serving
+from warehouse.runs import run as runs
+from warehouse.runs import snapshot
+from warehouse.runs.run import Run
 
 CHANNELS = ("popular", "segment", "item_cf")
 TOP_N = 50

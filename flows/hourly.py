@@ -8,14 +8,14 @@ from prefect.runtime import flow_run
 
 from flows.nightly import PUBLISHING
 from tasks import settings
-from tasks.features import build_features
-from tasks.increment import carry_over, touch
-from tasks.learner import learn
-from tasks.publish import LostRace, abandon, publish
-from tasks.rank import rank
-from tasks.recall import recall_again
-from tasks.report import report
-from tasks.start import Run, start_incremental
+from tasks.steps.features import build_features
+from tasks.steps.increment import carry_over, touch
+from tasks.steps.publish import LostRace, abandon, publish
+from tasks.steps.rank import rank
+from tasks.steps.recall import recall_again
+from tasks.steps.report import report
+from tasks.steps.start import Run, start_incremental
+from tasks.steps.train import learn
 
 MAX_RACES = 5
 """Publications of others that an hourly run computes anew for, before it leaves the events to the next."""

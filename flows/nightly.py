@@ -8,16 +8,16 @@ from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
 from tasks import settings
-from tasks.features import READ_DIGEST, build_features
-from tasks.ingest import choose_source, ingest
-from tasks.learner import LEARNER, described, train
-from tasks.merge import fit_merge
-from tasks.publish import abandon, publish
-from tasks.rank import DEFAULT_FORMULA, DEFAULT_RANKER, fit_rank, rank
-from tasks.recall import DEFAULT_CHANNELS, MAX_USER_EVENTS, recall
-from tasks.report import report
-from tasks.segments import recommend_segments
-from tasks.start import start
+from tasks.steps.features import READ_DIGEST, build_features
+from tasks.steps.ingest import choose_source, ingest
+from tasks.steps.merge import fit_merge
+from tasks.steps.publish import abandon, publish
+from tasks.steps.rank import DEFAULT_FORMULA, DEFAULT_RANKER, fit_rank, rank
+from tasks.steps.recall import DEFAULT_CHANNELS, MAX_USER_EVENTS, recall
+from tasks.steps.report import report
+from tasks.steps.segments import recommend_segments
+from tasks.steps.start import start
+from tasks.steps.train import LEARNER, described, train
 
 PUBLISHING = "matinee-publish"
 """The global concurrency limit that shows in Prefect's UI who publishes and who waits."""

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 HOUR, DAY = 3_600, 86_400
 """Seconds in an hour and in a day."""
@@ -123,3 +125,36 @@ def queries_before(log: Dataset, rows: Longs) -> Queries:
     """One query an event of the log (row numbers): what the user did strictly before that row."""
     users = log.user_idx[rows]
     return Queries(users, log.at[rows], log.indptr[users], rows.astype(np.int64), log)
+
+
+def first_ratings(log: Dataset) -> Mask:
+    """(E,) whether the row is the user's first rating of its item.
+
+    Seen items are filtered from every list, so a film rated again is nobody's target.
+    """
+    pair = log.user_idx.astype(np.int64) * log.n_items + log.item_idx
+    first = np.zeros(log.n_events, dtype=np.bool_)
+    first[np.unique(pair, return_index=True)[1]] = True
+    return first
+
+
+def rows_beyond(log: Dataset, other: Dataset) -> Longs:
+    """The rows of a log whose events (user, item, time) another log of equal vocabulary does not have."""
+    mine, theirs = _events(log).with_row_index("row"), _events(other)
+    beyond = mine.join(theirs, on=theirs.columns, how="anti", maintain_order="left")
+    return beyond["row"].to_numpy().astype(np.int64)
+
+
+def _events(log: Dataset) -> pl.DataFrame:
+    return pl.DataFrame({"user": log.user_idx, "item": log.item_idx, "at": log.at})
+
+
+def rows_before(log: Dataset, users: Ints, at: Longs) -> Longs:
+    """(B,) the first row of each user that is not before ``at``: where that user's history ends."""
+    if not log.n_events:
+        return np.zeros(len(users), dtype=np.int64)
+    origin = log.at.min()
+    span = log.at.max() - origin + 2
+    key = log.user_idx * span + (log.at - origin)
+    rows: Longs = np.searchsorted(key, users * span + np.clip(at - origin, 0, span - 1)).astype(np.int64)
+    return rows

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recall.contract import State
+State = dict[str, NDArray[Any]]
+"""Learned state: named arrays, so that it becomes tables and .npz files, never pickles."""
 
 
 def pack_text(text: str) -> NDArray[np.uint8]:

@@ -7,13 +7,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, encode
-from models.evaluation import objectives
 from models.evaluation.split import Split
-from models.recall.contract import Candidates, Neighbours
-from warehouse import runs, snapshot
-from warehouse.runs import Run
+from models.pipeline import holdout as objectives
+from warehouse.runs import run as runs
+from warehouse.runs import snapshot
+from warehouse.runs.run import Run
 
 LABELS = "models/labels"
 """Where the labels of the vocabulary are."""

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from warehouse.runs import Run
+from warehouse.runs.run import Run
 
 Figure = tuple[str, str, int | None, float]
 """slice, metric, k (None where there is none), value."""

@@ -15,8 +15,8 @@ import psutil
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from warehouse import snapshot
-from warehouse.runs import Run
+from warehouse.runs import snapshot
+from warehouse.runs.run import Run
 
 log = logging.getLogger("matinee")
 

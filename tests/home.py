@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from warehouse import runs, serving, snapshot
-from warehouse.runs import Run
+from warehouse.releases import serving
+from warehouse.runs import run as runs
+from warehouse.runs import snapshot
+from warehouse.runs.run import Run
 
 FEATURES = tomllib.loads((Path(__file__).parents[1] / "tasks" / "features.toml").read_text())
 N_USERS, N_ITEMS = 12, 20

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.cli import app
+from flows.command.cli import app
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS
 from warehouse import sql

@@ -14,11 +14,12 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from warehouse import snapshot, sql
+from warehouse import sql
 from warehouse.atomic import Staging
 from warehouse.errors import MatineeError
-from warehouse.log import event_files
-from warehouse.snapshot import Arrays
+from warehouse.events.log import event_files
+from warehouse.runs import snapshot
+from warehouse.runs.snapshot import Arrays
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ equal numbers of users give equal weights, so differences of two calls are paire
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from models.config import Config
 from models.dataset import Ints, Longs
 from models.evaluation.metrics import Values
 
@@ -20,8 +20,7 @@ BLOCK = 1 << 22
 """Weights drawn at once: 32 MB."""
 
 
-@dataclass(frozen=True)
-class BootstrapConfig:
+class BootstrapConfig(Config):
     """How intervals are drawn."""
 
     resamples: int = 1000

@@ -11,9 +11,9 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from models.dataset import Dataset, Floats, Ints, Longs
-from models.evaluation.split import Mask, Targets, first_ratings
-from models.recall.contract import Candidates
+from models.candidates import Candidates
+from models.dataset import Dataset, Floats, Ints, Longs, Mask, first_ratings
+from models.targets import Targets
 
 Values = NDArray[np.float64]
 

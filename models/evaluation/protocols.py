@@ -13,18 +13,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.dataset import DAY, Dataset, Ints, Longs, Queries, queries_after, queries_at
-from models.evaluation.split import (
+from models.dataset import (
+    DAY,
+    Dataset,
+    Ints,
+    Longs,
     Mask,
-    Split,
-    Targets,
-    day,
-    epoch,
+    Queries,
     first_ratings,
-    offsets,
+    queries_after,
+    queries_at,
     rows_before,
-    span,
 )
+from models.evaluation.split import Split, day, epoch, span
+from models.targets import Targets, offsets
 
 TEMPORAL_CUT = "2003-01-01"
 TEMPORAL_VALIDATION_CUT = "2002-07-01"

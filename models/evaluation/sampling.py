@@ -7,7 +7,7 @@ import numpy as np
 from models.dataset import Dataset
 from models.evaluation.protocols import only_items
 from models.evaluation.split import Split
-from models.recall.merge import spread
+from models.sampling import spread
 
 SMALL = 50
 """Items of the small part of a log: models that invert item by item matrices fit it in no time."""

@@ -7,19 +7,21 @@ two models.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from models.dataset import Ints, Longs
+from models.candidates import Candidates
+from models.config import Config
+from models.dataset import Ints, Longs, Mask
 from models.evaluation import metrics
 from models.evaluation.metrics import ACCURACY, Values
 from models.evaluation.slices import Labels, SliceConfig, query_slices, target_slices
-from models.evaluation.split import Mask, Split, Targets
-from models.recall.contract import Candidates
+from models.evaluation.split import Split
+from models.targets import Targets
 
 OVERALL = "all"
 """The slice of all queries."""
@@ -36,15 +38,14 @@ Columns = dict[tuple[str, int], Values]
 """Metric and k: (2, B) numerators and denominators."""
 
 
-@dataclass(frozen=True)
-class EvaluationConfig:
+class EvaluationConfig(Config):
     """What is measured of a list."""
 
     ks: tuple[int, ...] = (10, 50, 300)
     """List lengths, in places; those longer than the lists at hand are left out."""
     metrics: tuple[str, ...] = RANKING_METRICS
     """Names of the contract; ``ild`` is left out where items have no genres."""
-    slices: SliceConfig = field(default_factory=SliceConfig)
+    slices: SliceConfig = SliceConfig()
     """Where the groups of users and items begin and end."""
 
 

@@ -5,20 +5,19 @@ overlap. Which users and items are hot is defined on the training part, never on
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from models.dataset import DAY, Ints, Longs
+from models.config import Config
+from models.dataset import DAY, Ints, Longs, Mask, rows_before
 from models.evaluation.metrics import raters
-from models.evaluation.split import Mask, Split, rows_before
+from models.evaluation.split import Split
 
 Labels = Mapping[str, Sequence[str]]
 """The names of the codes of a user attribute, in the order of the codes."""
 
 
-@dataclass(frozen=True)
-class SliceConfig:
+class SliceConfig(Config):
     """Where the groups begin and end."""
 
     cold: float = 0.2

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.dataset import Floats, Longs
-from models.evaluation.split import Mask
+from models.dataset import Floats, Longs, Mask
 from models.features.schema import FeatureSchema
 from models.prerank.three_tower import Parts, ThreeTower, ThreeTowerConfig
-from models.rank.figures import places
 from models.rank.rows import Batch, Columns, Rows, check_features
 from models.rank.trainer import Network, TrainerConfig, fit_network, restore_network
-from models.recall.contract import State
-from models.state import pack_text, unpack_text
+from models.rank.validation import places
+from models.state import State, pack_text, unpack_text
 
 TWO_TOWERS = ThreeTowerConfig(cross=())
 """The alternative that knows nothing of user and item together."""

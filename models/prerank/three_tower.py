@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class ThreeTowerConfig:
+class ThreeTowerConfig(Config):
     """Sizes of the towers."""
 
     dim: int = 16

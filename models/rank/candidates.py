@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, prange
 
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
-from models.evaluation.split import Mask, Targets
+from models.candidates import Candidates
+from models.config import Config
+from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
 from models.features.compute import Known, Pairs
-from models.recall.contract import Candidates
+from models.targets import Targets
 
 MERGED = "merged"
 """The name of the merged list among those of the channels."""
@@ -75,8 +76,7 @@ def _find(listed: Ints, scores: Floats, indptr: Longs, item: Ints, n_items: int)
     return rank, score
 
 
-@dataclass(frozen=True)
-class Sampling:
+class Sampling(Config):
     """Which candidates are learned from."""
 
     negatives: float = 0.1

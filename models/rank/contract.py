@@ -6,7 +6,7 @@ from typing import Protocol
 
 from models.dataset import Floats
 from models.rank.rows import Rows
-from models.recall.contract import State
+from models.state import State
 
 
 class Trained(Protocol):

@@ -3,18 +3,16 @@
 A cross layer is ``x' = x0 <w, x> + b + x``. Wang et al. 2017, https://arxiv.org/abs/1708.05123.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class DCNConfig:
+class DCNConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

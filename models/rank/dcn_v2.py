@@ -4,18 +4,16 @@ A cross layer is ``x' = x0 * (W x + b) + x``, elementwise. Wang et al. 2021,
 https://arxiv.org/abs/2008.13535.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class DCNv2Config:
+class DCNv2Config(Config):
     """Sizes of the network."""
 
     dim: int = 16

@@ -3,17 +3,15 @@
 Zhang, Du and Wang 2016, https://arxiv.org/abs/1601.02376 (FNN, without its pre-training).
 """
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class DeepConfig:
+class DeepConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

@@ -3,18 +3,16 @@
 Guo et al. 2017, https://arxiv.org/abs/1703.04247.
 """
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.fm import pairwise
 from models.rank.layers import MLP, Embedding, FieldVectors, FirstOrder
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class DeepFMConfig:
+class DeepFMConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

@@ -7,18 +7,16 @@ https://arxiv.org/abs/1706.06978. The first layer of a is linear, so it is ``e (
 row's own matrix in brackets: no (B, L, 4 D) input is ever built.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import Feature, FeatureSchema
 from models.rank.layers import MLP, Dice, Embedding, of_kind
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class DINConfig:
+class DINConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

@@ -4,18 +4,16 @@ A pair's cross is ``(v_i W_i) * v_j``, elementwise, of the vectors as they are a
 crosses go through dense layers, beside a linear part. Huang et al. 2019, https://arxiv.org/abs/1905.09433.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import MLP, Embedding, FirstOrder
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class FiBiNETConfig:
+class FiBiNETConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

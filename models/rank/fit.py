@@ -7,13 +7,14 @@ probabilities of the rankers can be believed is measured on them as well.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.dataset import Dataset, Floats, Longs
+from models.candidates import Candidates
+from models.config import Config
+from models.dataset import Dataset, Floats, Longs, Mask
 from models.evaluation import metrics
-from models.evaluation.split import Mask, Targets
 from models.features.compute import Known
 from models.features.declare import Declaration
 from models.features.encode import coverage, fit_encoder
@@ -21,14 +22,14 @@ from models.features.extract import extract
 from models.rank.calibration import Reliability, fit_isotonic, reliability, undo_sampling
 from models.rank.candidates import TASKS, Pool, Sampling, is_target, keep_some, labels
 from models.rank.contract import Trained
-from models.rank.figures import probability
 from models.rank.fusion import FusionConfig, fit_fusion
 from models.rank.registry import fit_ranker
 from models.rank.rows import Rows
 from models.rank.stage import Ranking, blended, task_probabilities
-from models.recall.contract import Candidates
-from models.recall.merge import spread
-from models.recall.top_n import best_of_rows
+from models.rank.validation import probability
+from models.sampling import spread
+from models.targets import Targets
+from models.top_n import best_of_rows
 
 log = logging.getLogger("matinee")
 
@@ -36,8 +37,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the rankers in the blend, to choose from."""
 
 
-@dataclass(frozen=True)
-class RankingConfig:
+class RankingConfig(Config):
     """How rankers are trained, and how it is decided whether to heed them."""
 
     ranker: str = "gbdt"
@@ -50,7 +50,7 @@ class RankingConfig:
     """Queries at most that the share is chosen on."""
     judged_at: int = 10
     """List places looked at, by NDCG."""
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = Sampling()
     """Which candidates are learned from."""
     seed: int = 0
     """Of the negatives drawn, folds and rankers."""

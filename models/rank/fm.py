@@ -6,17 +6,15 @@ computed in linear time as half of ``|sum of v|^2 - sum of |v|^2``. Rendle 2010,
 https://doi.org/10.1109/ICDM.2010.127.
 """
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import Embedding, FieldVectors, FirstOrder
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class FMConfig:
+class FMConfig(Config):
     """Size of the factors."""
 
     dim: int = 16

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Floats, Longs
-from models.rank.figures import figure, places
+from models.rank.validation import figure, places
 
 Doubles = NDArray[np.float64]
 

@@ -11,18 +11,17 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
 from models.rank.rows import Rows, check_features, check_training
-from models.recall.contract import State
-from models.state import pack_text, unpack_text
+from models.state import State, pack_text, unpack_text
 
 BLOCK = 1 << 17
 """Rows whose features are gathered at once: 50 MB for a hundred of them."""
 
 
-@dataclass(frozen=True)
-class GbdtConfig:
+class GbdtConfig(Config):
     """Trees and how they are grown."""
 
     rounds: int = 400

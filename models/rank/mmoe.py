@@ -4,19 +4,17 @@ Ma et al. 2018, https://doi.org/10.1145/3219819.3220007; experts are dropped in 
 not polarise.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.experts import Experts, Gate, Tower, mix
 from models.rank.layers import Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class MMoEConfig:
+class MMoEConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

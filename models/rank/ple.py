@@ -5,19 +5,18 @@ Tang et al. 2020, https://doi.org/10.1145/3383313.3412236.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.experts import Experts, Gate, Tower, mix
 from models.rank.layers import Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class PLEConfig:
+class PLEConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

@@ -6,18 +6,16 @@ Learning hidden unit contributions (LHUC) as in Chang et al. 2023, "PEPNet",
 https://arxiv.org/abs/2302.01115, section 3.3.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class PPNetConfig:
+class PPNetConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

@@ -22,7 +22,7 @@ from models.rank.rows import Rows
 from models.rank.shared_bottom import SharedBottom
 from models.rank.trainer import fit_network, restore_network
 from models.rank.wide_deep import WideDeep
-from models.recall.contract import State
+from models.state import State
 
 SINGLE_TASK: dict[str, Callable[[FeatureSchema], nn.Module]] = {
     "lr": LR,

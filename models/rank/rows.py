@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.dataset import Floats, Longs
-from models.evaluation.split import Mask
+from models.dataset import Floats, Longs, Mask
 from models.features.schema import FeatureSchema
 
 Columns = Mapping[str, NDArray[Any]]

@@ -3,19 +3,17 @@
 Caruana 1997, https://doi.org/10.1023/A:1007379606734.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.experts import Tower
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class SharedBottomConfig:
+class SharedBottomConfig(Config):
     """Sizes of the network."""
 
     dim: int = 16

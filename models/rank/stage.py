@@ -15,23 +15,23 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from models.candidates import Candidates
 from models.dataset import Floats, Ints
 from models.features.compute import Known
 from models.features.declare import Declaration
 from models.features.encode import Encoder
 from models.features.extract import expand, extract
 from models.features.schema import FeatureSchema
+from models.merge import Merged
 from models.rank.calibration import undo_sampling
 from models.rank.candidates import Pool
 from models.rank.contract import Trained
-from models.rank.figures import probability
 from models.rank.fusion import Doubles, FusionConfig, fuse
 from models.rank.registry import restore_ranker
 from models.rank.rows import Rows
-from models.recall.contract import Candidates, State
-from models.recall.merge import Merged
-from models.recall.top_n import best_of_rows
-from models.state import named, pack_text, unpack_text
+from models.rank.validation import probability
+from models.state import State, named, pack_text, unpack_text
+from models.top_n import best_of_rows
 
 BLOCK = 512
 """Queries whose pools are ranked at once: 60 MB of features."""

@@ -19,21 +19,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
-from models.rank.figures import Metric, figure
 from models.rank.layers import Embedding
 from models.rank.rows import Rows, check_features, check_training
-from models.recall.contract import State
-from models.state import named, pack_text, unpack_text
+from models.rank.validation import Metric, figure
+from models.state import State, named, pack_text, unpack_text
 
 log = logging.getLogger("matinee")
 
 Build = Callable[[FeatureSchema, int], nn.Module]
 
 
-@dataclass(frozen=True)
-class TrainerConfig:
+class TrainerConfig(Config):
     """How a network is trained, whatever it is."""
 
     batch_size: int = 4096

@@ -3,17 +3,15 @@
 Cheng et al. 2016, https://arxiv.org/abs/1606.07792.
 """
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import MLP, Embedding, FirstOrder
 from models.rank.rows import Batch
 
 
-@dataclass(frozen=True)
-class WideDeepConfig:
+class WideDeepConfig(Config):
     """Sizes of the deep part."""
 
     dim: int = 16

@@ -10,23 +10,24 @@ smoothing as in ``demographics``); p(i | c) is the share of film i in the decaye
 user without history gets the kinds of everybody. It stands where other houses recall by author or category.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
+from models.candidates import Candidates, Neighbours
+from models.config import Config
 from models.dataset import Dataset, Floats, Queries
-from models.recall.contract import Candidates, Neighbours, State, Tables
-from models.recall.history import decayed_history
-from models.recall.neighbours import nearest, to_sparse
+from models.history import decayed_history
+from models.neighbours import nearest, to_sparse
+from models.recall.contract import Tables
 from models.recall.popular import decayed_popularity
-from models.recall.sparse_product import score_by_product, sparse_from_state, sparse_state
-from models.recall.top_n import recommend_by_score
+from models.sparse_product import score_by_product, sparse_from_state, sparse_state
+from models.state import State
+from models.top_n import recommend_by_score
 
 
-@dataclass(frozen=True)
-class AttributeConfig:
+class AttributeConfig(Config):
     """What makes a kind a favourite and a film the best of its kind."""
 
     half_life: float = 365.0

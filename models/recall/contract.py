@@ -1,42 +1,11 @@
 """What every recall channel offers (candidate generation)."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from numpy.typing import NDArray
-
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
-
-State = dict[str, NDArray[Any]]
-"""Learned state: named arrays, so that it becomes tables and .npz files, never pickles."""
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The best n items of B queries: scores non-increasing, ties by ascending item, padded with -1.
-
-    The score of padding is -inf.
-    """
-
-    item: Ints  # (B, n)
-    score: Floats  # (B, n)
-
-    @property
-    def n(self) -> int:
-        """The width of the list."""
-        return int(self.item.shape[1])
-
-    def take(self, rows: Longs) -> "Candidates":
-        """The lists of the queries of these numbers (b,)."""
-        return Candidates(self.item[rows], self.score[rows])
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """The nearest items of each item, best first, padded with -1 / -inf: rows of ``item_similarity``."""
-
-    item: Ints  # (I, K)
-    score: Floats  # (I, K)
+from models.candidates import Candidates, Neighbours
+from models.dataset import Dataset, Floats, Queries
+from models.state import State
 
 
 @dataclass(frozen=True)

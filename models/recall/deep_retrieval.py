@@ -18,7 +18,6 @@ beside the paths, from the same x by a sampled softmax, as in the paper.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -29,15 +28,17 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_before
-from models.recall.contract import Candidates, State, Tables
-from models.recall.embedding import HistoryConfig
-from models.recall.history import decayed_history
-from models.recall.top_n import recommend_by_score
+from models.embeddings.use import HistoryConfig
+from models.history import decayed_history
+from models.recall.contract import Tables
+from models.state import State
+from models.top_n import recommend_by_score
 
 
-@dataclass(frozen=True)
-class DeepRetrievalConfig:
+class DeepRetrievalConfig(Config):
     """Shape of the paths, and their training."""
 
     depth: int = 3
@@ -50,7 +51,7 @@ class DeepRetrievalConfig:
     """Paths kept by a beam search."""
     dims: int = 64
     """Length of all vectors."""
-    history: HistoryConfig = field(default_factory=HistoryConfig)
+    history: HistoryConfig = HistoryConfig()
     """How much of a history speaks for its user."""
     rounds: int = 4
     """E-steps, each a pass over the log; an M-step lies between two."""

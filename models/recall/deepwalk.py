@@ -6,34 +6,35 @@ finds the items whose outputs are nearest to the input of the user, or of the de
 items for a user unknown at fit; ``i2i`` sums the lists of the items likeliest beside the last ones.
 """
 
-from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import numpy as np
 
+from models.candidates import Candidates, Neighbours
+from models.config import Config
 from models.dataset import Dataset, Floats, Queries
-from models.recall.ann import AnnConfig, build_index, recommend_nearest
-from models.recall.contract import Candidates, Neighbours, State, Tables
-from models.recall.embedding import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
-from models.recall.skip_gram import SkipGramConfig, skip_gram
-from models.recall.walks import WalkConfig, bipartite_graph, random_walks
+from models.embeddings.ann import AnnConfig, build_index, recommend_nearest
+from models.embeddings.skip_gram import SkipGramConfig, skip_gram
+from models.embeddings.use import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.embeddings.walks import WalkConfig, bipartite_graph, random_walks
+from models.recall.contract import Tables
+from models.state import State
 
 
-@dataclass(frozen=True)
-class DeepWalkConfig:
+class DeepWalkConfig(Config):
     """The walks, the training on them, and the use of the vectors."""
 
-    walks: WalkConfig = field(default_factory=lambda: WalkConfig(half_life=180.0))
+    walks: WalkConfig = WalkConfig(half_life=180.0)
     """Where the walks go; p and q other than 1 make it node2vec."""
-    training: SkipGramConfig = field(default_factory=SkipGramConfig)
+    training: SkipGramConfig = SkipGramConfig()
     """How vectors are learned from the walks."""
     use: Literal["u2i", "i2i"] = "u2i"
     """Search by the user's vector, or by the neighbours of the user's items."""
-    history: HistoryConfig = field(default_factory=HistoryConfig)
+    history: HistoryConfig = HistoryConfig()
     """How much of a history speaks for its user."""
     n_neighbours: int = 100
     """Neighbours an item, published and used by i2i."""
-    ann: AnnConfig = field(default_factory=AnnConfig)
+    ann: AnnConfig = AnnConfig()
     """The index that is searched."""
 
 

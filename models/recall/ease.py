@@ -8,24 +8,25 @@ With X the binary user-item matrix, P = (X'X + ridge I)^-1 and
 The paper scores with the plain history; here newer items may weigh more, which tells what a user wants now.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from scipy.linalg import lapack
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import Dataset, Floats, Queries
-from models.recall.contract import Candidates, State, Tables
-from models.recall.history import decayed_history, interactions
-from models.recall.neighbours import nearest
-from models.recall.top_n import recommend_by_score
+from models.history import decayed_history, interactions
+from models.neighbours import nearest
+from models.recall.contract import Tables
+from models.state import State
+from models.top_n import recommend_by_score
 
 FADED = 10
 """Decays after which an event of the history is left out: it would weigh e^-10."""
 
 
-@dataclass(frozen=True)
-class EaseConfig:
+class EaseConfig(Config):
     """Regularisation, and how the history is read."""
 
     ridge: float = 1000.0

@@ -14,25 +14,26 @@ divided by the largest s(i, .), so that the nearest neighbour of each item count
 similarities to the recency-weighted history.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from models.candidates import Candidates, Neighbours
+from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Queries
-from models.recall.contract import Candidates, Neighbours, State, Tables
-from models.recall.history import decayed_history, interactions
-from models.recall.neighbours import nearest, score_by_neighbours
-from models.recall.top_n import recommend_by_score
+from models.history import decayed_history, interactions
+from models.neighbours import nearest, score_by_neighbours
+from models.recall.contract import Tables
+from models.state import State
+from models.top_n import recommend_by_score
 
 BLOCK = 512
 """Items whose similarities are computed at once: 8 MB over 4,000 items."""
 
 
-@dataclass(frozen=True)
-class ItemCFConfig:
+class ItemCFConfig(Config):
     """Similarity and how a history uses it."""
 
     shrinkage: float = 0.0

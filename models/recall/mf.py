@@ -13,22 +13,25 @@ histories and users unknown to the fit are served alike, newer events heavier. `
 inner product with that vector, ``i2i`` by its cosines to the items of the history.
 """
 
-from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from numba import njit, prange
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at
-from models.recall.contract import Candidates, State, Tables
-from models.recall.history import FOREVER, decayed_history, interactions
-from models.recall.neighbours import nearest
-from models.recall.top_n import recommend_by_score
+from models.history import FOREVER, decayed_history, interactions
+from models.neighbours import nearest
+from models.recall.contract import Tables
+from models.state import State
+from models.top_n import recommend_by_score
 
 Doubles = NDArray[np.float64]
 
@@ -36,10 +39,11 @@ FADED = 10
 """Decays after which an event of the history is left out: it would weigh e^-10."""
 
 
-@dataclass(frozen=True)
-class Als:
+class Als(Config):
     """Implicit ALS: a pair not rated is a 0 of confidence 1, a rated one a 1 of confidence 1 + alpha."""
 
+    kind: Literal["als"] = "als"
+    """Names this trainer in a configuration."""
     factors: int = 128
     """Dimensions of a vector."""
     alpha: float = 10.0
@@ -50,10 +54,11 @@ class Als:
     """Sweeps over users and items."""
 
 
-@dataclass(frozen=True)
-class Bpr:
+class Bpr(Config):
     """Pairwise ranking by stochastic gradients: rated before not rated."""
 
+    kind: Literal["bpr"] = "bpr"
+    """Names this trainer in a configuration."""
     factors: int = 64
     """Dimensions of a vector, without the item's bias."""
     learning_rate: float = 0.05
@@ -64,10 +69,11 @@ class Bpr:
     """Epochs of one sampled triple an event."""
 
 
-@dataclass(frozen=True)
-class Ratings:
+class Ratings(Config):
     """Squared error of the ratings, with user and item biases."""
 
+    kind: Literal["ratings"] = "ratings"
+    """Names this trainer in a configuration."""
     factors: int = 32
     """Dimensions of a vector, without the bias."""
     ridge: float = 20.0
@@ -76,11 +82,10 @@ class Ratings:
     """Sweeps over users and items."""
 
 
-@dataclass(frozen=True)
-class MFConfig:
+class MFConfig(Config):
     """Who learns the vectors, and how they are used."""
 
-    trainer: Als | Bpr | Ratings = Als()
+    trainer: Annotated[Als | Bpr | Ratings, Field(discriminator="kind")] = Als()
     """Trainer of the item vectors."""
     use: Literal["u2i", "i2i"] = "u2i"
     """Score by the user's vector, or by the items of the history."""

@@ -3,19 +3,20 @@
 An item counts its decayed popularity (``popular``), halved for every so many days since its first rating.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import DAY, Dataset, Floats, Queries
-from models.recall.contract import Candidates, State, Tables
+from models.recall.contract import Tables
 from models.recall.popular import decayed_popularity
-from models.recall.top_n import recommend_by_score
+from models.state import State
+from models.top_n import recommend_by_score
 
 
-@dataclass(frozen=True)
-class NewItemsConfig:
+class NewItemsConfig(Config):
     """What counts as new and as popular."""
 
     half_life: float = 90.0

@@ -5,18 +5,19 @@ the score of an item is the number of its recent ratings. A later query would sc
 changes no order: the fitted scores serve it as they are.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import DAY, Dataset, Floats, Queries
-from models.recall.contract import Candidates, State, Tables
-from models.recall.top_n import recommend_by_score
+from models.recall.contract import Tables
+from models.state import State
+from models.top_n import recommend_by_score
 
 
-@dataclass(frozen=True)
-class PopularConfig:
+class PopularConfig(Config):
     """How fast popularity fades."""
 
     half_life: float = 180.0

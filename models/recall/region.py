@@ -4,19 +4,20 @@ Popularity among the users whose zip codes begin alike (the code ``region`` of t
 towards everybody's popularity (``demographics.back_off``). A user of unknown region gets the latter.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import Dataset, Floats, Queries
-from models.recall.contract import Candidates, State, Tables
+from models.recall.contract import Tables
 from models.recall.demographics import back_off, counts_by_group, user_codes
-from models.recall.top_n import recommend_by_score
+from models.state import State
+from models.top_n import recommend_by_score
 
 
-@dataclass(frozen=True)
-class RegionConfig:
+class RegionConfig(Config):
     """How fast popularity fades and how much evidence a region needs."""
 
     half_life: float = 180.0

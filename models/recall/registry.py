@@ -1,79 +1,79 @@
 """All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
 
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from models.recall.attribute import Attribute
+from models.config import Config, configured, with_seed
+from models.embeddings.walks import WalkConfig
+from models.history import FOREVER
+from models.recall.attribute import Attribute, AttributeConfig
 from models.recall.contract import Recaller
-from models.recall.deep_retrieval import DeepRetrieval
+from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig
 from models.recall.deepwalk import DeepWalk, DeepWalkConfig
 from models.recall.ease import Ease, EaseConfig
-from models.recall.history import FOREVER
-from models.recall.item_cf import ItemCF
-from models.recall.mf import MF
-from models.recall.new_items import NewItems
-from models.recall.popular import Popular
-from models.recall.region import Region
-from models.recall.segment import Segment
-from models.recall.sequential_linear import SequentialLinear
-from models.recall.swing import Swing
+from models.recall.item_cf import ItemCF, ItemCFConfig
+from models.recall.mf import MF, Bpr, MFConfig, Ratings
+from models.recall.new_items import NewItems, NewItemsConfig
+from models.recall.popular import Popular, PopularConfig
+from models.recall.region import Region, RegionConfig
+from models.recall.segment import Segment, SegmentConfig
+from models.recall.sequential_linear import SequentialLinear, SequentialLinearConfig
+from models.recall.swing import Swing, SwingConfig
 from models.recall.two_tower import TwoTower
-from models.recall.user_cf import UserCF
-from models.recall.walks import WalkConfig
-from models.recall.word2vec import Word2Vec
+from models.recall.user_cf import UserCF, UserCFConfig
+from models.recall.word2vec import Word2Vec, Word2VecConfig
 from models.two_tower.presets import PRESETS
 
-CHANNELS: dict[str, Callable[[], Recaller]] = {
-    "popular": Popular,
-    "segment": Segment,
-    "item_cf": ItemCF,
-    "swing": Swing,
-    "user_cf": UserCF,
-    "attribute": Attribute,
-    "region": Region,
-    "new_items": NewItems,
-    "mf": MF,
-    "sequential_linear": SequentialLinear,
-    "ease": Ease,
-    "ease_plain": lambda: Ease(EaseConfig(decay=FOREVER)),
-    "word2vec": Word2Vec,
-    "deepwalk": DeepWalk,
-    "node2vec": lambda: DeepWalk(DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5))),
-    "deep_retrieval": DeepRetrieval,
-    "two_tower": TwoTower,
-    "dssm": lambda: TwoTower(PRESETS["dssm"]),
-    "youtube_dnn": lambda: TwoTower(PRESETS["youtube_dnn"]),
-    "sasrec": lambda: TwoTower(PRESETS["sasrec"]),
+
+@dataclass(frozen=True)
+class Channel:
+    """A kind of channel: its class, and the settings it has unless a configuration says otherwise."""
+
+    make: Callable[[Any], Recaller]
+    settings: Config
+
+
+CHANNELS: dict[str, Channel] = {
+    "popular": Channel(Popular, PopularConfig()),
+    "segment": Channel(Segment, SegmentConfig()),
+    "item_cf": Channel(ItemCF, ItemCFConfig()),
+    "swing": Channel(Swing, SwingConfig()),
+    "user_cf": Channel(UserCF, UserCFConfig()),
+    "attribute": Channel(Attribute, AttributeConfig()),
+    "region": Channel(Region, RegionConfig()),
+    "new_items": Channel(NewItems, NewItemsConfig()),
+    "mf": Channel(MF, MFConfig()),
+    "bpr": Channel(MF, MFConfig(trainer=Bpr())),
+    "lfm": Channel(MF, MFConfig(trainer=Ratings())),
+    "sequential_linear": Channel(SequentialLinear, SequentialLinearConfig()),
+    "ease": Channel(Ease, EaseConfig()),
+    "ease_plain": Channel(Ease, EaseConfig(decay=FOREVER)),
+    "word2vec": Channel(Word2Vec, Word2VecConfig()),
+    "deepwalk": Channel(DeepWalk, DeepWalkConfig()),
+    "node2vec": Channel(DeepWalk, DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5))),
+    "deep_retrieval": Channel(DeepRetrieval, DeepRetrievalConfig()),
+    "two_tower": Channel(TwoTower, PRESETS["decayed_means"]),
+    "dssm": Channel(TwoTower, PRESETS["dssm"]),
+    "youtube_dnn": Channel(TwoTower, PRESETS["youtube_dnn"]),
+    "sasrec": Channel(TwoTower, PRESETS["sasrec"]),
 }
 
-DEFAULT_CHANNELS = (
-    "popular",
-    "segment",
-    "item_cf",
-    "swing",
-    "user_cf",
-    "attribute",
-    "new_items",
-    "mf",
-    "sequential_linear",
-    "ease",
-    "ease_plain",
-    "word2vec",
-    "deepwalk",
-    "two_tower",
-)
-"""The channels that recall unless told otherwise."""
+
+def build(kind: str, seed: int = 0, settings: Mapping[str, Any] = MappingProxyType({})) -> Recaller:
+    """A channel that is yet to be fitted.
+
+    ``settings`` change those of its kind, at any depth; every ``seed`` that they do not name is ``seed``.
+
+    Raises:
+        KeyError: there is no such kind.
+        pydantic.ValidationError: a setting is misspelt, of another type or out of range.
+    """
+    channel = CHANNELS[kind]
+    return channel.make(configured(with_seed(channel.settings, seed), settings))
 
 
-def build(channel: str, seed: int = 0) -> Recaller:
-    """A channel that is yet to be fitted; every ``seed`` in its config, at any depth, is this one."""
-    made: Any = CHANNELS[channel]()
-    seeded: Recaller = type(made)(_with_seed(made.config, seed))
-    return seeded
-
-
-def _with_seed(config: Any, seed: int) -> Any:
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    changed = {name: _with_seed(value, seed) for name, value in values.items() if is_dataclass(value)}
-    return replace(config, **changed, **({"seed": seed} if "seed" in values else {}))
+def is_incremental(kind: str) -> bool:
+    """Whether channels of this kind learn on: see :class:`models.recall.contract.Incremental`."""
+    return hasattr(CHANNELS[kind].make, "update")

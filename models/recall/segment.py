@@ -12,14 +12,16 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Queries
-from models.recall.contract import Candidates, State, Tables
+from models.recall.contract import Tables
 from models.recall.demographics import back_off, counts_by_group, user_codes
-from models.recall.top_n import best_of_rows, recommend_by_score
+from models.state import State
+from models.top_n import best_of_rows, recommend_by_score
 
 
-@dataclass(frozen=True)
-class SegmentConfig:
+class SegmentConfig(Config):
     """How fast popularity fades and how much evidence a segment needs."""
 
     half_life: float = 365.0

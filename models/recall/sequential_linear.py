@@ -12,7 +12,6 @@ apart they are and on how many positions follow the later one, so one pass over 
 fills both matrices, each item's row by one thread: deterministic, and the row stays in the cache.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -20,11 +19,14 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from models.candidates import Candidates
+from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
-from models.recall.contract import Candidates, State, Tables
-from models.recall.history import decayed_history
-from models.recall.neighbours import nearest
-from models.recall.top_n import recommend_by_score
+from models.history import decayed_history
+from models.neighbours import nearest
+from models.recall.contract import Tables
+from models.state import State
+from models.top_n import recommend_by_score
 
 Doubles = NDArray[np.float64]
 
@@ -32,8 +34,7 @@ FADED = 5
 """Decays after which an event is left out: it would weigh e^-5, less than 1 %."""
 
 
-@dataclass(frozen=True)
-class SequentialLinearConfig:
+class SequentialLinearConfig(Config):
     """Shape of the history and of the target, and the strength of the regularisation."""
 
     decays: tuple[float, ...] = (1.0, 15.0)

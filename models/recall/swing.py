@@ -13,18 +13,20 @@ Its row for item p is the sum of the rows c(u, v) [v has q] of all v who have p:
 users at a time. Only places q > p count, so popular items, whose rows add up most users, come last.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
+from models.candidates import Candidates, Neighbours
+from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Queries
-from models.recall.contract import Candidates, Neighbours, State, Tables
-from models.recall.history import decayed_history, interactions
-from models.recall.neighbours import nearest, score_by_neighbours
-from models.recall.top_n import recommend_by_score
+from models.history import decayed_history, interactions
+from models.neighbours import nearest, score_by_neighbours
+from models.recall.contract import Tables
+from models.state import State
+from models.top_n import recommend_by_score
 
 MAX_STRIPES = 4
 """Threads at most: each holds a dense (I, I) matrix, 110 MB for 3,706 items."""
@@ -36,8 +38,7 @@ USERS = 512
 """More active users taken at once: their rows over the items of u stay in the cache."""
 
 
-@dataclass(frozen=True)
-class SwingConfig:
+class SwingConfig(Config):
     """Similarity and how a history uses it."""
 
     alpha: float = 1.0

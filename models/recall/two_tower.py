@@ -7,8 +7,10 @@ the query's history; what the towers are made of and how they learn is in ``mode
 
 from typing import Self
 
+from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Longs, Queries
-from models.recall.contract import Candidates, State, Tables
+from models.recall.contract import Tables
+from models.state import State
 from models.two_tower.config import TwoTowerConfig
 from models.two_tower.hourly import UpdateReport, learn_hour, learn_hours
 from models.two_tower.model import Model

@@ -12,22 +12,23 @@ h_qi being the recency weight of the query's history. An item scores the sum of 
 users v among whose newest items it is, newer ones heavier.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from scipy.sparse import diags_array
 
+from models.candidates import Candidates, Neighbours
+from models.config import Config
 from models.dataset import Dataset, Floats, Queries, queries_at
-from models.recall.contract import Candidates, Neighbours, State, Tables
-from models.recall.history import decayed_history, interactions
-from models.recall.neighbours import to_sparse
-from models.recall.sparse_product import score_by_product, sparse_from_state, sparse_state
-from models.recall.top_n import best_of_rows, recommend_by_score
+from models.history import decayed_history, interactions
+from models.neighbours import to_sparse
+from models.recall.contract import Tables
+from models.sparse_product import score_by_product, sparse_from_state, sparse_state
+from models.state import State
+from models.top_n import best_of_rows, recommend_by_score
 
 
-@dataclass(frozen=True)
-class UserCFConfig:
+class UserCFConfig(Config):
     """Who is near, and what counts of them."""
 
     neighbours: int = 200

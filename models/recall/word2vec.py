@@ -6,29 +6,30 @@ nearest to the decayed mean of the last items' inputs, the very bag of words tha
 next; ``i2i`` sums the lists of each last item's likely next ones.
 """
 
-from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from models.candidates import Candidates, Neighbours
+from models.config import Config
 from models.dataset import Dataset, Queries
-from models.recall.ann import AnnConfig, build_index, recommend_nearest
-from models.recall.cbow import CbowConfig, cbow
-from models.recall.contract import Candidates, Neighbours, State, Tables
-from models.recall.embedding import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.embeddings.ann import AnnConfig, build_index, recommend_nearest
+from models.embeddings.cbow import CbowConfig, cbow
+from models.embeddings.use import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.recall.contract import Tables
+from models.state import State
 
 
-@dataclass(frozen=True)
-class Word2VecConfig:
+class Word2VecConfig(Config):
     """Training of the vectors and their use."""
 
-    training: CbowConfig = field(default_factory=CbowConfig)
+    training: CbowConfig = CbowConfig()
     """How vectors are learned."""
     use: Literal["u2i", "i2i"] = "u2i"
     """Search by the user's vector, or by the neighbours of the user's items."""
-    history: HistoryConfig = field(default_factory=HistoryConfig)
+    history: HistoryConfig = HistoryConfig()
     """How much of a history speaks for its user, in training as in use."""
     n_neighbours: int = 100
     """Neighbours an item, published and used by i2i."""
-    ann: AnnConfig = field(default_factory=AnnConfig)
+    ann: AnnConfig = AnnConfig()
     """The index that is searched."""
 
 

@@ -1,17 +1,16 @@
 """What a two-tower model is made of and how it learns; the known members of the family by name."""
 
-from dataclasses import dataclass, field
 from typing import Literal
 
-from models.recall.cbow import CbowConfig
+from models.config import Config
+from models.embeddings.cbow import CbowConfig
 
 Encoder = Literal["mean", "attention", "causal"]
 Precision = Literal["float32", "bfloat16"]
 Loss = Literal["bce", "hinge", "logistic", "softmax"]
 
 
-@dataclass(frozen=True)
-class TowersConfig:
+class TowersConfig(Config):
     """The user tower, the item tower, and how their vectors meet."""
 
     dims: int = 64
@@ -52,8 +51,7 @@ class TowersConfig:
     """What similarities are divided by."""
 
 
-@dataclass(frozen=True)
-class NegativesConfig:
+class NegativesConfig(Config):
     """How many negatives of each kind; kinds add up to a mixture. None at all: all items (softmax only)."""
 
     uniform: int = 512
@@ -77,8 +75,7 @@ class NegativesConfig:
         return not (self.uniform or self.popularity or self.in_batch or self.hard)
 
 
-@dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Config):
     """What a score is trained towards."""
 
     kind: Loss = "softmax"
@@ -89,8 +86,7 @@ class LossConfig:
     """weight: an event counts by its rating over 5; label: and bce's target is that, not 1."""
 
 
-@dataclass(frozen=True)
-class UpdateConfig:
+class UpdateConfig(Config):
     """The hourly update: only the ID embeddings learn."""
 
     learning_rate: float = 0.02
@@ -105,8 +101,7 @@ class UpdateConfig:
     """Uniform negatives, shared by a step."""
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Config):
     """The loop."""
 
     epochs: int = 8
@@ -137,19 +132,18 @@ class TrainingConfig:
     """Of the factors of matrix products in training; sums, and everything else, are float32."""
 
 
-@dataclass(frozen=True)
-class TwoTowerConfig:
+class TwoTowerConfig(Config):
     """A model of the family."""
 
-    towers: TowersConfig = field(default_factory=TowersConfig)
+    towers: TowersConfig = TowersConfig()
     """What it is."""
-    negatives: NegativesConfig = field(default_factory=NegativesConfig)
+    negatives: NegativesConfig = NegativesConfig()
     """What it is shown besides the targets."""
-    loss: LossConfig = field(default_factory=LossConfig)
+    loss: LossConfig = LossConfig()
     """What it aims at."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: TrainingConfig = TrainingConfig()
     """How it learns at night."""
-    update: UpdateConfig = field(default_factory=UpdateConfig)
+    update: UpdateConfig = UpdateConfig()
     """How it learns by the hour."""
     seed: int = 0
     """Seed of the first weights, the batches, the negatives and the dropout."""

@@ -10,7 +10,7 @@ so that rows that are pushed a lot slow down, and a faint push, as of most negat
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from models.dataset import HOUR, Dataset, Floats, Longs
+from models.two_tower.batch_loss import Objective
 from models.two_tower.batches import Collator, Flags, Histories, windows_over
 from models.two_tower.config import NegativesConfig, TwoTowerConfig
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model
-from models.two_tower.objective import Objective
 from models.two_tower.towers import ID_TABLES
 from models.two_tower.training import replayed
 
@@ -110,7 +110,7 @@ class Hour:
         self.newest = config.towers.newest
         self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
         negatives = NegativesConfig(uniform=config.update.negatives)
-        self.objective = Objective(model, dataset, replace(config, negatives=negatives))
+        self.objective = Objective(model, dataset, config.but(negatives=negatives))
         model.towers.requires_grad_(False)
         self.tables = {name: model.towers.table(name) for name in ID_TABLES if name in model.towers.tables}
         for table in self.tables.values():

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Queries
 from models.features.schema import FeatureSchema
-from models.recall.contract import Candidates, State
-from models.recall.top_n import recommend_by_score
-from models.state import named, pack_text, unpack_text
+from models.state import State, named, pack_text, unpack_text
+from models.top_n import recommend_by_score
 from models.two_tower.batches import Collator, Flags, Tensors, cuts
 from models.two_tower.config import TowersConfig
 from models.two_tower.inputs import Columns, item_columns, schema_of, user_columns

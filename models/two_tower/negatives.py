@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Floats, Ints, Longs
-from models.recall.contract import State
+from models.state import State
 from models.two_tower.config import NegativesConfig
 
 Doubles = NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Known members of the family by name, and the one that won here."""
 
-from models.recall.cbow import CbowConfig
+from models.embeddings.cbow import CbowConfig
 from models.two_tower.config import TowersConfig, TrainingConfig, TwoTowerConfig
 
 PRESETS: dict[str, TwoTowerConfig] = {

@@ -13,15 +13,14 @@ import numpy as np
 import torch
 
 from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at, queries_before
-from models.recall.cbow import CbowConfig, cbow
-from models.recall.contract import State
-from models.recall.embedding import HistoryConfig
-from models.state import named
+from models.embeddings.cbow import CbowConfig, cbow
+from models.embeddings.use import HistoryConfig
+from models.state import State, named
+from models.two_tower.batch_loss import Objective
 from models.two_tower.batches import Collator, Flags, in_buckets, windows_over
 from models.two_tower.config import Precision, TwoTowerConfig
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model
-from models.two_tower.objective import Objective
 from models.two_tower.towers import DecayedMeans
 
 Watch = Callable[["Checkpoint"], None]

@@ -6,8 +6,7 @@ import numpy as np
 
 from models.dataset import Ints
 from models.features.schema import Feature, FeatureSchema
-from models.recall.contract import State
-from models.state import pack_text, unpack_text
+from models.state import State, pack_text, unpack_text
 
 ITEM_TABLES = ("item_id", "history", "bias")
 

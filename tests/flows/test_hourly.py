@@ -12,12 +12,15 @@ import pytest
 
 from flows.hourly import hourly
 from flows.nightly import nightly
-from tasks import learner, start
-from tasks.features import READ
+from tasks.steps import start
+from tasks.steps import train as learner
+from tasks.steps.features import READ
 from tests.flows.test_nightly import ask, cli, median_event
-from warehouse import log as event_log
-from warehouse import queries, runs, serving, snapshot
 from warehouse.errors import LostRace, MatineeError
+from warehouse.events import log as event_log
+from warehouse.releases import queries, serving
+from warehouse.runs import run as runs
+from warehouse.runs import snapshot
 
 SOURCE = "synthetic:0.01"
 TOP_N = 20
@@ -240,15 +243,15 @@ def test_a_release_of_another_version_is_not_gone_on_from(
     later = (datetime.fromisoformat(second["as_of"]) + timedelta(days=30)).isoformat()
     declared = READ[:-1]
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.rank.READ", declared)
+        patch.setattr("tasks.steps.rank.READ", declared)
         with pytest.raises(MatineeError, match=r"other features.*run `matinee nightly` first"):
             hourly(as_of=later)
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.start.READ_DIGEST", "one half-life is another")
+        patch.setattr("tasks.steps.start.READ_DIGEST", "one half-life is another")
         with pytest.raises(MatineeError, match="run `matinee nightly` first"):
             hourly(as_of=later)
     changed = {"epochs": 99}
-    monkeypatch.setattr("tasks.start.described", lambda channel: changed)
+    monkeypatch.setattr("tasks.steps.start.described", lambda channel: changed)
     with pytest.raises(MatineeError, match="run `matinee nightly` first"):
         hourly(as_of=later)
     monkeypatch.setattr("flows.nightly.described", lambda channel: changed)

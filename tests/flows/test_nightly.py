@@ -14,9 +14,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter
 
 from flows.nightly import nightly
-from warehouse import log as event_log
-from warehouse import serving
 from warehouse.errors import MatineeError
+from warehouse.events import log as event_log
+from warehouse.releases import serving
 
 SOURCE = "synthetic:0.01"
 COMPUTED = ("recommendations", "default_recommendations", "users", "items", "user_features", "item_features")
@@ -61,7 +61,7 @@ def ask(home: Path, query: str) -> list[tuple]:
 
 
 def cli(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from flows.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from flows.command.cli import main; main()", *words]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -182,7 +182,7 @@ def test_a_failed_run_leaves_what_is_published(
     def broken(*_: object) -> None:
         raise RuntimeError("no space")
 
-    monkeypatch.setattr("tasks.merge.explain.because", broken)
+    monkeypatch.setattr("tasks.steps.merge.explain.because", broken)
     with pytest.raises(RuntimeError, match="no space"):
         nightly(as_of=first["as_of"], top_n=20)
     assert serving.current_release(home) == current

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from models.candidates import Candidates
 from models.dataset import DAY, Dataset
-from models.evaluation.split import Targets, epoch, offsets
-from models.recall.contract import Candidates
+from models.evaluation.split import epoch
+from models.targets import Targets, offsets
 
 EVENTS = tuple[str, int, int]
 """Day, user, item."""

@@ -1,7 +1,5 @@
 """The bootstrap against the normal approximation, explicit resampling, and its promised coverage."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -33,12 +31,12 @@ def test_every_resample_draws_as_many_users_as_there_are(monkeypatch: pytest.Mon
 
 def test_seeds_decide_the_draws() -> None:
     np.testing.assert_array_equal(all_weights(20, CONFIG), all_weights(20, CONFIG))
-    assert (all_weights(20, CONFIG) != all_weights(20, replace(CONFIG, seed=8))).any()
+    assert (all_weights(20, CONFIG) != all_weights(20, CONFIG.but(seed=8))).any()
 
 
 def test_interval_of_a_mean_is_the_normal_one_for_many_users() -> None:
     values = np.random.default_rng(0).exponential(size=(4000, 1))
-    config = replace(CONFIG, resamples=2000)
+    config = CONFIG.but(resamples=2000)
     low, high = percentile_interval(resampled_ratios(values, np.ones_like(values), config), 0.95)
     half = 1.96 * values.std() / np.sqrt(len(values))
     np.testing.assert_allclose([low[0], high[0]], values.mean() + np.array([-half, half]), atol=0.1 * half)
@@ -78,7 +76,7 @@ def test_a_resample_without_events_is_left_out() -> None:
 
 
 def test_no_resamples_no_interval() -> None:
-    none = resampled_ratios(np.ones((5, 2)), np.ones((5, 2)), replace(CONFIG, resamples=0))
+    none = resampled_ratios(np.ones((5, 2)), np.ones((5, 2)), CONFIG.but(resamples=0))
     assert np.isnan(percentile_interval(none, 0.95)).all()
 
 
@@ -86,7 +84,7 @@ def test_auc_of_a_resample_is_that_of_the_rows_of_its_users_repeated() -> None:
     rng = np.random.default_rng(3)
     user = rng.integers(10, 22, 200).astype(np.int32)
     label, score = rng.integers(0, 2, 200), rng.integers(0, 9, 200).astype(np.float32)
-    config = replace(CONFIG, resamples=20)
+    config = CONFIG.but(resamples=20)
     users, number = np.unique(user, return_inverse=True)
     expected = []
     for weights in all_weights(len(users), config):

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.candidates import Candidates
 from models.evaluation import metrics
 from models.evaluation.metrics import ACCURACY, target_ranks
-from models.evaluation.split import Targets
-from models.recall.contract import Candidates
+from models.targets import Targets
 from tests.models.evaluation.logs import answers, lists, log_of, random_lists, random_log
 
 N_ITEMS = 40

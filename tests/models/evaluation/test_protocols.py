@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.dataset import DAY, Dataset
+from models.dataset import DAY, Dataset, rows_beyond
 from models.evaluation.ctr import CTR_PROTOCOLS, ctr_last, ctr_random, labels
 from models.evaluation.protocols import (
     PROTOCOLS,
@@ -19,7 +19,7 @@ from models.evaluation.protocols import (
     successive,
     temporal,
 )
-from models.evaluation.split import Split, epoch, rows_beyond
+from models.evaluation.split import Split, epoch
 from tests.models.evaluation.logs import answers, log_of, random_log
 
 SEEDS = st.integers(0, 2**32)

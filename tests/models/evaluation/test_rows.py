@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from models.candidates import Candidates
 from models.dataset import DAY, Dataset
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig
@@ -14,7 +15,6 @@ from models.evaluation.rows import Row, Run, classifier_rows, compare, compare_c
 from models.evaluation.scores import RANKING_METRICS, EvaluationConfig, Evaluator, Scores
 from models.evaluation.slices import SliceConfig, query_slices, target_slices
 from models.evaluation.split import Split
-from models.recall.contract import Candidates
 from tests.models.evaluation.logs import lists, log_of, random_lists, random_log
 
 CONFIG = EvaluationConfig(ks=(3, 20))
@@ -151,7 +151,7 @@ def test_rows_have_the_fields_of_the_contract_and_are_json(log: Dataset) -> None
 @pytest.mark.parametrize("metric", RANKING_METRICS)
 def test_each_metric_can_be_asked_for_alone(log: Dataset, metric: str) -> None:
     split = leave_one_out(log)
-    config = replace(CONFIG, metrics=(metric,))
+    config = CONFIG.but(metrics=(metric,))
     rows = ranking_rows(Evaluator([split], config).scores([random_for(split)]), RUN, BOOTSTRAP)
     assert {(row.metric, row.k) for row in rows} == {(metric, 3), (metric, 20)}
 
@@ -163,13 +163,13 @@ def test_longer_lists_than_there_are_get_no_rows(log: Dataset) -> None:
     evaluator = Evaluator([split], CONFIG)
     assert {key[2] for key in evaluator.scores([short]).keys} == {3}
     with pytest.raises(ValueError, match="shorter"):
-        Evaluator([split], replace(CONFIG, ks=(20,))).scores([short])
+        Evaluator([split], CONFIG.but(ks=(20,))).scores([short])
 
 
 def test_wrong_input_is_refused(log: Dataset) -> None:
     split = leave_one_out(log)
     with pytest.raises(ValueError, match="f1"):
-        Evaluator([split], replace(CONFIG, metrics=("f1",)))
+        Evaluator([split], CONFIG.but(metrics=("f1",)))
     with pytest.raises(ValueError, match="one list for each query"):
         Evaluator([split], CONFIG).scores([random_lists(0, 3, 20, log.n_items)])
 
@@ -204,7 +204,7 @@ def test_compare_gives_differences_of_figures_with_paired_intervals(log: Dataset
 def test_compare_uses_the_metrics_both_have_and_refuses_other_splits(log: Dataset) -> None:
     split = temporal(log)
     base = scores_of(split, random_for(split))
-    narrow = scores_of(split, random_for(split), replace(CONFIG, metrics=("ndcg", "hr"), ks=(20,)))
+    narrow = scores_of(split, random_for(split), CONFIG.but(metrics=("ndcg", "hr"), ks=(20,)))
     assert {(d.metric, d.k) for d in compare(base, narrow, BOOTSTRAP)} == {("ndcg", 20), ("hr", 20)}
     other = temporal(log.before(log.as_of - 10 * DAY))
     with pytest.raises(ValueError, match="same split"):

@@ -11,7 +11,7 @@ from models.features.declare import declarations
 from models.features.encode import Encoder, coverage, fit_encoder
 from models.features.extract import Raw, extract
 from models.features.schema import Feature
-from tasks.features import READ
+from tasks.steps.features import READ
 from tests.models.evaluation.logs import random_log
 
 LISTS = ("popular", "merged")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.rank.figures import figure
 from models.rank.fusion import FORMULAS, FusionConfig, fit_fusion, fuse
+from models.rank.validation import figure
 
 PROBABILITY = np.array([[0.5, 0.2], [0.4, 0.6], [0.1, 0.9]])
 QUERY = np.array([0, 0, 1])

@@ -43,7 +43,7 @@ def test_log_odds_are_those_of_the_labels() -> None:
     # One in ten at 0, half at 1.
     label = (np.resize(np.arange(10), 2000)[:, None] < [1, 5]).astype(np.float32).ravel()
     rows = numbers(x, label)
-    logits = fit_gbdt(rows, rows, 0, replace(CONFIG, rounds=200, patience=200, rows=1.0)).logits(rows)[:, 0]
+    logits = fit_gbdt(rows, rows, 0, CONFIG.but(rounds=200, patience=200, rows=1.0)).logits(rows)[:, 0]
     np.testing.assert_allclose(logits[x == 0], np.log(1 / 9), atol=0.05)
     np.testing.assert_allclose(logits[x == 1], 0, atol=0.05)
 
@@ -51,7 +51,7 @@ def test_log_odds_are_those_of_the_labels() -> None:
 def test_stops_where_the_validation_rows_are_predicted_no_better() -> None:
     rng = np.random.default_rng(0)
     noise = [numbers(rng.random(400), rng.integers(0, 2, 400).astype(np.float32)) for _ in range(2)]
-    trained = fit_gbdt(*noise, 0, replace(CONFIG, rounds=300, patience=5))
+    trained = fit_gbdt(*noise, 0, CONFIG.but(rounds=300, patience=5))
     assert trained.booster.num_trees() < 100
 
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.candidates import Candidates
 from models.dataset import Queries
 from models.evaluation.protocols import next_films
 from models.evaluation.split import Split
 from models.features.declare import Declaration, declarations
+from models.merge import Merged
 from models.rank.candidates import TASKS, Pool
 from models.rank.fit import Fitted, RankingConfig, fit_ranking
 from models.rank.fusion import FusionConfig
 from models.rank.stage import Ranking, order, restore_ranking
-from models.recall.contract import Candidates
-from models.recall.merge import Merged
 from tests.models.evaluation.logs import random_log
 
 LOG = random_log(0, "2001-01-01", "2001-06-01", n_users=60, n_items=30, n_events=1200)

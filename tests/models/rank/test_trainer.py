@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from models.features.schema import FeatureSchema
 from models.rank.deep import Deep
-from models.rank.figures import figure, places
 from models.rank.lr import LR
 from models.rank.mmoe import MMoE
 from models.rank.rows import Rows
 from models.rank.trainer import Network, TrainerConfig, fit_network, multi_task_loss
+from models.rank.validation import figure, places
 from tests.models.rank.small_rows import small_rows
 
 FAST = TrainerConfig(batch_size=64, max_epochs=4)
@@ -48,7 +48,7 @@ def test_rows_without_a_label_change_nothing() -> None:
     label, item = train.label.copy(), train.item.copy()
     label[::2] = np.nan
     item[::2] = 0
-    once = replace(FAST, batch_size=400, max_epochs=1)
+    once = FAST.but(batch_size=400, max_epochs=1)
     one = fit(replace(train, label=label), validation, once)
     two = fit(replace(train, label=label, item=item), validation, once)
     np.testing.assert_allclose(two.logits(validation), one.logits(validation), atol=1e-6)
@@ -75,7 +75,7 @@ def test_it_stops_on_a_plateau_and_keeps_the_best_weights(caplog: pytest.LogCapt
     rng = np.random.default_rng(0)
     train, validation = small_rows(300, 0), small_rows(1000, 1)
     noise = replace(train, label=(rng.random(train.label.shape) < 0.5).astype(np.float32))
-    config = replace(FAST, max_epochs=60, averaging=0.0, patience=3)
+    config = FAST.but(max_epochs=60, averaging=0.0, patience=3)
     with caplog.at_level(logging.INFO, "matinee"):
         network = fit(noise, validation, config)
     reached = progress(caplog)
@@ -111,7 +111,7 @@ def test_a_stronger_penalty_makes_smaller_tables() -> None:
     sizes = [
         float(network.module.embedding.table.detach().square().sum())
         for penalty in (0.0, 1e-2)
-        if (network := fit(train, validation, replace(FAST, embedding_l2=penalty, max_epochs=8)))
+        if (network := fit(train, validation, FAST.but(embedding_l2=penalty, max_epochs=8)))
     ]
     assert sizes[1] < sizes[0] / 2
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.candidates import Candidates
 from models.dataset import DAY, Dataset, Queries, queries_at, queries_before
-from models.recall.contract import Candidates, Recaller
-from models.recall.registry import CHANNELS
+from models.recall.contract import Recaller
+from models.recall.registry import CHANNELS, build
 from tests.models.recall.small_logs import START, small_log
 
 CUT = START + 70 * DAY
@@ -26,7 +27,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def fitted(name: str, log: Dataset) -> Recaller:
     """Fitted on the log up to the cut."""
-    return CHANNELS[name]().fit(log.before(CUT))
+    return build(name).fit(log.before(CUT))
 
 
 def seen(queries: Queries, query: int) -> set[int]:
@@ -84,7 +85,7 @@ def test_seen_items_come_back_when_asked(fitted: Recaller, log: Dataset) -> None
 
 
 def test_two_fits_are_equal(name: str, fitted: Recaller, log: Dataset) -> None:
-    again = CHANNELS[name]().fit(log.before(CUT))
+    again = build(name).fit(log.before(CUT))
     assert fitted.state.keys() == again.state.keys()
     for key, value in fitted.state.items():
         np.testing.assert_array_equal(value, again.state[key])
@@ -134,19 +135,19 @@ def test_a_later_history_needs_no_new_fit(fitted: Recaller, log: Dataset) -> Non
 def test_attributes_may_be_missing(name: str, log: Dataset) -> None:
     bare = replace(log.before(CUT), users={}, items={})
     queries = queries_at(bare)
-    assert_well_formed(CHANNELS[name]().fit(bare).recommend(queries, 10), len(queries), 10, log.n_items)
+    assert_well_formed(build(name).fit(bare).recommend(queries, 10), len(queries), 10, log.n_items)
 
 
 def test_an_empty_log_can_be_fitted(name: str, log: Dataset) -> None:
     empty = log.before(START)
     queries = queries_at(empty)
-    assert_well_formed(CHANNELS[name]().fit(empty).recommend(queries, 5), len(queries), 5, log.n_items)
+    assert_well_formed(build(name).fit(empty).recommend(queries, 5), len(queries), 5, log.n_items)
 
 
 def test_the_state_is_all_that_was_learned(name: str, fitted: Recaller, log: Dataset) -> None:
     assert all(isinstance(value, np.ndarray) for value in fitted.state.values())
     assert all(value.dtype != object for value in fitted.state.values())
-    copy = CHANNELS[name]()
+    copy = build(name)
     copy.state = {key: value.copy() for key, value in fitted.state.items()}
     queries = queries_at(log.before(CUT))
     assert_same(copy.recommend(queries, 10), fitted.recommend(queries, 10))
@@ -155,7 +156,7 @@ def test_the_state_is_all_that_was_learned(name: str, fitted: Recaller, log: Dat
 def test_the_future_changes_nothing(name: str, fitted: Recaller, log: Dataset) -> None:
     # The log with its future replaced by another one: before the cut both are the same.
     other = replace(log, item_idx=np.where(log.at < CUT, log.item_idx, 1).astype(np.int32))
-    again = CHANNELS[name]().fit(other.before(CUT))
+    again = build(name).fit(other.before(CUT))
     for key, value in fitted.state.items():
         np.testing.assert_array_equal(value, again.state[key])
 

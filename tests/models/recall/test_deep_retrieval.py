@@ -1,6 +1,5 @@
 """Deep Retrieval: chances, beams, the assignment of paths, and a log whose next item is known."""
 
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
 from models.dataset import Dataset, Longs, queries_at
+from models.embeddings.use import HistoryConfig
 from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig, PathNetwork, assign_paths
-from models.recall.embedding import HistoryConfig
 
 SMALL = DeepRetrievalConfig(
     depth=3,
@@ -48,7 +47,7 @@ def fitted(ring: Dataset) -> DeepRetrieval:
 def network(beam: int) -> tuple[PathNetwork, torch.Tensor]:
     """A random network and three users."""
     torch.manual_seed(0)
-    made = PathNetwork(N_ITEMS, replace(SMALL, beam=beam))
+    made = PathNetwork(N_ITEMS, SMALL.but(beam=beam))
     return made, 5 * torch.randn(3, SMALL.dims)
 
 
@@ -137,7 +136,7 @@ def test_the_successor_is_found_and_comes_first(ring: Dataset, fitted: DeepRetri
 
 
 def test_candidates_are_the_items_on_the_paths_of_the_beam(ring: Dataset, fitted: DeepRetrieval) -> None:
-    narrow, wide = (DeepRetrieval(replace(SMALL, beam=beam)) for beam in (1, 64))
+    narrow, wide = (DeepRetrieval(SMALL.but(beam=beam)) for beam in (1, 64))
     narrow.state = wide.state = fitted.state
     queries = queries_at(ring)
     everything = wide.recommend(queries, N_ITEMS, filter_seen=False)

@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from models.dataset import Dataset, queries_at
+from models.embeddings.skip_gram import SkipGramConfig
+from models.embeddings.walks import WalkConfig
 from models.recall.deepwalk import DeepWalk, DeepWalkConfig
-from models.recall.skip_gram import SkipGramConfig
-from models.recall.walks import WalkConfig
 
 CONFIG = DeepWalkConfig(walks=WalkConfig(per_node=20, length=20), training=SkipGramConfig(dims=16, epochs=2))
 N_USERS, N_ITEMS = 60, 40
@@ -34,7 +34,7 @@ def fitted(log: Dataset) -> DeepWalk:
 @pytest.mark.parametrize("use", ["u2i", "i2i"])
 @pytest.mark.parametrize("known", [True, False])
 def test_recommendations_stay_in_the_community(log: Dataset, fitted: DeepWalk, use: str, known: bool) -> None:
-    model = DeepWalk(replace(CONFIG, use=use))  # type: ignore[arg-type]
+    model = DeepWalk(CONFIG.but(use=use))  # type: ignore[arg-type]
     model.state = fitted.state
     queries = queries_at(log)
     if not known:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from models.dataset import Dataset, queries_at
+from models.history import FOREVER
 from models.recall.ease import Ease, EaseConfig
-from models.recall.history import FOREVER
 from tests.models.recall.small_logs import small_log
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, queries_at
-from models.recall.history import decayed_history, interactions
+from models.history import decayed_history, interactions
 from models.recall.item_cf import ItemCF, ItemCFConfig
 from models.recall.swing import LANES, USERS, Swing, SwingConfig, swing_similarity
 from tests.models.recall.small_logs import small_log
@@ -108,7 +108,7 @@ def test_swing_scores_by_the_damped_similarity() -> None:
 @pytest.mark.parametrize("shrinkage", [0.0, 2.0])
 def test_item_cf_publishes_the_largest_cosines(shrinkage: float) -> None:
     log = small_log(7)
-    published = ItemCF(ItemCFConfig(shrinkage, neighbours=5)).fit(log).tables().item_similarity
+    published = ItemCF(ItemCFConfig(shrinkage=shrinkage, neighbours=5)).fit(log).tables().item_similarity
     assert published is not None
     cosine = slow_cosine(log, shrinkage)
     largest = -np.sort(-cosine, axis=1)[:, :5]

@@ -1,13 +1,11 @@
 """Matrix factorisation against normal equations written out, and against planted tastes."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Queries, queries_at
-from models.recall.history import FOREVER
+from models.history import FOREVER
 from models.recall.mf import MF, Als, Bpr, MFConfig, Ratings
 from tests.models.recall.small_logs import small_log
 
@@ -144,7 +142,7 @@ def test_i2i_scores_are_decayed_sums_of_cosines(trainer: Als | Bpr | Ratings, lo
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_seed_decides_the_vectors(trainer: Als | Bpr | Ratings, log: Dataset) -> None:
     config = MFConfig(trainer=trainer)
-    first, again, other = (MF(c).fit(log).state for c in (config, config, replace(config, seed=1)))
+    first, again, other = (MF(c).fit(log).state for c in (config, config, config.but(seed=1)))
     for name, value in first.items():
         np.testing.assert_array_equal(value, again[name])
     assert not np.allclose(first["item"], other["item"])

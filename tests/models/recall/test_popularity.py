@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from models.dataset import DAY, Dataset, Queries, queries_at
+from models.history import decayed_history
 from models.recall.attribute import Attribute, AttributeConfig, kinds_of_items
 from models.recall.demographics import back_off, user_codes
-from models.recall.history import decayed_history
 from models.recall.new_items import NewItems, NewItemsConfig
 from models.recall.popular import Popular, PopularConfig, decayed_popularity
 from models.recall.region import Region, RegionConfig

@@ -1,39 +1,48 @@
-"""Channels by name, and the seed that reaches all of them."""
+"""Channels by name, their settings, and the seed that reaches all of them."""
 
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from models.recall.registry import CHANNELS, DEFAULT_CHANNELS, build
+from models.recall.registry import CHANNELS, build
 from tests.models.recall.small_logs import small_log
 
 
-def seeds(config: Any) -> list[int]:
-    """All seeds of a config, at any depth."""
-    found = []
-    for field in fields(config):
-        value = getattr(config, field.name)
-        found += [value] if field.name == "seed" else seeds(value) if is_dataclass(value) else []
-    return found
+def leaves(settings: Any, path: str = "") -> dict[str, Any]:
+    """Settings by their path, at any depth."""
+    if not isinstance(settings, dict):
+        return {path: settings}
+    return {name: value for key in settings for name, value in leaves(settings[key], f"{path}.{key}").items()}
 
 
-def without_seeds(config: Any) -> Any:
-    """Everything else that the config says."""
-    return {
-        field.name: without_seeds(value) if is_dataclass(value := getattr(config, field.name)) else value
-        for field in fields(config)
-        if field.name != "seed"
-    }
+def settings_of(channel: Any) -> dict[str, Any]:
+    return leaves(channel.config.model_dump())
 
 
 @pytest.mark.parametrize("name", sorted(CHANNELS))
 def test_a_seed_reaches_every_part_of_a_channel_and_changes_nothing_else(name: str) -> None:
-    seeded: Any = build(name, 7)
-    plain: Any = CHANNELS[name]()
-    assert set(seeds(seeded.config)) <= {7}
-    assert without_seeds(seeded.config) == without_seeds(plain.config)
+    seeded, plain = settings_of(build(name, 7)), leaves(CHANNELS[name].settings.model_dump())
+    assert seeded.keys() == plain.keys()
+    for path, value in seeded.items():
+        assert value == (7 if path.endswith(".seed") else plain[path])
+
+
+def test_settings_change_what_they_name_and_nothing_else() -> None:
+    plain, changed = build("dssm"), build("dssm", settings={"loss": {"kind": "bce"}, "seed": 3})
+    differing = {path for path, value in settings_of(changed).items() if value != settings_of(plain)[path]}
+    assert differing == {".loss.kind", ".seed"}
+
+
+def test_another_kind_of_trainer_starts_from_its_own_defaults() -> None:
+    assert build("mf", settings={"trainer": {"kind": "bpr"}}).config == build("bpr").config
+
+
+@pytest.mark.parametrize("settings", [{"trainer": {"kind": "svd"}}, {"decey": 3.0}, {"decay": "fast"}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        build("mf", settings=settings)
 
 
 @pytest.mark.parametrize("name", ["word2vec", "deepwalk"])
@@ -43,8 +52,3 @@ def test_channels_that_draw_at_random_learn_otherwise_with_another_seed(name: st
     assert any((first[key] != second[key]).any() for key in first)
     for key, learned in first.items():
         np.testing.assert_array_equal(learned, again[key])
-
-
-def test_the_default_channels_exist() -> None:
-    assert set(DEFAULT_CHANNELS) <= set(CHANNELS)
-    assert len(set(DEFAULT_CHANNELS)) == len(DEFAULT_CHANNELS)

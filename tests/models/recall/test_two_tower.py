@@ -72,14 +72,14 @@ def test_another_schema_is_an_error_that_says_what_differs(log: Dataset, fitted:
 
 
 def test_weights_of_other_towers_are_an_error(log: Dataset, fitted: TwoTower) -> None:
-    other = TwoTower(replace(QUICK, towers=replace(QUICK.towers, dims=16)))
+    other = TwoTower(QUICK.but(towers=QUICK.towers.but(dims=16)))
     other.state = fitted.state
     with pytest.raises(ValueError, match="other towers than the config's"):
         other.recommend(queries_at(log), 5)
 
 
 def test_all_items_as_negatives_need_the_softmax(log: Dataset) -> None:
-    config = replace(QUICK, negatives=NegativesConfig(uniform=0), loss=replace(QUICK.loss, kind="bce"))
+    config = QUICK.but(negatives=NegativesConfig(uniform=0), loss=QUICK.loss.but(kind="bce"))
     with pytest.raises(ValueError, match="softmax"):
         TwoTower(config).fit(log)
 

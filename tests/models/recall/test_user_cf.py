@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.dataset import queries_at
-from models.recall.history import decayed_history
+from models.history import decayed_history
 from models.recall.user_cf import UserCF, UserCFConfig
 from tests.models.recall.small_logs import small_log
 

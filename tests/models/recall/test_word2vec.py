@@ -1,14 +1,12 @@
 """word2vec on logs whose next item is known."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from models.dataset import Dataset, queries_at, queries_before
-from models.recall.cbow import CbowConfig
-from models.recall.embedding import HistoryConfig
+from models.embeddings.cbow import CbowConfig
+from models.embeddings.use import HistoryConfig
 from models.recall.word2vec import Word2Vec, Word2VecConfig
 
 N_ITEMS = 30
@@ -27,7 +25,7 @@ def ring() -> Dataset:
 
 @pytest.mark.parametrize("use", ["u2i", "i2i"])
 def test_the_successor_comes_first(ring: Dataset, use: str) -> None:
-    model = Word2Vec(replace(CONFIG, use=use)).fit(ring)  # type: ignore[arg-type]
+    model = Word2Vec(CONFIG.but(use=use)).fit(ring)  # type: ignore[arg-type]
     queries = queries_at(ring)
     successor = (ring.item_idx[queries.end - 1] + 1) % N_ITEMS
     assert np.mean(model.recommend(queries, 1).item[:, 0] == successor) > 0.95
@@ -47,7 +45,7 @@ def test_scores_are_the_decayed_mean_against_the_outputs(ring: Dataset) -> None:
 
 
 def test_neighbour_lists_are_what_i2i_adds_up(ring: Dataset) -> None:
-    model = Word2Vec(replace(CONFIG, use="i2i", n_neighbours=5)).fit(ring)
+    model = Word2Vec(CONFIG.but(use="i2i", n_neighbours=5)).fit(ring)
     table = model.tables().item_similarity
     assert table is not None
     logit = model.state["input"] @ model.state["output"].T

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.dataset import DAY, Dataset, queries_before
-from models.recall.contract import State
 from models.recall.two_tower import TwoTower
+from models.state import State
 from models.two_tower.config import (
     NegativesConfig,
     TowersConfig,
@@ -39,12 +39,12 @@ def log() -> Dataset:
 
 @pytest.fixture(params=sorted(CONFIGS))
 def config(request: pytest.FixtureRequest) -> TwoTowerConfig:
-    return replace(CONFIGS[request.param], update=UpdateConfig(negatives=20, batch_events=8, replay=0.3))
+    return CONFIGS[request.param].but(update=UpdateConfig(negatives=20, batch_events=8, replay=0.3))
 
 
 @cache
 def state_of(towers: TowersConfig, negatives: NegativesConfig, training: TrainingConfig) -> State:
-    config = TwoTowerConfig(towers, negatives, training=training)
+    config = TwoTowerConfig(towers=towers, negatives=negatives, training=training)
     return TwoTower(config).fit(small_log(n_items=400).before(HOUR)).state
 
 
@@ -97,7 +97,7 @@ def test_the_report_measures_what_happened(log: Dataset, config: TwoTowerConfig)
 
 
 def test_an_item_rises_for_those_who_did_what_its_buyers_did(log: Dataset) -> None:
-    config = replace(CONFIGS["tied"], update=UpdateConfig(negatives=50, learning_rate=0.1))
+    config = CONFIGS["tied"].but(update=UpdateConfig(negatives=50, learning_rate=0.1))
     model = fitted(config)
     rows = np.flatnonzero(log.at >= HOUR)
     rows = rows[~np.isin(rows, log.indptr[:-1])]
@@ -126,7 +126,7 @@ def test_the_order_of_the_rows_handed_over_does_not_matter(log: Dataset, config:
 
 def test_later_events_of_the_hour_are_not_seen_by_earlier_ones(log: Dataset) -> None:
     # All but the last step is the same whatever the last event is.
-    config = replace(CONFIGS["tied"], update=UpdateConfig(negatives=20, batch_events=4, replay=0.0))
+    config = CONFIGS["tied"].but(update=UpdateConfig(negatives=20, batch_events=4, replay=0.0))
     rows = np.flatnonzero(log.at >= HOUR)
     rows = rows[np.lexsort((rows, log.at[rows]))][:8]
     trained = fitted(config)
@@ -156,7 +156,7 @@ def test_nothing_new_changes_nothing(log: Dataset, config: TwoTowerConfig) -> No
 
 def test_training_config_is_left_alone(log: Dataset) -> None:
     # A model trained towards the far future still learns the next events by the hour.
-    config = replace(CONFIGS["tied"], training=TrainingConfig(target="future", epochs=1))
+    config = CONFIGS["tied"].but(training=TrainingConfig(target="future", epochs=1))
     model = fitted(config)
     report = model.update(log, np.flatnonzero(log.at >= HOUR))
     assert report.new_after < report.new_before
@@ -178,7 +178,7 @@ def test_hours_are_whole_and_hold_enough_events(hours: list[int], least: int) ->
 def test_a_night_learns_again_what_the_hours_learned(log: Dataset) -> None:
     # Nothing is drawn at random: no replay, and all items are negatives.
     update = UpdateConfig(negatives=0, batch_events=20, replay=0.0)
-    night = fitted(replace(CONFIGS["own_history"], update=update))
+    night = fitted(CONFIGS["own_history"].but(update=update))
     hours = TwoTower(night.config)
     hours.state = dict(night.state)
     rows = np.flatnonzero(log.at >= HOUR)

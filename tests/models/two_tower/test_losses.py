@@ -18,7 +18,7 @@ def loss_of(kind: str, positive: float, negative: list[float], label: float = 1.
         torch.zeros(len(negative)),
         masked,
         torch.tensor([label]),
-        LossConfig(kind, margin=0.5),
+        LossConfig(kind=kind, margin=0.5),
     )
     assert losses.shape == (1,)
     return losses.item()

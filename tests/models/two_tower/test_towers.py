@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from models.dataset import Dataset
+from models.two_tower.batch_loss import Objective
 from models.two_tower.batches import Collator, windows_over
 from models.two_tower.config import TowersConfig, TwoTowerConfig
 from models.two_tower.inputs import user_columns
 from models.two_tower.means import decayed_means
 from models.two_tower.model import Model
-from models.two_tower.objective import Objective
 from models.two_tower.presets import PRESETS
 from models.two_tower.towers import DecayedMeans
 from tests.models.recall.small_logs import small_log
@@ -142,7 +142,7 @@ def test_every_parameter_learns(log: Dataset, model: Model) -> None:
 
 
 def test_cosine_and_temperature(log: Dataset) -> None:
-    config = replace(PRESETS["dssm"].towers, temperature=0.1)
+    config = PRESETS["dssm"].towers.but(temperature=0.1)
     model = Model.new(log, config, seed=0)
     users = vectors_of(model, inputs_of(log, model, log.indptr[1:] - 1))
     torch.testing.assert_close(users.norm(dim=2), torch.full(users.shape[:2], 10.0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.dataset import DAY, Dataset, queries_before
-from models.recall.cbow import CbowConfig
+from models.embeddings.cbow import CbowConfig
 from models.recall.two_tower import TwoTower
 from models.two_tower.config import (
     LossConfig,
@@ -42,7 +42,7 @@ def learner(**changes: object) -> TwoTowerConfig:
             epochs=15, learning_rate=0.05, batch_tokens=200, validation_users=4, patience=15
         ),
     )
-    return replace(base, **changes)
+    return base.but(**changes)
 
 
 def accuracy(config: TwoTowerConfig, log: Dataset) -> float:
@@ -54,7 +54,7 @@ def accuracy(config: TwoTowerConfig, log: Dataset) -> float:
 
 @pytest.mark.parametrize("kind", ["bce", "hinge", "logistic", "softmax"])
 def test_every_loss_learns_the_circle(kind: str) -> None:
-    assert accuracy(learner(loss=LossConfig(kind)), circle()) > 0.9
+    assert accuracy(learner(loss=LossConfig(kind=kind)), circle()) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_every_kind_of_negatives_teaches_the_circle(negatives: NegativesConfig) 
 def test_bfloat16_learns_the_circle_and_leaves_torch_as_it_was() -> None:
     before = torch.get_float32_matmul_precision()
     config = learner()
-    assert accuracy(replace(config, training=replace(config.training, precision="bfloat16")), circle()) > 0.9
+    assert accuracy(config.but(training=config.training.but(precision="bfloat16")), circle()) > 0.9
     assert torch.get_float32_matmul_precision() == before
 
 
@@ -102,7 +102,7 @@ def test_labels_lower_what_was_disliked() -> None:
     target = log.item_idx[rows]
 
     def score(rated: Dataset) -> np.ndarray:
-        model = TwoTower(learner(loss=LossConfig("bce", ratings="label"))).fit(rated)
+        model = TwoTower(learner(loss=LossConfig(kind="bce", ratings="label"))).fit(rated)
         found = model.recommend(queries_before(log, rows), N_ITEMS, filter_seen=False)
         return found.score[found.item == target[:, None]]
 
@@ -113,7 +113,7 @@ def test_labels_lower_what_was_disliked() -> None:
 def test_starting_from_bags_is_as_good_as_the_bags() -> None:
     log = circle()
     config = learner(training=TrainingConfig(epochs=0, first_vectors=CbowConfig(dims=16, epochs=40)))
-    config = replace(config, training=replace(config.training, validation_users=0))
+    config = config.but(training=config.training.but(validation_users=0))
     assert accuracy(config, log) > 0.9
 
 
@@ -125,7 +125,7 @@ def test_recent_targets_weigh_more() -> None:
     log = replace(log, item_idx=turned.astype(np.int32))
     config = learner()
     plain, recent = (
-        accuracy(replace(config, training=replace(config.training, recency=recency)), log)
+        accuracy(config.but(training=config.training.but(recency=recency)), log)
         for recency in (0.0, 1 / 86_400)
     )
     assert recent > max(0.9, plain + 0.1)
@@ -148,13 +148,13 @@ def test_recent_is_what_is_near_the_newest_event_however_late_it_is() -> None:
         learner(
             towers=TowersConfig(dims=16, history=("mean", "causal"), user_id=True, statistics=True),
             negatives=NegativesConfig(uniform=5, in_batch=5, hard=2, hard_ranks=(2, 10), mask_seen=True),
-            loss=LossConfig("logistic"),
+            loss=LossConfig(kind="logistic"),
         ),
     ],
     ids=["plain", "everything"],
 )
 def test_a_training_killed_and_resumed_ends_in_the_same_bits(config: TwoTowerConfig) -> None:
-    config = replace(config, training=replace(config.training, epochs=6, patience=2))
+    config = config.but(training=config.training.but(epochs=6, patience=2))
     log = small_log()
     checkpoints: list[Checkpoint] = []
     whole = TwoTower(config).fit(log, watch=checkpoints.append)
@@ -216,7 +216,7 @@ def test_a_warm_training_learns_the_new_day_and_keeps_the_old() -> None:
     # On the new day the circle turns the other way.
     turned = np.where(day, (log.item_idx - 2 * STEP * (log.at - START - 11)) % N_ITEMS, log.item_idx)
     log = replace(log, item_idx=turned.astype(np.int32))
-    training = replace(learner().training, warm_learning_rate=0.03)
+    training = learner().training.but(warm_learning_rate=0.03)
     model = TwoTower(learner(training=training)).fit(log.before(START + 12))
     cold = {name: value.copy() for name, value in model.state.items()}
     new = np.flatnonzero(day)

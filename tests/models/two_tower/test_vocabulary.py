@@ -116,7 +116,7 @@ def test_nothing_new_is_nothing_changed() -> None:
 
 def test_labels_that_came_after_training_say_nothing() -> None:
     log = small_log()
-    schema = schema_of(log, replace(TIED.towers, demographics=True))
+    schema = schema_of(log, TIED.towers.but(demographics=True))
     genres = log.items["genres"]
     later = replace(
         log,

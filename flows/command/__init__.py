@@ -1,0 +1,1 @@
+"""The ``matinee`` command, its screens and pages, and the local server."""

@@ -1,0 +1,1 @@
+"""Vectors of users and items learned from sequences: walks, word2vec, nearest-neighbour indices."""

@@ -1,0 +1,223 @@
+"""Nearest vectors by inner product or cosine: exact while the catalogue is small, approximate beyond (faiss).
+
+Flat search is exact. HNSW (Malkov & Yashunin 2018, arXiv 1603.09320) searches a graph of near neighbours
+and suits up to about a million vectors; IVF (Jégou et al. 2011) searches the nearest cells of a k-means
+partition, builds faster and holds less. What the approximation costs is measured by ``recall_loss``.
+
+Seen items and ties are exact whatever the index: a query whose last kept item ties with the last item
+fetched, or that has too few left, is searched again for twice as many.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import faiss
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from models.candidates import Candidates, Neighbours
+from models.config import Config
+from models.dataset import Floats, Ints, Longs, Queries
+
+Kind = Literal["flat", "hnsw", "ivf"]
+
+
+class AnnConfig(Config):
+    """Which index is built and how hard it searches."""
+
+    kind: Kind | None = None
+    """The index; None chooses by the number of vectors."""
+    metric: Literal["inner_product", "cosine"] = "inner_product"
+    """What is near."""
+    flat_up_to: int = 50_000
+    """Most vectors searched exactly."""
+    hnsw_up_to: int = 1_000_000
+    """Most vectors in a graph; more go into cells."""
+    links: int = 32
+    """HNSW: neighbours a vector is linked to (M)."""
+    build_effort: int = 80
+    """HNSW: candidates weighed when a vector is linked (efConstruction)."""
+    search_effort: int = 256
+    """HNSW: candidates kept while searching (efSearch)."""
+    cells_per_root: float = 4.0
+    """IVF: cells over the square root of the number of vectors."""
+    probed: float = 0.05
+    """IVF: share of the cells that a search looks into."""
+    seed: int = 0
+    """IVF: seed of the k-means that makes the cells."""
+
+    def kind_for(self, n_vectors: int) -> Kind:
+        """The index for so many vectors."""
+        if self.kind is not None:
+            return self.kind
+        if n_vectors <= self.flat_up_to:
+            return "flat"
+        return "hnsw" if n_vectors <= self.hnsw_up_to else "ivf"
+
+
+@dataclass(frozen=True)
+class Index:
+    """A faiss index over the items that have a vector."""
+
+    faiss: faiss.Index
+    item: Ints  # (V,) the item of each indexed vector, ascending
+    config: AnnConfig
+
+
+def build_index(vectors: Floats, config: AnnConfig = AnnConfig()) -> Index:
+    """Index the rows of (I, D) vectors, one an item; an all-zero row is no candidate for anybody."""
+    item = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
+    indexed = _prepared(vectors[item], config)
+    if config.kind_for(len(item)) != "flat" and config.metric == "inner_product":
+        indexed = _of_equal_length(indexed)
+    if config.kind_for(len(item)) == "hnsw":
+        index = _hnsw(indexed, config)
+    elif config.kind_for(len(item)) == "ivf" and len(item) > 0:
+        index = _ivf(indexed, config)
+    else:
+        index = faiss.IndexFlatIP(indexed.shape[1])
+        index.add(indexed)
+    return Index(index, item, config)
+
+
+def recommend_nearest(
+    index: Index, vectors: Floats, queries: Queries, n: int, filter_seen: bool = True
+) -> Candidates:
+    """The n items nearest to each query's vector (B, D); a zero vector gets only padding."""
+    start, end = (queries.start, queries.end) if filter_seen else (queries.start, queries.start)
+    return Candidates(*_search(index, vectors, n, start, end, queries.log.item_idx))
+
+
+def nearest_neighbours(index: Index, vectors: Floats, n: int) -> Neighbours:
+    """The n items nearest to each item's vector (I, D), itself left out."""
+    item = np.arange(len(vectors), dtype=np.int32)
+    start = item.astype(np.int64)
+    return Neighbours(*_search(index, vectors, n, start, start + 1, item))
+
+
+def nearest(index: Index, vectors: Floats, n: int) -> Neighbours:
+    """The n items nearest to each of any vectors (B, D)."""
+    nothing = np.zeros(len(vectors), dtype=np.int64)
+    return Neighbours(*_search(index, vectors, n, nothing, nothing, np.empty(0, dtype=np.int32)))
+
+
+def recall_loss(exact: Neighbours, found: Neighbours) -> float:
+    """Share of the exact nearest items of B queries that an approximate search did not find."""
+    n_items = 1 + max(int(exact.item.max(initial=0)), int(found.item.max(initial=0)))
+    wanted, row = exact.item >= 0, n_items * np.arange(len(exact.item))[:, None]
+    missed = ~np.isin((row + exact.item)[wanted], (row + found.item)[found.item >= 0])
+    return float(missed.sum() / max(1, missed.size))
+
+
+def _prepared(vectors: Floats, config: AnnConfig) -> Floats:
+    """Contiguous float32, of length 1 for cosine."""
+    prepared = np.array(vectors, dtype=np.float32, order="C")
+    if config.metric == "cosine":
+        faiss.normalize_L2(prepared)
+    return prepared
+
+
+def _of_equal_length(vectors: Floats) -> Floats:
+    """One more coordinate makes all vectors as long as the longest (Bachrach et al. 2014).
+
+    Queries have 0 there, so inner products stay as they are; but now the near are also the alike, which
+    graphs and cells rely on.
+    """
+    square = np.einsum("id,id->i", vectors, vectors)
+    return np.column_stack([vectors, np.sqrt(square.max(initial=0) - square)])
+
+
+def _hnsw(vectors: Floats, config: AnnConfig) -> faiss.Index:
+    index = faiss.IndexHNSWFlat(vectors.shape[1], config.links, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = config.build_effort
+    with _one_thread():
+        index.add(vectors)
+    return index
+
+
+def _ivf(vectors: Floats, config: AnnConfig) -> faiss.Index:
+    n_cells = min(len(vectors), round(config.cells_per_root * len(vectors) ** 0.5))
+    cells = faiss.IndexFlatIP(vectors.shape[1])
+    index = faiss.IndexIVFFlat(cells, vectors.shape[1], n_cells, faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed = config.seed
+    index.cp.min_points_per_centroid = 1  # cells of a small catalogue are small: no warning
+    index.train(vectors)
+    index.add(vectors)
+    index.nprobe = max(1, round(config.probed * n_cells))
+    return index
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads would link the vectors of a graph in an order that changes from run to run."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _search(
+    index: Index, vectors: Floats, n: int, start: Longs, end: Longs, seen: Ints
+) -> tuple[Ints, Floats]:
+    """Items and scores (B, n); ``seen[start[b]:end[b]]`` are left out for query b."""
+    items = np.full((len(vectors), n), -1, dtype=np.int32)
+    scores = np.full((len(vectors), n), -np.inf, dtype=np.float32)
+    total = len(index.item)
+    prepared = _prepared(vectors, index.config)
+    prepared = np.pad(prepared, [(0, 0), (0, index.faiss.d - prepared.shape[1])])
+    pending = np.flatnonzero(vectors.any(axis=1)) if n and total else np.empty(0, dtype=np.int64)
+    # How many to fetch so that n remain, and one more to tell that they do not tie with what follows.
+    width = np.minimum(n + 1 + end - start, total)
+    while len(pending):
+        fetched = int(min(2 * width[pending].min(), total))
+        due = pending[width[pending] <= fetched]
+        if isinstance(index.faiss, faiss.IndexHNSWFlat):
+            index.faiss.hnsw.efSearch = max(index.config.search_effort, fetched)
+        value, place = index.faiss.search(prepared[due], fetched)
+        item = np.where(place >= 0, index.item[place], -1).astype(np.int32)
+        settled = _keep_unseen(item, value, due, start, end, seen, items, scores)
+        width[due] = np.where(settled | (fetched == total), 0, min(2 * fetched, total))
+        pending = pending[width[pending] > 0]
+    return items, scores
+
+
+@njit(parallel=True, cache=True)
+def _keep_unseen(
+    found: Ints,
+    value: Floats,
+    rows: Longs,
+    start: Longs,
+    end: Longs,
+    seen: Ints,
+    items: Ints,
+    scores: Floats,
+) -> NDArray[np.bool_]:
+    """Fill items and scores (B, n) of ``rows`` from what was found for them (rows, fetched), best first.
+
+    Tells for each row whether fetching more could change nothing.
+    """
+    n, fetched = items.shape[1], found.shape[1]
+    settled = np.zeros(len(rows), dtype=np.bool_)
+    for number in prange(len(rows)):
+        row, item, score = rows[number], found[number], value[number]
+        for place in range(1, fetched):
+            # Ties by ascending item.
+            while place > 0 and score[place] == score[place - 1] and item[place] < item[place - 1]:
+                item[place], item[place - 1] = item[place - 1], item[place]
+                place -= 1
+        history = np.sort(seen[start[row] : end[row]])
+        kept = 0
+        for place in range(fetched):
+            if kept == n or item[place] < 0:
+                break
+            at = np.searchsorted(history, item[place])
+            if at == len(history) or history[at] != item[place]:
+                items[row, kept], scores[row, kept] = item[place], score[place]
+                kept += 1
+        settled[number] = item[-1] < 0 or (kept == n and scores[row, n - 1] > score[-1])
+    return settled

@@ -1,0 +1,55 @@
+"""What the channels of embedded items share: the vector of a history, and lists of neighbours summed."""
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from models.candidates import Candidates, Neighbours
+from models.config import Config
+from models.dataset import Floats, Queries
+from models.embeddings.ann import Index, nearest_neighbours
+from models.history import decayed_history
+from models.top_n import recommend_by_score
+
+
+class HistoryConfig(Config):
+    """How much of a history speaks for its user."""
+
+    newest: int = 15
+    """Newest distinct items used."""
+    decay: float = 3.0
+    """The k-th newest item weighs exp(-k / decay)."""
+
+
+def history_vectors(queries: Queries, vectors: Floats, config: HistoryConfig) -> Floats:
+    """(B, D) weighted means of the vectors (I, D) of each history's newest items; zero for no history."""
+    history = decayed_history(queries, config.decay, config.newest)
+    total = history.sum(axis=1)
+    means: Floats = (history @ vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]
+    return means
+
+
+def likely_next(index: Index, vectors: Floats, n: int) -> Neighbours:
+    """The n items likeliest beside each item: sigmoid of the input vectors (I, D) times the indexed outputs.
+
+    The score is the chance that a pair of the two is of the log and not noise.
+    """
+    neighbours = nearest_neighbours(index, vectors, n)
+    score = np.where(neighbours.item >= 0, expit(neighbours.score), -np.inf)
+    return Neighbours(neighbours.item, score.astype(np.float32))
+
+
+def recommend_by_neighbours(
+    neighbours: Neighbours, queries: Queries, n: int, config: HistoryConfig, filter_seen: bool = True
+) -> Candidates:
+    """Items by the sum of their scores in the lists of a history's newest items, newer lists heavier."""
+    known = neighbours.item >= 0
+    indptr = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+    size = (len(known), len(known))
+    similarity = csr_array((neighbours.score[known], neighbours.item[known], indptr), shape=size)
+
+    def score(block: Queries) -> Floats:
+        total = (decayed_history(block, config.decay, config.newest) @ similarity).toarray()  # (b, I)
+        return np.where(total > 0, total, -np.inf).astype(np.float32)
+
+    return recommend_by_score(score, queries, n, filter_seen)

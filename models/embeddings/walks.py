@@ -1,0 +1,168 @@
+"""Random walks on the bipartite user-item graph, compiled: first order and node2vec's second order.
+
+First order, the walker goes from v to a neighbour x with probability w(v, x) / sum of w(v, .), in constant
+time with an alias table a node (Walker 1977; Vose 1991). Second order (Grover & Leskovec 2016, "node2vec",
+arXiv 1607.00653), having come from t it goes on with probability proportional to alpha(t, x) w(v, x), where
+alpha is 1/p for x = t, 1 for the neighbours of t and 1/q for all others. A bipartite graph has no triangle,
+so a neighbour of v is never one of t: only the ratio of p and q matters, and no adjacency is looked up. The
+second order is drawn by rejection from the first (Yang et al. 2019, "KnightKing").
+
+Every walk has a random stream of its own, seeded by its number: the walks do not depend on the threads.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from models.config import Config
+from models.dataset import DAY, Dataset, Floats, Ints, Longs
+from models.embeddings.splitmix import GOLDEN, below, mix, unit
+
+_ABREAST = 32
+"""Walks a thread takes step by step in turn: while one waits for memory, the others go on."""
+
+
+class WalkConfig(Config):
+    """Which walks are taken from every node that has a neighbour."""
+
+    per_node: int = 10
+    """Walks that start at each node."""
+    length: int = 40
+    """Nodes of a walk, its start included."""
+    rating_power: float = 0.0
+    """An edge weighs rating ** rating_power; 0 treats all ratings alike."""
+    half_life: float = float("inf")
+    """Days after which a rating weighs half in the walk; infinite for ratings that do not age."""
+    p: float = 1.0
+    """Return parameter: the higher, the rarer a step straight back."""
+    q: float = 1.0
+    """In-out parameter: the higher, the rarer a step on. With p = q the walk is of first order."""
+    seed: int = 0
+    """Seed of all walks."""
+
+    def __post_init__(self) -> None:
+        if self.per_node < 0 or self.length < 1:
+            raise ValueError(f"walks need per_node >= 0 and length >= 1, not {self.per_node}, {self.length}")
+        if not (self.p > 0 and self.q > 0):
+            raise ValueError(f"p and q must be positive, not {self.p}, {self.q}")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The undirected bipartite graph of N = U + I nodes: users first, then items (item i is node U + i).
+
+    Neighbours of node v are ``neighbour[indptr[v]:indptr[v + 1]]``, ascending, one entry an edge. ``keep``
+    and ``alias`` are the alias table of each node's edge weights, entry by entry.
+    """
+
+    indptr: Longs  # (N + 1,)
+    neighbour: Ints  # (2 edges,)
+    keep: Floats  # (2 edges,) chance to keep the drawn entry
+    alias: Ints  # (2 edges,) the neighbour taken otherwise
+    n_users: int
+
+
+def bipartite_graph(dataset: Dataset, config: WalkConfig = WalkConfig()) -> Graph:
+    """Users joined to the items they rated, weighted as configured; a pair rated twice counts its newest."""
+    # The log is in time order within a user: the last of equal pairs is the newest.
+    pair = dataset.user_idx.astype(np.int64) * dataset.n_items + dataset.item_idx
+    newest = len(pair) - 1 - np.unique(pair[::-1], return_index=True)[1]
+    half_lives = (dataset.at[newest] - dataset.as_of) / (config.half_life * DAY)
+    # Only ratios within a node matter; logarithms keep those of old ratings from vanishing.
+    log_weight = config.rating_power * np.log2(dataset.rating[newest]) + half_lives
+    user, item = dataset.user_idx[newest], dataset.n_users + dataset.item_idx[newest]
+    source, target = np.concatenate([user, item]), np.concatenate([item, user])  # (2 edges,)
+    order = np.lexsort((target, source))
+    degree = np.bincount(source, minlength=dataset.n_users + dataset.n_items)
+    indptr = np.concatenate([[0], np.cumsum(degree)]).astype(np.int64)
+    neighbour = target[order].astype(np.int32)
+    return Graph(
+        indptr, neighbour, *_alias(indptr, neighbour, np.tile(log_weight, 2)[order]), dataset.n_users
+    )
+
+
+def random_walks(graph: Graph, config: WalkConfig = WalkConfig()) -> Ints:
+    """(walks, length) nodes: ``per_node`` walks from each node with a neighbour, in rounds over the nodes."""
+    starts = np.tile(np.flatnonzero(np.diff(graph.indptr)), config.per_node).astype(np.int32)
+    # Chances to accept a proposed step straight back and one on: their ratio is q / p, the larger is 1.
+    back, on = min(1.0, config.q / config.p), min(1.0, config.p / config.q)
+    return _walk(
+        starts, graph.indptr, graph.neighbour, graph.keep, graph.alias, config.length, back, on, config.seed
+    )
+
+
+@njit(cache=True)
+def _alias(indptr: Longs, neighbour: Ints, log_weight: NDArray[np.float64]) -> tuple[Floats, Ints]:
+    """Vose's alias table of each node: entries above the mean weight fill up those below it."""
+    keep = np.ones(len(neighbour), dtype=np.float32)
+    alias = neighbour.copy()
+    stack = np.empty(len(neighbour), dtype=np.int64)
+    for node in range(len(indptr) - 1):
+        begin, end = indptr[node], indptr[node + 1]
+        if begin == end:
+            continue
+        share = np.exp2(log_weight[begin:end] - log_weight[begin:end].max())
+        share *= (end - begin) / share.sum()  # mean 1
+        # One array holds both stacks: small entries grow from the left, large ones from the right.
+        small, large = 0, end - begin
+        for entry in range(end - begin):
+            if share[entry] < 1:
+                stack[small] = entry
+                small += 1
+            else:
+                large -= 1
+                stack[large] = entry
+        while small > 0 and large < end - begin:
+            small -= 1
+            poor, rich = stack[small], stack[large]
+            keep[begin + poor], alias[begin + poor] = share[poor], neighbour[begin + rich]
+            share[rich] -= 1 - share[poor]
+            if share[rich] < 1:
+                large += 1
+                stack[small] = rich
+                small += 1
+    return keep, alias
+
+
+@njit(parallel=True, cache=True)
+def _walk(
+    starts: Ints,
+    indptr: Longs,
+    neighbour: Ints,
+    keep: Floats,
+    alias: Ints,
+    length: int,
+    back: float,
+    on: float,
+    seed: int,
+) -> Ints:
+    walks = np.empty((len(starts), length), dtype=np.int32)
+    key = mix(np.uint64(seed) + GOLDEN)
+    first_order = back == on
+    for block in prange((len(starts) + _ABREAST - 1) // _ABREAST):
+        first, last = block * _ABREAST, min((block + 1) * _ABREAST, len(starts))
+        states = np.empty(_ABREAST, dtype=np.uint64)
+        for walk in range(first, last):
+            states[walk - first] = mix(key ^ mix(np.uint64(walk) + GOLDEN))
+            walks[walk, 0] = starts[walk]
+        for step in range(1, length):
+            for walk in range(first, last):
+                state = states[walk - first]
+                node = walks[walk, step - 1]
+                begin = indptr[node]
+                degree = indptr[node + 1] - begin
+                while True:
+                    state += GOLDEN
+                    bits = mix(state)
+                    entry = begin + below(bits, degree)
+                    proposed = neighbour[entry] if unit(bits) < keep[entry] else alias[entry]
+                    if first_order or step == 1 or degree == 1:
+                        break
+                    state += GOLDEN
+                    if unit(mix(state)) < (back if proposed == walks[walk, step - 2] else on):
+                        break
+                states[walk - first] = state
+                walks[walk, step] = proposed
+    return walks

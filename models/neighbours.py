@@ -1,0 +1,32 @@
+"""Item-to-item recall: the nearest items of each item, and what a history makes of them."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from models.candidates import Neighbours
+from models.dataset import Floats
+from models.sparse_product import score_by_product
+from models.top_n import best_of_rows
+
+
+def nearest(similarity: NDArray[np.floating], n: int) -> Neighbours:
+    """The n most similar columns of each row of similarities (R, I); zero and below is no similarity."""
+    return Neighbours(*best_of_rows(np.where(similarity > 0, similarity, -np.inf).astype(np.float32), n))
+
+
+def to_sparse(neighbours: Neighbours, n_columns: int) -> csr_array:
+    """The lists as a sparse matrix (R, n_columns), padding left out, columns best first."""
+    named = neighbours.item >= 0
+    indptr = np.concatenate([[0], np.cumsum(named.sum(1))])
+    return csr_array(
+        (neighbours.score[named], neighbours.item[named], indptr), shape=(len(neighbours.item), n_columns)
+    )
+
+
+def score_by_neighbours(history: csr_array, neighbours: Neighbours) -> Floats:
+    """Sum over the history (B, I) of its weight times the similarity to each item: (B, I).
+
+    An item that is no neighbour of any item of the history is no candidate: -inf.
+    """
+    return score_by_product(history, to_sparse(neighbours, len(neighbours.item)))

@@ -1,0 +1,1 @@
+"""The published list, defined once: for nightly, hourly, evaluate and replay."""

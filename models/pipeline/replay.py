@@ -1,0 +1,232 @@
+"""Living through past days: what would people have seen, and was the film they then chose in their list?
+
+Every hour the events of that hour are scored by the lists that were published before it; only then are they
+learned from. Policies differ in what happens in between. All start from one model, trained from scratch on
+what was before the first hour, and all full retrainings go on from the last full one, never from the hourly
+updates, so policies that retrain share them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.candidates import Candidates
+from models.dataset import DAY, HOUR, Dataset, Ints, Longs, Mask, Queries, first_ratings, queries_at
+from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
+from models.evaluation.metrics import Values
+from models.recall.segment import Segment
+from models.state import State
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What happens between the events."""
+
+    refresh: bool
+    """Every hour, whoever did something gets a new list from the history up to now."""
+    learn: bool
+    """Every hour, before that, the ID embeddings learn the hour's events."""
+    nightly: bool
+    """Every midnight the last full model learns the day, and everybody gets a new list."""
+
+
+POLICIES = {
+    "no update": Policy(refresh=False, learn=False, nightly=False),
+    "hourly refresh": Policy(refresh=True, learn=False, nightly=False),
+    "hourly learning": Policy(refresh=True, learn=True, nightly=False),
+    "nightly": Policy(refresh=False, learn=False, nightly=True),
+    "nightly, hourly refresh": Policy(refresh=True, learn=False, nightly=True),
+    "nightly, hourly learning": Policy(refresh=True, learn=True, nightly=True),
+}
+
+METRICS = ("hr@10", "ndcg@10", "recall@50")
+"""Of single events: the film was among the first 10; discounted by its place; among the first 50."""
+
+SLICES = ("all", "known", "new")
+"""Users known before the day of the event, and users new on that day."""
+
+
+class Learner(Protocol):
+    """A recall channel that also learns on: see ``models.recall.two_tower``."""
+
+    state: State
+
+    def fit(self, dataset: Dataset) -> Self: ...
+    def warm(self, dataset: Dataset, rows: Longs) -> Self: ...
+    def catch_up(self, dataset: Dataset, rows: Longs) -> Self: ...
+    def update(self, dataset: Dataset, rows: Longs) -> Any: ...
+    def recommend(self, queries: Queries, n: int) -> Candidates: ...
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """N events in order of time, and the place that each policy's list gave their film."""
+
+    user_idx: Ints  # (N,)
+    at: Longs  # (N,) epoch seconds
+    known: Mask  # (N,) the user had rated something before the day
+    place: Mapping[str, Ints]  # policy -> (N,) from 0, -1 for not in the list
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Less the control; they differ if 0 is outside the interval."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True)
+class ReplayRow:
+    """A figure of one policy, and how it differs from that of the control on the same events."""
+
+    policy: str
+    slice: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    difference: Difference
+    n_users: int
+    n_events: int
+
+
+def replay(
+    log: Dataset,
+    start: int,
+    end: int,
+    build: Callable[[], Learner],
+    n: int = 50,
+    told: Callable[[str], None] = lambda line: None,
+) -> Replayed:
+    """Live from ``start`` to ``end`` (midnights in epoch seconds, end exclusive) under every policy.
+
+    Lists have n films. Users without a history get the list of their segment until one is published for
+    them. Raises ValueError if nothing was rated before or in that time.
+    """
+    scored = _by_time(log, first_ratings(log) & (log.at >= start) & (log.at < end))
+    if not len(scored) or not (log.at < start).any():
+        raise ValueError("a replay needs ratings before and in its time")
+    full = build().fit(log.before(start))
+    first = _first_lists(log.before(start), full, n)
+    lists = dict.fromkeys(POLICIES, first)
+    models = dict.fromkeys(POLICIES, full)
+    place: dict[str, list[Ints]] = {name: [] for name in POLICIES}
+    for hour in range(start, end, HOUR):
+        if hour > start and hour % DAY == 0:
+            told(f"retraining at {np.datetime64(hour, 's')}")
+            day = _since(log, hour - DAY, hour)
+            full = _copy(full, build).catch_up(*day).warm(*day)
+            everybody = _lists(full, queries_at(log.before(hour)), first, n)
+            models |= {name: full for name, policy in POLICIES.items() if policy.nightly}
+            lists |= {name: everybody for name, policy in POLICIES.items() if policy.nightly}
+        now = scored[(log.at[scored] >= hour) & (log.at[scored] < hour + HOUR)]
+        for name, policy in POLICIES.items():
+            place[name].append(_places(lists[name][log.user_idx[now]], log.item_idx[now]))
+            if policy.refresh:
+                models[name], lists[name] = _hour(log, hour, policy, models[name], lists[name], build)
+    found = {name: np.concatenate(parts) for name, parts in place.items()}
+    return Replayed(log.user_idx[scored], log.at[scored], _known(log, scored), found)
+
+
+def summary(replayed: Replayed, control: str, bootstrap: BootstrapConfig | None = None) -> list[ReplayRow]:
+    """Every policy by slice and metric, paired with the control, with user-bootstrap intervals."""
+    bootstrap = bootstrap or BootstrapConfig()
+    users, user = np.unique(replayed.user_idx, return_inverse=True)
+    rows = []
+    for part, mask in zip(SLICES, (None, replayed.known, ~replayed.known), strict=True):
+        chosen = np.ones(len(user), dtype=np.bool_) if mask is None else mask
+        if not chosen.any():
+            continue
+        size = np.bincount(user[chosen], minlength=len(users)).astype(np.float64)
+        base = _sums(replayed.place[control], user, chosen, len(users))
+        for name, place in replayed.place.items():
+            sums = _sums(place, user, chosen, len(users))
+            figures = _figures(np.concatenate([sums, sums - base], axis=1), size, bootstrap)
+            for number, metric in enumerate(METRICS):
+                value, low, high = figures[:, number].tolist()
+                paired = Difference(*figures[:, number + len(METRICS)].tolist())
+                counts = int((size > 0).sum()), int(size.sum())
+                rows.append(ReplayRow(name, part, metric, value, low, high, paired, *counts))
+    return rows
+
+
+def values(place: Ints) -> Values:
+    """(N, 3) the METRICS of each event from its place."""
+    listed = place >= 0
+    hit = listed & (place < 10)
+    return np.stack([hit, hit / np.log2(place + 2.0, where=hit, out=np.ones(len(place))), listed], axis=1)
+
+
+def _sums(place: Ints, user: NDArray[np.intp], chosen: Mask, n_users: int) -> Values:
+    """(U, 3) sums a user over the chosen events."""
+    figures = values(place)[chosen]
+    return np.stack([np.bincount(user[chosen], column, n_users) for column in figures.T], axis=1)
+
+
+def _figures(sums: Values, size: Values, bootstrap: BootstrapConfig) -> Values:
+    """(3, M): means over events with the bounds of their intervals."""
+    denominator = np.repeat(size[:, None], sums.shape[1], axis=1)
+    resampled = resampled_ratios(sums, denominator, bootstrap)
+    return np.stack([sums.sum(0) / size.sum(), *percentile_interval(resampled, bootstrap.level)])
+
+
+def _hour(
+    log: Dataset, hour: int, policy: Policy, model: Learner, lists: Ints, build: Callable[[], Learner]
+) -> tuple[Learner, Ints]:
+    """The model and the lists at the end of an hour."""
+    seen, rows = _since(log, hour, hour + HOUR)
+    if not len(rows):
+        return model, lists
+    if policy.learn:
+        model = _copy(model, build)
+        model.update(seen, rows)
+    return model, _lists(model, queries_at(seen, users=np.unique(seen.user_idx[rows])), lists, lists.shape[1])
+
+
+def _since(log: Dataset, start: int, end: int) -> tuple[Dataset, Longs]:
+    """The log before ``end`` and its rows from ``start`` on."""
+    seen = log.before(end)
+    return seen, np.flatnonzero(seen.at >= start)
+
+
+def _first_lists(past: Dataset, model: Learner, n: int) -> Ints:
+    """(U, n)"""
+    queries = queries_at(past)
+    return _lists(model, queries, Segment().fit(past).recommend(queries, n).item, n)
+
+
+def _lists(model: Learner, queries: Queries, lists: Ints, n: int) -> Ints:
+    """The lists (U, n) with new ones for the users of the queries who have a history."""
+    asked = queries.take(np.flatnonzero(queries.end > queries.start))
+    updated = lists.copy()
+    updated[asked.user_idx] = model.recommend(asked, n).item
+    return updated
+
+
+def _copy(model: Learner, build: Callable[[], Learner]) -> Learner:
+    other = build()
+    other.state = dict(model.state)
+    return other
+
+
+def _places(lists: Ints, item: Ints) -> Ints:
+    """(B,) where each item stands in its list (B, n), -1 for nowhere."""
+    found = lists == item[:, None]
+    return np.where(found.any(axis=1), found.argmax(axis=1), -1).astype(np.int32)
+
+
+def _by_time(log: Dataset, chosen: Mask) -> Longs:
+    rows = np.flatnonzero(chosen)
+    return rows[np.argsort(log.at[rows], kind="stable")]
+
+
+def _known(log: Dataset, rows: Longs) -> Mask:
+    """Whether the user of each row had rated anything before the day of the row."""
+    first = np.full(log.n_users, np.iinfo(np.int64).max)
+    np.minimum.at(first, log.user_idx, log.at)
+    return first[log.user_idx[rows]] < log.at[rows] // DAY * DAY

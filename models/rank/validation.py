@@ -1,0 +1,54 @@
+"""What rankers are trained and fused by: one figure of the scores of labelled rows, higher is better."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dataset import Floats, Longs
+from models.evaluation import metrics
+from models.targets import Targets, offsets
+
+Metric = Literal["auc", "gauc", "logloss", "ndcg"]
+
+NDCG_AT = 10
+"""Places of a query's list that ``ndcg`` looks at."""
+
+
+def figure(label: Floats, logit: NDArray[np.floating], query: Longs, metric: Metric) -> float:
+    """One figure of one task; (N,) each, ``query`` non-decreasing. Rows whose label is nan are left out.
+
+    The log loss comes with a minus sign. ``gauc`` and ``ndcg`` are averages over queries.
+    """
+    known = ~np.isnan(label)
+    label, logit, query = label[known], logit[known], query[known]
+    if metric == "auc":
+        return metrics.auc(label, logit)
+    if metric == "gauc":
+        return metrics.gauc(label, logit, query.astype(np.int32))
+    if metric == "ndcg":
+        return _ndcg(label, logit, query)
+    return -float(metrics.log_loss(label, probability(logit)).mean())
+
+
+def probability(logit: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The sigmoid in double precision, so that distinct logits stay distinct."""
+    return 1 / (1 + np.exp(-logit.astype(np.float64)))
+
+
+def places(score: NDArray[np.floating], query: Longs) -> Longs:
+    """(N,) the 0-based place of each row in its query's list, best first, ties by row."""
+    order = np.lexsort((-score, query))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order)) - np.searchsorted(query, query[order])
+    return place
+
+
+def _ndcg(label: Floats, logit: NDArray[np.floating], query: Longs) -> float:
+    """The mean NDCG@10 over queries with a positive row; nan without one."""
+    positive = label > 0
+    if not positive.any():
+        return float("nan")
+    place = places(logit, query)[positive].astype(np.int32)
+    targets = Targets(offsets(np.unique(query[positive], return_counts=True)[1]), place)
+    return float(metrics.ndcg(place, targets, NDCG_AT).mean())

@@ -1,0 +1,47 @@
+"""What answers the queries: the items that users went on to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.dataset import Ints, Longs, Mask
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The items that answer B queries: query b is answered by ``item[indptr[b]:indptr[b + 1]]``.
+
+    Every query has at least one target and none of them twice.
+    """
+
+    indptr: Longs  # (B + 1,)
+    item: Ints  # (T,)
+
+    def __post_init__(self) -> None:
+        if not (np.diff(self.indptr) > 0).all():
+            raise ValueError("every query needs a target")
+
+    def __len__(self) -> int:
+        """B, the number of queries."""
+        return len(self.indptr) - 1
+
+    @property
+    def count(self) -> Longs:
+        """(B,) how many targets each query has."""
+        return np.diff(self.indptr)
+
+    @property
+    def query(self) -> Longs:
+        """(T,) the query of each target."""
+        return np.repeat(np.arange(len(self)), self.count)
+
+    def where(self, keep: Mask) -> tuple["Targets", Longs]:
+        """The kept targets, (T,) bool, and the numbers of the queries that still have one."""
+        count = np.add.reduceat(keep, self.indptr[:-1], dtype=np.int64) if len(self) else self.count
+        queries = np.flatnonzero(count)
+        return Targets(offsets(count[queries]), self.item[keep]), queries
+
+
+def offsets(count: Longs) -> Longs:
+    """(N,) lengths to the (N + 1,) bounds of the runs they describe."""
+    return np.concatenate([[0], np.cumsum(count)]).astype(np.int64)

@@ -1,0 +1,57 @@
+"""Rankers alone, on single ratings: each is trained on the same rows and asked for the same ones."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.dataset import Dataset
+from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.rows import Difference, Row, Run, classifier_rows, compare_classifiers
+from models.rank.ctr import ctr_rows
+from models.rank.registry import fit_ranker
+from models.rank.validation import probability
+
+log = logging.getLogger("matinee")
+
+IN_TIME = ("ctr-last",)
+"""Protocols whose rows come with the history before them; with a random split that would be the answers."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an evaluation of rankers found."""
+
+    split: str
+    """The hash of the split."""
+    rows: list[Row]
+    differences: dict[str, list[Difference]]
+    """Of each ranker to the baseline."""
+
+
+def measure(
+    protocol: str, dataset: Dataset, rankers: Sequence[str], seed: int, baseline: str | None = None
+) -> Measured:
+    """AUC, GAUC and log loss of each ranker on the test rows; ``baseline`` is one of them.
+
+    Raises ValueError if the log is too small for the protocol.
+    """
+    split = CTR_PROTOCOLS[protocol](dataset, seed)
+    parts = (split.train, split.validation, split.test)
+    train, validation, test = (ctr_rows(dataset, rows, protocol in IN_TIME) for rows in parts)
+    label, user = test.label[:, 0], dataset.user_idx[split.test]
+    rows: list[Row] = []
+    answers = {}
+    for name in rankers:
+        started = time.perf_counter()
+        trained = fit_ranker(name, train, validation, seed)
+        run = Run("rank", name, seed, round(time.perf_counter() - started, 3))
+        answers[name] = probability(trained.logits(test)[:, 0])
+        rows += classifier_rows(label, answers[name], user, protocol, run)
+        log.info("%-18s fit %6.1f s", name, run.fit_seconds)
+    differences = {
+        name: compare_classifiers(label, answer, answers[baseline], user)
+        for name, answer in answers.items()
+        if baseline is not None and name != baseline
+    }
+    return Measured(split.digest(dataset), rows, differences)

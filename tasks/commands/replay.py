@@ -1,0 +1,82 @@
+"""Replay: what each way of keeping a model up to date would have been worth on past days."""
+
+import json
+import logging
+from dataclasses import asdict
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from models.dataset import DAY
+from models.evaluation.split import day
+from models.pipeline import replay as living
+from models.pipeline.replay import METRICS, POLICIES, Replayed
+from tasks import settings
+from tasks.commands.evaluate import read_log
+from tasks.steps import train as learner
+from tasks.steps.start import parse_as_of
+from tasks.steps.train import LEARNER
+from warehouse.errors import MatineeError
+from warehouse.evaluation import check_writable
+from warehouse.runs.run import write_atomically
+
+log = logging.getLogger("matinee")
+
+CONTROL = "hourly refresh"
+"""The policy that all others are compared with: it tells learning from mere refreshing."""
+
+
+def replay(begin: str, end: str, source: str | None, seed: int, out: Path | None) -> dict[str, Any]:
+    """Replay whole days, UTC, from the day ``begin`` to the day ``end``, both included.
+
+    The answer has seed, control, rows by policy, slice and metric, and recall@50 by day and policy; ``out``
+    gets it as JSON. Raises MatineeError for days that are none or that the log does not hold.
+    """
+    first, last = _day(begin), _day(end) + DAY
+    if last <= first:
+        raise MatineeError(f"--to {end} is before --from {begin}")
+    if out is not None:
+        check_writable(out)
+    dataset, _ = read_log(source or settings.source())
+    newest = int(dataset.at.max()) // DAY * DAY
+    if last > newest + DAY:
+        raise MatineeError(f"--to {end} is after the newest rating, which is of {day(newest)}")
+    try:
+        found = living.replay(dataset, first, last, lambda: learner.new(LEARNER, seed), told=log.info)
+    except ValueError as error:
+        raise MatineeError(f"{begin} to {end} cannot be replayed on this log: {error}") from None
+    answer = {
+        "from": begin,
+        "to": end,
+        "seed": seed,
+        "control": CONTROL,
+        "rows": [asdict(row) for row in living.summary(found, CONTROL)],
+        "days": _by_day(found),
+    }
+    if out is not None:
+        write_atomically(out, json.dumps(answer, indent=1))
+    return answer
+
+
+def _by_day(found: Replayed) -> list[dict[str, Any]]:
+    """Means of the metrics by day, policy and whether the user was known before the day."""
+    rows = []
+    for number in sorted({int(at) // DAY for at in found.at}):
+        for known in (True, False):
+            chosen = (found.at // DAY == number) & (found.known == known)
+            if not chosen.any():
+                continue
+            for name in POLICIES:
+                means = living.values(found.place[name][chosen]).mean(axis=0)
+                about = {"day": day(number * DAY), "known": known}
+                figures = dict(zip(METRICS, means.tolist(), strict=True))
+                rows.append(about | {"policy": name, "n_events": int(chosen.sum())} | figures)
+    return rows
+
+
+def _day(text: str) -> int:
+    """Midnight, UTC, in epoch seconds."""
+    moment = parse_as_of(text).replace(tzinfo=UTC)
+    if int(moment.timestamp()) % DAY:
+        raise MatineeError(f"'{text}' is no day: replay lives through whole days, UTC, e.g. 2000-11-20")
+    return int(moment.timestamp())

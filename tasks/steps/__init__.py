@@ -1,0 +1,1 @@
+"""One pipeline step a file: load once, call models, write."""

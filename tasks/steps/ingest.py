@@ -1,0 +1,67 @@
+"""From a source to the log."""
+
+import logging
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import settings
+from tasks.step import Meter
+from warehouse.errors import Unreachable
+from warehouse.events import log as event_log
+from warehouse.events.log import IngestReport
+from warehouse.sources import source as sources
+
+log = logging.getLogger("matinee")
+
+DEFAULT = "ml-1m"
+"""What an empty log is filled with: downloaded once, then cached."""
+
+SYNTHETIC = "synthetic"
+"""What stands in for it without a network, where that is allowed."""
+
+
+@task(name="ingest", task_run_name="ingest {source}", cache_policy=NO_CACHE)
+def ingest(home: Path, source: str) -> tuple[IngestReport, Meter]:
+    """Append a source, or a batch of new ratings, to the log. Raises MatineeError for a bad source."""
+    with Meter() as meter:
+        report = event_log.ingest(home, source)
+    log.info("%-22s %6.1f s   %s", "ingest", meter.seconds, summary(report))
+    return report, meter
+
+
+def check_source(source: str | None) -> None:
+    """Raise MatineeError now, not in the middle of a flow, if there is no such source."""
+    named = source or settings.source()
+    if named is not None and named != DEFAULT:
+        sources.resolve(named)
+
+
+def choose_source(home: Path, source: str | None, or_synthetic: bool) -> str | None:
+    """The source to ingest: the one given; for an empty log the default; None where the log is enough.
+
+    With ``or_synthetic`` a default that cannot be downloaded is replaced, loudly, by synthetic data.
+    """
+    if source is not None or event_log.batches(home):
+        return source
+    if not or_synthetic:
+        return DEFAULT
+    try:
+        sources.resolve(DEFAULT)
+    except Unreachable as error:
+        log.warning("%s", error)
+        log.warning(
+            "SYNTHETIC DATA: the log is empty and %s cannot be had: these ratings are made up.", DEFAULT
+        )
+        return SYNTHETIC
+    return DEFAULT
+
+
+def summary(report: IngestReport) -> str:
+    """One line for people."""
+    if report.status == "known" and not report.rows_returned:
+        return f"nothing new in {report.source}"
+    bad = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
+    back = f", {report.rows_returned:,} back from quarantine" if report.rows_returned else ""
+    return f"{report.rows_logged:,} new ratings{back}" + (f"; quarantined: {bad}" if bad else "")

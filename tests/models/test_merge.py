@@ -1,0 +1,221 @@
+"""Fusion and its weights against slow oracles."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import merge as fusion
+from models.candidates import Candidates
+from models.dataset import Dataset, Queries, queries_at
+
+TRUE_WEIGHT = 3.0
+"""Of the scaled score of the channel ``good`` in what users choose."""
+
+
+def queries(histories: list[list[int]], n_items: int) -> Queries:
+    user = np.repeat(np.arange(len(histories)), [len(history) for history in histories]).astype(np.int32)
+    item = np.array([item for history in histories for item in history], dtype=np.int32)
+    at = np.arange(len(user), dtype=np.int64)
+    log = Dataset(user, item, np.ones(len(user), np.float32), at, len(histories), n_items, len(user))
+    return queries_at(log)
+
+
+def candidates(lists: list[list[int]], width: int, scores: list[list[float]] | None = None) -> Candidates:
+    item = np.full((len(lists), width), -1, dtype=np.int32)
+    score = np.full((len(lists), width), -np.inf, dtype=np.float32)
+    for row, found in enumerate(lists):
+        item[row, : len(found)] = found
+        score[row, : len(found)] = scores[row] if scores else -np.arange(len(found))
+    return Candidates(item, score)
+
+
+def features(scores: list[float], width: int) -> list[tuple[float, float, float]]:
+    """Of each place of one list: the score min-max scaled, 1 - (rank - 1) / width, 1."""
+    span = max(scores, default=0) - min(scores, default=0)
+    scaled = [(score - min(scores)) / span if span else 1.0 for score in scores]
+    return [(value, 1 - rank / width, 1.0) for rank, value in enumerate(scaled)]
+
+
+@st.composite
+def brought(draw: st.DrawFn, n_items: int, rows: int) -> tuple[list[list[int]], list[list[float]]]:
+    """Lists without repetition with falling scores, which may tie."""
+    items = st.lists(st.integers(0, n_items - 1), unique=True, max_size=n_items)
+    lists = [draw(items) for _ in range(rows)]
+    quarters = [
+        draw(st.lists(st.integers(-8, 8), min_size=len(found), max_size=len(found))) for found in lists
+    ]
+    return lists, [sorted((value / 4 for value in row), reverse=True) for row in quarters]
+
+
+@given(data=st.data(), n_items=st.integers(3, 12), n=st.integers(1, 12), rows=st.integers(1, 4))
+def test_the_merged_score_is_the_weighted_sum_of_the_features(
+    data: st.DataObject, n_items: int, n: int, rows: int
+) -> None:
+    n = min(n, n_items)
+    items = st.permutations(range(n_items))
+    histories = [list(data.draw(items))[: data.draw(st.integers(0, n_items))] for _ in range(rows)]
+    order = list(data.draw(items))
+    channels = {name: data.draw(brought(n_items, rows)) for name in "ab"}
+    weights = np.array([[1.0, 0.25, 0.5], [0.0, 2.0, 0.125]], dtype=np.float32)
+    # Lists of two widths, the second with more padding.
+    lists = {
+        name: candidates(found, n_items + width, scores)
+        for width, (name, (found, scores)) in enumerate(channels.items())
+    }
+    merged = fusion.merge(lists, weights, queries(histories, n_items), np.array(order), n)
+    for row in range(rows):
+        score: dict[int, float] = {}
+        for weight, (name, (found, scores)) in zip(weights, channels.items(), strict=True):
+            for item, feature in zip(found[row], features(scores[row], lists[name].n), strict=True):
+                score[item] = score.get(item, 0.0) + float(weight @ feature)
+        unseen = {item: value for item, value in score.items() if item not in histories[row]}
+        best = sorted(unseen.values(), reverse=True)[:n]
+        filled = [i for i in order if i not in score and i not in histories[row]][: n - len(best)]
+        listed = merged.candidates.item[row][merged.candidates.item[row] >= 0].tolist()
+        assert len(set(listed)) == len(listed)
+        assert listed[len(best) :] == filled
+        # The oracle adds in float64, so that near ties may fall the other way: compare the scores.
+        assert [unseen[item] for item in listed[: len(best)]] == pytest.approx(best, abs=1e-5)
+        assert merged.candidates.score[row] == pytest.approx(
+            [*best, *[0.0] * len(filled), *[-np.inf] * (n - len(listed))], abs=1e-5
+        )
+        for place, item in enumerate(listed):
+            who = [name for name, (found, _) in channels.items() if item in found[row]]
+            assert fusion.names(["a", "b"], merged.channels[row, place : place + 1])[0] == who
+
+
+def test_ties_go_to_the_smaller_item() -> None:
+    channels = {"a": candidates([[3, 0]], 2, [[1, 1]]), "b": candidates([[0, 3]], 2, [[1, 1]])}
+    merged = fusion.merge(channels, np.ones((2, 3), np.float32), queries([[1]], 4), np.arange(4), 2)
+    assert merged.candidates.item.tolist() == [[0, 3]]
+
+
+def test_a_list_is_full_unless_all_items_are_seen() -> None:
+    asked = queries([[0, 1], [0, 1, 2, 3]], 4)
+    weights = np.ones((1, 3), dtype=np.float32)
+    merged = fusion.merge({"a": candidates([[2], []], 1)}, weights, asked, np.array([3, 2, 1, 0]), 3)
+    assert merged.candidates.item.tolist() == [[2, 3, -1], [-1, -1, -1]]
+
+
+def test_blocks_of_queries_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    channels, asked, _ = choices(seed=3, n_queries=50)
+    weights = np.array([[1.0, 0.5, 0.2], [0.3, 0.1, 0.7]], dtype=np.float32)
+    whole = fusion.merge(channels, weights, asked, np.arange(30), 20)
+    monkeypatch.setattr(fusion, "BLOCK", 7)
+    parts = fusion.merge(channels, weights, asked, np.arange(30), 20)
+    np.testing.assert_array_equal(parts.candidates.item, whole.candidates.item)
+    np.testing.assert_array_equal(parts.candidates.score, whole.candidates.score)
+    np.testing.assert_array_equal(parts.channels, whole.channels)
+
+
+def choices(
+    seed: int, n_queries: int = 400, n_items: int = 30
+) -> tuple[dict[str, Candidates], Queries, np.ndarray]:
+    """Channels ``good`` and ``noise`` and, of each query, the one item that its user chose.
+
+    The choice is a logit of the good channel's scaled score; the noise ranks the same items at random.
+    """
+    rng = np.random.default_rng(seed)
+    score = np.sort(rng.random((n_queries, 10)).astype(np.float32), axis=1)[:, ::-1]
+    item = 1 + np.argsort(rng.random((n_queries, n_items - 1)), axis=1)[:, :10].astype(np.int32)
+    scaled = (score - score[:, -1:]) / (score[:, :1] - score[:, -1:])
+    place = np.argmax(TRUE_WEIGHT * scaled + rng.gumbel(size=score.shape), axis=1)
+    noise = rng.permuted(item, axis=1)
+    asked = queries([[0]] * n_queries, n_items)
+    return (
+        {"good": Candidates(item, score), "noise": Candidates(noise, score)},
+        asked,
+        item[range(n_queries), place],
+    )
+
+
+def test_fitted_weights_find_the_channel_that_informs() -> None:
+    channels, asked, target = choices(seed=0, n_queries=4000)
+    weights = fusion.fit_weights(channels, asked, np.arange(len(target) + 1), target)
+    assert weights.shape == (2, len(fusion.FEATURES))
+    assert weights.dtype == np.float32
+    # Score and place of one channel hang together: what the best item is worth over the worst counts.
+    worth = weights @ [1.0, 0.9, 0.0]
+    assert worth[0] == pytest.approx(TRUE_WEIGHT, rel=0.15)
+    assert worth[1] == pytest.approx(0, abs=0.2)
+
+
+def test_a_channel_that_misleads_counts_for_nothing() -> None:
+    channels, asked, target = choices(seed=1, n_queries=500)
+    good = channels["good"]
+    upside_down = Candidates(good.item[:, ::-1].copy(), 1 - good.score[:, ::-1])
+    weights = fusion.fit_weights(
+        {"good": good, "bad": upside_down}, asked, np.arange(len(target) + 1), target
+    )
+    # It would help with negative weights; being there says nothing, both bring the same.
+    assert weights[1, :2] == pytest.approx([0, 0], abs=0.1)
+    assert weights.min() == np.float32(fusion.FLOOR)
+    assert weights[0, :2].sum() > 2
+
+
+def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
+    channels, asked, target = choices(seed=2, n_queries=60)
+    # Two targets for every query, one of which nobody may have brought.
+    targets = np.stack([target, np.arange(len(target)) % 30], axis=1).astype(np.int32)
+    weights = fusion.fit_weights(channels, asked, 2 * np.arange(len(target) + 1), targets.ravel())
+
+    def loss(flat: np.ndarray) -> float:
+        total = fusion.PENALTY * float(flat @ flat)
+        for row in range(len(asked)):
+            score: dict[int, float] = {}
+            for weight, channel in zip(flat.reshape(2, 3), channels.values(), strict=True):
+                places = features(channel.score[row].tolist(), channel.n)
+                for item, feature in zip(channel.item[row].tolist(), places, strict=True):
+                    score[item] = score.get(item, 0.0) + float(weight @ feature)
+            evidence = np.log(sum(np.exp(value) for value in score.values()))
+            hits = [score[item] for item in targets[row].tolist() if item in score]
+            total += sum(evidence - value for value in hits) / len(asked)
+        return total
+
+    flat = weights.ravel().astype(np.float64)
+    fitted = loss(flat)
+    for step in 0.02 * np.concatenate([np.eye(6), -np.eye(6)]):
+        if (flat + step > 0).all():
+            assert loss(flat + step) > fitted
+
+
+def test_who_hears_only_a_channel_of_no_use_gets_its_order() -> None:
+    channels, asked, target = choices(seed=0, n_queries=500)
+    good = channels["good"]
+    useless = Candidates(np.sort(good.item, axis=1)[:, ::-1].copy(), np.ones_like(good.score))
+    weights = fusion.fit_weights(
+        {"good": good, "useless": useless}, asked, np.arange(len(target) + 1), target
+    )
+    silent = Candidates(np.full_like(good.item, -1), np.full_like(good.score, -np.inf))
+    merged = fusion.merge({"good": silent, "useless": useless}, weights, asked, np.arange(30), 10)
+    np.testing.assert_array_equal(merged.candidates.item, useless.item)
+
+
+def test_the_fit_is_the_same_every_time() -> None:
+    channels, asked, target = choices(seed=4)
+    first, second = (
+        fusion.fit_weights(channels, asked, np.arange(len(target) + 1), target) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_targets_that_nobody_brought_teach_nothing() -> None:
+    asked = queries([[0], [1]], 4)
+    channels = {"a": candidates([[2], [2]], 1), "b": candidates([[], []], 1)}
+    weights = fusion.fit_weights(channels, asked, np.array([0, 1, 2]), np.array([3, 3], dtype=np.int32))
+    assert weights.tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_newcomers_hear_one_channel_alone() -> None:
+    asked = queries([[0], []], 4)
+    channels = {"a": candidates([[1], [1]], 1), "segment": candidates([[2], [2]], 1)}
+    kept = fusion.newcomers_from(channels, "segment", asked)
+    assert kept["a"].item.tolist() == [[1], [-1]]
+    assert kept["a"].score.tolist() == [[0], [-np.inf]]
+    assert kept["segment"].item.tolist() == [[2], [2]]
+
+
+def test_the_fallback_order_is_by_popularity_then_index() -> None:
+    log = queries([[2], [2, 3]], 5).log
+    assert fusion.fallback_order(log).tolist() == [2, 3, 0, 1, 4]

@@ -1,0 +1,41 @@
+"""A cap on what too-active users teach."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.dataset import Dataset
+from models.sampling import cap_active_users
+
+
+def log_of(counts: list[int]) -> Dataset:
+    user = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    item = np.arange(len(user), dtype=np.int32)
+    return Dataset(
+        user, item, np.ones(len(user), np.float32), np.arange(len(user)), len(counts), len(user), len(user)
+    )
+
+
+@given(
+    counts=st.lists(st.integers(0, 12), min_size=1, max_size=6),
+    most=st.integers(1, 8),
+    seed=st.integers(0, 3),
+)
+def test_nobody_teaches_more_than_the_cap_and_few_ratings_stay(
+    counts: list[int], most: int, seed: int
+) -> None:
+    log = log_of(counts)
+    capped = cap_active_users(log, most, seed)
+    assert np.diff(capped.indptr).tolist() == [min(count, most) for count in counts]
+    assert set(capped.item_idx) <= set(log.item_idx)
+    assert (np.diff(capped.at) > 0).all()
+    again = cap_active_users(log, most, seed)
+    assert (capped.item_idx == again.item_idx).all()
+
+
+def test_every_rating_is_as_likely_to_be_drawn() -> None:
+    drawn = np.zeros(10)
+    for seed in range(2_000):
+        drawn[cap_active_users(log_of([10]), 3, seed).item_idx] += 1
+    # 600 expected of each; five standard deviations of a binomial are about 100.
+    assert (np.abs(drawn - 600) < 105).all()

@@ -1,0 +1,266 @@
+"""Evaluation of a small log end to end: what is fitted on what, and what comes out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pytest
+
+from models.dataset import Dataset
+from models.evaluation.protocols import PROTOCOLS, ROLLING_WINDOWS
+from models.pipeline import holdout as objectives
+from models.rank.candidates import MERGED
+from models.recall import registry
+from models.recall.popular import Popular, PopularConfig
+from models.recall.segment import Segment
+from tasks.commands import offline
+from tasks.commands.evaluate import evaluate, read_log
+from tasks.commands.offline import BEST, PUBLISHED, UNION, Plan
+from tests.models.evaluation.logs import random_log
+from tests.warehouse import batches
+from warehouse.errors import MatineeError
+from warehouse.events import log as event_log
+
+CHANNELS = ("popular", "segment", "item_cf")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """60 users and 120 films over the years that all protocols need; users rate some films twice."""
+    log = random_log(0, "2000-10-01", "2003-03-01", n_users=60, n_items=120, n_events=4000)
+    return batches.of_log(tmp_path_factory.mktemp("source") / "ratings", log, n_people=50)
+
+
+@pytest.fixture(scope="module")
+def dataset(source: str) -> Dataset:
+    return read_log(source)[0]
+
+
+def plan(channels: tuple[str, ...] = CHANNELS, objective: str = "next") -> Plan:
+    return Plan(channels, objective, seed=0, width=300, rankers=("gbdt",))
+
+
+class Spy(Popular):
+    """Popular, and remembers the logs that it was fitted on."""
+
+    fitted: list[Dataset]
+
+    def __init__(self, config: PopularConfig = PopularConfig()) -> None:
+        super().__init__(config)
+
+    def fit(self, dataset: Dataset) -> Self:
+        Spy.fitted.append(dataset)
+        return super().fit(dataset)
+
+
+def events(log: Dataset) -> set[tuple[int, int, int]]:
+    return set(zip(log.user_idx.tolist(), log.item_idx.tolist(), log.at.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+def test_models_are_fitted_on_the_training_part_and_weights_on_its_own_past(
+    protocol: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.CHANNELS, "spy", Spy)
+    monkeypatch.setattr(Spy, "fitted", [], raising=False)
+    split = PROTOCOLS[protocol].splits(dataset)[-1]
+    validation = PROTOCOLS[protocol].validation(split)
+    offline.answers(split, validation, plan(("spy",), "daily"))
+    newest = objectives.validation(split.train, "daily")
+    assert newest is not None
+    # One fit a window: of what is published, of the merge, and the one that answers.
+    assert [events(log) for log in Spy.fitted] == [events(part.train) for part in (newest, validation, split)]
+    assert all(events(log) < events(split.train) for log in Spy.fitted[:-1])
+
+
+def test_the_answers_of_the_test_change_no_list(dataset: Dataset) -> None:
+    split = PROTOCOLS["temporal-2003"].splits(dataset)[0]
+    validation = PROTOCOLS["temporal-2003"].validation(split)
+    others = replace(split, targets=replace(split.targets, item=split.targets.item[::-1].copy()))
+    first, second = (offline.answers(part, validation, plan()) for part in (split, others))
+    assert list(first.lists) == [*CHANNELS, MERGED, UNION, BEST, "gbdt", PUBLISHED]
+    for name, found in first.lists.items():
+        np.testing.assert_array_equal(found.item, second.lists[name].item)
+
+
+def test_rows_are_those_of_the_channels_own_lists(source: str, dataset: Dataset) -> None:
+    answer = evaluate("leave-one-out", source, ["popular"], ks=[5, 20], seed=3)
+    split = PROTOCOLS["leave-one-out"].splits(dataset)[0]
+    item = Popular().fit(split.train).recommend(split.queries, 20).item
+    place = [
+        row.tolist().index(t) if t in row else 99 for row, t in zip(item, split.targets.item, strict=True)
+    ]
+    for k in (5, 20):
+        (row,) = (
+            row
+            for row in answer["rows"]
+            if (row["model"], row["slice"], row["metric"], row["k"]) == ("popular", "all", "hr", k)
+        )
+        assert row["value"] == pytest.approx(np.mean(np.array(place) < k))
+        assert row["ci_low"] < row["value"] < row["ci_high"]
+        assert (row["stage"], row["seed"], row["n_users"]) == ("recall", 3, len(split.queries))
+        assert row["fit_seconds"] >= 0
+    stages = dict.fromkeys((row["stage"], row["model"]) for row in answer["rows"])
+    assert list(stages) == [
+        *(("recall", "popular"), ("merge", "merged"), ("merge", "union"), ("merge", "best_channel")),
+        *(("rank", "gbdt"), ("published", "published")),
+    ]
+    assert answer["split"] == [split.digest()]
+    assert {"gender=F", "gender=M", "gender=unknown"} <= {row["slice"] for row in answer["rows"]}
+
+
+def test_the_best_channel_is_that_of_the_window_before(dataset: Dataset) -> None:
+    chosen = set()
+    for split in PROTOCOLS["rolling"].splits(dataset):
+        before = PROTOCOLS["rolling"].validation(split)
+        found = offline.answers(split, before, plan(objective="daily"))
+        gain = {}
+        for channel in CHANNELS:
+            lists = registry.build(channel).fit(before.train).recommend(before.queries, 10).item
+            targets = np.split(before.targets.item, before.targets.indptr[1:-1])
+            ideal = [(1 / np.log2(np.arange(min(10, len(t))) + 2)).sum() for t in targets]
+            hit = np.array([np.isin(row, t) for row, t in zip(lists, targets, strict=True)])
+            gain[channel] = (hit / np.log2(np.arange(10) + 2)).sum(axis=1) @ (1 / np.array(ideal))
+        best = max(gain, key=lambda name: gain[name])
+        chosen.add(best)
+        np.testing.assert_array_equal(found.lists[BEST].item, found.lists[best].item)
+    assert chosen != {CHANNELS[0]}
+
+
+def test_published_lists_are_full_and_newcomers_hear_their_segment_alone(dataset: Dataset) -> None:
+    # Half of the users are heard of only within the window.
+    late = dataset.where((dataset.user_idx % 2 == 0) | (dataset.at >= 1015000000))
+    split = PROTOCOLS["rolling"].splits(late)[-1]
+    found = offline.answers(split, PROTOCOLS["rolling"].validation(split), plan(objective="daily"))
+    unseen = split.train.n_items - (split.queries.end - split.queries.start)
+    listed = (found.lists[PUBLISHED].item >= 0).sum(axis=1)
+    assert listed.min() == 50
+    assert unseen.min() >= 50
+    new = split.queries.start == split.queries.end
+    assert new.any()
+    alone = Segment().fit(split.train).recommend(split.queries, 50)
+    np.testing.assert_array_equal(found.lists[PUBLISHED].item[new], alone.item[new])
+    assert (found.lists[PUBLISHED].item[~new] != alone.item[~new]).any()
+
+
+def test_the_union_has_at_most_300_distinct_unseen_candidates(dataset: Dataset) -> None:
+    split = PROTOCOLS["leave-one-out"].splits(dataset)[0]
+    found = offline.answers(split, PROTOCOLS["leave-one-out"].validation(split), plan())
+    item = found.lists[UNION].item
+    assert item.shape == (len(split.queries), 300)
+    for row, start, end in zip(item, split.queries.start, split.queries.end, strict=True):
+        candidates = row[row >= 0].tolist()
+        assert len(set(candidates)) == len(candidates) > 0
+        assert not set(candidates) & set(split.train.item_idx[start:end].tolist())
+
+
+def test_a_source_is_evaluated_alone_and_the_log_does_not_learn_of_it(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "home"))
+    alone = evaluate("leave-one-out", source, ["popular"], ks=[5])
+    assert not (tmp_path / "home").exists()
+    event_log.ingest(tmp_path / "home", source)
+    logged = evaluate("leave-one-out", None, ["popular"], ks=[5])
+    assert logged["split"] == alone["split"]
+
+
+def test_a_film_rated_again_counts_from_its_first_rating(source: str, dataset: Dataset) -> None:
+    lines = (Path(source) / "ratings.dat").read_text().splitlines()
+    assert dataset.n_events == len(lines)
+    pairs = [tuple(line.split("::")[:2]) for line in lines]
+    assert len(set(pairs)) < len(pairs)
+
+
+def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_path: Path) -> None:
+    file = tmp_path / "first.json"
+    first = evaluate("temporal-2003", source, CHANNELS, ks=[10], baseline="popular", out=file)
+    figures = {
+        (row["model"], row["slice"], row["metric"], row["k"]): row["value"]
+        for row in json.loads(file.read_text())
+    }
+    assert {row["model"] for row in first["differences"]} == {
+        *("segment", "item_cf", MERGED, UNION, BEST, "gbdt", PUBLISHED)
+    }
+    for row in first["differences"]:
+        key = (row["slice"], row["metric"], row["k"])
+        expected = figures[row["model"], *key] - figures["popular", *key]
+        assert row["value"] == pytest.approx(expected, abs=1e-12)
+        assert row["ci_low"] <= row["value"] <= row["ci_high"]
+    again = evaluate("temporal-2003", source, ["popular", "item_cf"], ks=[10], baseline=str(file))
+    differences = {(row["model"], row["metric"]): row for row in again["differences"]}
+    same = differences["item_cf", "pooled_recall"]
+    assert (same["value"], same["ci_low"], same["ci_high"]) == (0, 0, 0)
+    (now,) = (
+        row
+        for row in again["rows"]
+        if (row["model"], row["slice"], row["metric"]) == (MERGED, "all", "pooled_recall")
+    )
+    other = differences[MERGED, "pooled_recall"]["value"]
+    assert other == pytest.approx(now["value"] - figures[MERGED, "all", "pooled_recall", 10])
+
+
+def test_what_cannot_be_done_is_told_before_the_work_begins(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(offline, "recall", None)  # no test here comes as far as that
+    with pytest.raises(MatineeError, match=r"unknown protocol 'loo': choose one of leave-one-out, "):
+        evaluate("loo", source)
+    with pytest.raises(MatineeError, match="unknown channel 'magic': choose from popular, "):
+        evaluate("leave-one-out", source, ["popular", "magic"])
+    with pytest.raises(MatineeError, match="unknown ranker 'magic': choose from lr"):
+        evaluate("leave-one-out", source, ["popular"], ["magic"])
+    with pytest.raises(MatineeError, match="unknown baseline 'magic'"):
+        evaluate("leave-one-out", source, baseline="magic")
+    with pytest.raises(MatineeError, match="is no baseline"):
+        evaluate("leave-one-out", source, baseline=str(Path(source) / "ratings.dat"))
+    with pytest.raises(MatineeError, match="has no ratings"):
+        evaluate("leave-one-out")
+    with pytest.raises(MatineeError, match="must be a file in a folder that exists"):
+        evaluate("leave-one-out", source, out=tmp_path / "nowhere" / "figures.json")
+    early = batches.dat(tmp_path / "early", [(7, 1, 4, 10), (7, 2, 4, 20), (7, 3, 4, 30)])
+    with pytest.raises(MatineeError, match=r"temporal-2003 cannot be run on this log: .* 1970-01-01"):
+        evaluate("temporal-2003", early)
+
+
+def test_a_baseline_of_another_split_is_refused(source: str, tmp_path: Path) -> None:
+    file = tmp_path / "first.json"
+    evaluate("leave-one-out", source, ["popular"], ks=[5], out=file)
+    with pytest.raises(MatineeError, match="baseline was measured on leave-one-out"):
+        evaluate("temporal-2003", source, ["popular"], ks=[5], baseline=str(file))
+
+
+def test_figures_of_single_ratings_are_no_baseline_for_lists(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "first.json"
+    evaluate("ctr-random", source, rankers=["lr"], out=file)
+    monkeypatch.setattr(offline, "recall", None)  # it is told before the work begins
+    with pytest.raises(MatineeError, match=r"first\.json is no baseline for lists"):
+        evaluate("leave-one-out", source, ["popular"], ks=[5], baseline=str(file))
+
+
+def test_lists_longer_than_300_can_be_measured_and_short_ones_too(source: str) -> None:
+    answer = evaluate("leave-one-out", source, ["popular"], ks=[400])
+    assert {row["k"] for row in answer["rows"]} == {400}
+    assert PUBLISHED not in {row["model"] for row in answer["rows"]}
+
+
+def test_windows_are_compared_one_by_one(source: str) -> None:
+    answer = evaluate("rolling", source, ["popular", "segment"], rankers=[], ks=[10], baseline=BEST)
+    found = {row["slice"] for row in answer["differences"] if row["model"] == PUBLISHED}
+    windows = {f"window={first}" for first, _ in ROLLING_WINDOWS}
+    assert found - {"all", "known", "unknown"} == windows
+    rows = {
+        (row["model"], row["slice"]): row["value"]
+        for row in answer["rows"]
+        if (row["metric"], row["k"]) == ("ndcg", 10)
+    }
+    for row in answer["differences"]:
+        if (row["model"], row["metric"]) == (PUBLISHED, "ndcg"):
+            theirs = rows[BEST, row["slice"]]
+            assert row["value"] == pytest.approx(rows[PUBLISHED, row["slice"]] - theirs)
+            assert row["ci_low"] <= row["value"] <= row["ci_high"]

@@ -1,0 +1,191 @@
+"""Every layout in which MovieLens comes, and what is wrong with the others."""
+
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.warehouse import batches
+from warehouse.errors import MatineeError
+from warehouse.sources import source as sources
+
+ROWS = [(7, 1, 5, 978300760), (7, 4, 3, 978300760), (8, 2, 1, 978302109)]
+
+
+def ratings(source: str) -> pl.DataFrame:
+    return pl.concat(sources.resolve(source).ratings())
+
+
+def rows(frame: pl.DataFrame) -> list[tuple[object, ...]]:
+    return frame.select("user_id", "item_id", "rating", "timestamp").rows()
+
+
+def test_dat_folder(tmp_path: Path) -> None:
+    source = sources.resolve(batches.dat(tmp_path / "ml-1m", ROWS, users=batches.USERS))
+    assert source.dataset == "ml-1m"
+    frame = pl.concat(source.ratings())
+    assert rows(frame) == ROWS
+    assert frame["line"].to_list() == [1, 2, 3]
+    assert frame["raw"][2] == "8::2::1::978302109"
+    items, users = source.items(), source.users()
+    assert items is not None
+    assert users is not None
+    # As in the file, accents too; the year is the last parenthesis, not the first.
+    assert items.row(2) == (3, "Nikita (La Femme Nikita) (1990)", 1990, ["Thriller"])
+    assert items.row(3)[1:3] == ("Cité des enfants perdus, La (1995)", 1995)
+    assert items["genres"][0].to_list() == ["Animation", "Children's", "Comedy"]
+    assert users.rows() == [(7, "F", 1, 10, "48067"), (8, "M", 56, 16, "70072")]
+
+
+def test_csv_folder(tmp_path: Path) -> None:
+    movies = (
+        '1,"Cité, La (1995)",Drama|War\n'
+        '2,"Say ""Hi"" ",(no genres listed)\n'
+        "3,Babylon 5,Sci-Fi\n"
+        "4,Lost (Perdus) (2004) ,\n"
+    )
+    source = sources.resolve(batches.csv(tmp_path / "ml-latest", [(1, 2, 4.5, 10), (1, 3, 0.5, 11)], movies))
+    frame = pl.concat(source.ratings())
+    assert rows(frame) == [(1, 2, 4.5, 10), (1, 3, 0.5, 11)]
+    assert frame["line"].to_list() == [2, 3]  # the header is line 1
+    items = source.items()
+    assert items is not None
+    assert items.rows() == [
+        (1, "Cité, La (1995)", 1995, ["Drama", "War"]),
+        (2, 'Say "Hi" ', None, []),
+        (3, "Babylon 5", None, ["Sci-Fi"]),
+        (4, "Lost (Perdus) (2004) ", 2004, []),
+    ]
+    assert source.users() is None
+
+
+@pytest.mark.parametrize("top", ["", "ml-1m", "a/b"])
+def test_zip_is_the_same_batch_as_its_folder(tmp_path: Path, top: str) -> None:
+    folder = batches.dat(tmp_path / "ml-1m", ROWS, users=batches.USERS)
+    archive = batches.zipped(tmp_path / "download.zip", folder, top)
+    zipped, plain = sources.resolve(archive), sources.resolve(folder)
+    assert zipped.digests == plain.digests
+    assert rows(ratings(archive)) == ROWS
+    assert zipped.dataset == {"": "download", "ml-1m": "ml-1m", "a/b": "b"}[top]
+    items = zipped.items()
+    assert items is not None
+    assert items.equals(plain.items())
+
+
+def test_ratings_file_takes_its_siblings_along(tmp_path: Path) -> None:
+    folder = Path(batches.dat(tmp_path / "day", ROWS, users=batches.USERS))
+    assert sources.resolve(str(folder / "ratings.dat")).digests == sources.resolve(str(folder)).digests
+    alone = tmp_path / "monday.dat"
+    (folder / "ratings.dat").rename(alone)
+    source = sources.resolve(str(alone))
+    assert source.items() is None
+    assert source.users() is None
+    assert rows(ratings(str(alone))) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "raws"),
+    [
+        ("1::2::3::4", ["1::2::3::4"]),  # no newline at the end
+        ("1::2::3::4\r\n1::3::3::4\r\n", ["1::2::3::4", "1::3::3::4"]),
+        ("1::2::3::4\n\n1::3::3::4\n", ["1::2::3::4", "", "1::3::3::4"]),
+        ('"1::2::3::4\n1::3::3::4"\n', ['"1::2::3::4', '1::3::3::4"']),  # a quote means nothing here
+        ("caf\xe9::2::3::4\n", ["caf\xe9::2::3::4"]),
+    ],
+)
+def test_lines_are_counted_as_an_editor_does(tmp_path: Path, text: str, raws: list[str]) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    (folder / "ratings.dat").write_bytes(text.encode("latin-1"))
+    frame = ratings(str(folder))
+    assert frame["raw"].to_list() == raws
+    assert frame["line"].to_list() == list(range(1, len(raws) + 1))
+
+
+@pytest.mark.parametrize(
+    "line", ["1::2::3", "1::2::3::4::5", "a::2::3::4", "1::2::three::4", "1::2::3::", "1,2,3,4"]
+)
+def test_what_is_no_rating_has_no_values(tmp_path: Path, line: str) -> None:
+    frame = ratings(batches.dat(tmp_path / "x", f"{line}\n9::1::5::77\n"))
+    assert None in frame.row(0)
+    assert rows(frame)[1] == (9, 1, 5, 77)
+
+
+def test_blocks_keep_lines_whole_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [(user, 1 + user % 4, 1 + user % 5, 10**9 + user) for user in range(1, 500)]
+    source = batches.dat(tmp_path / "x", many)
+    monkeypatch.setattr("warehouse.sources.movielens.BLOCK", 100)
+    assert sum(1 for _ in sources.resolve(source).ratings()) > 50
+    assert rows(ratings(source)) == many
+    assert ratings(source)["line"].to_list() == list(range(1, 500))
+
+
+def test_wrong_lines_of_a_catalogue_are_left_out_and_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(batches.dat(tmp_path / "x", ROWS))
+    (folder / "movies.dat").write_text("1::A (1999)::Drama\nnonsense\nx::B::War\n1::Again::War\n")
+    items = sources.resolve(str(folder)).items()
+    assert items is not None
+    assert items.rows() == [(1, "A (1999)", 1999, ["Drama"])]
+    assert "line 2" in caplog.text
+
+
+def test_synthetic() -> None:
+    source = sources.resolve("synthetic:0.01")
+    assert source.dataset == "synthetic:0.01"
+    assert source.digests == sources.resolve("synthetic:0.010").digests
+    assert source.digests != sources.resolve("synthetic:0.02").digests
+    frame = pl.concat(source.ratings())
+    assert frame["line"].to_list() == list(range(1, frame.height + 1))
+    first = frame.row(0, named=True)
+    expected = f"{first['user_id']}::{first['item_id']}::{first['rating']:.0f}::{first['timestamp']}"
+    assert first["raw"] == expected
+    assert datetime(2000, 4, 1) < datetime.fromtimestamp(first["timestamp"]) < datetime(2003, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "source", ["synthetic:0", "synthetic:-1", "synthetic:big", "synthetic:1e9", "synthetic:nan"]
+)
+def test_scale_must_be_a_sensible_number(source: str) -> None:
+    with pytest.raises(MatineeError, match="scale"):
+        sources.resolve(source)
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    with pytest.raises(MatineeError, match="no such file"):
+        sources.resolve(str(tmp_path / "nowhere"))
+    with pytest.raises(MatineeError, match=r"no ratings\.dat"):
+        sources.resolve(str(folder))
+    batches.dat(folder, ROWS)
+    with pytest.raises(MatineeError, match="not a ratings file"):
+        sources.resolve(str(folder / "movies.dat"))
+    batches.csv(folder, [])
+    with pytest.raises(MatineeError, match="both"):
+        sources.resolve(str(folder))
+
+
+def test_wrong_headers_are_said(tmp_path: Path) -> None:
+    folder = Path(batches.csv(tmp_path / "x", [(1, 2, 3, 4)], "1,A,B\n"))
+    (folder / "ratings.csv").write_text("1,2,3,4\n")
+    with pytest.raises(MatineeError, match="expected the header"):
+        ratings(str(folder))
+    (folder / "movies.csv").write_text("1,A,B\n")
+    with pytest.raises(MatineeError, match="expected movieId"):
+        sources.resolve(str(folder)).items()
+
+
+def test_damaged_zips_are_said(tmp_path: Path) -> None:
+    many = [(user, 1, 5, 10**9 + user) for user in range(1, 3000)]
+    archive = Path(batches.zipped(tmp_path / "x.zip", batches.dat(tmp_path / "x", many)))
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MatineeError, match="damaged zip"):
+        sources.resolve(str(archive))
+    # The table of contents is right, the bytes are not.
+    archive.write_bytes(whole.replace(b"::1000001500\n", b"::1000009500\n"))
+    with pytest.raises(MatineeError, match="damaged zip"):
+        ratings(str(archive))

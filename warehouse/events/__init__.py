@@ -1,0 +1,1 @@
+"""The append-only log of ratings, its catalogue and its quarantine."""

@@ -1,0 +1,122 @@
+"""What a home knows of the films and the people, beside its log.
+
+``catalog/items.parquet`` (item_id, title, year, genres) and ``catalog/users.parquet`` (user_id, gender,
+age, occupation, zip), sorted by id; ``users.parquet`` is absent until a users file was read. The footer of
+each lists the digests of the files that went into it. ``catalog/dataset.json`` says which data set it is.
+"""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from warehouse.atomic import Staging
+from warehouse.errors import AnotherDataset
+from warehouse.sources.movielens import ITEMS, USERS
+from warehouse.sources.source import Source
+
+MAX_DISAGREEMENT = 0.1
+"""Share of the ids named twice that may have another title, or other demographics, within one data set."""
+
+FULL = 0.5
+"""Share of a home's items from which on a movies file is a whole catalogue, not an addition."""
+
+FILES_KEY = "sha256"
+"""Footer key: the digests of the files merged so far, separated by spaces."""
+
+
+def dataset_name(home: Path) -> str:
+    """Name of the data set of a home whose log is not empty."""
+    return _dataset(home)["name"]
+
+
+def stage(home: Path, source: Source, is_empty: bool, staging: Staging) -> pl.DataFrame:
+    """Stage the catalogue with the source's files merged in; returns the items it will have.
+
+    With ``is_empty`` (no log yet) the source decides which data set the home holds.
+
+    Raises:
+        AnotherDataset: the source is not of the data set that the home holds.
+    """
+    digests = source.digests
+    items_path, users_path = (home / "catalog" / f"{name}.parquet" for name in ("items", "users"))
+    old_items, old_users = _read(items_path, ITEMS), _read(users_path, USERS)
+    new_items = source.items() if digests.movies not in _merged_files(items_path) else None
+    new_users = source.users() if digests.users not in _merged_files(users_path) else None
+    if is_empty:
+        facts = {"name": source.dataset, "layout": source.layout, "source": source.text}
+        staging.path(home / "catalog" / "dataset.json").write_text(json.dumps(facts))
+    else:
+        _check(home, source, (old_items, new_items), (old_users, new_users))
+    items = _merge(old_items, new_items)
+    if is_empty or new_items is not None:
+        _write(items, items_path, digests.movies, staging)
+    if new_users is not None:
+        _write(_merge(old_users, new_users), users_path, digests.users, staging)
+    return items
+
+
+def _check(
+    home: Path,
+    source: Source,
+    items: tuple[pl.DataFrame, pl.DataFrame | None],
+    users: tuple[pl.DataFrame, pl.DataFrame | None],
+) -> None:
+    """Refuse a source of another data set. Ratings alone, without a catalogue, go with any."""
+    held = _dataset(home)
+    reason = None
+    if source.is_generated and source.dataset != held["name"]:
+        reason = "generated data is never mixed with other data"
+    elif source.layout != held["layout"] and _shared(*items) >= FULL * len(items[0]) > 0:
+        reason = f"a whole catalogue in the {source.layout} layout, where the home has {held['layout']}"
+    elif (share := _disagreement(*items, ["title"])) > MAX_DISAGREEMENT:
+        reason = f"{share:.0%} of the shared films have another title"
+    elif (share := _disagreement(*users, USERS.names()[1:])) > MAX_DISAGREEMENT:
+        reason = f"{share:.0%} of the shared users have other demographics"
+    if reason:
+        raise AnotherDataset(
+            f"{source.text} is another data set than {held['name']}, which {home} holds ({reason}); "
+            "use another home: set MATINEE_HOME"
+        )
+
+
+def _shared(old: pl.DataFrame, new: pl.DataFrame | None) -> int:
+    """Ids in both."""
+    return 0 if new is None else old.join(new, on=old.columns[0], how="semi").height
+
+
+def _disagreement(old: pl.DataFrame, new: pl.DataFrame | None, columns: list[str]) -> float:
+    """Share of the ids in both whose columns differ; 0 if they share none."""
+    if new is None:
+        return 0.0
+    shared = old.join(new, on=old.columns[0], suffix="_new")
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in columns)
+    return shared.select(differs.mean()).item() or 0.0
+
+
+def _merge(old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
+    """Both, sorted by id, the new row where both have one."""
+    if new is None:
+        return old
+    key = old.columns[0]
+    return pl.concat([new, old.join(new, on=key, how="anti")]).sort(key)
+
+
+def _read(path: Path, schema: pl.Schema) -> pl.DataFrame:
+    return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=schema)
+
+
+def _write(rows: pl.DataFrame, path: Path, digest: str, staging: Staging) -> None:
+    digests = " ".join(sorted(_merged_files(path) | {digest}))
+    rows.write_parquet(staging.path(path), metadata={FILES_KEY: digests})
+
+
+def _merged_files(path: Path) -> set[str]:
+    """Digests of the files that went into a table; the empty one stands for no file."""
+    known = pl.read_parquet_metadata(path).get(FILES_KEY, "").split() if path.exists() else []
+    return {"", *known}
+
+
+def _dataset(home: Path) -> dict[str, str]:
+    facts: dict[str, str] = json.loads((home / "catalog" / "dataset.json").read_text())
+    return facts

@@ -1,0 +1,1 @@
+"""What one flow run sees and makes."""

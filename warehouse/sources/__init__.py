@@ -1,0 +1,1 @@
+"""Where ratings come from: MovieLens layouts, the download, synthetic data."""

@@ -1,0 +1,289 @@
+"""What a person may name as a source: a folder, a zip or a ratings file in the MovieLens layouts, ``ml-1m``
+(downloaded), or ``synthetic[:scale]``."""
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Literal, Protocol
+
+import polars as pl
+
+from warehouse.errors import MatineeError
+from warehouse.sources import download, movielens
+from warehouse.sources.synthetic import VERSION, Synthetic, as_lines
+
+Layout = Literal["dat", "csv"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on disk, or a member of a zip, read as a stream either way."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's own name, without folders."""
+        return Path(self.member or self.path).name
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The bytes.
+
+        Raises:
+            MatineeError: the zip is cut off or damaged.
+        """
+        if self.member is None:
+            with self.path.open("rb") as file:
+                yield file
+            return
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+                yield file
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise MatineeError(f"{self.path}: a damaged zip ({error}); fetch it again") from error
+
+    def sha256(self) -> str:
+        """Digest of the (unpacked) bytes."""
+        with self.open() as file:
+            digest = hashlib.sha256()
+            while block := file.read(2**20):
+                digest.update(block)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Hexadecimal sha256 of each file; empty where the source has none."""
+
+    ratings: str
+    movies: str = ""
+    users: str = ""
+
+
+class Source(Protocol):
+    """A batch of ratings, perhaps with a catalogue."""
+
+    @property
+    def text(self) -> str:
+        """As the person named it."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set, for people."""
+
+    @property
+    def layout(self) -> Layout:
+        """Which MovieLens layout it has."""
+
+    @property
+    def ratings_file(self) -> str:
+        """Name of the file that line numbers refer to."""
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the ratings are made up."""
+
+    @property
+    def digests(self) -> Digests:
+        """What makes two sources the same batch."""
+
+    def items(self) -> pl.DataFrame | None:
+        """item_id, title, year, genres; None without a movies file."""
+
+    def users(self) -> pl.DataFrame | None:
+        """user_id, gender, age, occupation, zip; None without a users file."""
+
+    def ratings(self) -> Iterator[pl.DataFrame]:
+        """Blocks of line, raw, user_id, item_id, rating, timestamp (see ``movielens.read_ratings``)."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """A source of files in one of the MovieLens layouts."""
+
+    text: str
+    dataset: str
+    layout: Layout
+    ratings_from: File
+    movies_from: File | None
+    users_from: File | None
+
+    @property
+    def ratings_file(self) -> str:
+        """Name of the ratings file."""
+        return self.ratings_from.name
+
+    @property
+    def is_generated(self) -> bool:
+        """Files are taken for real."""
+        return False
+
+    @cached_property
+    def digests(self) -> Digests:
+        """Digests of the bytes of each file, whether zipped or not."""
+        return Digests(
+            *(
+                file.sha256() if file else ""
+                for file in (self.ratings_from, self.movies_from, self.users_from)
+            )
+        )
+
+    def items(self) -> pl.DataFrame | None:
+        """The movies file, parsed."""
+        if self.movies_from is None:
+            return None
+        with self.movies_from.open() as file:
+            return movielens.read_items_dat(file) if self.layout == "dat" else movielens.read_items_csv(file)
+
+    def users(self) -> pl.DataFrame | None:
+        """The users file, parsed; the CSV layout has none."""
+        if self.users_from is None:
+            return None
+        with self.users_from.open() as file:
+            return movielens.read_users_dat(file)
+
+    def ratings(self) -> Iterator[pl.DataFrame]:
+        """The lines of the ratings file."""
+        separator, encoding = ("::", "latin-1") if self.layout == "dat" else (",", "utf-8")
+        with self.ratings_from.open() as file:
+            yield from movielens.read_ratings(file, separator, encoding)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A source that is made up on the way."""
+
+    text: str
+    generator: Synthetic
+    layout: Layout = "dat"
+    ratings_file: str = "ratings.dat"
+    is_generated: bool = True
+
+    @property
+    def dataset(self) -> str:
+        """``synthetic:SCALE``."""
+        return f"synthetic:{self.generator.scale:g}"
+
+    @property
+    def digests(self) -> Digests:
+        """Digests of what decides the bytes, which need not be generated for that."""
+        recipe = f"{VERSION} {self.generator}"
+        return Digests(
+            *(
+                hashlib.sha256(f"{part} {recipe}".encode()).hexdigest()
+                for part in ("ratings", "movies", "users")
+            )
+        )
+
+    def items(self) -> pl.DataFrame:
+        """All films."""
+        return self.generator.items()
+
+    def users(self) -> pl.DataFrame:
+        """All users."""
+        return self.generator.users()
+
+    def ratings(self) -> Iterator[pl.DataFrame]:
+        """All ratings, chunk by chunk."""
+        lines = 0
+        for chunk in self.generator.ratings():
+            line = pl.int_range(lines + 1, lines + chunk.height + 1, dtype=pl.Int64)
+            yield chunk.select(line.alias("line"), as_lines(chunk).alias("raw"), pl.all())
+            lines += chunk.height
+
+
+def resolve(source: str) -> Source:
+    """The source that a person means.
+
+    Raises:
+        MatineeError: nothing there, or not what Matinee can read; the message says what it looked for.
+    """
+    name, _, scale = source.partition(":")
+    if name == "synthetic":
+        return Generated(source, Synthetic(_scale(source, scale)))
+    if source == "ml-1m":
+        return _zip(source, download.movielens_1m())
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise MatineeError(
+            f"{source}: no such file or folder; give a MovieLens folder, zip or ratings file, "
+            "ml-1m, or synthetic[:scale]"
+        )
+    if path.is_dir():
+        return _folder(source, path)
+    return _zip(source, path) if path.suffix.lower() == ".zip" else _single(source, path)
+
+
+def _scale(source: str, text: str) -> float:
+    try:
+        return float(text or 1)
+    except ValueError as error:
+        raise MatineeError(f"{source}: the scale must be a number, for example synthetic:0.1") from error
+
+
+def _folder(source: str, folder: Path) -> Files:
+    names = {path.name: File(path) for path in folder.iterdir() if path.is_file()}
+    return _siblings(source, folder.resolve().name, names)
+
+
+def _zip(source: str, path: Path) -> Files:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.namelist() if not member.startswith("__MACOSX/")]
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise MatineeError(f"{path}: a damaged zip ({error}); fetch it again") from error
+    # The files lie at the top or under one folder.
+    folders = {member.rpartition("/")[0] for member in members if _is_ratings(member.rpartition("/")[2])}
+    if len(folders) > 1:
+        raise MatineeError(
+            f"{path}: ratings in several folders ({', '.join(sorted(folders))}); unpack it and name one"
+        )
+    folder = folders.pop() if folders else ""
+    names = {
+        member.rpartition("/")[2]: File(path, member)
+        for member in members
+        if member.rpartition("/")[0] == folder and not member.endswith("/")
+    }
+    return _siblings(source, folder.rpartition("/")[2] or path.stem, names)
+
+
+def _single(source: str, path: Path) -> Files:
+    suffix = path.suffix.lower()
+    if suffix not in (".dat", ".csv") or path.stem in ("movies", "users"):
+        raise MatineeError(
+            f"{source}: not a ratings file; give ratings.dat, ratings.csv, or their folder or zip"
+        )
+    folder = path.resolve().parent
+    movies, users = (folder / f"{name}{suffix}" for name in ("movies", "users"))
+    return Files(
+        source,
+        folder.name,
+        "dat" if suffix == ".dat" else "csv",
+        File(path),
+        File(movies) if movies.is_file() else None,
+        File(users) if suffix == ".dat" and users.is_file() else None,
+    )
+
+
+def _is_ratings(name: str) -> bool:
+    return name in ("ratings.dat", "ratings.csv")
+
+
+def _siblings(source: str, dataset: str, names: dict[str, File]) -> Files:
+    found = sorted(filter(_is_ratings, names))
+    if not found:
+        raise MatineeError(
+            f"{source}: no ratings.dat or ratings.csv in it; movies and users files are optional"
+        )
+    if len(found) > 1:
+        raise MatineeError(f"{source}: both ratings.dat and ratings.csv in it; name the one that is meant")
+    layout: Layout = "dat" if found == ["ratings.dat"] else "csv"
+    users = names.get("users.dat") if layout == "dat" else None
+    return Files(source, dataset, layout, names[found[0]], names.get(f"movies.{layout}"), users)
