@@ -6,16 +6,17 @@ from prefect import flow
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
-from flows.nightly import PUBLISHING
+from flows.publishing import PUBLISHING, or_abandoned
 from tasks import settings
+from tasks.config import Changes, of
+from tasks.steps.artifacts import show_artifacts
+from tasks.steps.carry_over import carry_over, select_users
 from tasks.steps.features import build_features
-from tasks.steps.increment import carry_over, touch
-from tasks.steps.publish import LostRace, abandon, publish
+from tasks.steps.publish import LostRace, publish
 from tasks.steps.rank import rank
 from tasks.steps.recall import recall_again
-from tasks.steps.report import report
 from tasks.steps.start import Run, start_incremental
-from tasks.steps.train import learn
+from tasks.steps.update import update
 
 MAX_RACES = 5
 """Publications of others that an hourly run computes anew for, before it leaves the events to the next."""
@@ -26,30 +27,31 @@ def _run_name() -> str:
 
 
 @flow(name="hourly", flow_run_name=_run_name, log_prints=False)
-def hourly(as_of: str | None = None) -> dict[str, Any]:
+def hourly(as_of: str | None = None, config: Changes = Changes()) -> dict[str, Any]:
     """Refresh what is published with the events since then; without any, nothing is published.
 
     If another release is published meanwhile, all is computed anew from that one.
+
+    Args:
+        as_of: Only events before this time count (ISO 8601, UTC). By default all logged events.
+        config: Settings that an hourly run may be told (releases.keep); all else is as its release has it.
     """
     home = settings.home()
     for _ in range(MAX_RACES):
-        run = start_incremental(home, as_of)
+        run = start_incremental(home, as_of, config.changes)
         if run is None:
             return {"release_id": None, "rows": {}}
         try:
-            rows = _refresh(run)
+            with or_abandoned(run):
+                rows = _refresh(run)
         except LostRace:
-            abandon.fn(run)
             continue
-        except BaseException:
-            abandon.fn(run)
-            raise
-        report(home, rows)
+        show_artifacts(home, rows)
         return {
             "release_id": run.id,
             "as_of": run.as_of.isoformat(),
             "parent_id": run.parent_id,
-            "seed": run.config["seed"],
+            "seed": of(run).seed,
             "rows": rows,
         }
     raise LostRace(
@@ -58,14 +60,14 @@ def hourly(as_of: str | None = None) -> dict[str, Any]:
 
 
 def _refresh(run: Run) -> dict[str, int]:
-    config = run.config
-    touch(run)
+    config = of(run)
     build_features(run)
-    learn(run, config["learner"], config["seed"])
-    for channel in config["channels"]:
-        recall_again(run, channel, config["candidates"])
-    rank(run, config["channels"], config["top_n"])
+    select_users(run)
+    if config.incremental.channel is not None:
+        update(run, config.incremental.channel)
+    for channel in config.recall.channels:
+        recall_again(run, channel)
+    rank(run)
     carry_over(run)
     with concurrency(PUBLISHING, occupy=1):
-        rows: dict[str, int] = publish(run, config["top_n"])
-    return rows
+        return publish(run)

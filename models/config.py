@@ -1,9 +1,17 @@
 """What every configuration is made of: typed, validated, immutable, each field with a sentence."""
 
-from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+def _describe_defaults(schema: dict[str, Any]) -> None:
+    """Let a form say what a setting is by default, in place of filling it in and so setting it."""
+    for field in schema.get("properties", {}).values():
+        if (default := field.pop("default", None)) is not None and not isinstance(default, dict):
+            field["description"] = f"{field.get('description', '')} Default: {default}".strip()
 
 
 class Config(BaseModel):
@@ -13,13 +21,16 @@ class Config(BaseModel):
         frozen=True,
         extra="forbid",
         use_attribute_docstrings=True,
-        allow_inf_nan=True,
         ser_json_inf_nan="strings",
-        validate_default=False,
+        json_schema_extra=_describe_defaults,
     )
 
     def but(self, **changes: Any) -> Self:
-        """The same settings with some fields changed, validated."""
+        """The same settings with some fields changed.
+
+        Raises:
+            pydantic.ValidationError: a change is misspelt, of another type or out of range.
+        """
         return type(self).model_validate({**dict(self), **changes})
 
 
@@ -27,24 +38,25 @@ C = TypeVar("C", bound=Config)
 
 
 def configured(base: C, changes: Mapping[str, Any]) -> C:
-    """The settings ``base`` with changes at any depth: ``{"training": {"epochs": 3}}``.
+    """The settings ``base`` with changes at any depth, such as ``{"training": {"epochs": 3}}``.
 
     Raises:
         pydantic.ValidationError: a change is misspelt, of another type or out of range.
     """
-    return type(base).model_validate(merged(base.model_dump(), changes))
+    return type(base).model_validate(overlaid(base.model_dump(), changes))
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings with others laid over them; naming another ``kind`` starts that part anew."""
+def overlaid(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with others laid over them; another ``kind`` starts that part from its own defaults."""
     result = dict(base)
     for name, value in changes.items():
         before = result.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            anew = "kind" in value and value["kind"] != before.get("kind", value["kind"])
-            result[name] = dict(value) if anew else merged(before, value)
-        else:
+        if not isinstance(value, Mapping) or not isinstance(before, Mapping):
             result[name] = value
+        elif "kind" in value and "kind" in before and value["kind"] != before["kind"]:
+            result[name] = dict(value)
+        else:
+            result[name] = overlaid(before, value)
     return result
 
 
@@ -56,3 +68,41 @@ def with_seed(config: C, seed: int) -> C:
     if "seed" in type(config).model_fields:
         changes["seed"] = seed
     return config.model_copy(update=changes)
+
+
+def problem(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """The first thing wrong with a configuration in one line, with what there is to choose from."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    where = ".".join(part for part in (prefix, *path) if part)
+    if first["type"] != "extra_forbidden":
+        return f"{where}: {_message(first)}" if where else _message(first)
+    choices = list(_fields(model, path[:-1]))
+    close = get_close_matches(path[-1], choices, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"there is no setting '{where}': {hint}choose from {', '.join(choices)}"
+
+
+def choices(what: str, name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """One line that says that a name is unknown, and which there are."""
+    close = get_close_matches(name, list(known), 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"unknown {what} '{name}': {hint}choose from {', '.join(known)}"
+
+
+def _message(error: Any) -> str:
+    message: str = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if error["type"] == "value_error":
+        return message
+    return f"{error['input']!r} is not {message}" if message[:1].islower() else f"{error['input']!r}: {message}"
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> Iterator[str]:
+    """Names of the fields of the model at a path of field names; nothing where the path leaves models."""
+    for name in path:
+        field = model.model_fields.get(name)
+        if field is None:  # the tag of a union's member
+            continue
+        options = [field.annotation, *get_args(field.annotation)]
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
+    yield from model.model_fields

@@ -13,13 +13,16 @@ Whoever is left with fewer than n items gets the rest from one order of all item
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.optimize import minimize
 
 from models.candidates import Candidates
+from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.recall.popular import PopularConfig, decayed_popularity
 from models.sampling import spread
@@ -30,14 +33,24 @@ Doubles = NDArray[np.float64]
 FEATURES = ("score", "place", "presence")
 """What a channel says of a candidate that it brings."""
 
-MAX_QUERIES = 4_000
-"""Queries that the weights are fitted on, spread evenly over all: three numbers a channel need no more."""
+MAX_CHANNELS = 63
+"""Who recalled a candidate is a bit mask of 64 signed bits."""
 
-PENALTY = 1e-3
-"""Of the squared weights, per query: decides between channels that bring the same."""
 
-FLOOR = 1e-3
-"""The smallest weight: where only channels of no other use bring anything, their order still holds."""
+class MergeConfig(Config):
+    """How the channels' candidates become one list."""
+
+    method: Literal["fitted", "equal"] = "fitted"
+    """Weights of the channels' features: fitted on the holdout by conditional logit, or all equal."""
+    max_queries: PositiveInt = 4_000
+    """Queries that the weights are fitted on, spread evenly: three numbers a channel need no more."""
+    l2: NonNegativeFloat = 1e-3
+    """Penalty of the squared weights, per query: decides between channels that recall the same."""
+    min_weight: PositiveFloat = 1e-3
+    """Smallest weight: where only channels of no other use recall anything, their order still holds."""
+    newcomers: str = "segment"
+    """Channel that alone answers for users without any rating; if it does not recall, what is popular does."""
+
 
 BLOCK = 1024
 """Queries merged at once: 12 channels' 300 candidates of a block take 75 MB."""
@@ -52,14 +65,20 @@ class Merged:
 
 
 def fit_weights(
-    channels: Mapping[str, Candidates], queries: Queries, target_indptr: Longs, target_item: Ints
+    channels: Mapping[str, Candidates],
+    queries: Queries,
+    target_indptr: Longs,
+    target_item: Ints,
+    config: MergeConfig = MergeConfig(),
 ) -> Floats:
     """(C, F) weights of each channel's features, in the order of FEATURES.
 
     The targets of query b are ``target_item[target_indptr[b]:target_indptr[b + 1]]``; those that no channel
     brought teach nothing. Without any left, all weights are 1.
     """
-    chosen = spread(len(queries), MAX_QUERIES)
+    if config.method == "equal":
+        return equal_weights(len(channels))
+    chosen = spread(len(queries), config.max_queries)
     item, feature = _stacked(channels, chosen)
     start, end = target_indptr[chosen], target_indptr[chosen + 1]
     slot, size, target_slot = _slots(item, start, end, target_item, queries.log.n_items)
@@ -70,10 +89,10 @@ def fit_weights(
         weight = flat.reshape(-1, len(FEATURES))
         value, gradient = _negative_log_likelihood(weight, slot, feature, size, start, end, target_slot)
         n = len(chosen)
-        return value.sum() / n + PENALTY * flat @ flat, gradient.sum(axis=0).ravel() / n + 2 * PENALTY * flat
+        return value.sum() / n + config.l2 * flat @ flat, gradient.sum(axis=0).ravel() / n + 2 * config.l2 * flat
 
     ones = np.ones(len(FEATURES) * len(channels))
-    best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(FLOOR, None)] * len(ones))
+    best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(config.min_weight, None)] * len(ones))
     return np.asarray(best.x, dtype=np.float32).reshape(-1, len(FEATURES))
 
 

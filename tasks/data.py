@@ -1,7 +1,12 @@
-"""The run's log and catalogue as arrays, and lists of candidates as tables."""
+"""What a step knows of its run: the log and the catalogue as arrays, and candidates as tables.
 
+The first step of a run encodes its log once and writes the arrays; every later step maps them into memory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -11,125 +16,194 @@ from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, encode
 from models.evaluation.split import Split
-from models.pipeline import holdout as objectives
+from models.pipeline.holdout import holdout, questions
+from models.state import named
+from tasks import config as configuration
+from tasks.config import Configuration
 from warehouse.runs import run as runs
-from warehouse.runs import snapshot
+from warehouse.runs import files, snapshot
 from warehouse.runs.run import Run
 
+LOG = "log"
+"""Folder of a run that holds its log as arrays."""
+
 LABELS = "models/labels"
-"""Where the labels of the vocabulary are."""
+"""Arrays of a run: the labels of the codes of attributes."""
 
 
-@lru_cache(maxsize=1)  # every step of a run reads the same log
-def load(run: Run) -> tuple[Dataset, Vocabulary]:
-    """All ratings before ``as_of`` with the users and items of the run, densely indexed."""
-    return encode_snapshot(run)
+@dataclass(frozen=True)
+class RunData:
+    """A run with its configuration and its log, loaded once by each step and passed on."""
+
+    run: Run
+    config: Configuration
+    dataset: Dataset
+    vocabulary: Vocabulary
+    batch: Ints  # (E,) sequence number of the event file of each event
+
+    @cached_property
+    def holdout(self) -> Split | None:
+        """The newest part of the log, held back to fit weights on; None for a log too small."""
+        return holdout(self.dataset, self.config.objective, self.config.holdout)
+
+    @cached_property
+    def target_users(self) -> Ints:
+        """The users for whom the run computes lists: all in a full run, the selected in an incremental one."""
+        if self.run.kind == "full":
+            return np.arange(self.dataset.n_users, dtype=np.int32)
+        users: Ints = files.read_table(self.run, "target_users")["user_idx"].to_numpy()
+        return users
+
+    @cached_property
+    def queries(self) -> Queries:
+        """One query for each target user."""
+        return questions(self.dataset, self.config.objective, self.target_users)
+
+    @cached_property
+    def target_ids(self) -> Longs:
+        """Source ids of the target users."""
+        return self.vocabulary.user_ids[self.target_users]
+
+    @cached_property
+    def parent(self) -> Run:
+        """The run that this one goes on from."""
+        return runs.parent(self.run)
+
+    @cached_property
+    def new_events(self) -> Longs:
+        """Rows of the log that the parent did not see: later ones, and those of later batches."""
+        known = [int(name.partition("-")[0]) for name in self.parent.batches]
+        later = self.dataset.at >= _epoch(self.parent.as_of)
+        return np.flatnonzero(later | ~np.isin(self.batch, known))
 
 
-def encode_snapshot(run: Run) -> tuple[Dataset, Vocabulary]:
-    """The log and the catalogue as the run sees them; the run need not have begun."""
-    events, users, items = _snapshot(run)
-    return encode(events, users, items, _epoch(run.as_of), _labels(run))
+def load(run: Run) -> RunData:
+    """The run with what ``write_log`` wrote."""
+    return _decoded(run, files.read_columns(run, LOG))
 
 
-def write_labels(run: Run) -> None:
-    """Write down what the codes of attributes stand for: runs that go on from this one keep them."""
-    _, vocabulary = load(run)
-    labels = {name: np.array(label, dtype=str) for name, label in vocabulary.labels.items()}
-    snapshot.write_arrays(run, LABELS, labels)
+def write_log(run: Run) -> None:
+    """Encode the run's log and catalogue; keep the labels of attributes for runs that go on from this one."""
+    columns = _columns(run)
+    files.write_columns(run, LOG, columns)
+    files.write_arrays(run, LABELS, named(columns, "label."))
+
+
+def forget_log(run: Run) -> None:
+    """Remove the arrays: a finished run can be encoded again from the event files."""
+    files.drop(run, LOG)
+
+
+def encoded(run: Run) -> RunData:
+    """A finished run encoded anew; what it learned speaks of these indices and codes."""
+    return _decoded(run, _columns(run))
+
+
+def _columns(run: Run) -> dict[str, NDArray[np.generic]]:
+    with snapshot.connect(run) as con:
+        events, users, items = snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
+    dataset, vocabulary = encode(events, users, items, _epoch(run.as_of), _labels(run))
+    parts = {
+        "event": {
+            "user_idx": dataset.user_idx,
+            "item_idx": dataset.item_idx,
+            "rating": dataset.rating,
+            "at": dataset.at,
+            "batch": events["batch"].astype(np.int32),
+        },
+        "user": dataset.users,
+        "item": dataset.items,
+        "id": {"user": vocabulary.user_ids, "item": vocabulary.item_ids},
+        "label": {name: np.array(labels, dtype=str) for name, labels in vocabulary.labels.items()},
+    }
+    return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+
+def _decoded(run: Run, columns: Mapping[str, NDArray[np.generic]]) -> RunData:
+    event, ids, label = (named(dict(columns), f"{part}.") for part in ("event", "id", "label"))
+    dataset = Dataset(
+        user_idx=event["user_idx"],
+        item_idx=event["item_idx"],
+        rating=event["rating"],
+        at=event["at"],
+        n_users=len(ids["user"]),
+        n_items=len(ids["item"]),
+        as_of=_epoch(run.as_of),
+        users=named(dict(columns), "user."),
+        items=named(dict(columns), "item."),
+    )
+    labels = {name: array.tolist() for name, array in label.items()}
+    vocabulary = Vocabulary(ids["user"], ids["item"], labels)
+    return RunData(run, configuration.of(run), dataset, vocabulary, event["batch"])
 
 
 def _labels(run: Run) -> dict[str, list[str]]:
-    """Of the run, or of the one that it goes on from."""
-    known = run if run.parent_id is None or snapshot.has_arrays(run, LABELS) else runs.parent(run)
-    if not snapshot.has_arrays(known, LABELS):
+    """Of the run, or of the one that it goes on from: codes of attributes stay what they were."""
+    known = run if run.parent_id is None or files.has_arrays(run, LABELS) else runs.parent(run)
+    if not files.has_arrays(known, LABELS):
         return {}
-    return {name: label.tolist() for name, label in snapshot.read_arrays(known, LABELS).items()}
-
-
-def new_rows(run: Run, since: Run) -> Longs:
-    """Rows of the run's log that an earlier run did not see: later ones, and those of later batches."""
-    events, _, _ = _snapshot(run)
-    known = [int(name.partition("-")[0]) for name in since.batches]
-    return np.flatnonzero((events["at"] >= _epoch(since.as_of)) | ~np.isin(events["batch"], known))
-
-
-@lru_cache(maxsize=1)
-def _snapshot(run: Run) -> tuple[snapshot.Arrays, pl.DataFrame, pl.DataFrame]:
-    with snapshot.connect(run) as con:
-        return snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
+    return {name: label.tolist() for name, label in files.read_arrays(known, LABELS).items()}
 
 
 def _epoch(moment: datetime) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp())
 
 
-def asked(run: Run) -> Ints:
-    """The users whom the run answers: all in a full run, those with news in an incremental one."""
-    if run.kind == "full":
-        return np.arange(load(run)[0].n_users, dtype=np.int32)
-    users: Ints = snapshot.read_table(run, "touched")["user_idx"].to_numpy()
-    return users
-
-
-def queries(run: Run) -> Queries:
-    """What is asked for every user whom the run answers."""
-    return objectives.questions(load(run)[0], run.config["objective"], asked(run))
-
-
-@lru_cache(maxsize=1)
-def validation(run: Run, objective: str) -> Split | None:
-    """The newest part of the run's log, held back to choose weights by; None for a log too small."""
-    return objectives.validation(load(run)[0], objective)
-
-
 def candidate_rows(
     candidates: Candidates, labels: NDArray[np.integer], vocabulary: Vocabulary, label: str
 ) -> pl.DataFrame:
     """label, rank (from 1), item_id, score: one row a candidate, without padding; a label a query."""
-    row, place = np.nonzero(candidates.item >= 0)
+    row, rank0 = np.nonzero(candidates.item >= 0)
     return pl.DataFrame(
         {
             label: labels[row],
-            "rank": place + 1,
-            "item_id": vocabulary.item_ids[candidates.item[row, place]],
-            "score": candidates.score[row, place],
+            "rank": rank0 + 1,
+            "item_id": vocabulary.item_ids[candidates.item[row, rank0]],
+            "score": candidates.score[row, rank0],
         }
     )
 
 
-def read_candidates(run: Run, channel: str, vocabulary: Vocabulary) -> Candidates:
-    """What the channel recalled, one row a user whom the run answers."""
-    frame = snapshot.read_table(run, f"candidates/{channel}")
-    user_ids = vocabulary.user_ids[asked(run)]
-    row = np.searchsorted(user_ids, frame["user_id"].to_numpy())
-    item = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
-    return Candidates(*_lists(frame, row, item, len(user_ids), run.config["candidates"]))
+def read_candidates(data: RunData) -> dict[str, Candidates]:
+    """What each channel recalled for the target users: lists of every channel, one row a user."""
+    names, n = data.config.recall.channels, data.config.recall.candidates
+    lists = {}
+    for name in names:
+        frame = files.read_table(data.run, f"candidates/{name}")
+        row = np.searchsorted(data.target_ids, frame["user_id"].to_numpy())
+        lists[name] = Candidates(*_lists(frame, row, _items(frame, data.vocabulary), len(data.target_ids), n))
+    return lists
 
 
-def read_validation(run: Run, channel: str, n_queries: int, vocabulary: Vocabulary) -> Candidates:
-    """What the channel recalled for the queries of the validation split, one row a query."""
-    frame = snapshot.read_table(run, f"validation/{channel}")
-    item = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
-    row = frame["query"].to_numpy()
-    return Candidates(*_lists(frame, row, item, n_queries, run.config["candidates"]))
+def read_holdout_candidates(data: RunData, holdout: Split) -> dict[str, Candidates]:
+    """What each channel recalled for the queries of the holdout: lists of every channel, one row a query."""
+    names, n = data.config.recall.channels, data.config.recall.candidates
+    lists = {}
+    for name in names:
+        frame = files.read_table(data.run, f"holdout/{name}")
+        row = frame["query"].to_numpy()
+        lists[name] = Candidates(*_lists(frame, row, _items(frame, data.vocabulary), len(holdout.queries), n))
+    return lists
 
 
-def read_neighbours(run: Run, channel: str, vocabulary: Vocabulary) -> Neighbours:
-    """The channel's item similarities, one row an item of the vocabulary."""
-    frame = snapshot.read_table(run, f"item_similarity/{channel}")
-    row = np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
-    item = np.searchsorted(vocabulary.item_ids, frame["neighbour_id"].to_numpy())
-    return Neighbours(
-        *_lists(frame, row, item, len(vocabulary.item_ids), int(frame["rank"].to_numpy().max(initial=1)))
-    )
+def read_neighbours(data: RunData, channel: str) -> Neighbours:
+    """The item similarities that a channel published, one row an item of the vocabulary."""
+    frame = files.read_table(data.run, f"item_similarity/{channel}")
+    row = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
+    item = np.searchsorted(data.vocabulary.item_ids, frame["neighbour_id"].to_numpy())
+    n = int(frame["rank"].to_numpy().max(initial=1))
+    return Neighbours(*_lists(frame, row, item, len(data.vocabulary.item_ids), n))
+
+
+def _items(frame: pl.DataFrame, vocabulary: Vocabulary) -> Longs:
+    return np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
 
 
 def _lists(frame: pl.DataFrame, row: Longs, item: Longs, n_rows: int, n: int) -> tuple[Ints, Floats]:
     """Ranked rows as padded matrices of items and scores, (n_rows, n)."""
-    place = frame["rank"].to_numpy() - 1
+    rank0 = frame["rank"].to_numpy() - 1
     items = np.full((n_rows, n), -1, dtype=np.int32)
     scores = np.full((n_rows, n), -np.inf, dtype=np.float32)
-    items[row, place] = item
-    scores[row, place] = frame["score"].to_numpy()
+    items[row, rank0] = item
+    scores[row, rank0] = frame["score"].to_numpy()
     return items, scores

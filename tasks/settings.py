@@ -1,22 +1,51 @@
-"""The environment an operator may set; everything else is an argument."""
+"""The environment of an operator: where data lies and comes from. What decides a release is in `tasks.config`."""
 
-import os
 from pathlib import Path
 
-KEEP_RELEASES = 10
-"""Releases kept for rollback, when MATINEE_KEEP_RELEASES says nothing."""
+from pydantic import PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from warehouse.errors import MatineeError
+
+
+class Environment(BaseSettings):
+    """The variables ``MATINEE_*``; an empty one counts as not set."""
+
+    model_config = SettingsConfigDict(env_prefix="MATINEE_", env_ignore_empty=True, extra="ignore")
+
+    home: Path = Path("data")
+    """Folder of all data."""
+    source: str | None = None
+    """A folder or zip in a MovieLens layout, `ml-1m`, or `synthetic[:scale]`; without it the log as it is."""
+    config: Path | None = None
+    """Configuration file; by default matinee.toml in the folder of all data."""
+    keep_releases: PositiveInt | None = None
+    """Releases kept for rollback: `releases.keep` of the configuration."""
+    cache: Path | None = None
+    """Folder of downloads; by default the user's cache folder."""
+    port: PositiveInt = 4200
+    """Port of the local Prefect server that `make serve` starts."""
+
+
+def environment() -> Environment:
+    """The variables as they are now.
+
+    Raises:
+        MatineeError: one of them makes no sense.
+    """
+    try:
+        return Environment()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"MATINEE_{str(first['loc'][0]).upper()}"
+        raise MatineeError(f"{name}={first['input']!r}: {first['msg']}") from None
 
 
 def home() -> Path:
     """Where all data lives: MATINEE_HOME, by default ./data."""
-    return Path(os.environ.get("MATINEE_HOME") or "data").absolute()
+    return environment().home.absolute()
 
 
 def source() -> str | None:
-    """MATINEE_SOURCE: a folder, a zip, `ml-1m` or `synthetic[:scale]`; None lets the log speak."""
-    return os.environ.get("MATINEE_SOURCE") or None
-
-
-def keep_releases() -> int:
-    """How many releases to keep, at least 1: MATINEE_KEEP_RELEASES."""
-    return max(1, int(os.environ.get("MATINEE_KEEP_RELEASES") or KEEP_RELEASES))
+    """MATINEE_SOURCE: a folder, a zip, `ml-1m` or `synthetic[:scale]`; None stands for the log as it is."""
+    return environment().source

@@ -8,53 +8,67 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec
 
 import polars as pl
 import psutil
-from prefect import task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
-from warehouse.runs import snapshot
+from warehouse.runs import files
 from warehouse.runs.run import Run
 
-log = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
+# Workers have no terminal that would ask for these lines: without a level they would not reach Prefect's UI.
+logger.setLevel(logging.INFO)
 
-StepFunction = Callable[..., dict[str, int]]
+P = ParamSpec("P")
+Rows = dict[str, int]
+"""Rows written, by table."""
+
+StepFunction = Callable[Concatenate[Run, P], Rows]
 
 
-def step(name: str, reads: list[str], writes: list[str]) -> Callable[[StepFunction], Any]:
+@dataclass(frozen=True)
+class Cost:
+    """What a step took."""
+
+    seconds: float
+    peak_bytes: int
+    """Peak resident memory of the process tree."""
+
+
+def step(
+    name: str, reads: list[str], writes: list[str]
+) -> Callable[[StepFunction[P]], Task[Concatenate[Run, P], Rows]]:
     """A Prefect task over a run whose rows, seconds and peak memory become a row of ``lineage``.
 
     The function takes the Run first and returns the rows it wrote by table. Names may hold its arguments
     in braces, e.g. "recall {channel}".
     """
 
-    def decorate(function: StepFunction) -> Any:
+    def decorate(function: StepFunction[P]) -> Task[Concatenate[Run, P], Rows]:
         signature = inspect.signature(function)
 
-        @task(name=function.__name__, task_run_name=name, cache_policy=NO_CACHE)
         @functools.wraps(function)
-        def measured(run: Run, *args: Any, **kwargs: Any) -> dict[str, int]:
-            names = signature.bind(run, *args, **kwargs).arguments
-            label = name.format(**names)
+        def measured(run: Run, *args: P.args, **kwargs: P.kwargs) -> Rows:
+            arguments = signature.bind(run, *args, **kwargs).arguments
+            label, *tables = (text.format(**arguments) for text in (name, *reads, *writes))
             with Meter() as meter:
                 rows = function(run, *args, **kwargs)
-            inputs = [table.format(**names) for table in reads]
-            outputs = [table.format(**names) for table in writes]
-            record(run, label, inputs, outputs, rows, meter)
-            log.info("%-22s %6.1f s   %s", label, meter.seconds, told(rows))
-            _give_back()
+            record(run, label, tables[: len(reads)], tables[len(reads) :], rows, meter.cost)
+            logger.info("%-22s %6.1f s   %s", label, meter.cost.seconds, formatted(rows))
+            _trim_heap()
             return rows
 
-        return measured
+        decorated = task(name=function.__name__, task_run_name=name, cache_policy=NO_CACHE)(measured)
+        return decorated  # type: ignore[return-value]
 
     return decorate
 
 
-def record(
-    run: Run, name: str, inputs: list[str], outputs: list[str], rows: dict[str, int], meter: "Meter"
-) -> None:
+def record(run: Run, name: str, inputs: list[str], outputs: list[str], rows: Rows, cost: Cost) -> None:
     """Add a row to the run's lineage, in the order of the steps."""
     row = {
         "release_id": run.id,
@@ -62,19 +76,19 @@ def record(
         "inputs": inputs,
         "outputs": outputs,
         "rows": sum(rows.values()),
-        "seconds": round(meter.seconds, 3),
-        "peak_memory_mb": round(meter.peak / 2**20, 1),
+        "seconds": round(cost.seconds, 3),
+        "peak_memory_mb": round(cost.peak_bytes / 2**20, 1),
     }
-    place = len(list(run.folder.glob("lineage/*.parquet")))
-    snapshot.write_table(run, f"lineage/{place:03d}", pl.DataFrame([row]))
+    number = len(list(run.folder.glob("lineage/*.parquet")))
+    files.write_table(run, f"lineage/{number:03d}", pl.DataFrame([row]))
 
 
-def told(rows: dict[str, int]) -> str:
+def formatted(rows: Rows) -> str:
     """Row counts as people read them."""
     return ", ".join(f"{count:,} {table}" for table, count in rows.items())
 
 
-def _give_back() -> None:
+def _trim_heap() -> None:
     """Return what the step freed to the system: else the next step's peak comes on top of it (glibc)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -82,10 +96,12 @@ def _give_back() -> None:
 
 
 class Meter:
-    """Seconds, and the peak resident memory of the process tree, sampled every 50 ms, in bytes."""
+    """Measures seconds, and the peak memory of the process tree, sampled every 50 ms."""
+
+    cost: Cost
 
     def __enter__(self) -> "Meter":
-        self.peak = _resident()
+        self._peak = _resident()
         self._over = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
         self._sampler.start()
@@ -93,13 +109,14 @@ class Meter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.seconds = time.perf_counter() - self._start
+        seconds = time.perf_counter() - self._start
         self._over.set()
         self._sampler.join()
+        self.cost = Cost(seconds, self._peak)
 
     def _sample(self) -> None:
         while not self._over.wait(0.05):
-            self.peak = max(self.peak, _resident())
+            self._peak = max(self._peak, _resident())
 
 
 def _resident() -> int:

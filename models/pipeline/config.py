@@ -1,19 +1,210 @@
-"""The settings that decide the published list."""
+"""The settings that decide the published list, from recall to the last rank."""
 
-DEFAULT_CHANNELS = (
-    "popular",
-    "segment",
-    "item_cf",
-    "swing",
-    "user_cf",
-    "attribute",
-    "new_items",
-    "mf",
-    "sequential_linear",
-    "ease",
-    "ease_plain",
-    "word2vec",
-    "deepwalk",
-    "two_tower",
-)
-"""The channels that recall unless told otherwise."""
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from models.config import Config, choices, configured, problem, with_seed
+from models.merge import MAX_CHANNELS, MergeConfig
+from models.pipeline.holdout import HoldoutConfig
+from models.prerank.registry import PRE_RANKERS
+from models.prerank.stage import MERGED, PrerankConfig
+from models.rank.fit import RankConfig
+from models.rank.fusion import FORMULAS
+from models.rank.registry import RANKERS, BuiltRanker, build_ranker
+from models.recall.contract import Recaller
+from models.recall.registry import CHANNELS, is_incremental
+
+Settings = dict[str, Any]
+"""Settings by name, at any depth, as a file or a command line gives them."""
+
+
+class RecallConfig(Config):
+    """Which channels recall, and how much."""
+
+    channels: tuple[str, ...] = (
+        "popular",
+        "segment",
+        "item_cf",
+        "swing",
+        "user_cf",
+        "attribute",
+        "new_items",
+        "mf",
+        "sequential_linear",
+        "ease",
+        "ease_plain",
+        "word2vec",
+        "deepwalk",
+        "two_tower",
+    )
+    """Names of the channels that recall: kinds of channels, or names described under `channels`."""
+    candidates: PositiveInt = 300
+    """Films that each channel recalls for a user."""
+    max_user_events: PositiveInt = 2_000
+    """Ratings of one user that a channel learns from; a seeded sample of those of a more active one."""
+    n_neighbours: PositiveInt = 100
+    """Nearest films published of each film and channel."""
+
+
+class IncrementalConfig(Config):
+    """The channel that goes on from its parameters night by night, and learns every hour."""
+
+    channel: str | None = None
+    """Name of that channel; by default the first of `recall.channels` that can learn on."""
+
+
+class ExplainConfig(Config):
+    """Which watched film is named as the reason of a recommendation."""
+
+    channel: str | None = None
+    """Channel whose similarities decide; by default item_cf, else the first that publishes similarities."""
+    recency: PositiveFloat = 20.0
+    """Events after which a watched film counts 1/e as a reason: people remember what they just saw."""
+
+
+class PipelineConfig(Config):
+    """All that decides the published list besides the log."""
+
+    top_n: PositiveInt = 50
+    """Films published for each user."""
+    objective: Literal["daily", "next"] = "daily"
+    """What weights and rankers are fitted for: the films of the next days, or the very next film."""
+    seed: NonNegativeInt = 0
+    """Seed of everything that is drawn at random."""
+    recall: RecallConfig = RecallConfig()
+    """Candidate generation: which channels, how many candidates."""
+    channels: dict[str, Settings] = Field(default_factory=dict)
+    """Settings of channels by name, at any depth; `kind` says what a new name is, `preset` where it starts."""
+    holdout: HoldoutConfig = HoldoutConfig()
+    """The newest part of the log, held back to fit the merge and the rankers on."""
+    merge: MergeConfig = MergeConfig()
+    """How the channels' candidates become one list."""
+    prerank: PrerankConfig = PrerankConfig()
+    """How many candidates are left to ranking, and who chooses them."""
+    rank: RankConfig = RankConfig()
+    """How candidates are ordered, and how that is learned."""
+    rankers: dict[str, Settings] = Field(default_factory=dict)
+    """Settings of rankers by name, at any depth; `kind` says what a new name is."""
+    incremental: IncrementalConfig = IncrementalConfig()
+    """Learning on, from night to night and hour to hour."""
+    explain: ExplainConfig = ExplainConfig()
+    """Reasons of recommendations."""
+
+
+def resolved(config: PipelineConfig) -> PipelineConfig:
+    """The same with nothing left to defaults: every channel and ranker in use with all of its settings.
+
+    Raises:
+        ValueError: names or settings that make no sense together, in one line with what there is to choose
+            from.
+    """
+    names = config.recall.channels
+    if not names or len(set(names)) < len(names) or len(names) > MAX_CHANNELS:
+        raise ValueError(f"recall.channels: name 1 to {MAX_CHANNELS} distinct channels, not {len(names)}")
+    described = {name: channel_settings(config, name) for name in (*names, *config.channels)}
+    kinds = {name: kind for name, (kind, _) in described.items()}
+    _check_stages(config, names)
+    channels = {name: {"kind": kind} | of.model_dump(mode="json") for name, (kind, of) in described.items()}
+    rankers = {name: _ranker(config, name) for name in (config.rank.ranker, *config.rankers)}
+    return config.but(
+        channels=channels,
+        rankers={name: {"kind": of.kind} | of.settings.model_dump(mode="json") for name, of in rankers.items()},
+        incremental=IncrementalConfig(channel=_incremental(config, names, kinds)),
+    )
+
+
+def buildchannel_settings(config: PipelineConfig, name: str) -> Recaller:
+    """The channel of this name with the settings it has here, yet to be fitted."""
+    kind, settings = channel_settings(config, name)
+    return CHANNELS[kind].make(settings)
+
+
+def ranker_of(config: PipelineConfig, name: str | None = None) -> BuiltRanker:
+    """The ranker that decides the published list, or the one of a name, with the settings it has here.
+
+    Raises:
+        ValueError: there is no such ranker, or its settings make no sense.
+    """
+    return _ranker(config, name or config.rank.ranker)
+
+
+def incrementalchannel_settings(config: PipelineConfig) -> str | None:
+    """The name of the channel that learns on; None where none of those that recall can."""
+    names = config.recall.channels
+    return _incremental(config, names, {name: channel_settings(config, name)[0] for name in names})
+
+
+def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
+    """Kind and settings of a channel; every seed that is not set is that of the configuration.
+
+    Raises:
+        ValueError: there is no such channel, or its settings make no sense.
+    """
+    changes = dict(config.channels.get(name, {}))
+    kind, preset = changes.pop("kind", name), changes.pop("preset", None)
+    if kind not in CHANNELS:
+        if name == kind:
+            raise ValueError(f"recall.channels: {choices('channel', name, _known(config))}")
+        raise ValueError(f"channels.{name}.kind: {choices('kind of channel', kind, tuple(CHANNELS))}")
+    base = CHANNELS[kind].settings
+    if preset is not None:
+        alike = tuple(n for n, channel in CHANNELS.items() if channel.make is CHANNELS[kind].make)
+        if preset not in alike:
+            raise ValueError(f"channels.{name}.preset: {choices(f'preset of {kind}', preset, alike)}")
+        base = CHANNELS[preset].settings
+    return kind, _configured(with_seed(base, config.seed), changes, f"channels.{name}")
+
+
+def _known(config: PipelineConfig) -> tuple[str, ...]:
+    return (*CHANNELS, *(name for name in config.channels if name not in CHANNELS))
+
+
+def _ranker(config: PipelineConfig, name: str) -> BuiltRanker:
+    changes = dict(config.rankers.get(name, {}))
+    kind = changes.pop("kind", name)
+    if kind not in RANKERS:
+        known = (*RANKERS, *(other for other in config.rankers if other not in RANKERS))
+        if name == kind:
+            raise ValueError(f"rank.ranker: {choices('ranker', name, known)}")
+        raise ValueError(f"rankers.{name}.kind: {choices('kind of ranker', kind, tuple(RANKERS))}")
+    _configured(RANKERS[kind].settings, changes, f"rankers.{name}")
+    return build_ranker(kind, changes)
+
+
+def _configured(base: Config, changes: Mapping[str, Any], prefix: str) -> Config:
+    try:
+        return configured(base, changes)
+    except ValidationError as error:
+        raise ValueError(problem(error, type(base), prefix)) from None
+
+
+def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
+    """Names in the sections of the stages."""
+    if config.rank.formula not in FORMULAS:
+        raise ValueError(f"rank.formula: {choices('formula', config.rank.formula, tuple(FORMULAS))}")
+    methods = (MERGED, *PRE_RANKERS)
+    if config.prerank.method not in methods:
+        raise ValueError(f"prerank.method: {choices('method', config.prerank.method, methods)}")
+    if config.prerank.method == MERGED:
+        if config.prerank.settings:
+            raise ValueError("prerank.settings: the method merged has none; name another prerank.method")
+    else:
+        _configured(PRE_RANKERS[config.prerank.method].settings, config.prerank.settings, "prerank.settings")
+    if config.merge.newcomers not in _known(config):
+        raise ValueError(f"merge.newcomers: {choices('channel', config.merge.newcomers, _known(config))}")
+    if config.explain.channel not in (None, *names):
+        raise ValueError(f"explain.channel: {config.explain.channel} is none of recall.channels")
+
+
+def _incremental(config: PipelineConfig, names: tuple[str, ...], kinds: Mapping[str, str]) -> str | None:
+    able = [name for name in names if is_incremental(kinds[name])]
+    chosen = config.incremental.channel
+    if chosen is None:
+        return able[0] if able else None
+    if chosen not in able:
+        there = f"choose from {', '.join(able)}" if able else "none of recall.channels does"
+        raise ValueError(f"incremental.channel: {chosen} is no recalling channel that learns on: {there}")
+    return chosen
+

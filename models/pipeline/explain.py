@@ -6,23 +6,27 @@ from numba import njit, prange
 from models.candidates import Neighbours
 from models.dataset import Floats, Ints, Longs, Queries
 
-RECENCY = 20.0
-"""The k-th newest film of a history weighs exp(-k / RECENCY): people remember what they just saw."""
 
-
-def because(item: Ints, queries: Queries, neighbours: Neighbours) -> Ints:
+def because(item: Ints, queries: Queries, neighbours: Neighbours, recency: float) -> Ints:
     """(B, n) the film of the history with the highest similarity x recency to each item; -1 for none.
 
     ``item`` is (B, n), padded with -1; ``neighbours`` are the nearest items of each item: a watched film
-    explains an item if the item is among its neighbours.
+    explains an item if the item is among its neighbours. The k-th newest film of a history weighs
+    exp(-k / recency): people remember what they just saw.
     """
     log_item = queries.log.item_idx
-    return _because(item, queries.start, queries.end, log_item, neighbours.item, neighbours.score)
+    return _because(item, queries.start, queries.end, log_item, neighbours.item, neighbours.score, recency)
 
 
 @njit(parallel=True, cache=True)
 def _because(
-    item: Ints, start: Longs, end: Longs, log_item: Ints, neighbour: Ints, similarity: Floats
+    item: Ints,
+    start: Longs,
+    end: Longs,
+    log_item: Ints,
+    neighbour: Ints,
+    similarity: Floats,
+    decay: float,
 ) -> Ints:
     rows, n = item.shape
     n_items, width = neighbour.shape
@@ -32,13 +36,13 @@ def _because(
         cause = np.full(n_items, -1, dtype=np.int32)
         for event in range(end[row] - 1, start[row] - 1, -1):
             watched = log_item[event]
-            recency = np.exp(-(end[row] - 1 - event) / RECENCY)
-            for place in range(width):
-                near = neighbour[watched, place]
-                if near >= 0 and similarity[watched, place] * recency > strength[near]:
-                    strength[near] = similarity[watched, place] * recency
+            recency = np.exp(-(end[row] - 1 - event) / decay)
+            for rank0 in range(width):
+                near = neighbour[watched, rank0]
+                if near >= 0 and similarity[watched, rank0] * recency > strength[near]:
+                    strength[near] = similarity[watched, rank0] * recency
                     cause[near] = watched
-        for place in range(n):
-            if item[row, place] >= 0:
-                reason[row, place] = cause[item[row, place]]
+        for rank0 in range(n):
+            if item[row, rank0] >= 0:
+                reason[row, rank0] = cause[item[row, rank0]]
     return reason

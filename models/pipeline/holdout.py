@@ -1,53 +1,51 @@
-"""What a release is fitted for and asked, and the validation split of any log that says how well it does.
+"""What a release is asked, and the newest part of any log that says how well it answers.
 
 ``daily``: what users do in the next days, asked at the start of each. ``next``: each user's very next film,
-asked at the time of the newest: what was just watched is fresh, however long ago that was.
+asked at the time of the newest event: what was just watched is fresh, however long ago that was.
 """
 
-import numpy as np
+from typing import Annotated
 
+import numpy as np
+from pydantic import Field, PositiveInt
+
+from models.config import Config
 from models.dataset import DAY, Dataset, Ints, Queries, first_ratings, queries_after, queries_at
 from models.evaluation.protocols import daily_window, next_films
 from models.evaluation.sampling import some_queries
 from models.evaluation.split import Split
 
-OBJECTIVES = ("daily", "next")
 
-MIN_TARGETS = 20_000
-"""Ratings that the newest days must hold to be a validation window: a ranker needs more than a merge."""
+class HoldoutConfig(Config):
+    """The newest part of a log, held back to fit the merge and the rankers on."""
 
-MAX_SHARE = 0.2
-"""Of the log, by ratings, that validation may hold back; the day that reaches it counts as a whole."""
-
-NEXT_FILMS = 5
-"""Newest ratings of each user that are asked for, one after the other: rankers learn from every answer."""
-
-MAX_QUERIES = 30_000
-"""Queries at most, spread evenly: more teach a ranker little and cost recall as much each."""
-
-
-def rule() -> dict[str, float]:
-    """What decides which part of a log is held back."""
-    return {"min_targets": MIN_TARGETS, "max_share": MAX_SHARE, "next_films": NEXT_FILMS}
+    min_targets: PositiveInt = 20_000
+    """Ratings that the newest days must hold, objective daily; a ranker needs more than a merge."""
+    max_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Fraction of the log that may be held back; the day that reaches it counts as a whole."""
+    next_films: PositiveInt = 5
+    """Newest ratings of each user that are asked for, objective next: rankers learn from every answer."""
+    max_queries: PositiveInt = 30_000
+    """Questions at most, spread evenly: more teach a ranker little and cost recall as much each."""
 
 
 def questions(log: Dataset, objective: str, users: Ints) -> Queries:
-    """What a release of the log answers: a question a user, asked as those of ``validation`` are."""
+    """One query for each of the users (B,), asked as those of the holdout are."""
     return queries_after(log, users) if objective == "next" else queries_at(log, users=users)
 
 
-def validation(log: Dataset, objective: str) -> Split | None:
+def holdout(log: Dataset, objective: str, config: HoldoutConfig) -> Split | None:
     """The newest part of the log, held back; None if the log is too small to hold anything back."""
     try:
-        split = next_films(log, NEXT_FILMS) if objective == "next" else _newest_days(log)
-        return some_queries(split, MAX_QUERIES)
+        split = next_films(log, config.next_films) if objective == "next" else _newest_days(log, config)
+        return some_queries(split, config.max_queries)
     except ValueError:
         return None
 
 
-def _newest_days(log: Dataset) -> Split:
-    """The shortest run of whole days up to the newest with MIN_TARGETS ratings, or MAX_SHARE of the log."""
-    wanted = max(1, min(MIN_TARGETS, int(MAX_SHARE * log.n_events)))
+def _newest_days(log: Dataset, config: HoldoutConfig) -> Split:
+    """The shortest run of whole days up to the newest with enough ratings, or the fraction of the log."""
+    wanted = max(1, min(config.min_targets, int(config.max_fraction * log.n_events)))
     newest_first = np.sort(log.at[first_ratings(log)])[::-1]
     end = (int(newest_first[0]) // DAY + 1) * DAY
     start = int(newest_first[wanted - 1]) // DAY * DAY

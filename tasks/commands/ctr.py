@@ -9,10 +9,10 @@ from models.dataset import Dataset
 from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.rows import Difference, Row, Run, classifier_rows, compare_classifiers
 from models.rank.ctr import ctr_rows
-from models.rank.registry import fit_ranker
+from models.pipeline.config import PipelineConfig, ranker_of
 from models.rank.validation import probability
 
-log = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
 
 IN_TIME = ("ctr-last",)
 """Protocols whose rows come with the history before them; with a random split that would be the answers."""
@@ -20,7 +20,7 @@ IN_TIME = ("ctr-last",)
 
 @dataclass(frozen=True)
 class Measured:
-    """What an evaluation of rankers found."""
+    """Metrics of rankers, and how they differ from the baseline."""
 
     split: str
     """The hash of the split."""
@@ -30,12 +30,18 @@ class Measured:
 
 
 def measure(
-    protocol: str, dataset: Dataset, rankers: Sequence[str], seed: int, baseline: str | None = None
+    config: PipelineConfig,
+    protocol: str,
+    dataset: Dataset,
+    rankers: Sequence[str],
+    baseline: str | None = None,
 ) -> Measured:
     """AUC, GAUC and log loss of each ranker on the test rows; ``baseline`` is one of them.
 
-    Raises ValueError if the log is too small for the protocol.
+    Raises:
+        ValueError: the log is too small for the protocol.
     """
+    seed = config.seed
     split = CTR_PROTOCOLS[protocol](dataset, seed)
     parts = (split.train, split.validation, split.test)
     train, validation, test = (ctr_rows(dataset, rows, protocol in IN_TIME) for rows in parts)
@@ -44,11 +50,11 @@ def measure(
     answers = {}
     for name in rankers:
         started = time.perf_counter()
-        trained = fit_ranker(name, train, validation, seed)
+        trained = ranker_of(config, name).fit(train, validation, seed)
         run = Run("rank", name, seed, round(time.perf_counter() - started, 3))
         answers[name] = probability(trained.logits(test)[:, 0])
         rows += classifier_rows(label, answers[name], user, protocol, run)
-        log.info("%-18s fit %6.1f s", name, run.fit_seconds)
+        logger.info("%-18s fit %6.1f s", name, run.fit_seconds)
     differences = {
         name: compare_classifiers(label, answer, answers[baseline], user)
         for name, answer in answers.items()

@@ -8,42 +8,37 @@ from typing import Any
 
 import numpy as np
 
+from models.config import choices, overlaid
 from models.dataset import Dataset
 from models.encoding import Vocabulary, encode
 from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
-from models.evaluation.rows import Difference, Row, Run, compare, ranking_rows
+from models.evaluation.rows import Difference, Run, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores, is_window
 from models.evaluation.split import Split
-from models.pipeline.config import DEFAULT_CHANNELS
-from models.rank.candidates import MERGED
+from models.pipeline.offline import BEST, PUBLISHED, UNION, Answer, answers, warm_up
+from models.prerank.stage import MERGED
 from models.rank.registry import RANKERS
-from models.recall.registry import CHANNELS
-from tasks import settings
+from tasks import config as configuration
+from tasks import declarations, settings
 from tasks.commands import ctr
-from tasks.commands.offline import BEST, CANDIDATES, PUBLISHED, UNION, Answers, Plan, answers, warm_up
-from tasks.steps.rank import DEFAULT_RANKER
+from tasks.config import Configuration
 from warehouse import evaluation as files
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 
-Answer = dict[str, Any]
-
 KS = (10, 50, 300)
-"""List lengths that are measured unless told otherwise."""
+"""List lengths that are measured unless others are asked for."""
 
 NEXT_DAYS = ("temporal-2003", "rolling")
 """Protocols that ask what the nightly flow asks with the objective ``daily``; the others ask ``next``."""
 
 HASH_DIGITS = 12
-"""Of the hash of a split, where people read it."""
+"""Digits of the hash of a split, where people read it."""
 
 COMPARED = ("all", "known", "unknown")
 """Slices whose sums are kept for paired differences, beside those of whole windows."""
-
-STAGES = {MERGED: "merge", UNION: "merge", BEST: "merge", PUBLISHED: "published"}
-"""All other models are rankers, or channels: recall."""
 
 
 def evaluate(
@@ -52,62 +47,98 @@ def evaluate(
     channels: Sequence[str] | None = None,
     rankers: Sequence[str] | None = None,
     ks: Sequence[int] = KS,
-    seed: int = 0,
+    seed: int | None = None,
     baseline: str | None = None,
     out: Path | None = None,
-) -> Answer:
+    config: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Measure all models over the log, or over ``source`` alone, of which the log does not learn.
 
     On ``ctr-random`` and ``ctr-last`` those are rankers alone, and no lists; all rankers by default.
-    ``baseline`` is a model of this evaluation or, for lists, the ``out`` of an earlier one. The answer has
+    ``baseline`` is a model of this evaluation or, for lists, the ``out`` of an earlier one. ``config`` has
+    settings that win over matinee.toml; ``channels`` and ``seed`` are short for two of them. The answer has
     protocol, split (a hash for each window), seed, rows, and differences to the baseline (rows with a model).
-    Raises MatineeError for unknown names and for a log that the protocol cannot be run on.
+
+    Raises:
+        MatineeError: a name is unknown, or the protocol cannot be run on the log.
     """
+    if protocol in CTR_PROTOCOLS and channels is not None:
+        raise MatineeError(f"{protocol} measures rankers alone, without channels")
+    if protocol not in PROTOCOLS and protocol not in CTR_PROTOCOLS:
+        raise MatineeError(choices("protocol", protocol, (*PROTOCOLS, *CTR_PROTOCOLS)))
+    whole = _configuration(protocol, channels, rankers, ks, seed, config)
     if protocol in CTR_PROTOCOLS:
-        if channels is not None:
-            raise MatineeError(f"{protocol} measures rankers alone, without channels")
-        return _evaluate_rankers(protocol, source, rankers or tuple(RANKERS), seed, baseline, out)
-    channels = DEFAULT_CHANNELS if channels is None else channels
-    rankers = (DEFAULT_RANKER,) if rankers is None else rankers
-    plan = _plan(protocol, channels, rankers, ks, seed)
-    earlier = _read_baseline(baseline, plan)
+        return _evaluate_rankers(whole, protocol, source, rankers or tuple(RANKERS), baseline, out)
+    rankers = (whole.rank.ranker,) if rankers is None else rankers
+    models = (*whole.recall.channels, *rankers, MERGED, UNION, BEST, PUBLISHED)
+    earlier = _read_baseline(baseline, models)
     if out is not None:
         files.check_writable(out)
     dataset, vocabulary = read_log(source or settings.source())
     splits, validations = _splits(protocol, dataset)
     evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.labels)
     _check_split(earlier, evaluator)
-    warm_up(dataset, plan)
-    found = [answers(*pair, plan) for pair in zip(splits, validations, strict=True)]
-    rows, scores = _measured(found, evaluator, seed)
+    declared = declarations.of(whole.features)
+    warm_up(whole, dataset, declared)
+    found = [answers(whole, *pair, rankers, declared) for pair in zip(splits, validations, strict=True)]
+    rows, scores = _measured(found, evaluator, whole.seed)
     if out is not None:
         files.write(out, rows, pack(scores))
     return {
         "protocol": protocol,
         "split": evaluator.digest.split(),
-        "seed": seed,
+        "seed": whole.seed,
         "rows": rows,
         "baseline": baseline,
         "differences": _differences(scores, earlier, baseline),
     }
 
 
+def _configuration(
+    protocol: str,
+    channels: Sequence[str] | None,
+    rankers: Sequence[str] | None,
+    ks: Sequence[int],
+    seed: int | None,
+    config: Mapping[str, Any] | None,
+) -> Configuration:
+    """The configuration with the options, asked for what the protocol asks, with lists long enough."""
+    objective = "daily" if protocol in NEXT_DAYS else "next"
+    options = {"recall": {} if channels is None else {"channels": list(channels)}, "objective": objective}
+    if seed is not None:
+        options["seed"] = seed
+    changes = overlaid(config or {}, options)
+    whole = configuration.load(changes)
+    for name in rankers or ():
+        # Refused now, not after hours.
+        configuration.load(overlaid(changes, {"rank": {"ranker": name}}))
+    width = max(whole.recall.candidates, *ks)
+    return configuration.load(
+        overlaid(
+            changes,
+            {
+                "recall": {"candidates": width},
+                "rankers": {name: whole.rankers.get(name, {}) for name in rankers or ()},
+            },
+        )
+    )
+
+
 def _evaluate_rankers(
+    config: Configuration,
     protocol: str,
     source: str | None,
     rankers: Sequence[str],
-    seed: int,
     baseline: str | None,
     out: Path | None,
-) -> Answer:
-    _check_rankers(rankers)
+) -> dict[str, Any]:
     if baseline is not None and baseline not in rankers:
-        raise MatineeError(f"unknown baseline '{baseline}': no model of {', '.join(rankers)}")
+        raise MatineeError(choices("baseline", baseline, tuple(rankers)))
     if out is not None:
         files.check_writable(out)
     dataset, _ = read_log(source or settings.source())
     try:
-        measured = ctr.measure(protocol, dataset, rankers, seed, baseline)
+        measured = ctr.measure(config, protocol, dataset, rankers, baseline)
     except ValueError as error:
         raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
     rows = [asdict(row) for row in measured.rows]
@@ -116,7 +147,7 @@ def _evaluate_rankers(
     return {
         "protocol": protocol,
         "split": [measured.split],
-        "seed": seed,
+        "seed": config.seed,
         "rows": rows,
         "baseline": baseline,
         "differences": _by_model(measured.differences),
@@ -137,31 +168,12 @@ def _encoded(home: Path) -> tuple[Dataset, Vocabulary]:
     return encode(whole.events, whole.users, whole.items, int(whole.events["at"].max()) + 1)
 
 
-def _plan(
-    protocol: str, channels: Sequence[str], rankers: Sequence[str], ks: Sequence[int], seed: int
-) -> Plan:
-    if protocol not in PROTOCOLS:
-        known = ", ".join((*PROTOCOLS, *CTR_PROTOCOLS))
-        raise MatineeError(f"unknown protocol '{protocol}': choose one of {known}")
-    if unknown := [name for name in channels if name not in CHANNELS]:
-        raise MatineeError(f"unknown channel '{unknown[0]}': choose from {', '.join(CHANNELS)}")
-    _check_rankers(rankers)
-    objective = "daily" if protocol in NEXT_DAYS else "next"
-    return Plan(tuple(channels), objective, seed, max(CANDIDATES, *ks), tuple(rankers))
-
-
-def _check_rankers(rankers: Sequence[str]) -> None:
-    if unknown := [name for name in rankers if name not in RANKERS]:
-        raise MatineeError(f"unknown ranker '{unknown[0]}': choose from {', '.join(RANKERS)}")
-
-
-def _read_baseline(baseline: str | None, plan: Plan) -> dict[str, Scores]:
+def _read_baseline(baseline: str | None, models: Sequence[str]) -> dict[str, Scores]:
     """The models of an earlier evaluation; none if the baseline is a model of this one, or there is none."""
-    models = (*plan.channels, *plan.rankers, *STAGES)
     if baseline is None or baseline in models:
         return {}
     if not Path(baseline).exists():
-        raise MatineeError(f"unknown baseline '{baseline}': no file, and no model of {', '.join(models)}")
+        raise MatineeError(f"no file, and {choices('baseline', baseline, tuple(models))}")
     earlier = unpack(files.read_sums(Path(baseline)))
     if not earlier:
         raise MatineeError(f"{baseline} is no baseline for lists: the ctr protocols measure single ratings")
@@ -188,38 +200,41 @@ def _check_split(earlier: Mapping[str, Scores], evaluator: Evaluator) -> None:
 
 
 def _measured(
-    found: Sequence[Answers], evaluator: Evaluator, seed: int
+    found: Sequence[Sequence[Answer]], evaluator: Evaluator, seed: int
 ) -> tuple[list[dict[str, Any]], dict[str, Scores]]:
-    """Rows of all models, and the sums of each that comparisons need."""
-    rows: list[Row] = []
+    """Rows of all models, and by stage/model the sums that comparisons need; ``found`` by window."""
+    rows = []
     scores = {}
     compared = [part for part in evaluator.size if part in COMPARED or is_window(part)]
-    for name in found[0].lists:
-        if min(evaluator.config.ks) > found[0].lists[name].n:
+    for windows in zip(*found, strict=True):
+        stage, model = windows[0].stage, windows[0].model
+        if min(evaluator.config.ks) > windows[0].lists.n:
             continue
-        measured = evaluator.scores([part.lists[name] for part in found])
-        seconds = sum(part.seconds[name] for part in found)
-        rows += ranking_rows(measured, Run(_stage(name), name, seed, round(seconds, 3)))
-        scores[name] = of_slices(measured, compared)
-    return [asdict(row) for row in rows], scores
-
-
-def _stage(model: str) -> str:
-    return STAGES.get(model, "rank" if model in RANKERS else "recall")
+        measured = evaluator.scores([answer.lists for answer in windows])
+        seconds = round(sum(answer.seconds for answer in windows), 3)
+        rows += [asdict(row) for row in ranking_rows(measured, Run(stage, model, seed, seconds))]
+        scores[f"{stage}/{model}"] = of_slices(measured, compared)
+    return rows, scores
 
 
 def _differences(
     scores: Mapping[str, Scores], earlier: Mapping[str, Scores], baseline: str | None
 ) -> list[dict[str, Any]]:
     """Of every model to the baseline, or to itself in the earlier evaluation, where that has it."""
-    pairs = {
-        name: scores[baseline] if baseline in scores else earlier.get(name)
-        for name in scores
-        if baseline is not None and name != baseline
-    }
-    return _by_model(
-        {name: compare(scores[name], other) for name, other in pairs.items() if other is not None}
-    )
+    if baseline is None:
+        return []
+    # A pre-ranker may have the name of a ranker or of the merge: those are meant.
+    named = [key for key in sorted(scores, key=lambda key: key.startswith("prerank/")) if _model(key) == baseline]
+    against = {key: scores[named[0]] if named else earlier.get(key) for key in scores}
+    found: dict[str, list[Difference]] = {}
+    for key, other in against.items():
+        if other is not None and key not in named[:1] and _model(key) not in found:
+            found[_model(key)] = compare(scores[key], other)
+    return _by_model(found)
+
+
+def _model(key: str) -> str:
+    return key.partition("/")[2]
 
 
 def _by_model(differences: Mapping[str, Sequence[Difference]]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
@@ -9,29 +10,45 @@ from typing import Any
 
 from models.dataset import DAY
 from models.evaluation.split import day
+from models.config import overlaid
 from models.pipeline import replay as living
+from models.pipeline.channels import new_incremental
 from models.pipeline.replay import METRICS, POLICIES, Replayed
 from tasks import settings
+from tasks import config as configuration
 from tasks.commands.evaluate import read_log
-from tasks.steps import train as learner
 from tasks.steps.start import parse_as_of
-from tasks.steps.train import LEARNER
 from warehouse.errors import MatineeError
 from warehouse.evaluation import check_writable
 from warehouse.runs.run import write_atomically
 
-log = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
 
 CONTROL = "hourly refresh"
 """The policy that all others are compared with: it tells learning from mere refreshing."""
 
 
-def replay(begin: str, end: str, source: str | None, seed: int, out: Path | None) -> dict[str, Any]:
+def replay(
+    begin: str,
+    end: str,
+    source: str | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Replay whole days, UTC, from the day ``begin`` to the day ``end``, both included.
 
-    The answer has seed, control, rows by policy, slice and metric, and recall@50 by day and policy; ``out``
-    gets it as JSON. Raises MatineeError for days that are none or that the log does not hold.
+    The channel that learns on is the one of the configuration; ``config`` has settings that win over
+    matinee.toml, ``seed`` is short for one of them. The answer has seed, control, rows by policy, slice and
+    metric, and recall@50 by day and policy; ``out`` gets it as JSON.
+
+    Raises:
+        MatineeError: a day is none, or the log does not hold it, or no channel learns on.
     """
+    whole = configuration.load(overlaid(config or {}, {} if seed is None else {"seed": seed}))
+    channel = whole.incremental.channel
+    if channel is None:
+        raise MatineeError("none of recall.channels learns on: there is nothing to replay")
     first, last = _day(begin), _day(end) + DAY
     if last <= first:
         raise MatineeError(f"--to {end} is before --from {begin}")
@@ -42,13 +59,13 @@ def replay(begin: str, end: str, source: str | None, seed: int, out: Path | None
     if last > newest + DAY:
         raise MatineeError(f"--to {end} is after the newest rating, which is of {day(newest)}")
     try:
-        found = living.replay(dataset, first, last, lambda: learner.new(LEARNER, seed), told=log.info)
+        found = living.replay(dataset, first, last, lambda: new_incremental(whole, channel), told=logger.info)
     except ValueError as error:
         raise MatineeError(f"{begin} to {end} cannot be replayed on this log: {error}") from None
     answer = {
         "from": begin,
         "to": end,
-        "seed": seed,
+        "seed": whole.seed,
         "control": CONTROL,
         "rows": [asdict(row) for row in living.summary(found, CONTROL)],
         "days": _by_day(found),

@@ -1,33 +1,19 @@
-"""User and item features as of the run."""
+"""User and item features as of the run, and its log as arrays."""
 
-import hashlib
-import tomllib
-from importlib.resources import files
-from typing import Any
-
-from models.features.declare import declarations
-from tasks import data
-from tasks.step import step
-from warehouse.runs import snapshot
+from tasks import config as configuration
+from tasks import data, declarations
+from tasks.step import Rows, step
+from warehouse.runs import feature_tables
 from warehouse.runs.run import Run
-
-FEATURES: dict[str, list[dict[str, Any]]] = tomllib.loads((files("tasks") / "features.toml").read_text())
-"""Every feature's declaration, by whose feature it is."""
-
-READ = declarations(FEATURES)
-"""Those that models read."""
-
-READ_DIGEST = hashlib.sha256(repr(READ).encode()).hexdigest()[:16]
-"""Changes with any of them."""
 
 
 @step(
     "features",
     reads=["events", "catalog"],
-    writes=["users", "items", "user_features", "item_features"],
+    writes=["users", "items", "user_features", "item_features", "log"],
 )
-def build_features(run: Run) -> dict[str, int]:
+def build_features(run: Run) -> Rows:
     """Write the run's users, items and their features, point in time: only ratings before ``as_of``."""
-    rows = snapshot.write_tables(run, FEATURES)
-    data.write_labels(run)
+    rows = feature_tables.write(run, declarations.write(run, configuration.of(run).features))
+    data.write_log(run)
     return rows

@@ -7,32 +7,40 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import settings
-from tasks.step import Meter
+from tasks.step import Cost, Meter
 from warehouse.errors import Unreachable
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
 from warehouse.sources import source as sources
 
-log = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
 
 DEFAULT = "ml-1m"
-"""What an empty log is filled with: downloaded once, then cached."""
+"""Source of an empty log: downloaded once, then cached."""
 
 SYNTHETIC = "synthetic"
-"""What stands in for it without a network, where that is allowed."""
+"""Its stand-in without a network, where that is allowed."""
 
 
 @task(name="ingest", task_run_name="ingest {source}", cache_policy=NO_CACHE)
-def ingest(home: Path, source: str) -> tuple[IngestReport, Meter]:
-    """Append a source, or a batch of new ratings, to the log. Raises MatineeError for a bad source."""
+def ingest(home: Path, source: str) -> tuple[IngestReport, Cost]:
+    """Append a source, or a batch of new ratings, to the log.
+
+    Raises:
+        MatineeError: the source is broken.
+    """
     with Meter() as meter:
         report = event_log.ingest(home, source)
-    log.info("%-22s %6.1f s   %s", "ingest", meter.seconds, summary(report))
-    return report, meter
+    logger.info("%-22s %6.1f s   %s", "ingest", meter.cost.seconds, summary(report))
+    return report, meter.cost
 
 
 def check_source(source: str | None) -> None:
-    """Raise MatineeError now, not in the middle of a flow, if there is no such source."""
+    """Look for a source now, not in the middle of a flow.
+
+    Raises:
+        MatineeError: there is none.
+    """
     named = source or settings.source()
     if named is not None and named != DEFAULT:
         sources.resolve(named)
@@ -50,8 +58,8 @@ def choose_source(home: Path, source: str | None, or_synthetic: bool) -> str | N
     try:
         sources.resolve(DEFAULT)
     except Unreachable as error:
-        log.warning("%s", error)
-        log.warning(
+        logger.warning("%s", error)
+        logger.warning(
             "SYNTHETIC DATA: the log is empty and %s cannot be had: these ratings are made up.", DEFAULT
         )
         return SYNTHETIC

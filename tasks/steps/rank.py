@@ -1,122 +1,168 @@
-"""The ranking stage: rankers learn from what recall brought for the held-back part, and order each list.
-
-The merged list is what ranking starts from, and what stands where ranking does not help.
-"""
+"""The ranking stages: learned from what recall brings up for the holdout, then applied to every list."""
 
 import logging
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from models import merge
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats, Queries
+from models.encoding import Vocabulary
 from models.merge import Merged
-from models.rank.candidates import Pool
-from models.rank.fit import Fitted, RankingConfig, fit_ranking
-from models.rank.stage import Ranking, order, restore_ranking
-from tasks import data
-from tasks.metrics import Figure, metric_rows
-from tasks.step import step
-from tasks.steps.features import READ
-from tasks.steps.merge import personal_lists, read_weights, write_lists
-from tasks.steps.recall import read_state, write_state
+from models.pipeline import explain, stages
+from models.pipeline.config import ranker_of
+from models.pipeline.stages import Stages
+from models.prerank.registry import build_preranker
+from models.rank.fit import Fitted, RankConfig
+from models.rank.registry import BuiltRanker
+from models.rank.stage import Ranking, restore_ranking
+from tasks import data as run_data
+from tasks import declarations
+from tasks.data import RunData
+from tasks.metrics import Metric, Points, curve_rows, metric_rows
+from tasks.states import has_state, read_state, write_state
+from tasks.step import Rows, step
+from tasks.steps.merge import read_weights
 from warehouse.errors import MatineeError
-from warehouse.runs import snapshot
+from warehouse.runs import files
 from warehouse.runs.run import Run
 
-log = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
 
-DEFAULT_RANKER = RankingConfig.ranker
-"""The ranker of the published list."""
+RANKING, PRERANKING = "ranking", "preranking"
+"""Names of the fitted stages; absent if the log was too small to hold anything back."""
 
-DEFAULT_FORMULA = RankingConfig.formula
-"""How the tasks of a multi-task ranker become one score: a name of ``models.rank.fusion.FORMULAS``."""
-
-POOL = 300
-"""Films a user that are ranked: the best of the merged list."""
-
-NAME = "ranking"
-MODEL = f"models/{NAME}"
-"""Where the fitted stage is; absent if the log was too small to hold anything back."""
+PREFERRED = "item_cf"
+"""The channel whose similarities explain a recommendation, where it recalls and no other one is named."""
 
 
 @step(
-    "fit rank", reads=["validation", "merge_weights"], writes=[MODEL, "metrics/ranking", "feature_coverage"]
+    "fit rank",
+    reads=["holdout", "merge_weights"],
+    writes=["models/ranking", "metrics/ranking", "curves/ranking", "feature_coverage"],
 )
-def fit_rank(
-    run: Run, channels: Sequence[str], objective: str, ranker: str, formula: str, seed: int
-) -> dict[str, int]:
-    """Train a ranker on the held-back part of the log, and choose how far it is heeded."""
-    dataset, vocabulary = data.load(run)
-    held_back = data.validation(run, objective)
-    if held_back is None:
+def fit_rank(run: Run) -> Rows:
+    """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list."""
+    data = run_data.load(run)
+    if data.holdout is None:
         return _not_ranked()
-    queries = held_back.queries
-    brought = {name: data.read_validation(run, name, len(queries), vocabulary) for name in channels}
-    pool, _ = pool_of(brought, read_weights(run), queries, held_back.train)
-    config = RankingConfig(ranker=ranker, formula=formula, seed=seed)
-    fitted = fit_ranking(pool, held_back.targets, dataset, READ, config)
+    recalled = run_data.read_holdout_candidates(data, data.holdout)
+    declared = declarations.read(run)
+    preranking, pool = stages.fit_prerank(
+        data.config, recalled, read_weights(run), data.holdout, data.dataset, declared
+    )
+    if preranking is not None:
+        write_state(data, PRERANKING, preranking.ranking.state)
+    fitted = stages.fit_rank(data.config, pool, data.holdout, data.dataset, declared)
     if fitted is None:
         return _not_ranked()
-    write_state(run, NAME, fitted.ranking.state, vocabulary)
+    write_state(data, RANKING, fitted.ranking.state)
     coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
-    snapshot.write_table(run, "feature_coverage", coverage)
-    n_users = len(np.unique(queries.user_idx))
-    figures = metric_rows(run, "rank", ranker, objective, _figures(fitted, config), n_users)
-    return {"metrics": snapshot.write_table(run, "metrics/ranking", figures)}
+    files.write_table(run, "feature_coverage", coverage)
+    ranker, n_users = data.config.rank.ranker, len(np.unique(data.holdout.queries.user_idx))
+    frame = pl.concat(
+        metric_rows(run, "rank", model, data.config.objective, metrics, n_users)
+        for model, metrics in _metrics(fitted, data.config.rank).items()
+    )
+    curves = curve_rows(run, "rank", ranker, _curves(fitted, data.config.rank))
+    return {
+        "metrics": files.write_table(run, "metrics/ranking", frame),
+        "curves": files.write_table(run, "curves/ranking", curves),
+    }
 
 
-@step("rank", reads=["candidates", "merge_weights", MODEL], writes=["recommended"])
-def rank(run: Run, channels: Sequence[str], top_n: int) -> dict[str, int]:
-    """Order each user's candidates, and write the best with their reasons."""
-    dataset, vocabulary = data.load(run)
-    brought = {name: data.read_candidates(run, name, vocabulary) for name in channels}
-    pool, merged = pool_of(brought, read_weights(run), data.queries(run), dataset, max(POOL, top_n))
-    ranked = ranked_lists(pool, merged, _ranking(run), min(top_n, dataset.n_items))
-    return {"recommended": write_lists(run, ranked, channels)}
+@step("rank", reads=["candidates", "merge_weights", "models/ranking"], writes=["recommended", "rejected"])
+def rank(run: Run) -> Rows:
+    """Merge and order each user's candidates; write the best with their reasons, and what was left."""
+    data = run_data.load(run)
+    fitted = Stages(read_weights(run), *(_restored(data, name) for name in (PRERANKING, RANKING)))
+    recalled = run_data.read_candidates(data)
+    short = stages.shortlist(data.config, recalled, fitted, data.queries, data.dataset)
+    lists = stages.ranked(data.config, short, fitted.ranking, data.dataset)
+    written = {"recommended": files.write_table(run, "recommended", _published_rows(data, lists.published))}
+    if run.kind == "full":
+        rest = stages.rejected(short.chosen.candidates, lists.published.candidates)
+        frame = run_data.candidate_rows(rest, data.target_ids, data.vocabulary, "user_id")
+        files.write_table(run, "rejected", frame.drop("score"))
+    return written
 
 
-def pool_of(
-    brought: Mapping[str, Candidates], weights: Floats, queries: Queries, log: Dataset, n: int = POOL
-) -> tuple[Pool, Merged]:
-    """The candidates that ranking chooses from: the n best of the merged list."""
-    merged = personal_lists(brought, weights, queries, log, n)
-    return Pool(queries, merged.candidates, brought), merged
-
-
-def ranked_lists(pool: Pool, merged: Merged, ranking: Ranking | None, top_n: int) -> Merged:
-    """The list that is published for each query."""
-    scores = pool.merged.score if ranking is None else ranking.scores(pool)
-    return order(merged, scores, top_n)
-
-
-def _not_ranked() -> dict[str, int]:
-    log.info("too few ratings are held back to train a ranker: the merged list is published")
+def _not_ranked() -> Rows:
+    logger.info("too few ratings are held back to train a ranker: the merged list is published")
     return {"metrics": 0}
 
 
-def _ranking(run: Run) -> Ranking | None:
-    if not snapshot.has_arrays(run, MODEL):
+def _restored(data: RunData, name: str) -> Ranking | None:
+    if not has_state(data.run, name):
         return None
-    state, then = read_state(run, NAME)
-    _, now = data.load(run)
+    state, then = read_state(data.run, name)
+    builder: BuiltRanker = ranker_of(data.config) if name == RANKING else build_preranker(data.config.prerank)
+    codes = data.vocabulary.item_positions(then)
     try:
-        return restore_ranking(state, READ, now.item_positions(then))
+        return restore_ranking(state, declarations.read(data.run), builder, codes)
     except (KeyError, ValueError) as error:
-        made = f"the ranker of release {run.parent_id} was made by another version"
+        made = f"the {name} of release {data.run.parent_id} was made by another version"
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
-def _figures(fitted: Fitted, config: RankingConfig) -> list[Figure]:
-    """What each share of the ranker reaches and which was chosen; reliability curves and their errors."""
-    at = config.judged_at
-    figures: list[Figure] = [(f"share={share}", "ndcg", at, value) for share, value in fitted.ndcg.items()]
-    figures.append(("all", "share", None, fitted.ranking.share))
-    figures += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]
+def _published_rows(data: RunData, published: Merged) -> pl.DataFrame:
+    """user_id, rank, item_id, score, channels, because_item_id, release_id."""
+    frame = run_data.candidate_rows(published.candidates, data.target_ids, data.vocabulary, "user_id")
+    columns = _provenance(data, published)
+    return frame.with_columns(columns, release_id=pl.lit(data.run.id))
+
+
+def _provenance(data: RunData, published: Merged) -> list[pl.Series]:
+    found = published.candidates.item >= 0
+    who = merge.names(list(data.config.recall.channels), published.channels[found])
+    return [
+        pl.Series("channels", who.tolist(), dtype=pl.List(pl.String)),
+        _because(data, published.candidates, found, data.vocabulary),
+    ]
+
+
+def _because(
+    data: RunData, candidates: Candidates, found: NDArray[np.bool_], vocabulary: Vocabulary
+) -> pl.Series:
+    """The watched film that explains each recommended one; null where none does."""
+    channel = _explaining_channel(data)
+    if channel is None:
+        return pl.Series("because_item_id", [None] * int(found.sum()), dtype=pl.Int64)
+    near = run_data.read_neighbours(data, channel)
+    cause = explain.because(candidates.item, data.queries, near, data.config.explain.recency)[found]
+    return pl.Series("because_item_id", vocabulary.item_ids[cause]).set(pl.Series(cause < 0), None)
+
+
+def _explaining_channel(data: RunData) -> str | None:
+    """The configured channel; else the preferred one, or the first that published similarities."""
+    if data.config.explain.channel is not None:
+        return data.config.explain.channel
+    names = [n for n in data.config.recall.channels if files.has_table(data.run, f"item_similarity/{n}")]
+    return PREFERRED if PREFERRED in names else next(iter(names), None)
+
+
+def _metrics(fitted: Fitted, config: RankConfig) -> dict[str, list[Metric]]:
+    """By model: the chosen blend weight, what the list reaches with it and without, calibration errors."""
+    chosen = fitted.ranking.blend_weight
+    of_ranker: list[Metric] = [
+        ("all", "blend_weight", None, chosen),
+        ("all", "ndcg", config.ndcg_at, fitted.ndcg[chosen]),
+    ]
+    of_ranker += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]
+    of_ranker += [(name, "calibration_error", None, of.error) for name, of in fitted.reliability.items()]
+    of_merged: list[Metric] = [
+        ("all", "ndcg", config.ndcg_at, value) for weight, value in fitted.ndcg.items() if weight == 0
+    ]
+    return {config.ranker: of_ranker, "merged": of_merged}
+
+
+def _curves(fitted: Fitted, config: RankConfig) -> dict[str, Points]:
+    """What each blend weight reaches; how often films of each predicted probability were watched."""
+    curves: dict[str, Points] = {
+        f"ndcg@{config.ndcg_at} by blend weight": (list(fitted.ndcg), list(fitted.ndcg.values()))
+    }
     for name, curve in fitted.reliability.items():
-        figures.append((name, "calibration_error", None, curve.error))
-        for number, (predicted, observed) in enumerate(zip(curve.predicted, curve.observed, strict=True)):
-            figures.append((f"{name}, bin={number:02d}", "predicted", None, float(predicted)))
-            figures.append((f"{name}, bin={number:02d}", "observed", None, float(observed)))
-    return figures
+        points = np.isfinite(curve.predicted)
+        curves[f"reliability {name}"] = (curve.predicted[points], curve.observed[points])
+    return curves

@@ -1,129 +1,91 @@
-"""One channel: what it brings for the held-back part of the log, and what it brings now."""
+"""One channel: what it recalls for the holdout, and what it recalls now."""
 
 import numpy as np
-import polars as pl
 
-from models.candidates import Neighbours
-from models.dataset import Dataset, Floats, Longs
+from models.candidates import Candidates
 from models.encoding import Vocabulary, reindexed
-from models.evaluation.split import Split
-from models.pipeline.config import DEFAULT_CHANNELS
-from models.recall.contract import Recaller
-from models.recall.registry import build
-from models.sampling import cap_active_users
-from models.state import State
-from tasks import data
-from tasks.step import step
-from warehouse.runs import snapshot
+from models.pipeline.channels import fit_channel
+from models.pipeline.config import build_channel
+from models.recall.contract import Incremental, Recaller
+from tasks import data as run_data
+from tasks import training
+from tasks.data import RunData
+from tasks.metrics import curve_rows
+from tasks.states import HOLDOUT, read_state, write_state, write_tables, write_user_vectors
+from tasks.step import Rows, step
+from warehouse.runs import files
 from warehouse.runs.run import Run
-
-NEIGHBOURS = 100
-"""Nearest films published of each film."""
-
-MAX_USER_EVENTS = 2_000
-"""Ratings a user, beyond which a sample of so many is learned from."""
-
-USER_IDS, ITEM_IDS = "vocabulary.user_ids", "vocabulary.item_ids"
-"""Source ids by dense index, stored with every model."""
-
-__all__ = ["DEFAULT_CHANNELS", "MAX_USER_EVENTS", "fitted", "recall", "recall_again"]
 
 
 @step(
     "recall {channel}",
     reads=["events", "users", "items"],
-    writes=["candidates/{channel}", "validation/{channel}", "models/{channel}"],
+    writes=["candidates/{channel}", "holdout/{channel}", "models/{channel}"],
 )
-def recall(run: Run, channel: str, n: int, objective: str, cap: int, seed: int) -> dict[str, int]:
-    """Fit a channel twice, before the validation window and on all; write its candidates and tables."""
-    dataset, vocabulary = data.load(run)
-    held_back = data.validation(run, objective)
-    rows: dict[str, int] = {}
-    if held_back is not None:
-        rows |= write_validation(run, channel, fitted(channel, held_back.train, cap, seed), held_back, n)
-    model = fitted(channel, dataset, cap, seed)
-    write_state(run, channel, model.state, vocabulary)
-    return rows | write_candidates(run, channel, model, vocabulary, n) | write_tables(run, channel, model)
+def recall(run: Run, channel: str) -> Rows:
+    """Fit a channel, without and with the holdout; write its candidates and tables.
+
+    The channel that learns on goes on from the run's parent, if there is one.
+    """
+    data = run_data.load(run)
+    if channel == data.config.incremental.channel:
+        return _recall_incremental(data, channel)
+    rows: Rows = {}
+    if data.holdout is not None:
+        rows |= _write_holdout_candidates(
+            data, channel, fit_channel(data.config, channel, data.holdout.train)
+        )
+    model = fit_channel(data.config, channel, data.dataset)
+    write_state(data, channel, model.state)
+    return rows | _write_candidates(data, channel, model) | write_tables(data, channel, model)
 
 
 @step("recall again {channel}", reads=["models/{channel}", "events"], writes=["candidates/{channel}"])
-def recall_again(run: Run, channel: str, n: int) -> dict[str, int]:
-    """Candidates of the users whom the run answers, by the channel as its release has it."""
+def recall_again(run: Run, channel: str) -> Rows:
+    """Write candidates of the target users, by the channel as the run has it: nothing is learned."""
+    data = run_data.load(run)
     state, then = read_state(run, channel)
-    model = build(channel)
+    model = build_channel(data.config, channel)
     model.state = state
-    return write_candidates(run, channel, model, then, n)
+    return _write_candidates(data, channel, model, then)
 
 
-def fitted(channel: str, dataset: Dataset, cap: int, seed: int) -> Recaller:
-    """A channel that learned from at most ``cap`` ratings of each user."""
-    return build(channel, seed).fit(cap_active_users(dataset, cap, seed))
+def _recall_incremental(data: RunData, channel: str) -> Rows:
+    models = training.from_scratch if data.run.parent_id is None else training.from_parent
+    holdout_model, model = models(data, channel)
+    rows: Rows = {}
+    if data.holdout is not None:
+        rows |= _write_holdout_candidates(data, channel, holdout_model)
+    write_state(data, f"{HOLDOUT}/{channel}", holdout_model.state)
+    write_state(data, channel, model.state)
+    _write_curves(data, channel, holdout_model)
+    rows |= _write_candidates(data, channel, model) | write_tables(data, channel, model)
+    return rows | write_user_vectors(data, channel, model)
 
 
-def write_validation(run: Run, channel: str, model: Recaller, held_back: Split, n: int) -> dict[str, int]:
-    """What a channel that knows only what was before them brings for the held-back queries."""
-    _, vocabulary = data.load(run)
-    numbers = np.arange(len(held_back.queries))
-    frame = data.candidate_rows(model.recommend(held_back.queries, n), numbers, vocabulary, "query")
-    return {"validation": snapshot.write_table(run, f"validation/{channel}", frame)}
+def _write_holdout_candidates(data: RunData, channel: str, model: Recaller) -> Rows:
+    """Write what a channel that knows nothing of the holdout recalls for its queries."""
+    assert data.holdout is not None
+    queries = data.holdout.queries
+    candidates = model.recommend(queries, data.config.recall.candidates)
+    frame = run_data.candidate_rows(candidates, np.arange(len(queries)), data.vocabulary, "query")
+    return {"holdout": files.write_table(data.run, f"holdout/{channel}", frame)}
 
 
-def write_candidates(run: Run, channel: str, model: Recaller, then: Vocabulary, n: int) -> dict[str, int]:
-    """What a channel, which learned the vocabulary ``then``, brings for the users whom the run answers."""
-    _, vocabulary = data.load(run)
-    queries = data.queries(run)
-    candidates = model.recommend(reindexed(queries, vocabulary, then), n)
-    asked = vocabulary.user_ids[queries.user_idx]
-    frame = data.candidate_rows(candidates, asked, then, "user_id")
-    return {"candidates": snapshot.write_table(run, f"candidates/{channel}", frame)}
+def _write_candidates(
+    data: RunData, channel: str, model: Recaller, then: Vocabulary | None = None
+) -> Rows:
+    """Write what a channel, which learned the vocabulary ``then``, recalls for the target users."""
+    then = then or data.vocabulary
+    queries = reindexed(data.queries, data.vocabulary, then)
+    candidates: Candidates = model.recommend(queries, data.config.recall.candidates)
+    frame = run_data.candidate_rows(candidates, data.target_ids, then, "user_id")
+    return {"candidates": files.write_table(data.run, f"candidates/{channel}", frame)}
 
 
-def write_state(run: Run, name: str, state: State, vocabulary: Vocabulary) -> None:
-    """What a channel or the ranking stage learned, with the ids that its rows stand for."""
-    ids = {USER_IDS: vocabulary.user_ids, ITEM_IDS: vocabulary.item_ids}
-    snapshot.write_arrays(run, f"models/{name}", state | ids)
-
-
-def read_state(run: Run, name: str) -> tuple[State, Vocabulary]:
-    """What ``write_state`` wrote. Raises MatineeError if the run has no such model."""
-    arrays = snapshot.read_arrays(run, f"models/{name}")
-    vocabulary = Vocabulary(arrays.pop(USER_IDS), arrays.pop(ITEM_IDS))
-    return arrays, vocabulary
-
-
-def write_tables(run: Run, channel: str, model: Recaller) -> dict[str, int]:
-    """The similarities and embeddings that people query."""
-    _, vocabulary = data.load(run)
-    tables = model.tables()
-    rows: dict[str, int] = {}
-    if tables.item_similarity is not None:
-        frame = _similarity_rows(channel, tables.item_similarity, vocabulary)
-        rows["item_similarity"] = snapshot.write_table(run, f"item_similarity/{channel}", frame)
-    for side, vectors, ids in (
-        ("item", tables.item_embeddings, vocabulary.item_ids),
-        ("user", tables.user_embeddings, vocabulary.user_ids),
-    ):
-        if vectors is not None:
-            frame = embedding_rows(channel, f"{side}_id", ids, vectors)
-            rows[f"{side}_embeddings"] = snapshot.write_table(run, f"{side}_embeddings/{channel}", frame)
-    return rows
-
-
-def embedding_rows(channel: str, label: str, ids: Longs, vectors: Floats) -> pl.DataFrame:
-    """model, label, vector: one row for each id (N,) and its vector (N, D)."""
-    return pl.DataFrame(
-        {"model": channel, label: ids, "vector": pl.Series(vectors).cast(pl.List(pl.Float32))}
-    )
-
-
-def _similarity_rows(channel: str, neighbours: Neighbours, vocabulary: Vocabulary) -> pl.DataFrame:
-    item, place = np.nonzero(neighbours.item[:, :NEIGHBOURS] >= 0)
-    return pl.DataFrame(
-        {
-            "channel": channel,
-            "item_id": vocabulary.item_ids[item],
-            "neighbour_id": vocabulary.item_ids[neighbours.item[item, place]],
-            "rank": place + 1,
-            "score": neighbours.score[item, place].astype(np.float64),
-        }
-    )
+def _write_curves(data: RunData, channel: str, model: Incremental) -> None:
+    """Write training loss and validation metric of every epoch."""
+    curve = model.state["curve"]
+    epochs = np.arange(1, len(curve) + 1)
+    points = {"loss": (epochs, curve[:, 0]), "ndcg@10": (epochs, curve[:, 1])}
+    files.write_table(data.run, f"curves/{channel}", curve_rows(data.run, "train", channel, points))

@@ -5,21 +5,22 @@ import polars as pl
 
 from models.encoding import Vocabulary
 from models.recall.segment import Segment
-from tasks import data
-from tasks.step import step
-from warehouse.runs import snapshot
+from tasks import data as run_data
+from tasks.step import Rows, step
+from warehouse.runs import files
 from warehouse.runs.run import Run
 
 
 @step("segments", reads=["events", "users"], writes=["segments"])
-def recommend_segments(run: Run, top_n: int) -> dict[str, int]:
-    """Write the top_n films of everybody, of each gender, and of each gender and age."""
-    dataset, vocabulary = data.load(run)
-    lists = Segment().fit(dataset).lists(min(top_n, dataset.n_items))
-    names = [_name(gender, age, vocabulary) for gender, age in zip(lists.gender, lists.age, strict=True)]
-    frame = data.candidate_rows(lists.top, np.arange(len(names)), vocabulary, "place")
-    frame = frame.with_columns(segment=pl.Series(names, dtype=pl.String).gather(frame["place"]))
-    return {"segments": snapshot.write_table(run, "segments", frame.drop("place"))}
+def recommend_segments(run: Run) -> Rows:
+    """Write the list of everybody, of each gender, and of each gender and age."""
+    data = run_data.load(run)
+    lists = Segment().fit(data.dataset).lists(min(data.config.top_n, data.dataset.n_items))
+    names = [_name(gender, age, data.vocabulary) for gender, age in zip(lists.gender, lists.age, strict=True)]
+    numbers = np.arange(len(names))
+    frame = run_data.candidate_rows(lists.top, numbers, data.vocabulary, "number")
+    frame = frame.with_columns(segment=pl.Series(names, dtype=pl.String).gather(frame["number"]))
+    return {"segments": files.write_table(run, "segments", frame.drop("number"))}
 
 
 def _name(gender: int, age: int, vocabulary: Vocabulary) -> str:

@@ -1,92 +1,109 @@
-"""The start of a run: which events it sees, and under which name."""
+"""The start of a run: which events it sees, by which configuration, and under which name."""
 
 import logging
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import data, settings
-from tasks.step import Meter, record
-from tasks.steps.features import READ_DIGEST
-from tasks.steps.train import described
+from tasks import config as configuration
+from tasks import declarations, settings
+from tasks.config import Configuration
+from tasks.step import Cost, record
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
-from warehouse.releases import serving
+from warehouse.releases import journal
 from warehouse.runs import run as runs
 from warehouse.runs import snapshot
-from warehouse.runs.run import Json, Run
+from warehouse.runs.run import Run
 
-log = logging.getLogger("matinee")
-
-TRAINING = ("learner", "learner_config", "objective", "seed")
-"""What of a configuration a model must share with the one that it goes on from."""
+logger = logging.getLogger("matinee")
 
 __all__ = ["Run", "check_published", "describe", "parse_as_of", "start", "start_incremental"]
 
 
 @task(name="start", task_run_name="start", cache_policy=NO_CACHE)
 def start(
-    home: Path, as_of: str | None, mode: str | None, config: Json, ingested: tuple[IngestReport, Meter] | None
+    home: Path,
+    as_of: str | None,
+    mode: str | None,
+    config: Configuration,
+    ingested: tuple[IngestReport, Cost] | None,
 ) -> Run:
     """Begin a full run over the log as it is now, warm or cold; by default warm if anything is to warm from.
 
-    Its parent is the release whose parameters it goes on from. Raises MatineeError without any event
-    before ``as_of``, and if it cannot be warm though it must.
+    Its parent is the release whose parameters it goes on from.
+
+    Raises:
+        MatineeError: no event is before ``as_of``, or the run cannot be warm though it must.
     """
+    declarations.check(config.features)
     run = describe(home, "full", as_of, config)
-    parent = None if mode == "cold" else serving.newest_full(home, run.as_of)
+    parent = None if mode == "cold" else journal.newest_full(home, run.as_of)
     if mode == "warm" and parent is None:
         raise MatineeError(f"no full release as of {run.as_of} or before is kept: use --mode cold")
-    if parent is not None and not _goes_on_from(runs.read(home, parent), run):
+    if parent is not None and (difference := _difference(runs.read(home, parent), config)):
         if mode == "warm":
-            raise MatineeError(f"the model of release {parent} is another one: use --mode cold")
-        log.info("release %s was computed otherwise: training starts from scratch", parent)
+            raise MatineeError(f"release {parent} cannot be gone on from ({difference}): use --mode cold")
+        logger.info("training starts from scratch: release %s was computed otherwise (%s)", parent, difference)
         parent = None
-    run = replace(run, parent_id=parent, config=config | {"mode": "warm" if parent else "cold"})
+    run = replace(run, parent_id=parent)
     runs.begin(run)
-    log.info("as of %s UTC, %s", run.as_of, f"warm from release {parent}" if parent else "cold")
+    logger.info("as of %s UTC, %s", run.as_of, f"warm from release {parent}" if parent else "cold")
     if ingested is not None:
-        report, meter = ingested
-        record(run, "ingest", [report.source], ["events"], {"events": report.rows_logged}, meter)
+        report, cost = ingested
+        record(run, "ingest", [report.source], ["events"], {"events": report.rows_logged}, cost)
     return run
 
 
 @task(name="start", task_run_name="start", cache_policy=NO_CACHE)
-def start_incremental(home: Path, as_of: str | None) -> Run | None:
+def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any]) -> Run | None:
     """Begin a run over what is new since the current release; None if nothing is.
 
-    It goes by the configuration of its parent. Raises MatineeError if nothing is published, or if
-    ``as_of`` is before that of the current release.
+    It goes by the configuration of its parent.
+
+    Raises:
+        MatineeError: nothing is published, ``as_of`` is before that of the current release, or
+            ``overrides`` name what an hourly run cannot change.
     """
-    parent = runs.read(home, serving.release_of(serving.current_file(home).readlink()))
-    learner = parent.config.get("learner")
-    made_alike = learner is not None and parent.config["learner_config"] == described(learner)
-    if not made_alike or parent.config.get("features") != READ_DIGEST:
-        raise MatineeError(f"release {parent.id} was made by an earlier version: run `matinee nightly` first")
+    parent = journal.current_run(home)
+    made_by = configuration.of(parent)
+    config = configuration.for_hourly(made_by, overrides)
     if as_of is not None and parse_as_of(as_of) < parent.as_of:
         raise MatineeError(f"the current release is as of {parent.as_of} UTC already: choose a later --as-of")
-    run = replace(describe(home, "incremental", as_of, parent.config), parent_id=parent.id)
+    run = replace(describe(home, "incremental", as_of, config), parent_id=parent.id)
     run = replace(run, as_of=max(run.as_of, parent.as_of))
-    if not len(data.new_rows(run, parent)):
-        log.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
+    if not snapshot.n_new_events(run, parent):
+        logger.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
         return None
+    if waiting := configuration.differing(made_by, configuration.load()):
+        logger.info("the next nightly will change %s", ", ".join(waiting))
     runs.begin(run)
     return run
 
 
 def check_published() -> None:
-    """Raise MatineeError now, not in the middle of a flow, if nothing is published."""
-    serving.current_file(settings.home())
+    """Look whether anything is published now, not in the middle of a flow.
+
+    Raises:
+        MatineeError: nothing is.
+    """
+    journal.current_file(settings.home())
 
 
-def describe(home: Path, kind: str, as_of: str | None, config: Json) -> Run:
-    """A run over the log as it is now, not begun. Raises MatineeError without any event before ``as_of``."""
+def describe(home: Path, kind: str, as_of: str | None, config: Configuration) -> Run:
+    """A run over the log as it is now, not begun.
+
+    Raises:
+        MatineeError: no event is before ``as_of``.
+    """
     batches = tuple(batch.path.name for batch in event_log.batches(home))
     span = snapshot.span(home, batches)
     if span is None:
@@ -102,21 +119,38 @@ def describe(home: Path, kind: str, as_of: str | None, config: Json) -> Run:
         as_of=moment,
         batches=batches,
         parent_id=None,
-        config=config,
+        config=configuration.stored(config),
         source=event_log.dataset_name(home) or "unknown",
         code_version=code_version(),
         created_at=now,
-        journal_length=len(serving.journal(home)),
+        journal_length=len(journal.journal(home)),
     )
 
 
-def _goes_on_from(parent: Run, run: Run) -> bool:
-    """Whether the parent's model is trained as this run's would be."""
-    return all(parent.config.get(name) == run.config[name] for name in TRAINING)
+def _difference(parent: Run, config: Configuration) -> str | None:
+    """What says that the parent's incremental channel was not trained as this configuration asks; None if
+    nothing does, or if there is no such channel."""
+    try:
+        before = configuration.of(parent)
+    except MatineeError as error:
+        return str(error)
+    channel = config.incremental.channel
+    if channel is None:
+        return None
+    if before.incremental.channel != channel:
+        return f"it learned {before.incremental.channel}, not {channel}"
+    differing = configuration.differing(before, config)
+    relevant = ("objective", "seed", "holdout", f"channels.{channel}")
+    found = [key for key in differing if any(key == part or key.startswith(f"{part}.") for part in relevant)]
+    return f"{', '.join(found)} changed" if found else None
 
 
 def parse_as_of(text: str) -> datetime:
-    """ISO 8601 to naive UTC; without an offset it is UTC. Raises MatineeError."""
+    """ISO 8601 to naive UTC; without an offset it is UTC.
+
+    Raises:
+        MatineeError: the text is no time.
+    """
     try:
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)

@@ -15,14 +15,13 @@ from flows.nightly import nightly
 from tasks.steps import start
 from tasks.steps import train as learner
 from tasks.steps.features import READ
-from tests.flows.test_nightly import ask, cli, median_event
+from tests.flows.published import SOURCE, active, ask, cli, lists, median_event, movie_lines
 from warehouse.errors import LostRace, MatineeError
 from warehouse.events import log as event_log
 from warehouse.releases import queries, serving
 from warehouse.runs import run as runs
 from warehouse.runs import snapshot
 
-SOURCE = "synthetic:0.01"
 TOP_N = 20
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -44,7 +43,7 @@ def first(home: Path, prefect_server: None) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))
         event_log.ingest(home, SOURCE)
-        return nightly(as_of=median_event(home), top_n=TOP_N)
+        return nightly(as_of=median_event(home), config={"top_n": TOP_N})
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +52,6 @@ def second(home: Path, first: dict[str, Any]) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))
         return hourly(as_of=(datetime.fromisoformat(first["as_of"]) + timedelta(days=7)).isoformat())
-
-
-def lists(home: Path, release: str) -> dict[int, list[tuple]]:
-    query = "select user_id, item_id, score, release_id from recommendations order by user_id, rank"
-    with duckdb.connect(str(serving.serving_file(home, release)), read_only=True) as con:
-        found: dict[int, list[tuple]] = {}
-        for user_id, *row in con.execute(query).fetchall():
-            found.setdefault(user_id, []).append(tuple(row))
-        return found
-
-
-def active(home: Path, begin: str, end: str) -> set[int]:
-    query = (
-        "select distinct user_id from read_parquet($f) "
-        "where event_at >= $a::timestamp and event_at < $b::timestamp"
-    )
-    parameters = {"f": str(home / "events" / "*.parquet"), "a": begin, "b": end}
-    return {user for (user,) in duckdb.execute(query, parameters).fetchall()}
 
 
 def test_only_users_with_news_get_new_rows(home: Path, first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -220,7 +201,7 @@ def test_drift_leaves_the_parameters_as_they_were(
 def test_the_next_nightly_goes_on_from_the_full_release(
     home: Path, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    done = nightly(as_of=second["as_of"], top_n=TOP_N)
+    done = nightly(as_of=second["as_of"], config={"top_n": TOP_N})
     rows = dict(ask(home, "select release_id, parent_id from releases"))
     assert rows[done["release_id"]] == first["release_id"]
     assert {row[2] for rows in lists(home, done["release_id"]).values() for row in rows} == {
@@ -333,12 +314,3 @@ def trained(home: Path, parent: str | None) -> runs.Run:
     learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
     runs.finish(run, {})
     return run
-
-
-def movie_lines(home: Path) -> str:
-    """The films of the catalogue as a movies file has them."""
-    films = pl.read_parquet(home / "catalog" / "items.parquet")
-    return "".join(
-        f"{item}::{title}::{'|'.join(genres) or '(no genres listed)'}\n"
-        for item, title, genres in films.select("item_id", "title", "genres").iter_rows()
-    )

@@ -14,11 +14,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter
 
 from flows.nightly import nightly
+from tests.flows.published import SOURCE, ask, cli, median_event
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.releases import serving
 
-SOURCE = "synthetic:0.01"
 COMPUTED = ("recommendations", "default_recommendations", "users", "items", "user_features", "item_features")
 
 READER = """
@@ -41,28 +41,12 @@ def first(home: Path, prefect_server: None) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))
         event_log.ingest(home, SOURCE)
-        return nightly(as_of=median_event(home), top_n=20)
-
-
-def median_event(home: Path) -> str:
-    files = [str(batch.path) for batch in event_log.batches(home)]
-    query = "select quantile_disc(event_at, 0.5) from read_parquet($files)"
-    return duckdb.execute(query, {"files": files}).fetchall()[0][0].isoformat()
+        return nightly(as_of=median_event(home), config={"top_n": 20})
 
 
 @pytest.fixture(autouse=True)
 def in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATINEE_HOME", str(home))
-
-
-def ask(home: Path, query: str) -> list[tuple]:
-    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
-        return con.execute(query).fetchall()
-
-
-def cli(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from flows.command.cli import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_another_process_queries_the_published_table(home: Path, first: dict[str, Any]) -> None:
@@ -167,7 +151,7 @@ def test_future_events_change_nothing(home: Path, first: dict[str, Any]) -> None
     )
     (future / "ratings.dat").write_text("\n".join("::".join(map(str, row)) for row in rows.rows()) + "\n")
     assert event_log.ingest(home, str(future)).rows_logged == 50
-    again = nightly(as_of=first["as_of"], mode="cold", top_n=20)
+    again = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
     assert again["release_id"] != first["release_id"]
     after = published()
     for table in COMPUTED:
@@ -184,7 +168,7 @@ def test_a_failed_run_leaves_what_is_published(
 
     monkeypatch.setattr("tasks.steps.merge.explain.because", broken)
     with pytest.raises(RuntimeError, match="no space"):
-        nightly(as_of=first["as_of"], top_n=20)
+        nightly(as_of=first["as_of"], config={"top_n": 20})
     assert serving.current_release(home) == current
     assert set((home / "runs").glob("[!.]*")) == folders
 

@@ -1,4 +1,4 @@
-"""What a run shows in Prefect's UI."""
+"""Artifacts of a run in Prefect's UI."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from tasks.step import Rows
 from warehouse.releases import queries
 
 SAMPLE_USERS = 10
@@ -16,8 +17,8 @@ SAMPLE_FILMS = 5
 """Films shown of each list."""
 
 
-@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
-def report(home: Path, rows: dict[str, int]) -> None:
+@task(name="show artifacts", task_run_name="show artifacts", cache_policy=NO_CACHE)
+def show_artifacts(home: Path, rows: Rows) -> None:
     """Leave tables of the steps, of the rows published and of ten users' lists as artifacts of the run."""
     release = queries.release(home)
     about = f"Release {release['release_id']}, as of {release['as_of']} UTC"

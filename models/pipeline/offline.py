@@ -1,0 +1,197 @@
+"""The questions of one split, answered by every channel and after every stage.
+
+Channels, weights and rankers are fitted on the training part of the split by the code of the nightly flow, in
+the same order, so the published list is the one that the flow would publish.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from models import merge
+from models.candidates import Candidates
+from models.dataset import Dataset, Floats
+from models.evaluation import metrics
+from models.evaluation.protocols import leave_one_out
+from models.evaluation.sampling import small_part, some_queries
+from models.evaluation.split import Split
+from models.pipeline import stages
+from models.pipeline.channels import Fitter
+from models.pipeline.config import PipelineConfig
+from models.pipeline.holdout import holdout
+from models.pipeline.stages import Declared, Stages
+from models.prerank.stage import MERGED
+from models.rank.stage import Ranking
+
+logger = logging.getLogger("matinee")
+
+UNION, PUBLISHED = "union", "published"
+"""Models that are made of all channels, beside MERGED."""
+
+BEST = "best_channel"
+"""The one channel that was best on the validation split: what needs no merge."""
+
+BEST_AT = 10
+"""List length at which it is the best, by NDCG."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The lists of one model for the queries of a split."""
+
+    stage: str
+    """recall, merge, prerank, rank or published."""
+    model: str
+    """A channel, a pre-ranker, a ranker, or merged, union, best_channel, published."""
+    lists: Candidates
+    seconds: float
+    """Seconds of fitting all that the lists need."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the held-back part of a log teaches, and the seconds that it took."""
+
+    weights: Floats
+    preranking: Ranking | None = None
+    rankings: dict[str, Ranking] = field(default_factory=dict)
+    """By ranker; none if too little was held back."""
+    best: str = ""
+    """The channel with the best NDCG on the held-back part."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of MERGED, channels included, of PRERANK and of each ranker."""
+
+
+PRERANK = "prerank"
+"""Key of the pre-ranker's seconds."""
+
+
+def answers(
+    config: PipelineConfig,
+    split: Split,
+    validation: Split,
+    rankers: Sequence[str],
+    declared: Declared,
+) -> list[Answer]:
+    """The lists of every channel and ranker, of the merge and the pre-ranker, and the published ones.
+
+    The weights of MERGED are fitted, and BEST is chosen, on ``validation``. Pre-ranker, rankers and the
+    published list learn from the newest part of the training part, as the nightly flow does.
+    """
+    fitter = Fitter(config)
+    newest = holdout(split.train, config.objective, config.holdout)
+    some = some_queries(validation, config.merge.max_queries)
+    all_rankers = tuple(dict.fromkeys((*rankers, config.rank.ranker)))
+    # The smaller log first: the incremental channel goes on from it.
+    if newest is None or some.train.n_events < newest.train.n_events:
+        blend = _learn(config, some, split.train, fitter, (), declared)
+        lesson = _learn(config, newest, split.train, fitter, all_rankers, declared)
+    else:
+        lesson = _learn(config, newest, split.train, fitter, all_rankers, declared)
+        same = newest.digest() == some.digest()
+        blend = lesson if same else _learn(config, some, split.train, fitter, (), declared)
+    recalled, fitting = _recall(config, split, fitter, "test")
+    logger.info("%s is %s: the best on the validation split", BEST, blend.best)
+    all_channels = sum(fitting.values())
+    channels = [Answer("recall", name, lists, fitting[name]) for name, lists in recalled.items()]
+    rest = merge.fallback_order(split.train)
+    n = config.recall.candidates
+    merged = merge.merge(recalled, blend.weights, split.queries, rest, n).candidates
+    seconds = all_channels + blend.seconds[MERGED]
+    blends = {MERGED: merged, UNION: merged, BEST: recalled[blend.best]}
+    merges = [Answer("merge", name, lists, seconds) for name, lists in blends.items()]
+    return [*channels, *merges, *_later_stages(config, recalled, lesson, split, rankers, all_channels)]
+
+
+def _later_stages(
+    config: PipelineConfig,
+    recalled: dict[str, Candidates],
+    lesson: Lesson,
+    split: Split,
+    rankers: Sequence[str],
+    recall_seconds: float,
+) -> list[Answer]:
+    """The pre-ranked list, each ranker's order of it, and the published list."""
+    fitted = Stages(lesson.weights, lesson.preranking, None)
+    short = stages.shortlist(config, recalled, fitted, split.queries, split.train)
+    seconds = recall_seconds + lesson.seconds[MERGED] + lesson.seconds[PRERANK]
+    answers = [Answer("prerank", config.prerank.method, short.preranked, seconds)]
+    names = tuple(dict.fromkeys((*rankers, config.rank.ranker)))
+    for name in names:
+        lists = stages.ranked(config, short, lesson.rankings.get(name), split.train)
+        spent = seconds + lesson.seconds[name]
+        if name in rankers:
+            answers.append(Answer("rank", name, lists.ranked, spent))
+        if name == config.rank.ranker:
+            published = Answer("published", PUBLISHED, lists.published.candidates, spent)
+    return [*answers, published]
+
+
+def _learn(
+    config: PipelineConfig,
+    held_back: Split | None,
+    log: Dataset,
+    fitter: Fitter,
+    rankers: Sequence[str],
+    declared: Declared,
+) -> Lesson:
+    """Fit the weights of the merge, and with rankers the later stages, on the held-back part of a log."""
+    seconds = dict.fromkeys((MERGED, PRERANK, *rankers), 0.0)
+    names = config.recall.channels
+    if held_back is None:
+        return Lesson(merge.equal_weights(len(names)), best=names[0], seconds=seconds)
+    recalled, fitting = _recall(config, held_back, fitter, "validation")
+    started = time.perf_counter()
+    weights = stages.fit_merge(config, recalled, held_back)
+    seconds[MERGED] = sum(fitting.values()) + time.perf_counter() - started
+    ndcg = {name: metrics.mean_ndcg(found, held_back.targets, BEST_AT) for name, found in recalled.items()}
+    best = max(ndcg, key=lambda name: ndcg[name])
+    if not rankers:
+        return Lesson(weights, best=best, seconds=seconds)
+    started = time.perf_counter()
+    preranking, pool = stages.fit_prerank(config, recalled, weights, held_back, log, declared)
+    seconds[PRERANK] = time.perf_counter() - started
+    rankings = {}
+    for name in rankers:
+        started = time.perf_counter()
+        in_charge = config.but(rank=config.rank.but(ranker=name))
+        fit = stages.fit_rank(in_charge, pool, held_back, log, declared)
+        if fit is not None:
+            rankings[name] = fit.ranking
+        seconds[name] = time.perf_counter() - started
+    return Lesson(weights, None if preranking is None else preranking.ranking, rankings, best, seconds)
+
+
+def _recall(
+    config: PipelineConfig, split: Split, fitter: Fitter, part: str
+) -> tuple[dict[str, Candidates], dict[str, float]]:
+    """What every channel, fitted on the training part, recalls for every query; seconds of fitting."""
+    lists, seconds = {}, {}
+    for channel in config.recall.channels:
+        started = time.perf_counter()
+        model = fitter.fitted(channel, split.train)
+        seconds[channel] = time.perf_counter() - started
+        lists[channel] = model.recommend(split.queries, config.recall.candidates)
+        asking = time.perf_counter() - started - seconds[channel]
+        logger.info("%-10s  %-18s fit %6.1f s  recall %6.1f s", part, channel, seconds[channel], asking)
+    return lists, seconds
+
+
+def warm_up(config: PipelineConfig, dataset: Dataset, declared: Declared) -> None:
+    """Have all that is compiled at its first use compiled, so that it does not count as fitting."""
+    started = time.perf_counter()
+    part = small_part(dataset)
+    split = leave_one_out(part)
+    fitter = Fitter(config)
+    n = config.recall.candidates
+    recalled = {
+        name: fitter.fitted(name, split.train).recommend(split.queries, n) for name in config.recall.channels
+    }
+    weights = stages.fit_merge(config, recalled, split)
+    preranking, pool = stages.fit_prerank(config, recalled, weights, split, part, declared)
+    fitted = stages.fit_rank(config, pool, split, part, declared)
+    made = Stages(weights, None if preranking is None else preranking.ranking, None)
+    short = stages.shortlist(config, recalled, made, split.queries, split.train)
+    stages.ranked(config, short, None if fitted is None else fitted.ranking, split.train)
+    logger.info("%-10s  %-18s     %6.1f s", "warm-up", "", time.perf_counter() - started)

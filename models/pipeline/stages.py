@@ -1,0 +1,161 @@
+"""The published list: the channels' candidates merged, pre-ranked, ranked, cut.
+
+Defined here and nowhere else, from arrays to arrays. The nightly and hourly flows and offline evaluation call
+these functions on candidates that they recalled, whatever they read and write around it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models import merge
+from models.candidates import Candidates
+from models.dataset import Dataset, Floats, Queries
+from models.evaluation.split import Split
+from models.features.declare import Declaration
+from models.merge import Merged
+from models.pipeline.config import PipelineConfig, ranker_of
+from models.prerank.stage import MERGED, FittedPreranking, best_of, fit_preranking
+from models.rank.candidates import Pool
+from models.rank.fit import Fitted, fit_ranking
+from models.rank.stage import Ranking, blended, order
+
+Recalled = Mapping[str, Candidates]
+"""Candidates of the same B queries by channel."""
+
+Declared = tuple[Declaration, ...]
+"""Features that rankers read."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """All that a holdout teaches about making one list of the channels' candidates."""
+
+    merge_weights: Floats  # (C, 3)
+    preranking: Ranking | None
+    """None where the merged list decides who is ranked."""
+    ranking: Ranking | None
+    """None where too little was held back: the merged list is published."""
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """The candidates of B queries that are ranked, and where they come from."""
+
+    merged: Merged
+    preranked: Candidates
+    """By the pre-ranker's score; the merged list where there is none."""
+    chosen: Merged
+    """The candidates that are ranked, in the order of the merge."""
+    pool: Pool
+    """The same with what every channel says of them."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """One list a query, best first."""
+
+    ranked: Candidates
+    """By the ranker alone."""
+    published: Merged
+    """By ranker and merge together, cut to what is published."""
+
+
+def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split | None) -> Floats:
+    """(C, 3) the weights of the channels, fitted on what they recalled for the holdout; equal without one."""
+    if holdout is None:
+        return merge.equal_weights(len(recalled))
+    targets = holdout.targets
+    return merge.fit_weights(recalled, holdout.queries, targets.indptr, targets.item, config.merge)
+
+
+def fit_prerank(
+    config: PipelineConfig,
+    recalled: Recalled,
+    weights: Floats,
+    holdout: Split,
+    log: Dataset,
+    declared: Declared,
+) -> tuple[FittedPreranking | None, Pool]:
+    """The pre-ranker, and the candidates of the holdout's queries that it leaves to ranking.
+
+    They are chosen by pre-rankers that have not learned from their users, so that a ranker may learn from
+    them. ``log`` has the ratings of the holdout's targets; nothing else of it is read. None where the merged
+    list decides, or where recall found too few targets to learn from.
+    """
+    merged = merged_lists(config, recalled, weights, holdout.queries, holdout.train)
+    fitted = None
+    if config.prerank.method != MERGED:
+        pool = Pool(holdout.queries, merged.candidates, recalled)
+        fitted = fit_preranking(pool, holdout.targets, log, declared, config.prerank, config.seed)
+    n = pool_size(config)
+    chosen = _first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
+    return fitted, Pool(holdout.queries, chosen.candidates, recalled)
+
+
+def fit_rank(
+    config: PipelineConfig, pool: Pool, holdout: Split, log: Dataset, declared: Declared
+) -> Fitted | None:
+    """The ranker, fitted on the candidates of the holdout's queries; None if too few of them are targets."""
+    ranker = ranker_of(config)
+    return fit_ranking(pool, holdout.targets, log, declared, config.rank, ranker, config.seed)
+
+
+def shortlist(
+    config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, log: Dataset
+) -> Shortlist:
+    """The candidates that are ranked for queries about a log."""
+    merged = merged_lists(config, recalled, stages.merge_weights, queries, log)
+    n = pool_size(config)
+    preranked, chosen = merged.candidates, _first(merged, n)
+    if stages.preranking is not None:
+        everything = Pool(queries, merged.candidates, recalled)
+        score = blended(everything, stages.preranking.logits(everything), 1.0)
+        preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
+    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled))
+
+
+def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, log: Dataset) -> Lists:
+    """The lists of queries whose candidates are given; without a ranker in the order of the merge."""
+    n = min(config.top_n, log.n_items)
+    if ranking is None:
+        return Lists(short.chosen.candidates, _first(short.chosen, n))
+    logits = ranking.logits(short.pool)
+    alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
+    published = order(short.chosen, blended(short.pool, logits, ranking.blend_weight), n)
+    return Lists(alone.candidates, published)
+
+
+def merged_lists(
+    config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, log: Dataset
+) -> Merged:
+    """The channels' candidates in one list a query, filled up with what is popular in the log.
+
+    Users without a history hear the channel for newcomers alone. The lists are as long as the stages after
+    this one need them.
+    """
+    n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
+    heard = merge.newcomers_from(recalled, config.merge.newcomers, queries)
+    return merge.merge(heard, weights, queries, merge.fallback_order(log), min(n, log.n_items))
+
+
+def rejected(pool: Candidates, published: Candidates) -> Candidates:
+    """(B, n) candidates that ranking had to choose from and did not publish; -1 and -inf at the others."""
+    query = np.arange(len(pool.item), dtype=np.int64)[:, None]
+    n_items = int(pool.item.max(initial=0)) + 1
+    listed = np.isin(query * n_items + pool.item, query * n_items + published.item)
+    left = ~listed & (pool.item >= 0)
+    item = np.where(left, pool.item, -1).astype(np.int32)
+    return Candidates(item, np.where(left, pool.score, -np.inf).astype(np.float32))
+
+
+def pool_size(config: PipelineConfig) -> int:
+    """Candidates of a user that are ranked: as many as are published at least."""
+    return max(config.rank.pool, config.top_n)
+
+
+def _first(merged: Merged, n: int) -> Merged:
+    """The lists cut to n."""
+    item, score = merged.candidates.item[:, :n], merged.candidates.score[:, :n]
+    return Merged(Candidates(item, score), merged.channels[:, :n])

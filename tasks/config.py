@@ -1,0 +1,199 @@
+"""The configuration of a release: defaults, then `matinee.toml`, then the environment, then `--set` or parameters.
+
+Every layer is a nested dict of the settings that it changes; a later one wins, setting by setting.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import PositiveInt, ValidationError, model_serializer
+
+from models.config import Config, overlaid, problem
+from models.pipeline.config import PipelineConfig, Settings, resolved
+from tasks import settings
+from warehouse.errors import MatineeError
+from warehouse.runs.run import Run
+
+
+class ReleasesConfig(Config):
+    """What is kept of earlier releases."""
+
+    keep: PositiveInt = 10
+    """Releases kept for rollback, the current and the newest full one always among them."""
+
+
+class Configuration(PipelineConfig):
+    """All that decides a release besides the log, and how releases are kept."""
+
+    features: Path | None = None
+    """A file that declares features in the manner of tasks/features.toml, in its place."""
+    releases: ReleasesConfig = ReleasesConfig()
+    """What is kept of earlier releases."""
+
+
+class Changes(Configuration):
+    """Settings that win over matinee.toml; whatever is left out stays as it is there."""
+
+    @property
+    def changes(self) -> Settings:
+        """The settings that were set, and nothing of what is left to defaults."""
+        return _set_fields(self)
+
+    @model_serializer(mode="plain")
+    def _serialized(self) -> Settings:
+        return self.changes
+
+
+def _set_fields(config: Config) -> Settings:
+    values = {name: getattr(config, name) for name in type(config).model_fields if name in config.model_fields_set}
+    return {name: _set_fields(value) if isinstance(value, Config) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings of one origin."""
+
+    origin: str
+    settings: Settings
+
+
+HOURLY = ("releases.keep",)
+"""What an hourly run may be told; all else is as its release has it."""
+
+
+def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
+    """The configuration as it stands now, with nothing left to defaults; ``overrides`` win over all else.
+
+    Raises:
+        MatineeError: a setting is misspelt, impossible, or makes no sense beside another one.
+    """
+    tree: Settings = {}
+    for layer in layers(overrides):
+        tree = overlaid(tree, layer.settings)
+        _validated(tree, layer.origin)
+    return checked(_validated(tree))
+
+
+def layers(overrides: Mapping[str, Any] | None = None) -> list[Layer]:
+    """What is set where, in the order in which later ones win.
+
+    Raises:
+        MatineeError: the configuration file cannot be read.
+    """
+    kept = settings.environment().keep_releases
+    environment = {} if kept is None else {"releases": {"keep": kept}}
+    return [_file(), Layer("MATINEE_KEEP_RELEASES", environment), Layer("--set", dict(overrides or {}))]
+
+
+def checked(config: Configuration) -> Configuration:
+    """The configuration with every setting of what is in use.
+
+    Raises:
+        MatineeError: settings make no sense together.
+    """
+    try:
+        whole = resolved(config)
+    except ValueError as error:
+        raise MatineeError(str(error)) from None
+    assert isinstance(whole, Configuration)
+    return whole
+
+
+def of(run: Run) -> Configuration:
+    """The configuration that a run began with.
+
+    Raises:
+        MatineeError: it is one of another version of this program.
+    """
+    try:
+        return Configuration.model_validate(run.config)
+    except ValidationError as error:
+        made = f"release {run.id} was made by another version"
+        raise MatineeError(f"{made} ({problem(error, Configuration)}): run `matinee nightly` first") from None
+
+
+def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None) -> Configuration:
+    """The configuration of the release that an hourly run refreshes, with what it may be told otherwise.
+
+    Raises:
+        MatineeError: ``overrides`` name anything else.
+    """
+    changes = dict(overrides or {})
+    for key, _ in flat(changes):
+        if key not in HOURLY:
+            allowed = ", ".join(HOURLY)
+            raise MatineeError(f"an hourly run goes by its release: {key} is for the next nightly ({allowed} may be set)")
+    kept = load(changes).releases
+    return parent.but(releases=kept)
+
+
+def differing(one: Configuration, other: Configuration) -> list[str]:
+    """Dotted keys of the settings in which two configurations differ."""
+    left, right = (dict(flat(stored(config))) for config in (one, other))
+    return sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
+
+
+def stored(config: Configuration) -> Settings:
+    """As it is kept with a release: JSON types."""
+    return config.model_dump(mode="json")
+
+
+def parse_set(items: Sequence[str]) -> Settings:
+    """Settings from ``KEY=VALUE`` texts; values are YAML: numbers, true, null, words, [lists], {maps}.
+
+    Raises:
+        MatineeError: a text is no KEY=VALUE, or its value cannot be read.
+    """
+    tree: Settings = {}
+    for item in items:
+        key, sign, text = item.partition("=")
+        if not sign or not all(part.strip() for part in key.split(".")):
+            raise MatineeError(f"--set {item!r}: write KEY=VALUE, such as --set rank.ranker=din")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise MatineeError(f"--set {key}: {text!r} is no value: quote it, or write [a, b] for a list") from None
+        tree = overlaid(tree, _nested(key.strip().split("."), value))
+    return tree
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by dotted key, in order; an empty section is a value."""
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def _nested(path: list[str], value: Any) -> Settings:
+    for part in reversed(path):
+        value = {part: value}
+    nested: Settings = value
+    return nested
+
+
+def _file() -> Layer:
+    chosen = settings.environment().config
+    path = chosen or settings.home() / "matinee.toml"
+    if chosen is None and not path.exists():
+        return Layer(path.name, {})
+    try:
+        return Layer(str(path) if chosen else path.name, tomllib.loads(path.read_text()))
+    except tomllib.TOMLDecodeError as error:
+        raise MatineeError(f"{path} is no TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MatineeError(f"{path} cannot be read ({error}): set MATINEE_CONFIG to a TOML file") from None
+
+
+def _validated(tree: Mapping[str, Any], origin: str | None = None) -> Configuration:
+    try:
+        return Configuration.model_validate(tree)
+    except ValidationError as error:
+        where = f"{origin}: " if origin else ""
+        raise MatineeError(f"{where}{problem(error, Configuration)}") from None

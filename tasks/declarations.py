@@ -1,0 +1,66 @@
+"""Declared features: the packaged file, or one of the configuration; every run keeps those that it went by."""
+
+import tomllib
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+from models.features.declare import Declaration, declarations
+from warehouse.errors import MatineeError
+from warehouse.runs import files
+from warehouse.runs import run as runs
+from warehouse.runs.run import Run
+
+FILE = "features.toml"
+
+Declared = dict[str, list[dict[str, Any]]]
+"""Declarations as the file has them, by whose feature it is."""
+
+
+def check(path: Path | None) -> None:
+    """Refuse a file of declarations now, not in the middle of a flow.
+
+    Raises:
+        MatineeError: it cannot be read, or a declaration makes no sense.
+    """
+    _parsed(_text(path), path)
+
+
+def of(path: Path | None) -> tuple[Declaration, ...]:
+    """The features that models read, of a file or the packaged one.
+
+    Raises:
+        MatineeError: as ``check``.
+    """
+    return declarations(_parsed(_text(path), path))
+
+
+def write(run: Run, path: Path | None) -> Declared:
+    """The declarations that a run goes by, its parent's for an incremental one; a copy stays with the run."""
+    text = runs.parent(run).file(FILE).read_text() if run.kind == "incremental" else _text(path)
+    files.write_text(run, FILE, text)
+    return _parsed(text, path)
+
+
+def read(run: Run) -> tuple[Declaration, ...]:
+    """Those that models read, as the run has them."""
+    return declarations(_parsed(run.file(FILE).read_text(), None))
+
+
+def _text(path: Path | None) -> str:
+    try:
+        return (resources("tasks") / FILE).read_text() if path is None else path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MatineeError(f"features: {path} cannot be read ({error})") from None
+
+
+def _parsed(text: str, path: Path | None) -> Declared:
+    name = path or FILE
+    try:
+        declared = tomllib.loads(text)
+        declarations(declared)
+    except tomllib.TOMLDecodeError as error:
+        raise MatineeError(f"features: {name} is no TOML: {error}") from None
+    except ValueError as error:
+        raise MatineeError(f"features: {name}: {error}") from None
+    return declared

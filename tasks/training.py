@@ -1,0 +1,117 @@
+"""Training of the channel that learns on: from scratch with checkpoints, or on from the parent run.
+
+A full run keeps two states of it. The published one has learned the whole log. The *holdout model* has
+learned all but the holdout and answers for it, so that merge and ranker are fitted on what it could not know.
+"""
+
+import hashlib
+import logging
+from dataclasses import replace
+from uuid import UUID
+
+import numpy as np
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from models.dataset import Dataset, Ints, rows_beyond
+from models.digest import feed
+from models.pipeline.channels import Fitter
+from models.recall.contract import Checkpoint, Incremental
+from tasks import data as run_data
+from tasks.data import RunData
+from tasks.states import HOLDOUT, load_grown
+from warehouse.runs import checkpoints, files
+from warehouse.runs.run import Run
+
+logger = logging.getLogger("matinee")
+
+
+def from_scratch(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
+    """The holdout model, and one that then learned the holdout too."""
+    fitter = _fitter(data, channel)
+    return fitter.incremental_on(_before_holdout(data)), fitter.incremental_on(data.dataset)
+
+
+def from_parent(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
+    """Both models of the parent, each having learned what is new to it."""
+    before = run_data.encoded(data.parent)
+    past, past_then = _before_holdout(data), _before_holdout(before)
+    users = before.vocabulary.user_positions(data.vocabulary)
+    items = before.vocabulary.item_positions(data.vocabulary)
+    learned = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
+    rejected = rejected_candidates(data)
+    if len(rows_beyond(learned, past)):
+        # Late events of long ago moved the holdout back: the old model has learned what is asked now.
+        holdout_model = _fitter(data, channel).incremental_on(past)
+    else:
+        missed = rows_beyond(past, learned)
+        holdout_model = load_grown(data, f"{HOLDOUT}/{channel}", channel)
+        holdout_model = holdout_model.catch_up(past, missed).warm(past, missed, rejected)
+    # What the hours learned since then went on from the parent too: it is learned again.
+    model = load_grown(data, channel, channel)
+    new = data.new_events
+    return holdout_model, model.catch_up(data.dataset, new).warm(data.dataset, new, rejected)
+
+
+def train(run: Run, channel: str, model: Incremental, log: Dataset) -> Incremental:
+    """From scratch, or on from where a killed training came to."""
+    key = checkpoint_key(log, model)
+    found = checkpoints.read(run.home, key)
+    if found is not None:
+        logger.info("%s: going on from the checkpoint that a killed training left", channel)
+    callback = CheckpointCallback(run, channel, key, model.epochs)
+    model = model.fit(log, callback, None if found is None else Checkpoint.from_arrays(found))
+    checkpoints.forget(run.home, key)
+    return model
+
+
+class CheckpointCallback:
+    """Keeps a checkpoint of every epoch, and shows it in the terminal and in Prefect's UI."""
+
+    def __init__(self, run: Run, channel: str, key: str, epochs: int) -> None:
+        self.home, self.channel, self.key, self.epochs = run.home, channel, key, epochs
+        self.artifact = create_progress_artifact(0.0, key="training", description=f"Training of {channel}")
+
+    def __call__(self, checkpoint: Checkpoint) -> None:
+        checkpoints.write(self.home, self.key, checkpoint.to_arrays())
+        loss, metric = checkpoint.curve[-1]
+        logger.info(
+            "%-22s epoch %d of %d, loss %.4f, validation NDCG@10 %.4f",
+            f"train {self.channel}",
+            checkpoint.epoch,
+            self.epochs,
+            loss,
+            metric,
+        )
+        if isinstance(self.artifact, UUID):
+            update_progress_artifact(self.artifact, 100.0 * checkpoint.epoch / self.epochs)
+
+
+def checkpoint_key(log: Dataset, model: Incremental) -> str:
+    """A hash of all that a training depends on."""
+    sha = hashlib.sha256(repr((model.config, log.n_users, log.n_items)).encode())
+    feed(sha, log.user_idx, log.item_idx, log.rating, log.at)
+    for attributes in (log.users, log.items):
+        sha.update(repr(sorted(attributes)).encode())
+        feed(sha, *(attributes[name] for name in sorted(attributes)))
+    return sha.hexdigest()[:16]
+
+
+def rejected_candidates(data: RunData) -> Ints | None:
+    """(U, n) what the parent's ranking had to choose from and did not publish; None without such a table."""
+    if not files.has_table(data.parent, "rejected"):
+        return None
+    frame = files.read_table(data.parent, "rejected")
+    user = np.searchsorted(data.vocabulary.user_ids, frame["user_id"].to_numpy())
+    item = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
+    rank0 = frame["rank"].to_numpy() - 1
+    found = np.full((data.dataset.n_users, int(rank0.max(initial=0)) + 1), -1, dtype=np.int32)
+    found[user, rank0] = item
+    return found
+
+
+def _fitter(data: RunData, channel: str) -> Fitter:
+    return Fitter(data.config, lambda model, log: train(data.run, channel, model, log))
+
+
+def _before_holdout(data: RunData) -> Dataset:
+    return data.dataset if data.holdout is None else data.holdout.train

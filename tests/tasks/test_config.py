@@ -1,0 +1,184 @@
+"""The configuration: where settings come from, what wins, what is refused, and what is stored."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import config as configuration
+from tasks.commands import config as command
+from tasks.config import Changes, Configuration
+from warehouse.errors import MatineeError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def write(home: Path, text: str) -> None:
+    (home / "matinee.toml").write_text(text)
+
+
+def refusal(overrides: dict[str, Any]) -> str:
+    with pytest.raises(MatineeError) as caught:
+        configuration.load(overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_set_wins_over_the_environment_the_environment_over_the_file_the_file_over_defaults(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert configuration.load().top_n == 50
+    write(home, "top_n = 20\nseed = 3\n[releases]\nkeep = 4\n[rank]\nranker = 'din'\n")
+    found = configuration.load()
+    assert (found.top_n, found.seed, found.releases.keep, found.rank.ranker) == (20, 3, 4, "din")
+    monkeypatch.setenv("MATINEE_KEEP_RELEASES", "6")
+    assert configuration.load().releases.keep == 6
+    found = configuration.load({"top_n": 7, "releases": {"keep": 8}})
+    assert (found.top_n, found.seed, found.releases.keep) == (7, 3, 8)
+
+
+def test_another_file_is_named_by_a_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, "top_n = 20")
+    (home / "other.toml").write_text("top_n = 30")
+    monkeypatch.setenv("MATINEE_CONFIG", str(home / "other.toml"))
+    assert configuration.load().top_n == 30
+    monkeypatch.setenv("MATINEE_CONFIG", str(home / "none.toml"))
+    assert "none.toml" in refusal({})
+
+
+def test_settings_at_any_depth_from_texts() -> None:
+    parsed = configuration.parse_set(
+        ["recall.channels=[popular,item_cf]", "rank.ranker=din", "top_n=5", "channels.swing.damping=0.5"]
+    )
+    assert parsed == {
+        "recall": {"channels": ["popular", "item_cf"]},
+        "rank": {"ranker": "din"},
+        "top_n": 5,
+        "channels": {"swing": {"damping": 0.5}},
+    }
+
+
+@pytest.mark.parametrize("text", ["rank.ranker", "=din", ".x=1", "recall.channels=[popular"])
+def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
+    with pytest.raises(MatineeError, match="--set"):
+        configuration.parse_set([text])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"top_m": 5}, ("top_m", "did you mean top_n")),
+        ({"top_n": -1}, ("top_n", "-1")),
+        ({"objective": "bogus"}, ("objective", "'daily'", "'next'")),
+        ({"rank": {"rankr": "din"}}, ("rank.rankr", "ranker", "formula")),
+        ({"rank": {"ranker": "dien"}}, ("rank.ranker", "dien", "din", "gbdt")),
+        ({"rank": {"formula": "sum"}}, ("rank.formula", "weighted_sum", "reciprocal_rank")),
+        ({"prerank": {"method": "four_tower"}}, ("prerank.method", "three_tower", "merged")),
+        ({"recall": {"channels": ["popular", "svd"]}}, ("recall.channels", "svd", "swing")),
+        ({"recall": {"channels": []}}, ("recall.channels",)),
+        ({"recall": {"channels": ["popular", "popular"]}}, ("recall.channels", "distinct")),
+        ({"channels": {"mine": {"kind": "svd"}}}, ("channels.mine.kind", "svd", "swing")),
+        ({"channels": {"mine": {"damping": 1}}}, ("mine",)),
+        ({"channels": {"swing": {"dampin": 1}}}, ("channels.swing.dampin", "damping")),
+        ({"channels": {"two_tower": {"loss": {"kind": "bpr"}}}}, ("channels.two_tower.loss.kind", "'bce'")),
+        ({"channels": {"two_tower": {"preset": "ease"}}}, ("preset", "dssm")),
+        ({"rankers": {"din": {"hiden": [8]}}}, ("rankers.din.hiden", "hidden")),
+        ({"rankers": {"mine": {"kind": "dinn"}}}, ("rankers.mine.kind", "din")),
+        ({"incremental": {"channel": "swing"}}, ("incremental.channel", "swing", "two_tower")),
+        ({"explain": {"channel": "region"}}, ("explain.channel", "region")),
+        ({"merge": {"newcomers": "segmnt"}}, ("merge.newcomers", "segment")),
+        ({"prerank": {"settings": {"hidden": [4]}}}, ("prerank.settings", "merged")),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line_with_what_there_is(
+    overrides: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    message = refusal(overrides)
+    for word in words:
+        assert word in message, message
+
+
+def test_a_broken_file_is_refused_by_its_name(home: Path) -> None:
+    write(home, "top_n = = 3")
+    assert "matinee.toml" in refusal({})
+    write(home, "topn = 3")
+    message = refusal({})
+    assert "matinee.toml" in message
+    assert "top_n" in message
+
+
+def test_a_channel_may_be_there_twice_under_two_names() -> None:
+    config = configuration.load(
+        {
+            "recall": {"channels": ["popular", "item_cf", "dssm_bce"]},
+            "channels": {"dssm_bce": {"kind": "two_tower", "preset": "dssm", "loss": {"kind": "bce"}}},
+        }
+    )
+    described = config.channels["dssm_bce"]
+    assert described["kind"] == "two_tower"
+    assert described["loss"]["kind"] == "bce"
+    assert described["towers"]["user_id"] is True
+    assert config.incremental.channel == "dssm_bce"
+
+
+def test_the_seed_reaches_channels_unless_they_have_one_of_their_own() -> None:
+    config = configuration.load({"seed": 5, "channels": {"deepwalk": {"walks": {"seed": 9}}}})
+    assert config.channels["word2vec"]["training"]["seed"] == 5
+    assert config.channels["deepwalk"]["walks"]["seed"] == 9
+    assert config.channels["deepwalk"]["training"]["seed"] == 5
+
+
+def test_what_is_stored_is_whole_and_reads_back_as_it_was() -> None:
+    config = configuration.load({"recall": {"channels": ["ease_plain", "two_tower"]}})
+    stored = configuration.stored(config)
+    again = configuration.checked(Configuration.model_validate(stored))
+    assert configuration.stored(again) == stored
+    assert set(stored["channels"]) == {"ease_plain", "two_tower"}
+    assert stored["channels"]["ease_plain"]["decay"] == "Infinity"
+    assert stored["incremental"]["channel"] == "two_tower"
+
+
+def test_an_hourly_run_may_be_told_how_much_is_kept_and_nothing_else() -> None:
+    parent = configuration.load({"top_n": 7})
+    changed = configuration.for_hourly(parent, {"releases": {"keep": 3}})
+    assert (changed.top_n, changed.releases.keep) == (7, 3)
+    with pytest.raises(MatineeError, match="top_n"):
+        configuration.for_hourly(parent, {"top_n": 9})
+
+
+def test_parameters_of_a_run_are_what_was_set_and_nothing_else() -> None:
+    changes = Changes.model_validate({"rank": {"ranker": "din"}, "top_n": 50})
+    assert changes.changes == {"rank": {"ranker": "din"}, "top_n": 50}
+    assert Changes().model_dump(mode="json") == {}
+    schema = Changes.model_json_schema()
+    assert "Default: 50" in schema["properties"]["top_n"]["description"]
+    assert "default" not in schema["properties"]["top_n"]
+
+
+def test_every_setting_is_shown_with_its_origin_and_a_sentence(home: Path) -> None:
+    write(home, "[rank]\nranker = 'din'\n")
+    rows = {row["key"]: row for row in command.effective({"channels": {"swing": {"damping": 0.5}}})}
+    assert rows["rank.ranker"]["origin"] == "matinee.toml"
+    assert rows["channels.swing.damping"]["origin"] == "--set"
+    assert rows["channels.swing.damping"]["value"] == 0.5
+    assert rows["top_n"]["origin"] == "default"
+    unexplained = [key for key, row in rows.items() if not row["about"].strip()]
+    assert unexplained == []
+
+
+def test_the_example_says_what_the_defaults_are() -> None:
+    text = command.example()
+    tomllib.loads(text)  # all commented out
+    settings = [line.removeprefix("# ") for line in text.splitlines()]
+    written = "\n".join(
+        line for line in settings if line.startswith("[") or (" = " in line and not line.endswith("= "))
+        if line.split(" = ")[0].replace("_", "").isalnum() or line.startswith("[")
+    )
+    changes = tomllib.loads(written)
+    assert configuration.load(changes) == configuration.load()
