@@ -17,6 +17,7 @@ Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Doubles = NDArray[np.float64]
 
 HOUR, DAY = 3_600, 86_400
 """Seconds in an hour and in a day."""

@@ -13,11 +13,10 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from models.dataset import DAY, HOUR, Dataset, Floats, Ints, Longs, Queries
+from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.features.statistics import (
     Past,
     Ratings,
-    Values,
     by_item,
     by_user,
     mean,
@@ -26,13 +25,13 @@ from models.features.statistics import (
     sums_before,
 )
 
-FADED = 8
+HALF_LIVES = 8
 """Half-lives after which an event is left out: it would weigh less than half a percent."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """A log and what is computed of it once for all queries."""
+class PastIndex:
+    """A log, with sums and orders of it that are computed once for all queries."""
 
     log: Dataset
 
@@ -47,18 +46,18 @@ class Known:
         return by_item(self.log)
 
     @cached_property
-    def years(self) -> Values:
+    def years(self) -> Doubles:
         """(I, 2) the year and 1, both 0 where the year is not known."""
         year = self.log.items["year"].astype(np.float64)
         return np.stack([np.maximum(year, 0), year >= 0], axis=1)
 
     @cached_property
-    def years_before(self) -> Values:
+    def years_before(self) -> Doubles:
         """(E + 1, 2) sums of ``years`` over the rows of the log before each."""
         return sums_before(self.years[self.log.item_idx])
 
     @cached_property
-    def genres_before(self) -> Values:
+    def genres_before(self) -> Doubles:
         """(E + 1, G) how many rows before each have a genre."""
         return sums_before(self.log.items["genres"][self.log.item_idx])
 
@@ -67,12 +66,12 @@ class Known:
 class Pairs:
     """N pairs of a query and an item that may be recommended to it, and who recalled it."""
 
-    known: Known
+    past: PastIndex
     queries: Queries
     query: Longs  # (N,) non-decreasing
     item: Ints  # (N,)
     rank: Floats  # (N, C) in each channel's list, from 1; nan where it is not in there
-    score: Floats  # (N, C) there; nan where it is not in there
+    score: Floats  # (N, C) in each channel's list; nan where it is not in there
     best: Floats  # (Q, C) the highest score of each list; nan for an empty one
 
     @cached_property
@@ -82,16 +81,16 @@ class Pairs:
 
     @cached_property
     def past_of_items(self) -> Past:
-        """What was known of the items when the question was asked."""
-        return of_items(self.known.by_item, self.item, self.queries.at[self.query])
+        """The ratings of the items when the question was asked."""
+        return of_items(self.past.by_item, self.item, self.queries.at[self.query])
 
 
-def hour(queries: Queries) -> Values:
+def hour(queries: Queries) -> Doubles:
     """Hour of the day, UTC."""
     return (queries.at // HOUR % 24).astype(np.float64)
 
 
-def weekday(queries: Queries) -> Values:
+def weekday(queries: Queries) -> Doubles:
     """0 for Monday."""
     return ((queries.at // DAY + 3) % 7).astype(np.float64)
 
@@ -99,67 +98,67 @@ def weekday(queries: Queries) -> Values:
 def newest_items(queries: Queries, newest: int) -> Ints:
     """(Q, newest) items of the history, oldest first; -1 in front where it is shorter."""
     rows = queries.end[:, None] - np.arange(newest, 0, -1)
-    there = rows >= queries.start[:, None]
-    return np.where(there, _at(queries.log.item_idx, rows, there), -1).astype(np.int32)
+    exists = rows >= queries.start[:, None]
+    return np.where(exists, _at(queries.log.item_idx, rows, exists), -1).astype(np.int32)
 
 
-def minutes_since(queries: Queries, place: int) -> Values:
+def minutes_since(queries: Queries, place: int) -> Doubles:
     """Minutes since the newest but ``place``-th event: how fast the user has been rating."""
     row = queries.end - 1 - place
-    there = row >= queries.start
-    return np.where(there, (queries.at - _at(queries.log.at, row, there)) / 60, np.nan)
+    exists = row >= queries.start
+    return np.where(exists, (queries.at - _at(queries.log.at, row, exists)) / 60, np.nan)
 
 
-def newest_rating(queries: Queries) -> Values:
+def newest_rating(queries: Queries) -> Doubles:
     """The newest rating of the history."""
-    there = queries.end > queries.start
-    return np.where(there, _at(queries.log.rating, queries.end - 1, there), np.nan).astype(np.float64)
+    exists = queries.end > queries.start
+    return np.where(exists, _at(queries.log.rating, queries.end - 1, exists), np.nan).astype(np.float64)
 
 
-def index_distance(pairs: Pairs, place: int) -> Values:
+def index_distance(pairs: Pairs, place: int) -> Doubles:
     """Item number minus that of the newest but ``place``-th event; ids follow the catalogue's growth.
 
     People rate from lists, and lists have an order.
     """
     queries = pairs.queries
     row = queries.end - 1 - place
-    there = row >= queries.start
-    item = np.where(there, _at(queries.log.item_idx, row, there), np.nan)
-    distance: Values = pairs.item.astype(np.float64) - item[pairs.query]
+    exists = row >= queries.start
+    item = np.where(exists, _at(queries.log.item_idx, row, exists), np.nan)
+    distance: Doubles = pairs.item.astype(np.float64) - item[pairs.query]
     return distance
 
 
-def year_distance(pairs: Pairs, newest: int) -> Values:
+def year_distance(pairs: Pairs, newest: int) -> Doubles:
     """The film's year minus the mean year of the newest films of the history."""
-    known = pairs.known
+    past = pairs.past
     begin, end = _newest(pairs.queries, newest)
-    year, n = (known.years_before[end] - known.years_before[begin]).T
+    year, n = (past.years_before[end] - past.years_before[begin]).T
     with np.errstate(invalid="ignore"):
-        mean_year, own = year / n, known.years[:, 0] / known.years[:, 1]
-    distance: Values = own[pairs.item] - mean_year[pairs.query]
+        mean_year, own = year / n, past.years[:, 0] / past.years[:, 1]
+    distance: Doubles = own[pairs.item] - mean_year[pairs.query]
     return distance
 
 
-def genre_match(pairs: Pairs, newest: int) -> Values:
-    """Mean share, over the film's genres, of the newest films of the history that have the genre."""
-    known = pairs.known
+def genre_match(pairs: Pairs, newest: int) -> Doubles:
+    """Fraction of the newest films of the history that have a genre, the mean over the film's genres."""
+    past = pairs.past
     begin, end = _newest(pairs.queries, newest)
     with np.errstate(invalid="ignore"):
-        taste = (known.genres_before[end] - known.genres_before[begin]) / (end - begin)[:, None]  # (Q, G)
+        taste = (past.genres_before[end] - past.genres_before[begin]) / (end - begin)[:, None]  # (Q, G)
         genres = pairs.queries.log.items["genres"]
         of_film = genres / genres.sum(axis=1, keepdims=True)  # (I, G)
-    match: Values = np.einsum("ng,ng->n", taste[pairs.query], of_film[pairs.item])
+    match: Doubles = np.einsum("ng,ng->n", taste[pairs.query], of_film[pairs.item])
     return match
 
 
-def rating_gap(pairs: Pairs) -> Values:
+def rating_gap(pairs: Pairs) -> Doubles:
     """The item's mean rating minus the user's."""
-    user = mean(of_users(pairs.known.by_user, pairs.queries))
-    gap: Values = mean(pairs.past_of_items) - user[pairs.query]
+    user = mean(of_users(pairs.past.by_user, pairs.queries))
+    gap: Doubles = mean(pairs.past_of_items) - user[pairs.query]
     return gap
 
 
-def n_channels(pairs: Pairs) -> Values:
+def n_channels(pairs: Pairs) -> Doubles:
     """Lists that hold the item."""
     holding: Longs = np.isfinite(pairs.rank).sum(axis=1)
     return holding.astype(np.float64)
@@ -178,14 +177,14 @@ def gap(pairs: Pairs) -> NDArray[np.floating]:
 
 def discount(pairs: Pairs) -> NDArray[np.floating]:
     """(N, C) ``1 / log2(rank + 1)`` in each list."""
-    share: NDArray[np.floating] = 1 / np.log2(pairs.rank + 1.0)
-    return share
+    discounted: NDArray[np.floating] = 1 / np.log2(pairs.rank + 1.0)
+    return discounted
 
 
-def followers(pairs: Pairs, place: int, nearest: int, farthest: int, half_life_days: float) -> Values:
+def followers(pairs: Pairs, place: int, nearest: int, farthest: int, half_life_days: float) -> Doubles:
     """How often, of late, others rated the item so near after the newest but ``place``-th one.
 
-    The share of the earlier ratings of that film by other users, each fading with its age, which the user
+    The fraction of the earlier ratings of that film by other users, each fading with its age, which the user
     continued with the item ``nearest`` to ``farthest`` events later (negative: before), all strictly before
     the query's time; one rating that was continued with nothing is added.
     """
@@ -193,7 +192,7 @@ def followers(pairs: Pairs, place: int, nearest: int, farthest: int, half_life_d
     return _followers(
         (queries.start, queries.end, queries.at),
         (log.item_idx, log.user_idx, log.at, log.indptr),
-        (pairs.known.by_item.indptr, pairs.known.by_item.row),
+        (pairs.past.by_item.indptr, pairs.past.by_item.row),
         (pairs.indptr, pairs.item),
         (place, nearest, farthest),
         half_life_days * DAY,
@@ -208,7 +207,7 @@ OF_QUERY: dict[str, Callable[..., NDArray[np.generic]]] = {
     "newest_rating": newest_rating,
 }
 
-OF_PAIR: dict[str, Callable[..., Values]] = {
+OF_PAIR: dict[str, Callable[..., Doubles]] = {
     "index_distance": index_distance,
     "year_distance": year_distance,
     "genre_match": genre_match,
@@ -224,9 +223,9 @@ OF_LISTS: dict[str, Callable[[Pairs], NDArray[np.floating]]] = {
 }
 
 
-def _at(values: NDArray[Any], rows: Longs, there: NDArray[np.bool_]) -> NDArray[Any]:
-    """Values of rows, some of which are not there and get any."""
-    return values[np.where(there, rows, 0)] if len(values) else np.zeros(rows.shape, values.dtype)
+def _at(values: NDArray[Any], rows: Longs, exists: Mask) -> NDArray[Any]:
+    """The value of each row; any value where the row does not exist."""
+    return values[np.where(exists, rows, 0)] if len(values) else np.zeros(rows.shape, values.dtype)
 
 
 def _newest(queries: Queries, newest: int) -> tuple[Longs, Longs]:
@@ -235,14 +234,14 @@ def _newest(queries: Queries, newest: int) -> tuple[Longs, Longs]:
 
 @njit(parallel=True, cache=True)
 def _followers(
-    asked: tuple[Longs, Longs, Longs],
+    queries: tuple[Longs, Longs, Longs],
     log: tuple[Ints, Ints, Longs, Longs],
     of_item: tuple[Longs, Longs],
     pairs: tuple[Longs, Ints],
     reach: tuple[int, int, int],
     half_life: float,
-) -> Values:
-    start, end, moment = asked
+) -> Doubles:
+    start, end, moment = queries
     log_item, log_user, at, user_ptr = log
     item_ptr, events = of_item
     pair_ptr, item = pairs
@@ -262,7 +261,7 @@ def _followers(
             event = events[number]
             if at[event] >= now or log_user[event] == me:
                 continue
-            if now - at[event] > FADED * half_life:
+            if now - at[event] > HALF_LIVES * half_life:
                 break
             weight = 0.5 ** ((now - at[event]) / half_life)
             total += weight

@@ -1,18 +1,14 @@
-"""From values to what models read, by the kind of each feature."""
+"""From values to the inputs of models, by the kind of each feature."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.dataset import Dataset, Ints
+from models.dataset import Dataset, Doubles, Ints, Mask
 from models.features.declare import Declaration
-from models.features.extract import Column, Raw, attribute, expand
-from models.features.schema import Feature, FeatureSchema, Kind
-from models.features.statistics import Values
-
-Columns = dict[str, Column]
+from models.features.extract import Raw, attribute, expand
+from models.features.schema import Column, Columns, Feature, FeatureSchema, Kind
 
 
 @dataclass(frozen=True)
@@ -21,8 +17,8 @@ class Encoder:
 
     features: tuple[tuple[str, Declaration], ...]
     schema: FeatureSchema
-    mean: Values  # (F,) subtracted from numbers; nan for all else
-    scale: Values  # (F,) numbers are divided by
+    mean: Doubles  # (F,) subtracted from numbers; nan for all else
+    scale: Doubles  # (F,) numbers are divided by
     item_codes: Ints | None = None
     """(I,) the index that each item had in training, -1 for a new one; None if it is what it was."""
 
@@ -63,24 +59,24 @@ def fit_encoder(declared: Sequence[Declaration], lists: Sequence[str], raw: Raw,
     for number, (name, feature) in enumerate(features):
         if _is_number(feature):
             values = _transformed(feature, raw.column(name))
-            known = values[np.isfinite(values)]
-            mean[number] = known.mean() if len(known) else 0.0
-            scale[number] = known.std() or 1.0 if len(known) else 1.0
+            finite = values[np.isfinite(values)]
+            mean[number] = finite.mean() if len(finite) else 0.0
+            scale[number] = finite.std() or 1.0 if len(finite) else 1.0
     schema = FeatureSchema(tuple(_feature(name, feature, log) for name, feature in features))
     return Encoder(features, schema, mean, scale)
 
 
 def coverage(raw: Raw) -> dict[str, float]:
-    """The share of rows that have each feature."""
+    """The fraction of rows that have each feature."""
     return {
-        name: float(_known(values).mean()) if len(values) else 0.0
+        name: float(_has_value(values).mean()) if len(values) else 0.0
         for part in (raw.queries, raw.items, raw.pairs)
         for name, values in part.items()
     }
 
 
 def _feature(name: str, declared: Declaration, log: Dataset) -> Feature:
-    # Models tell a channel's word from nothing else that is of a pair.
+    # To models a feature of a channel is one of a pair.
     side = "cross" if declared.side == "channel" else declared.side
     kind, size = _kind_and_size(declared, log)
     return Feature(name, side, kind, size, declared.embedding)
@@ -103,7 +99,7 @@ def _is_number(declared: Declaration) -> bool:
     return declared.kind in ("numeric", "log")
 
 
-def _transformed(declared: Declaration, values: Column) -> Values:
+def _transformed(declared: Declaration, values: Column) -> Doubles:
     """Numbers on the scale that they are standardised on, missing ones replaced where a default says so."""
     numbers = np.where(_missing(values), np.nan, values).astype(np.float64)
     if declared.default is not None:
@@ -111,15 +107,13 @@ def _transformed(declared: Declaration, values: Column) -> Values:
     return np.sign(numbers) * np.log1p(np.abs(numbers)) if declared.kind == "log" else numbers
 
 
-def _missing(values: Column) -> NDArray[np.bool_]:
+def _missing(values: Column) -> Mask:
     """Which values are missing: nan, or the code -1."""
-    missing: NDArray[np.bool_] = (
-        np.isnan(values) if np.issubdtype(values.dtype, np.floating) else values == -1
-    )
+    missing: Mask = np.isnan(values) if np.issubdtype(values.dtype, np.floating) else values == -1
     return missing
 
 
-def _known(values: Column) -> NDArray[np.bool_]:
+def _has_value(values: Column) -> Mask:
     """Whether a row has a value, or at least one of a list."""
-    known = values if values.dtype == np.bool_ else ~_missing(values)
-    return np.asarray(known.reshape(len(known), -1).any(axis=1))
+    has_value = values if values.dtype == np.bool_ else ~_missing(values)
+    return np.asarray(has_value.reshape(len(has_value), -1).any(axis=1))

@@ -1,21 +1,18 @@
 """From declarations to the encoded columns of queries, items and pairs, point in time.
 
-What a feature knows of a query's user is the history of the query; of an item, the ratings strictly before
-the query's time. Both hold in training and in scoring alike: it is the same code.
+A feature of a user reads the history of the query; one of an item, the ratings strictly before the query's
+time. Both hold in training and in scoring alike: it is the same code.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY, Pairs
 from models.features.declare import Declaration
+from models.features.schema import Column, Columns
 from models.features.statistics import of_users, statistic
-
-Column = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -43,14 +40,14 @@ def expand(declared: Sequence[Declaration], lists: Sequence[str]) -> list[tuple[
 
 def extract(declared: Sequence[Declaration], lists: Sequence[str], pairs: Pairs) -> Raw:
     """All features of some pairs; ``lists`` are the names of the columns of ``pairs.rank``."""
-    queries: dict[str, Column] = {}
-    items: dict[str, Column] = {}
-    of_pairs: dict[str, Column] = {}
+    queries: Columns = {}
+    items: Columns = {}
+    of_pairs: Columns = {}
     for feature in declared:
         name = feature.column
         if feature.side == "channel":
-            said = OF_LISTS[feature.what](pairs)  # (N, C)
-            of_pairs |= {f"{channel}_{feature.name}": said[:, c] for c, channel in enumerate(lists)}
+            values = OF_LISTS[feature.what](pairs)  # (N, C)
+            of_pairs |= {f"{channel}_{feature.name}": values[:, c] for c, channel in enumerate(lists)}
         elif feature.side == "cross":
             of_pairs[name] = OF_PAIR[feature.what](pairs, **feature.parameters)
         elif feature.side == "item" and feature.source == "statistic":
@@ -65,7 +62,7 @@ def extract(declared: Sequence[Declaration], lists: Sequence[str], pairs: Pairs)
 def _of_query(feature: Declaration, pairs: Pairs) -> Column:
     queries = pairs.queries
     if feature.source == "statistic":
-        past = of_users(pairs.known.by_user, queries)
+        past = of_users(pairs.past.by_user, queries)
         return statistic(feature.what, past, feature.parameters)
     if feature.source == "compute":
         return OF_QUERY[feature.what](queries, **feature.parameters)

@@ -1,9 +1,16 @@
-"""What a model must know of its features: enough to build embeddings, and to refuse what does not fit."""
+"""The features of a model: enough to build its embeddings, and to refuse rows that do not fit."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+Column = NDArray[Any]
+
+Columns = dict[str, Column]
+"""Features by name, one row a query, a user, an item or a pair."""
 
 Kind = Literal["categorical", "numeric", "multi_hot", "sequence"]
 """How a feature is encoded.
@@ -52,7 +59,7 @@ class FeatureSchema:
 
     @staticmethod
     def from_json(text: str) -> "FeatureSchema":
-        """What ``to_json`` wrote."""
+        """The schema that ``to_json`` wrote."""
         declared: list[dict[str, Any]] = json.loads(text)
         return FeatureSchema(tuple(Feature(**values) for values in declared))
 

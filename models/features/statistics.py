@@ -2,7 +2,8 @@
 
 Ratings are grouped (by user or by item) and sorted by time within a group, with running sums along the
 rows. What was known of a group at a moment is then a run of adjacent rows, found by binary search, and a
-statistic of it is a difference of two sums: no moment costs more than another.
+statistic of it is a difference of two sums: no moment costs more than another. nan stands for what is not
+known.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,10 +15,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from models.dataset import DAY, Dataset, Floats, Ints, Longs, Queries
-
-Values = NDArray[np.float64]
-"""nan stands for what is not known."""
+from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,12 @@ class Ratings:
         return self.log.rating[self.row]
 
     @cached_property
-    def sums(self) -> Values:
+    def sums(self) -> Doubles:
         """(E + 1,) of the ratings before each row."""
         return sums_before(self.rating)
 
     @cached_property
-    def squares(self) -> Values:
+    def squares(self) -> Doubles:
         """(E + 1,) of the squared ratings before each row."""
         return sums_before(self.rating.astype(np.float64) ** 2)
 
@@ -57,7 +55,7 @@ class Ratings:
         return sums_before(new).astype(np.int64)
 
     @cached_property
-    def everyone(self) -> tuple[Longs, Values, Longs]:
+    def everyone(self) -> tuple[Longs, Doubles, Longs]:
         """Times of all ratings ascending, the sums of the ratings before each, and each user's first time."""
         log, order = self.log, np.argsort(self.log.at, kind="stable")
         first = log.indptr[:-1][np.diff(log.indptr) > 0]
@@ -78,7 +76,7 @@ def by_item(log: Dataset) -> Ratings:
 
 @dataclass(frozen=True)
 class Past:
-    """What was known at N moments: rows begin to end of some ratings; the newest is before ``at``."""
+    """The ratings known at N moments: rows begin to end of all; the newest is before ``at``."""
 
     ratings: Ratings
     begin: Longs  # (N,)
@@ -102,7 +100,7 @@ def of_users(ratings: Ratings, queries: Queries) -> Past:
 
 
 def of_items(ratings: Ratings, item: Ints, at: Longs) -> Past:
-    """What was known of each item (N,) strictly before ``at`` (N,)."""
+    """The ratings of each item (N,) strictly before ``at`` (N,)."""
     begin = ratings.indptr[item]
     return Past(ratings, begin, first_not_before(ratings.at, begin, ratings.indptr[item + 1], at), at)
 
@@ -123,62 +121,62 @@ def first_not_before(at: Longs, begin: Longs, end: Longs, moment: Longs) -> Long
     return found
 
 
-def count(past: Past) -> Values:
+def count(past: Past) -> Doubles:
     """How many ratings; 0 for none."""
     return past.count.astype(np.float64)
 
 
-def mean(past: Past) -> Values:
+def mean(past: Past) -> Doubles:
     """Mean rating."""
     return _over(_sum(past.ratings.sums, past), past.count)
 
 
-def variance(past: Past) -> Values:
+def variance(past: Past) -> Doubles:
     """Population variance of the ratings: 0 for one."""
     squares = _over(_sum(past.ratings.squares, past), past.count)
     return np.maximum(squares - mean(past) ** 2, 0.0)
 
 
-def smoothed_mean(past: Past, prior: float) -> Values:
+def smoothed_mean(past: Past, prior: float) -> Doubles:
     """Bayesian mean rating: with ``prior`` pseudo-ratings at the mean of all ratings before ``at``."""
     times, sums, _ = past.ratings.everyone
     n = np.searchsorted(times, past.at)
     overall = _over(sums[n], n)
-    smoothed: Values = (_sum(past.ratings.sums, past) + prior * overall) / (past.count + prior)
+    smoothed: Doubles = (_sum(past.ratings.sums, past) + prior * overall) / (past.count + prior)
     return smoothed
 
 
-def decayed_count(past: Past, half_life_days: float) -> Values:
+def decayed_count(past: Past, half_life_days: float) -> Doubles:
     """Ratings, each counting half as much for every half-life of age."""
     ratings = past.ratings
     return _decayed(ratings.at, ratings.indptr, past.begin, past.end, past.at, half_life_days * DAY)
 
 
-def share(past: Past) -> Values:
+def share(past: Past) -> Doubles:
     """Ratings over the number of users with a rating before ``at``; 0 for none."""
-    known = np.searchsorted(past.ratings.everyone[2], past.at)
-    shares: Values = past.count / np.maximum(known, 1)
-    return shares
+    n_users = np.searchsorted(past.ratings.everyone[2], past.at)
+    fraction: Doubles = past.count / np.maximum(n_users, 1)
+    return fraction
 
 
-def days(past: Past) -> Values:
+def days(past: Past) -> Doubles:
     """Days (UTC) with at least one rating."""
     flags = past.ratings.new_days
     later: Longs = flags[past.end] - flags[np.minimum(past.begin + 1, past.end)]
     return (later + (past.count > 0)).astype(np.float64)
 
 
-def oldest_age(past: Past) -> Values:
+def oldest_age(past: Past) -> Doubles:
     """Days since the first rating."""
     return _age(past, past.begin)
 
 
-def newest_age(past: Past) -> Values:
+def newest_age(past: Past) -> Doubles:
     """Days since the newest rating."""
     return _age(past, past.end - 1)
 
 
-STATISTICS: dict[str, Callable[..., Values]] = {
+STATISTICS: dict[str, Callable[..., Doubles]] = {
     "count": count,
     "mean": mean,
     "variance": variance,
@@ -195,38 +193,38 @@ WINDOW = "window_days"
 """The parameter that any statistic but a decayed one may have."""
 
 
-def statistic(name: str, past: Past, parameters: Mapping[str, Any]) -> Values:
+def statistic(name: str, past: Past, parameters: Mapping[str, Any]) -> Doubles:
     """(N,) one statistic by name, in its window if the parameters name one."""
     window = parameters.get(WINDOW)
     others = {key: value for key, value in parameters.items() if key != WINDOW}
     return STATISTICS[name](past if window is None else past.newest(window), **others)
 
 
-def sums_before(values: NDArray[np.generic]) -> Values:
+def sums_before(values: NDArray[np.generic]) -> Doubles:
     """(E + 1, ...) sums of the rows (E, ...) before each, so that a sum over any of them is a difference."""
     zero = np.zeros((1, *values.shape[1:]))
     return np.concatenate([zero, np.cumsum(values, axis=0, dtype=np.float64)])
 
 
-def _sum(sums: Values, past: Past) -> Values:
-    total: Values = sums[past.end] - sums[past.begin]
+def _sum(sums: Doubles, past: Past) -> Doubles:
+    total: Doubles = sums[past.end] - sums[past.begin]
     return total
 
 
-def _over(total: Values, n: Longs) -> Values:
+def _over(total: Doubles, n: Longs) -> Doubles:
     with np.errstate(invalid="ignore"):
         return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
-def _age(past: Past, row: Longs) -> Values:
-    known = past.count > 0
+def _age(past: Past, row: Longs) -> Doubles:
+    rated = past.count > 0
     age = np.full(len(past.at), np.nan)
-    age[known] = (past.at[known] - past.ratings.at[row[known]]) / DAY
+    age[rated] = (past.at[rated] - past.ratings.at[row[rated]]) / DAY
     return age
 
 
 @njit(cache=True)
-def _decayed(at: Longs, indptr: Longs, begin: Longs, end: Longs, moment: Longs, half_life: float) -> Values:
+def _decayed(at: Longs, indptr: Longs, begin: Longs, end: Longs, moment: Longs, half_life: float) -> Doubles:
     """The running count after each row fades until the next: one pass, then one look-up a moment."""
     after = np.empty(len(at))
     for group in range(len(indptr) - 1):

@@ -1,35 +1,40 @@
-"""Three-tower pre-ranker: user and item meet in a dot product, a small third tower reads what is of both.
+"""Three-tower pre-ranker: user and item meet in a dot product, a small third tower reads features of both.
 
     logit = <user tower, item tower> + cross tower
 
 The user tower runs once a query and the item tower once an item, so only a dot product and the small tower
-are left for each of thousands of candidates. Without the third tower it is the two-tower model of Huang et
-al. 2013 (https://doi.org/10.1145/2505515.2505665); with it, what Wang et al. 2020 ask for ("COLD",
+are left for each of a thousand candidates. Without the third tower it is the two-tower model of Huang et
+al. 2013 (https://doi.org/10.1145/2505515.2505665); with it, the trade-off of Wang et al. 2020 ("COLD",
 https://arxiv.org/abs/2007.16122): cross features as far as they are cheap.
 """
 
 from dataclasses import dataclass
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class ThreeTowerConfig(Config):
-    """Sizes of the towers."""
+    """Sizes and training of the towers."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    hidden: tuple[int, ...] = (64,)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    hidden: Units = (64,)
     """Units of the hidden layers of the user and item towers."""
-    out: int = 32
-    """Numbers in the vectors that meet in the dot product."""
-    cross: tuple[int, ...] = (32,)
-    """Units of the cross tower; none for two towers alone."""
+    output_dim: PositiveInt = 32
+    """Length of the vectors of user and item, whose dot product scores a pair."""
+    cross: tuple[PositiveInt, ...] = (32,)
+    """Units of the tower that reads features of a pair; without any, there is no such tower."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the towers."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,15 @@ class Parts:
 
 
 class Tower(nn.Module):
-    """Features of one kind to a vector: (B, out)."""
+    """Features of one kind to a vector: (B, D)."""
 
-    def __init__(self, schema: FeatureSchema, dim: int, hidden: tuple[int, ...], out: int) -> None:
+    def __init__(
+        self, schema: FeatureSchema, embedding_dim: int, hidden: tuple[int, ...], output_dim: int
+    ) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, dim)
+        self.embedding = Embedding(schema, embedding_dim)
         self.deep = MLP(self.embedding.width, hidden)
-        self.out = nn.Linear(hidden[-1], out)
+        self.out = nn.Linear(hidden[-1], output_dim)
 
     def forward(self, batch: Batch) -> Tensor:
         vector: Tensor = self.out(self.deep(self.embedding(batch).flat))
@@ -62,17 +69,17 @@ class ThreeTower(nn.Module):
         self, schema: FeatureSchema, parts: Parts, config: ThreeTowerConfig = ThreeTowerConfig()
     ) -> None:
         super().__init__()
-        self.user = Tower(_of(schema, parts.user), config.dim, config.hidden, config.out)
-        self.item = Tower(_of(schema, parts.item), config.dim, config.hidden, config.out)
+        self.user = Tower(_of(schema, parts.user), config.embedding_dim, config.hidden, config.output_dim)
+        self.item = Tower(_of(schema, parts.item), config.embedding_dim, config.hidden, config.output_dim)
         self.bias = nn.Parameter(torch.zeros(1))
         both = bool(parts.cross and config.cross)
-        self.cross = Tower(_of(schema, parts.cross), config.dim, config.cross, 1) if both else None
+        self.cross = Tower(_of(schema, parts.cross), config.embedding_dim, config.cross, 1) if both else None
 
     def forward(self, batch: Batch) -> Tensor:
         return self.meet(self.user(batch), self.item(batch), batch)
 
     def meet(self, user: Tensor, item: Tensor, batch: Batch) -> Tensor:
-        """Logits (B, 1) from the towers' vectors (B, out) and the cross features."""
+        """Logits (B, 1) from the towers' vectors (B, D) and the cross features."""
         logits = (user * item).sum(1, keepdim=True) + self.bias
         return logits if self.cross is None else logits + self.cross(batch)
 

@@ -6,21 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from models.dataset import Floats, Longs
-
-Doubles = NDArray[np.float64]
+from models.dataset import Doubles, Floats, Longs
 
 BINS = 20
-"""Of the expected calibration error, with equally many rows each."""
+"""Bins of the expected calibration error, with equally many rows each."""
 
 
-def undo_sampling(probability: NDArray[np.floating], kept: float) -> Doubles:
-    """What a model trained on a share ``kept`` of the negatives says of all of them.
+def undo_sampling(probability: NDArray[np.floating], negative_rate: float) -> Doubles:
+    """Probabilities over all negatives, from those of a model trained on a fraction of them.
 
-    ``q = p / (p + (1 - p) / kept)``. He et al. 2014, https://doi.org/10.1145/2648584.2648589, section 6.3.
+    ``q = p / (p + (1 - p) / negative_rate)``. He et al. 2014, https://doi.org/10.1145/2648584.2648589,
+    section 6.3.
     """
     p = probability.astype(np.float64)
-    return p / (p + (1 - p) / kept)
+    return p / (p + (1 - p) / negative_rate)
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,11 @@ class Isotonic:
 
 
 def fit_isotonic(label: Floats, score: NDArray[np.floating]) -> Isotonic:
-    """From the labels (N,) of scores (N,), at least one."""
+    """The function fitted to the labels (N,) of scores (N,), at least one."""
     distinct, group = np.unique(score.astype(np.float64), return_inverse=True)
     total = np.bincount(group).astype(np.float64)
     fitted = isotonic_regression(np.bincount(group, label) / total, weights=total).x
-    # A block of equal values is told by its ends.
+    # The ends of a block of equal values are enough.
     inner = np.zeros(len(fitted), dtype=np.bool_)
     inner[1:-1] = (fitted[1:-1] == fitted[:-2]) & (fitted[1:-1] == fitted[2:])
     return Isotonic(distinct[~inner], fitted[~inner])
@@ -52,10 +51,10 @@ def fit_isotonic(label: Floats, score: NDArray[np.floating]) -> Isotonic:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predicted and true shares of positives, in bins of equally many rows: a reliability plot."""
+    """Predicted and observed rates of positives, in bins of equally many rows: a reliability plot."""
 
     predicted: Doubles  # (bins,) mean probability
-    observed: Doubles  # (bins,) share of positive rows
+    observed: Doubles  # (bins,) fraction of rows that are positive
     count: Longs  # (bins,) rows
 
     @property

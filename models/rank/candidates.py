@@ -1,8 +1,8 @@
-"""What ranking chooses from: the merged list's best, what every channel said of them, and training rows.
+"""Candidate pools of ranking: the best of the merged list, with their scores by channel, and training rows.
 
 Nobody logged what was shown, so what recall would have proposed stands for it: channels fitted before the
 labels answer held-back questions; what the user then watched is positive, the other candidates are
-negative, of which a known share is kept. A target that recall did not bring teaches nothing.
+negative, of which a known fraction is kept. A target that recall did not find teaches nothing.
 """
 
 from collections.abc import Mapping
@@ -10,21 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit, prange
+from pydantic import PositiveInt
 
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
-from models.features.compute import Known, Pairs
+from models.features.compute import Pairs, PastIndex
+from models.rank.constraints import PositiveFraction
 from models.targets import Targets
 
 MERGED = "merged"
 """The name of the merged list among those of the channels."""
 
 TASKS = ("watched", "liked", "loved")
-"""Watched next; and of what was watched, at least LIKED stars, and LOVED."""
+"""Watched next; and of what was watched, at least LIKED_STARS, and LOVED_STARS."""
 
-LIKED, LOVED = 4, 5
-"""Stars."""
+LIKED_STARS, LOVED_STARS = 4, 5
+"""Ratings, in stars."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Pool:
 
     @property
     def lists(self) -> dict[str, Candidates]:
-        """All lists that features speak of, by name."""
+        """All lists that features read, by name."""
         return {**self.channels, MERGED: self.merged}
 
     def where(self, queries: Longs) -> "Pool":
@@ -45,17 +47,17 @@ class Pool:
         channels = {name: found.take(queries) for name, found in self.channels.items()}
         return Pool(self.queries.take(queries), self.merged.take(queries), channels)
 
-    def pairs(self, known: Known, kept: Mask) -> Pairs:
-        """The kept candidates, (B, n) bool, by query and merged rank."""
-        query, place = np.nonzero(kept)
-        item = self.merged.item[query, place]
+    def pairs(self, past: PastIndex, chosen: Mask) -> Pairs:
+        """The chosen candidates, (B, n) bool, by query and merged rank."""
+        query, rank0 = np.nonzero(chosen)
+        item = self.merged.item[query, rank0]
         indptr = np.searchsorted(query, np.arange(len(self.queries) + 1))
         lists = list(self.lists.values())
-        found = [_find(found.item, found.score, indptr, item, known.log.n_items) for found in lists]
+        found = [_find(found.item, found.score, indptr, item, past.log.n_items) for found in lists]
         first = np.stack([found.score[:, 0] for found in lists], axis=1)
         best = np.where(np.isfinite(first), first, np.nan)
         rank, score = (np.stack(values, axis=1) for values in zip(*found, strict=True))
-        return Pairs(known, self.queries, query, item, rank, score, best)
+        return Pairs(past, self.queries, query, item, rank, score, best)
 
 
 @njit(parallel=True, cache=True)
@@ -64,39 +66,39 @@ def _find(listed: Ints, scores: Floats, indptr: Longs, item: Ints, n_items: int)
     rank = np.full(len(item), np.nan, dtype=np.float32)
     score = np.full(len(item), np.nan, dtype=np.float32)
     for query in prange(len(listed)):
-        place_of = np.full(n_items, -1, dtype=np.int32)
-        for place in range(listed.shape[1]):
-            if listed[query, place] >= 0:
-                place_of[listed[query, place]] = place
+        rank0_of = np.full(n_items, -1, dtype=np.int32)
+        for rank0 in range(listed.shape[1]):
+            if listed[query, rank0] >= 0:
+                rank0_of[listed[query, rank0]] = rank0
         for row in range(indptr[query], indptr[query + 1]):
-            place = place_of[item[row]]
-            if place >= 0:
-                rank[row] = place + 1
-                score[row] = scores[query, place]
+            rank0 = rank0_of[item[row]]
+            if rank0 >= 0:
+                rank[row] = rank0 + 1
+                score[row] = scores[query, rank0]
     return rank, score
 
 
 class Sampling(Config):
-    """Which candidates are learned from."""
+    """Candidates that rankers learn from."""
 
-    negatives: float = 0.1
-    """Share of the candidates that were not watched that is kept: the known rate that calibration undoes."""
-    targets: int = 10
-    """Targets of a query that count at most: of one with more all candidates are thinned alike."""
+    negative_rate: PositiveFraction = 0.1
+    """Fraction of the candidates not watched that is learned from; calibration undoes it."""
+    max_targets: PositiveInt = 10
+    """Targets of a query that count at most: the candidates of one with more are thinned alike."""
 
 
-def keep_some(pool: Pool, targets: Targets, sampling: Sampling, seed: int) -> Mask:
-    """(B, n) the targets among the candidates of each query, and a share of its others.
+def sample(pool: Pool, targets: Targets, sampling: Sampling, seed: int) -> Mask:
+    """(B, n) the targets among the candidates of each query, and a fraction of its others.
 
     A query none of whose targets is a candidate is left out: it would say that all of them are bad. One with
     hundreds of them, a long first session, is thinned: lists are judged query by query.
     """
     positive = is_target(pool.merged.item, targets)
     count = positive.sum(axis=1, keepdims=True)
-    thinned = np.minimum(1, sampling.targets / np.maximum(count, 1)) * (count > 0)  # (B, 1)
-    share = thinned * np.where(positive, 1, sampling.negatives) * (pool.merged.item >= 0)
-    kept: Mask = np.random.default_rng(seed).random(positive.shape) < share
-    return kept
+    thinned = np.minimum(1, sampling.max_targets / np.maximum(count, 1)) * (count > 0)  # (B, 1)
+    rate = thinned * np.where(positive, 1, sampling.negative_rate) * (pool.merged.item >= 0)
+    sampled: Mask = np.random.default_rng(seed).random(positive.shape) < rate
+    return sampled
 
 
 def is_target(item: Ints, targets: Targets) -> Mask:
@@ -108,13 +110,13 @@ def is_target(item: Ints, targets: Targets) -> Mask:
 def _is_target(item: Ints, indptr: Longs, target: Ints) -> Mask:
     found = np.zeros(item.shape, dtype=np.bool_)
     for query in range(len(item)):
-        for place in range(item.shape[1]):
+        for rank0 in range(item.shape[1]):
             for number in range(indptr[query], indptr[query + 1]):
-                found[query, place] |= item[query, place] == target[number]
+                found[query, rank0] |= item[query, rank0] == target[number]
     return found
 
 
-def labels(watched: Mask, user: Ints, item: Ints, log: Dataset) -> Floats:
+def task_labels(watched: Mask, user: Ints, item: Ints, log: Dataset) -> Floats:
     """(N, T) of TASKS. What was not watched is neither liked nor not: nan.
 
     ``log`` has the ratings of what was watched; the first rating of a film counts.
@@ -122,7 +124,7 @@ def labels(watched: Mask, user: Ints, item: Ints, log: Dataset) -> Floats:
     label = np.full((len(watched), len(TASKS)), np.nan, dtype=np.float32)
     label[:, 0] = watched
     rating = _first_rating(log, user[watched], item[watched])
-    label[watched, 1], label[watched, 2] = rating >= LIKED, rating >= LOVED
+    label[watched, 1], label[watched, 2] = rating >= LIKED_STARS, rating >= LOVED_STARS
     return label
 
 

@@ -1,7 +1,5 @@
-"""What every ranker offers, neural or not."""
+"""What every trained ranker offers, neural or not."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from models.dataset import Floats
@@ -25,16 +23,7 @@ class Trained(Protocol):
     def logits(self, rows: Rows) -> Floats:
         """(N, T) log odds of each task; labels are not read.
 
-        Raises ValueError if the schema of the rows is not the one it was trained on.
+        Raises:
+            ValueError: the schema of the rows is not the one it was trained on.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Ranker:
-    """How a ranker is trained, and rebuilt from its state."""
-
-    fit: Callable[[Rows, Rows, int], Trained]
-    """Training rows, validation rows (to stop, never to learn from), seed. Same seed, same result."""
-    restore: Callable[[State], Trained]
-    """From what ``state`` was; it answers the same."""

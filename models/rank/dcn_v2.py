@@ -5,25 +5,30 @@ https://arxiv.org/abs/2008.13535.
 """
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class DCNv2Config(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    crosses: int = 3
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    crosses: PositiveInt = 3
     """Cross layers: the last one holds crosses of one feature more than that."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.1
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.1
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class MatrixCross(nn.Module):
@@ -45,7 +50,7 @@ class DCNv2(nn.Module):
 
     def __init__(self, schema: FeatureSchema, config: DCNv2Config = DCNv2Config()) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, config.dim)
+        self.embedding = Embedding(schema, config.embedding_dim)
         self.cross = MatrixCross(self.embedding.width, config.crosses)
         self.deep = MLP(self.embedding.width, config.hidden, config.dropout)
         self.out = nn.Linear(self.embedding.width + config.hidden[-1], 1)

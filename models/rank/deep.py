@@ -3,23 +3,28 @@
 Zhang, Du and Wang 2016, https://arxiv.org/abs/1601.02376 (FNN, without its pre-training).
 """
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class DeepConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    hidden: tuple[int, ...] = (64, 64)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class Deep(nn.Module):
@@ -27,7 +32,7 @@ class Deep(nn.Module):
 
     def __init__(self, schema: FeatureSchema, config: DeepConfig = DeepConfig()) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, config.dim)
+        self.embedding = Embedding(schema, config.embedding_dim)
         self.deep = MLP(self.embedding.width, config.hidden, config.dropout)
         self.out = nn.Linear(config.hidden[-1], 1)
 

@@ -3,24 +3,29 @@
 Guo et al. 2017, https://arxiv.org/abs/1703.04247.
 """
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.fm import pairwise
 from models.rank.layers import MLP, Embedding, FieldVectors, FirstOrder
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class DeepFMConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    hidden: tuple[int, ...] = (64, 64)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class DeepFM(nn.Module):
@@ -29,8 +34,8 @@ class DeepFM(nn.Module):
     def __init__(self, schema: FeatureSchema, config: DeepFMConfig = DeepFMConfig()) -> None:
         super().__init__()
         self.linear = FirstOrder(schema)
-        self.embedding = Embedding(schema, config.dim)
-        self.fields = FieldVectors(self.embedding.n_numbers, config.dim)
+        self.embedding = Embedding(schema, config.embedding_dim)
+        self.fields = FieldVectors(self.embedding.n_numbers, config.embedding_dim)
         self.deep = MLP(self.embedding.width, config.hidden, config.dropout)
         self.out = nn.Linear(config.hidden[-1], 1)
 

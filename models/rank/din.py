@@ -8,35 +8,40 @@ row's own matrix in brackets: no (B, L, 4 D) input is ever built.
 """
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import Feature, FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.layers import MLP, Dice, Embedding, of_kind
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class DINConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    attention: int = 16
-    """Hidden units of the activation unit."""
-    hidden: tuple[int, ...] = (64, 64)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    attention_hidden: PositiveInt = 16
+    """Hidden units of the network that weighs a film of the history by the candidate."""
+    hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class Attention(nn.Module):
     """The interest (B, D) of histories (B, L, D) in candidates (B, D), where present (B, L) bool."""
 
-    def __init__(self, dim: int, units: int) -> None:
+    def __init__(self, embedding_dim: int, units: int) -> None:
         super().__init__()
-        self.event = nn.Parameter(torch.randn(dim, units) / dim**0.5)
-        self.product = nn.Parameter(torch.randn(dim, units) / dim**0.5)
-        self.candidate = nn.Linear(dim, units)
+        self.event = nn.Parameter(torch.randn(embedding_dim, units) / embedding_dim**0.5)
+        self.product = nn.Parameter(torch.randn(embedding_dim, units) / embedding_dim**0.5)
+        self.candidate = nn.Linear(embedding_dim, units)
         self.dice = Dice(units)
         self.weight = nn.Linear(units, 1)
 
@@ -57,9 +62,10 @@ class DIN(nn.Module):
         sequences = of_kind(schema, "sequence")
         self.pairs = [(feature, targets[feature.table]) for feature in sequences if feature.table in targets]
         attended = [feature for feature, _ in self.pairs]
-        self.embedding = Embedding(schema, config.dim, left_out=attended)
-        self.attentions = nn.ModuleList(Attention(config.dim, config.attention) for _ in self.pairs)
-        width = self.embedding.width + 2 * len(self.pairs) * config.dim
+        self.embedding = Embedding(schema, config.embedding_dim, left_out=attended)
+        dim = config.embedding_dim
+        self.attentions = nn.ModuleList(Attention(dim, config.attention_hidden) for _ in self.pairs)
+        width = self.embedding.width + 2 * len(self.pairs) * dim
         self.deep = MLP(width, config.hidden, config.dropout, Dice)
         self.out = nn.Linear(config.hidden[-1], 1)
 
@@ -73,7 +79,7 @@ class DIN(nn.Module):
     def _interest(
         self, batch: Batch, sequence: Feature, target: Feature, attention: nn.Module
     ) -> tuple[Tensor, Tensor]:
-        """What the history says of the candidate: pooled (B, D), and times the candidate (B, D)."""
+        """The pooled history (B, D), and that times the candidate (B, D)."""
         codes = batch[sequence.name]
         candidate = self.embedding.lookup(target, batch[target.name])
         interest = attention(self.embedding.lookup(sequence, codes), candidate, codes > 0)

@@ -21,10 +21,10 @@ class Experts(nn.Module):
 
 
 class Gate(nn.Module):
-    """How much to listen to each of E experts: (B, W) to shares (B, E) that add up to 1.
+    """The weights of E experts by the row: (B, W) to (B, E), non-negative, adding up to 1.
 
     In training every expert is left out of a row with some probability, unless all would be, and the others'
-    shares grow: no expert can take a gate for itself, which is how gates polarise. Zhao et al. 2019,
+    weights grow: no expert can take a gate for itself, which is how gates polarise. Zhao et al. 2019,
     https://doi.org/10.1145/3298689.3346997, section 5.4.
     """
 
@@ -49,12 +49,12 @@ class Tower(nn.Sequential):
         super().__init__(MLP(width, sizes, dropout), nn.Linear(sizes[-1], 1))
 
 
-def mix(share: Tensor, experts: Tensor) -> Tensor:
-    """Experts (B, E, H) averaged by shares (B, E): (B, H)."""
-    return (share.unsqueeze(1) @ experts).squeeze(1)
+def mix(weights: Tensor, experts: Tensor) -> Tensor:
+    """Experts (B, E, H) averaged with weights (B, E): (B, H)."""
+    return (weights.unsqueeze(1) @ experts).squeeze(1)
 
 
-def gate_entropy(share: Tensor) -> Tensor:
-    """(B,) entropy of shares (B, E), over its greatest value: 1 for equal shares, 0 if one expert has all."""
-    entropy: Tensor = torch.special.entr(share).sum(1) / math.log(share.shape[1])
+def gate_entropy(weights: Tensor) -> Tensor:
+    """(B,) entropy of weights (B, E) over its greatest value: 1 if all are equal, 0 if one expert has all."""
+    entropy: Tensor = torch.special.entr(weights).sum(1) / math.log(weights.shape[1])
     return entropy

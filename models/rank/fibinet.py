@@ -1,29 +1,34 @@
-"""FiBiNET: features weighed by squeeze and excitation, pairs of them crossed by bilinear products.
+"""FiBiNET: features weighted by squeeze and excitation, pairs of them crossed by bilinear products.
 
-A pair's cross is ``(v_i W_i) * v_j``, elementwise, of the vectors as they are and as they are weighed; all
+A pair's cross is ``(v_i W_i) * v_j``, elementwise, of the vectors as they are and as they are weighted; all
 crosses go through dense layers, beside a linear part. Huang et al. 2019, https://arxiv.org/abs/1905.09433.
 """
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.layers import MLP, Embedding, FirstOrder
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class FiBiNETConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    reduction: int = 3
-    """The hidden layer that weighs S features has S over this many units."""
-    hidden: tuple[int, ...] = (64, 64)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    reduction: PositiveInt = 3
+    """Features for each hidden unit of the layer that weighs the features."""
+    hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class SENet(nn.Module):
@@ -46,9 +51,9 @@ class SENet(nn.Module):
 class Bilinear(nn.Module):
     """Crosses of all pairs: (B, S, D) to (B, S (S - 1) / 2, D), with a matrix for each left feature."""
 
-    def __init__(self, features: int, dim: int) -> None:
+    def __init__(self, features: int, embedding_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(features, dim, dim) / dim**0.5)
+        self.weight = nn.Parameter(torch.randn(features, embedding_dim, embedding_dim) / embedding_dim**0.5)
         self.left, self.right = torch.triu_indices(features, features, offset=1).tolist()
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -62,17 +67,17 @@ class FiBiNET(nn.Module):
     def __init__(self, schema: FeatureSchema, config: FiBiNETConfig = FiBiNETConfig()) -> None:
         super().__init__()
         self.linear = FirstOrder(schema)
-        self.embedding = Embedding(schema, config.dim)
-        features = len(self.embedding.symbolic)
+        self.embedding = Embedding(schema, config.embedding_dim)
+        features, dim = len(self.embedding.symbolic), config.embedding_dim
         self.senet = SENet(features, config.reduction)
-        self.plain, self.weighed = Bilinear(features, config.dim), Bilinear(features, config.dim)
-        width = features * (features - 1) * config.dim + self.embedding.n_numbers
+        self.plain, self.weighted = Bilinear(features, dim), Bilinear(features, dim)
+        width = features * (features - 1) * dim + self.embedding.n_numbers
         self.deep = MLP(width, config.hidden, config.dropout)
         self.out = nn.Linear(config.hidden[-1], 1)
 
     def forward(self, batch: Batch) -> Tensor:
         vectors, numbers = self.embedding(batch)
-        crosses = torch.cat([self.plain(vectors), self.weighed(self.senet(vectors))], dim=1)
+        crosses = torch.cat([self.plain(vectors), self.weighted(self.senet(vectors))], dim=1)
         hidden = self.deep(torch.cat([crosses.flatten(1), numbers], dim=1))
         logits: Tensor = self.linear(batch) + self.out(hidden)
         return logits

@@ -6,19 +6,23 @@ computed in linear time as half of ``|sum of v|^2 - sum of |v|^2``. Rendle 2010,
 https://doi.org/10.1109/ICDM.2010.127.
 """
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import Embedding, FieldVectors, FirstOrder
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class FMConfig(Config):
-    """Size of the factors."""
+    """Size of the factors, and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class FM(nn.Module):
@@ -27,8 +31,8 @@ class FM(nn.Module):
     def __init__(self, schema: FeatureSchema, config: FMConfig = FMConfig()) -> None:
         super().__init__()
         self.linear = FirstOrder(schema)
-        self.embedding = Embedding(schema, config.dim)
-        self.fields = FieldVectors(self.embedding.n_numbers, config.dim)
+        self.embedding = Embedding(schema, config.embedding_dim)
+        self.fields = FieldVectors(self.embedding.n_numbers, config.embedding_dim)
 
     def forward(self, batch: Batch) -> Tensor:
         logits: Tensor = self.linear(batch) + pairwise(self.fields(self.embedding(batch)))

@@ -1,60 +1,29 @@
 """One score of a row from the probabilities of several tasks.
 
-Which formula and which weights is a matter of config; weights are fitted on validation rows.
+The formula is a setting; its weights and other parameters are fitted on validation rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Floats, Longs
-from models.rank.validation import figure, places
+from models.dataset import Doubles, Floats, Longs
+from models.rank.validation import metric_value, ranks0
 
-Doubles = NDArray[np.float64]
+WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Weights of a task that are tried."""
 
-RANK_OFFSET = 60
-"""Of reciprocal ranks: how little the first places differ. Cormack, Clarke and Büttcher 2009,
-https://doi.org/10.1145/1571941.1572114."""
+EXPONENTS = (0.25, 0.5, 1.0, 1.5, 2.0)
+"""Exponents of reciprocal ranks that are tried."""
 
-GRID = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-"""Weights that are tried."""
+OFFSETS = (0.0, 1.0, 10.0, 60.0, 300.0)
+"""Offsets of reciprocal ranks that are tried."""
 
-ROUNDS = 3
-"""Times each weight is tried anew while the others stay."""
-
-
-def weighted_sum(probability: Doubles, weights: Doubles, query: Longs) -> Doubles:
-    """``sum of w_t p_t``."""
-    return probability @ weights
-
-
-def boosted(probability: Doubles, weights: Doubles, query: Longs) -> Doubles:
-    """``p_1 (w_1 + sum of w_t p_t)``: the main task, and more where the other tasks follow from it."""
-    boost: Doubles = weights[0] + probability[:, 1:] @ weights[1:]
-    return probability[:, 0] * boost
-
-
-def product(probability: Doubles, weights: Doubles, query: Longs) -> Doubles:
-    """``product of p_t ^ w_t``."""
-    powers: Doubles = np.exp(np.log(np.maximum(probability, np.finfo(np.float64).tiny)) @ weights)
-    return powers
-
-
-def reciprocal_rank(probability: Doubles, weights: Doubles, query: Longs) -> Doubles:
-    """``sum of w_t / (60 + place_t)`` with places from 1 in the list of the query by each task alone."""
-    ranks = np.stack([places(column, query) + 1 for column in probability.T], axis=1)
-    return (1 / (RANK_OFFSET + ranks)) @ weights
-
-
-FORMULAS: dict[str, Callable[[Doubles, Doubles, Longs], Doubles]] = {
-    "weighted_sum": weighted_sum,
-    "boosted": boosted,
-    "product": product,
-    "reciprocal_rank": reciprocal_rank,
-}
-"""From probabilities (N, T), weights (T,) and queries (N,) non-decreasing to scores (N,)."""
+PASSES = 3
+"""Times that each parameter is tried anew while the others stay."""
 
 
 @dataclass(frozen=True)
@@ -65,29 +34,97 @@ class FusionConfig:
     """A name of FORMULAS."""
     weights: tuple[float, ...] = (1.0,)
     """One a task; the main task's is 1, since a common factor changes no order."""
+    exponent: float = 1.0
+    """Exponent of the ranks (reciprocal_rank only)."""
+    offset: float = 60.0
+    """Added to the powers of ranks: how little the first ranks differ (reciprocal_rank only)."""
+
+
+def main_task(n_tasks: int, formula: str = "boosted") -> FusionConfig:
+    """The order of the main task alone."""
+    return FusionConfig(formula, (1.0,) + (0.0,) * (n_tasks - 1))
+
+
+def weighted_sum(probability: Doubles, query: Longs, config: FusionConfig) -> Doubles:
+    """``sum of w_t p_t``."""
+    total: Doubles = probability @ np.array(config.weights)
+    return total
+
+
+def boosted(probability: Doubles, query: Longs, config: FusionConfig) -> Doubles:
+    """``p_1 (w_1 + sum of w_t p_t)``: the main task, and more where the other tasks follow from it."""
+    weights = np.array(config.weights)
+    boost: Doubles = weights[0] + probability[:, 1:] @ weights[1:]
+    return probability[:, 0] * boost
+
+
+def product(probability: Doubles, query: Longs, config: FusionConfig) -> Doubles:
+    """``product of p_t ^ w_t``."""
+    logs = np.log(np.maximum(probability, np.finfo(np.float64).tiny))
+    powers: Doubles = np.exp(logs @ np.array(config.weights))
+    return powers
+
+
+def reciprocal_rank(probability: Doubles, query: Longs, config: FusionConfig) -> Doubles:
+    """``sum of w_t / (rank_t ^ a + b)`` with ranks from 1 in the query's list by each task alone.
+
+    Exponent 1 and offset 60 are those of Cormack, Clarke and Büttcher 2009,
+    https://doi.org/10.1145/1571941.1572114.
+    """
+    ranks = np.stack([ranks0(column, query) + 1.0 for column in probability.T], axis=1)
+    total: Doubles = (1 / (ranks**config.exponent + config.offset)) @ np.array(config.weights)
+    return total
+
+
+FORMULAS: dict[str, Callable[[Doubles, Longs, FusionConfig], Doubles]] = {
+    "weighted_sum": weighted_sum,
+    "boosted": boosted,
+    "product": product,
+    "reciprocal_rank": reciprocal_rank,
+}
+"""From probabilities (N, T) and queries (N,) non-decreasing to scores (N,)."""
 
 
 def fuse(probability: NDArray[np.floating], query: Longs, config: FusionConfig) -> Doubles:
     """The scores (N,) of rows with probabilities (N, T), by query."""
-    weights = np.array(config.weights, dtype=np.float64)
-    return FORMULAS[config.formula](probability.astype(np.float64), weights, query)
+    return FORMULAS[config.formula](probability.astype(np.float64), query, config)
 
 
 def fit_fusion(
     probability: NDArray[np.floating], label: Floats, query: Longs, formula: str = "boosted"
 ) -> FusionConfig:
-    """The weights of a formula with the best NDCG@10 of ``label`` (N,) on validation rows.
+    """The parameters of a formula with the best NDCG@10 of ``label`` (N,) on validation rows.
 
-    Coordinate ascent over GRID from the main task alone; the earlier of equally good weights is kept.
+    Coordinate ascent over grids from the main task alone; the earlier of equally good values is kept.
     """
-    best = FusionConfig(formula, (1.0,) + (0.0,) * (probability.shape[1] - 1))
-    value = figure(label, fuse(probability, query, best), query, "ndcg")
-    for _ in range(ROUNDS):
-        for task in range(1, probability.shape[1]):
-            for weight in GRID:
-                weights = (*best.weights[:task], weight, *best.weights[task + 1 :])
-                tried = replace(best, weights=weights)
-                ndcg = figure(label, fuse(probability, query, tried), query, "ndcg")
-                if ndcg > value:
-                    best, value = tried, ndcg
+    best = main_task(probability.shape[1], formula)
+    best_ndcg = metric_value(label, fuse(probability, query, best), query, "ndcg")
+    for _ in range(PASSES):
+        for change, grid in _parameters(best):
+            for value in grid:
+                tried = change(best, value)
+                ndcg = metric_value(label, fuse(probability, query, tried), query, "ndcg")
+                if ndcg > best_ndcg:
+                    best, best_ndcg = tried, ndcg
     return best
+
+
+Change = Callable[[FusionConfig, float], FusionConfig]
+
+
+def _parameters(config: FusionConfig) -> list[tuple[Change, Sequence[float]]]:
+    """How each fitted parameter is set, and the values that are tried."""
+    parameters: list[tuple[Change, Sequence[float]]] = [
+        (partial(_with_weight, task), WEIGHTS) for task in range(1, len(config.weights))
+    ]
+    if config.formula == "reciprocal_rank":
+        parameters += [
+            (lambda config, exponent: replace(config, exponent=exponent), EXPONENTS),
+            (lambda config, offset: replace(config, offset=offset), OFFSETS),
+        ]
+    return parameters
+
+
+def _with_weight(task: int, config: FusionConfig, weight: float) -> FusionConfig:
+    weights = (*config.weights[:task], weight, *config.weights[task + 1 :])
+    return replace(config, weights=weights)

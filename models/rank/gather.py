@@ -1,7 +1,7 @@
 """Rows of an embedding table and means of them, with compiled gradients.
 
-What torch does on a CPU for the gradient of a gather takes most of the time of training a small ranker;
-these loops take a sixth of that.
+On a CPU, torch's gradient of a gather takes most of the time of training a small ranker; these loops take a
+sixth of that.
 """
 
 from typing import Any
@@ -53,9 +53,9 @@ class _MeanLookup(torch.autograd.Function):
 @njit(cache=True)
 def _add_rows(codes: Ints, gradient: Floats, n_rows: int) -> Floats:
     total = np.zeros((n_rows, gradient.shape[1]), dtype=np.float32)
-    for place in range(len(codes)):
+    for row in range(len(codes)):
         for d in range(gradient.shape[1]):
-            total[codes[place], d] += gradient[place, d]
+            total[codes[row], d] += gradient[row, d]
     return total
 
 

@@ -1,19 +1,22 @@
 """Gradient-boosted trees on the log odds of the main task (LightGBM).
 
 Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (NeurIPS 2017). Codes are read as
-numbers, since ids grow with the catalogue and neighbours have much in common; of sequences nothing is read.
+numbers, since ids grow with the catalogue and neighbours have much in common; sequences are not read.
 """
 
 import json
 from dataclasses import dataclass
+from typing import Annotated
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
+from models.rank.constraints import PositiveFraction
 from models.rank.rows import Rows, check_features, check_training
 from models.state import State, pack_text, unpack_text
 
@@ -22,25 +25,25 @@ BLOCK = 1 << 17
 
 
 class GbdtConfig(Config):
-    """Trees and how they are grown."""
+    """Trees and how they are grown; the names are LightGBM's."""
 
-    rounds: int = 400
+    num_boost_round: PositiveInt = 400
     """Trees at most."""
-    patience: int = 15
-    """Trees without a better log loss on the validation rows, after which it stops."""
-    learning_rate: float = 0.1
-    """Share of each tree that counts."""
-    leaves: int = 31
-    """Leaves a tree."""
-    min_rows: int = 100
+    early_stopping_rounds: PositiveInt = 15
+    """Trees without a better log loss on the validation rows, after which growing stops."""
+    learning_rate: PositiveFloat = 0.1
+    """Factor that each tree's values are shrunk by."""
+    num_leaves: Annotated[int, Field(ge=2)] = 31
+    """Leaves a tree at most."""
+    min_data_in_leaf: PositiveInt = 100
     """Rows a leaf at least."""
-    features: float = 0.4
-    """Share of the features that each tree may use."""
-    rows: float = 0.7
-    """Share of the rows that each tree is grown on."""
-    l2: float = 1.0
+    feature_fraction: PositiveFraction = 0.4
+    """Fraction of the features that each tree may use."""
+    bagging_fraction: PositiveFraction = 0.7
+    """Fraction of the rows that each tree is grown on."""
+    lambda_l2: NonNegativeFloat = 1.0
     """Penalty of the squared leaf values."""
-    bins: int = 63
+    max_bin: Annotated[int, Field(ge=2)] = 63
     """Distinct values that a feature is reduced to."""
 
 
@@ -63,7 +66,11 @@ class Gbdt:
         return {name: pack_text(text) for name, text in texts.items()}
 
     def logits(self, rows: Rows) -> Floats:
-        """(N, 1) log odds; raises ValueError if the rows have other features."""
+        """(N, 1) log odds.
+
+        Raises:
+            ValueError: the rows have other features.
+        """
         check_features(rows, self.schema)
         scores = [
             self.booster.predict(
@@ -77,20 +84,16 @@ class Gbdt:
 def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = GbdtConfig()) -> Gbdt:
     """Grow trees on the main task until the validation rows are predicted no better.
 
-    The number of threads (OMP_NUM_THREADS) changes no result. Raises ValueError without training or
-    validation rows, or if the two differ in features.
+    The number of threads (OMP_NUM_THREADS) changes no result.
+
+    Raises:
+        ValueError: there are no training or no validation rows, or the two differ in features.
     """
     check_training(train, validation)
     parameters = {
         "objective": "binary",
-        "learning_rate": config.learning_rate,
-        "num_leaves": config.leaves,
-        "min_data_in_leaf": config.min_rows,
-        "feature_fraction": config.features,
-        "bagging_fraction": config.rows,
+        **config.model_dump(exclude={"num_boost_round", "early_stopping_rounds"}),
         "bagging_freq": 1,
-        "lambda_l2": config.l2,
-        "max_bin": config.bins,
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
@@ -100,15 +103,15 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
     stopping = learned.create_valid(
         _matrix(validation, np.arange(len(validation))), validation.label[:, 0].copy()
     )
-    stop = lgb.early_stopping(config.patience, verbose=False)
-    grown = lgb.train(parameters, learned, config.rounds, [stopping], callbacks=[stop])
+    stop = lgb.early_stopping(config.early_stopping_rounds, verbose=False)
+    grown = lgb.train(parameters, learned, config.num_boost_round, [stopping], callbacks=[stop])
     # From its text, so that it answers like the one that is restored: without the trees after the best.
     text = grown.model_to_string(num_iteration=grown.best_iteration)
     return Gbdt(lgb.Booster(model_str=text), train.schema, train.tasks[:1])
 
 
-def restore_gbdt(state: State) -> Gbdt:
-    """The trees that had this state."""
+def restore_gbdt(state: State, config: GbdtConfig = GbdtConfig()) -> Gbdt:
+    """The trees that had this state; they need none of the settings that they were grown with."""
     text = {name: unpack_text(value) for name, value in state.items()}
     schema, tasks = FeatureSchema.from_json(text["schema"]), tuple(json.loads(text["tasks"]))
     return Gbdt(lgb.Booster(model_str=text["model"]), schema, tasks)

@@ -2,15 +2,24 @@
 
 from torch import Tensor, nn
 
+from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import FirstOrder
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
+
+
+class LRConfig(Config):
+    """Training of the weights."""
+
+    training: TrainerConfig = TrainerConfig()
+    """Training of the weights."""
 
 
 class LR(nn.Module):
     """(B, 1) logits."""
 
-    def __init__(self, schema: FeatureSchema) -> None:
+    def __init__(self, schema: FeatureSchema, config: LRConfig = LRConfig()) -> None:
         super().__init__()
         self.linear = FirstOrder(schema)
 

@@ -5,30 +5,35 @@ not polarise.
 """
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.experts import Experts, Gate, Tower, mix
 from models.rank.layers import Embedding
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class MMoEConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    experts: int = 4
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    n_experts: PositiveInt = 4
     """Experts that all tasks share."""
-    expert: tuple[int, ...] = (64, 32)
-    """Units of each expert."""
-    tower: tuple[int, ...] = (32,)
+    expert_hidden: Units = (64, 32)
+    """Units of the layers of each expert."""
+    tower_hidden: Units = (32,)
     """Units of each task's own layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
-    expert_dropout: float = 0.1
-    """Chance of an expert to be left out of a row in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    expert_dropout: DropoutRate = 0.1
+    """Probability that an expert is left out of a row in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class MMoE(nn.Module):
@@ -36,12 +41,12 @@ class MMoE(nn.Module):
 
     def __init__(self, schema: FeatureSchema, tasks: int, config: MMoEConfig = MMoEConfig()) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, config.dim)
+        self.embedding = Embedding(schema, config.embedding_dim)
         width = self.embedding.width
-        self.experts = Experts(config.experts, width, config.expert, config.dropout)
-        gates = (Gate(width, config.experts, config.expert_dropout) for _ in range(tasks))
+        self.experts = Experts(config.n_experts, width, config.expert_hidden, config.dropout)
+        gates = (Gate(width, config.n_experts, config.expert_dropout) for _ in range(tasks))
         self.gates = nn.ModuleList(gates)
-        towers = (Tower(config.expert[-1], config.tower, config.dropout) for _ in range(tasks))
+        towers = (Tower(config.expert_hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
         self.towers = nn.ModuleList(towers)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -50,7 +55,7 @@ class MMoE(nn.Module):
         views = [mix(gate(flat), experts) for gate in self.gates]
         return torch.cat([tower(view) for tower, view in zip(self.towers, views, strict=True)], dim=1)
 
-    def shares(self, batch: Batch) -> list[Tensor]:
-        """The shares (B, E) of the experts, for each task."""
+    def gate_weights(self, batch: Batch) -> list[Tensor]:
+        """The weights (B, E) of the experts, for each task."""
         flat = self.embedding(batch).flat
         return [gate(flat) for gate in self.gates]

@@ -7,32 +7,37 @@ Tang et al. 2020, https://doi.org/10.1145/3383313.3412236.
 from collections.abc import Sequence
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.experts import Experts, Gate, Tower, mix
 from models.rank.layers import Embedding
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class PLEConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    shared: int = 2
-    """Shared experts of a level."""
-    own: int = 1
-    """Experts of each task in a level."""
-    levels: tuple[int, ...] = (64, 32)
-    """Units of the experts of each level."""
-    tower: tuple[int, ...] = (32,)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    n_shared_experts: PositiveInt = 2
+    """Experts of a level that all tasks share."""
+    n_task_experts: PositiveInt = 1
+    """Experts of a level that each task has for itself."""
+    expert_hidden: Units = (64, 32)
+    """Units of an expert, level by level."""
+    tower_hidden: Units = (32,)
     """Units of each task's own layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
-    expert_dropout: float = 0.1
-    """Chance of an expert to be left out of a row in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    expert_dropout: DropoutRate = 0.1
+    """Probability that an expert is left out of a row in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class Extraction(nn.Module):
@@ -43,19 +48,19 @@ class Extraction(nn.Module):
 
     def __init__(self, tasks: int, width: int, units: int, last: bool, config: PLEConfig) -> None:
         super().__init__()
-        counts = [config.own] * tasks + [config.shared]
+        counts = [config.n_task_experts] * tasks + [config.n_shared_experts]
         self.experts = nn.ModuleList(Experts(n, width, (units,), config.dropout) for n in counts)
-        mixed = [config.own + config.shared] * tasks + ([] if last else [sum(counts)])
+        mixed = [config.n_task_experts + config.n_shared_experts] * tasks + ([] if last else [sum(counts)])
         self.gates = nn.ModuleList(Gate(width, n, config.expert_dropout) for n in mixed)
 
     def forward(self, views: Sequence[Tensor]) -> list[Tensor]:
         *own, shared = (experts(view) for experts, view in zip(self.experts, views, strict=True))
         pools = [torch.cat([mine, shared], dim=1) for mine in own]
         pools.append(torch.cat([*own, shared], dim=1))
-        return [mix(share, pool) for share, pool in zip(self.shares(views), pools, strict=False)]
+        return [mix(weights, pool) for weights, pool in zip(self.gate_weights(views), pools, strict=False)]
 
-    def shares(self, views: Sequence[Tensor]) -> list[Tensor]:
-        """What each gate makes of its view: (B, experts it mixes)."""
+    def gate_weights(self, views: Sequence[Tensor]) -> list[Tensor]:
+        """The weights of each gate's experts by its view: (B, experts it mixes)."""
         return [gate(view) for gate, view in zip(self.gates, views, strict=False)]
 
 
@@ -64,14 +69,14 @@ class PLE(nn.Module):
 
     def __init__(self, schema: FeatureSchema, tasks: int, config: PLEConfig = PLEConfig()) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, config.dim)
-        widths = (self.embedding.width, *config.levels)
-        last = len(config.levels) - 1
+        self.embedding = Embedding(schema, config.embedding_dim)
+        widths = (self.embedding.width, *config.expert_hidden)
+        last = len(config.expert_hidden) - 1
         self.levels = nn.ModuleList(
             Extraction(tasks, widths[level], units, level == last, config)
-            for level, units in enumerate(config.levels)
+            for level, units in enumerate(config.expert_hidden)
         )
-        towers = (Tower(config.levels[-1], config.tower, config.dropout) for _ in range(tasks))
+        towers = (Tower(config.expert_hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
         self.towers = nn.ModuleList(towers)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -80,11 +85,11 @@ class PLE(nn.Module):
             views = level(views)
         return torch.cat([tower(view) for tower, view in zip(self.towers, views, strict=True)], dim=1)
 
-    def shares(self, batch: Batch) -> list[Tensor]:
-        """The shares (B, own + shared) of the experts in the first level, for each task."""
+    def gate_weights(self, batch: Batch) -> list[Tensor]:
+        """The weights (B, own + shared) of the experts in the first level, for each task."""
         first, tasks = self.levels[0], len(self.towers)
         assert isinstance(first, Extraction)
-        return first.shares(self._views(batch))[:tasks]
+        return first.gate_weights(self._views(batch))[:tasks]
 
     def _views(self, batch: Batch) -> list[Tensor]:
         flat = self.embedding(batch).flat

@@ -7,25 +7,30 @@ https://arxiv.org/abs/2302.01115, section 3.3.
 """
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class PPNetConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    hidden: tuple[int, ...] = (64, 64)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    hidden: Units = (64, 64)
     """Units of the dense layers."""
-    gate: int = 32
+    gate_hidden: PositiveInt = 32
     """Hidden units of each gate."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class UserGate(nn.Module):
@@ -45,15 +50,15 @@ class PPNet(nn.Module):
 
     def __init__(self, schema: FeatureSchema, config: PPNetConfig = PPNetConfig()) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, config.dim)
+        self.embedding = Embedding(schema, config.embedding_dim)
         self.personal = [n for n, feature in enumerate(self.embedding.symbolic) if feature.side == "user"]
         width = self.embedding.width
         widths = (width, *config.hidden)
-        prior = len(self.personal) * config.dim + width
+        prior = len(self.personal) * config.embedding_dim + width
         self.layers = nn.ModuleList(
             MLP(before, (size,), config.dropout) for before, size in zip(widths, config.hidden, strict=False)
         )
-        self.gates = nn.ModuleList(UserGate(prior, config.gate, size) for size in config.hidden)
+        self.gates = nn.ModuleList(UserGate(prior, config.gate_hidden, size) for size in config.hidden)
         self.out = nn.Linear(config.hidden[-1], 1)
 
     def forward(self, batch: Batch) -> Tensor:

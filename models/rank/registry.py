@@ -1,75 +1,134 @@
 """The rankers by name: a new one is one file and one line here, and the contract tests run over it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from torch import nn
 
+from models.config import Config, configured
 from models.features.schema import FeatureSchema
-from models.rank.contract import Ranker, Trained
-from models.rank.dcn import DCN
-from models.rank.dcn_v2 import DCNv2
-from models.rank.deep import Deep
-from models.rank.deepfm import DeepFM
-from models.rank.din import DIN
-from models.rank.fibinet import FiBiNET
-from models.rank.fm import FM
-from models.rank.gbdt import fit_gbdt, restore_gbdt
-from models.rank.lr import LR
-from models.rank.mmoe import MMoE
-from models.rank.ple import PLE
-from models.rank.ppnet import PPNet
+from models.rank.contract import Trained
+from models.rank.dcn import DCN, DCNConfig
+from models.rank.dcn_v2 import DCNv2, DCNv2Config
+from models.rank.deep import Deep, DeepConfig
+from models.rank.deepfm import DeepFM, DeepFMConfig
+from models.rank.din import DIN, DINConfig
+from models.rank.fibinet import FiBiNET, FiBiNETConfig
+from models.rank.fm import FM, FMConfig
+from models.rank.gbdt import GbdtConfig, fit_gbdt, restore_gbdt
+from models.rank.lr import LR, LRConfig
+from models.rank.mmoe import MMoE, MMoEConfig
+from models.rank.ple import PLE, PLEConfig
+from models.rank.ppnet import PPNet, PPNetConfig
 from models.rank.rows import Rows
-from models.rank.shared_bottom import SharedBottom
-from models.rank.trainer import fit_network, restore_network
-from models.rank.wide_deep import WideDeep
+from models.rank.shared_bottom import SharedBottom, SharedBottomConfig
+from models.rank.trainer import Build, fit_network, restore_network
+from models.rank.wide_deep import WideDeep, WideDeepConfig
 from models.state import State
 
-SINGLE_TASK: dict[str, Callable[[FeatureSchema], nn.Module]] = {
-    "lr": LR,
-    "fm": FM,
-    "deep": Deep,
-    "wide_deep": WideDeep,
-    "deepfm": DeepFM,
-    "dcn": DCN,
-    "dcn_v2": DCNv2,
-    "din": DIN,
-    "ppnet": PPNet,
-    "fibinet": FiBiNET,
-}
-"""Networks that learn the main task alone: (B, 1) logits of a batch."""
 
-MULTI_TASK: dict[str, Callable[[FeatureSchema, int], nn.Module]] = {
-    "shared_bottom": SharedBottom,
-    "mmoe": MMoE,
-    "ple": PLE,
-}
-"""Networks that learn T tasks together: (B, T) logits."""
+@dataclass(frozen=True)
+class Ranker:
+    """A kind of ranker."""
+
+    fit: Callable[[Rows, Rows, int, Any], Trained]
+    """Trains on rows; others tell it when to stop. Then the seed and the settings: same seed, same result."""
+    restore: Callable[[State, Any], Trained]
+    """Rebuilds it from its state and its settings; it answers the same."""
+    settings: Config
+    """Settings unless a configuration says otherwise."""
+    network: Callable[[FeatureSchema, int, Any], nn.Module] | None = None
+    """Makes an untrained network from schema, number of tasks and settings; None for what is no network."""
 
 
-def _single(build: Callable[[FeatureSchema], nn.Module]) -> Ranker:
-    return _network(lambda schema, tasks: build(schema), 1)
+def single_task(network: Callable[[FeatureSchema, Any], nn.Module], settings: Config) -> Ranker:
+    """A network that learns the main task alone: (B, 1) logits of a batch."""
+    return _network(lambda schema, n_tasks, config: network(schema, config), settings, most_tasks=1)
 
 
-def _network(build: Callable[[FeatureSchema, int], nn.Module], tasks: int | None = None) -> Ranker:
-    return Ranker(
-        fit=lambda train, validation, seed: fit_network(build, train.tasks[:tasks], train, validation, seed),
-        restore=lambda state: restore_network(build, state),
-    )
+def multi_task(network: Callable[[FeatureSchema, int, Any], nn.Module], settings: Config) -> Ranker:
+    """A network that learns T tasks together: (B, T) logits of a batch."""
+    return _network(network, settings)
+
+
+def _network(
+    network: Callable[[FeatureSchema, int, Any], nn.Module], settings: Config, most_tasks: int | None = None
+) -> Ranker:
+    def build(config: Any) -> Build:
+        return lambda schema, n_tasks: network(schema, n_tasks, config)
+
+    def fit(train: Rows, validation: Rows, seed: int, config: Any) -> Trained:
+        tasks = train.tasks[:most_tasks]
+        return fit_network(build(config), tasks, train, validation, seed, config.training)
+
+    def restore(state: State, config: Any) -> Trained:
+        return restore_network(build(config), state)
+
+    return Ranker(fit, restore, settings, network)
 
 
 RANKERS: dict[str, Ranker] = {
-    **{name: _single(build) for name, build in SINGLE_TASK.items()},
-    **{name: _network(build) for name, build in MULTI_TASK.items()},
-    "gbdt": Ranker(fit_gbdt, restore_gbdt),
+    "lr": single_task(LR, LRConfig()),
+    "fm": single_task(FM, FMConfig()),
+    "deep": single_task(Deep, DeepConfig()),
+    "wide_deep": single_task(WideDeep, WideDeepConfig()),
+    "deepfm": single_task(DeepFM, DeepFMConfig()),
+    "dcn": single_task(DCN, DCNConfig()),
+    "dcn_v2": single_task(DCNv2, DCNv2Config()),
+    "din": single_task(DIN, DINConfig()),
+    "ppnet": single_task(PPNet, PPNetConfig()),
+    "fibinet": single_task(FiBiNET, FiBiNETConfig()),
+    "shared_bottom": multi_task(SharedBottom, SharedBottomConfig()),
+    "mmoe": multi_task(MMoE, MMoEConfig()),
+    "ple": multi_task(PLE, PLEConfig()),
+    "gbdt": Ranker(fit_gbdt, restore_gbdt, GbdtConfig()),
 }
-"""All of them."""
+"""All rankers."""
 
 
-def fit_ranker(name: str, train: Rows, validation: Rows, seed: int = 0) -> Trained:
-    """Train a ranker; training stops by the validation rows."""
-    return RANKERS[name].fit(train, validation, seed)
+@dataclass(frozen=True)
+class BuiltRanker:
+    """A ranker with its settings, yet to be trained."""
+
+    kind: str
+    """Name in the registry."""
+    settings: Config
+    """Settings of its kind."""
+    ranker: Ranker
+    """How its kind is trained and rebuilt."""
+
+    def fit(self, train: Rows, validation: Rows, seed: int) -> Trained:
+        """Train it; training stops by the validation rows.
+
+        Raises:
+            FloatingPointError: the training diverged.
+        """
+        try:
+            return self.ranker.fit(train, validation, seed, self.settings)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"ranker {self.kind}: {error}") from None
+
+    def restore(self, state: State) -> Trained:
+        """The trained ranker that had this state.
+
+        Raises:
+            ValueError: it was trained with other settings.
+        """
+        return self.ranker.restore(state, self.settings)
 
 
-def restore_ranker(name: str, state: State) -> Trained:
-    """The trained ranker that had this state."""
-    return RANKERS[name].restore(state)
+def build_ranker(
+    kind: str,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    registry: Mapping[str, Ranker] = MappingProxyType(RANKERS),
+) -> BuiltRanker:
+    """A ranker of the registry; ``settings`` change those of its kind, at any depth.
+
+    Raises:
+        KeyError: there is no such kind.
+        pydantic.ValidationError: a setting is misspelt, of another type or out of range.
+    """
+    ranker = registry[kind]
+    return BuiltRanker(kind, configured(ranker.settings, settings), ranker)

@@ -1,18 +1,15 @@
 """Rows to rank: pairs of a query and an item, encoded features kept once a query and once an item."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.dataset import Floats, Longs, Mask
-from models.features.schema import FeatureSchema
-
-Columns = Mapping[str, NDArray[Any]]
-"""Encoded features by name; one row a query, an item or a pair."""
+from models.features.compute import Pairs
+from models.features.encode import Encoder
+from models.features.extract import Raw
+from models.features.schema import Columns, FeatureSchema
 
 Batch = dict[str, torch.Tensor]
 """Encoded features of B rows by name: (B,), (B, L) for sequences, (B, size) for multi-hot."""
@@ -34,13 +31,21 @@ class Rows:
     label: Floats  # (N, T)
     tasks: tuple[str, ...]  # T names; the first is the main task
 
+    @staticmethod
+    def of(pairs: Pairs, raw: Raw, encoder: Encoder) -> "Rows":
+        """Pairs with their features ``raw`` encoded, without labels."""
+        label = np.empty((len(pairs.query), 0), dtype=np.float32)
+        return Rows(
+            encoder.schema, pairs.query, pairs.item.astype(np.int64), *encoder.encode(raw), label, tasks=()
+        )
+
     def __len__(self) -> int:
         return len(self.query)
 
-    def where(self, kept: Mask) -> "Rows":
-        """The same queries and items with only the kept rows, (N,) bool."""
-        query, item, label = self.query[kept], self.item[kept], self.label[kept]
-        pairs = {name: column[kept] for name, column in self.pairs.items()}
+    def where(self, chosen: Mask) -> "Rows":
+        """The same queries and items with only the chosen rows, (N,) bool."""
+        query, item, label = self.query[chosen], self.item[chosen], self.label[chosen]
+        pairs = {name: column[chosen] for name, column in self.pairs.items()}
         return replace(self, query=query, item=item, pairs=pairs, label=label)
 
     def batch(self, rows: Longs) -> Batch:
@@ -54,14 +59,22 @@ class Rows:
 
 
 def check_training(train: Rows, validation: Rows) -> None:
-    """Raises ValueError without training or validation rows, or if the two differ in features."""
+    """Refuse rows that nothing can be learned from.
+
+    Raises:
+        ValueError: there are no training or no validation rows, or the two differ in features.
+    """
     if not len(train) or not len(validation):
         raise ValueError("training needs rows to learn from and rows to stop by")
     if train.schema != validation.schema:
         raise ValueError("training and validation rows have different features")
 
 
-def check_features(rows: Rows, schema: FeatureSchema, model: str = "ranker") -> None:
-    """Raises ValueError if the rows have other features than those of the schema, the model's."""
+def check_features(rows: Rows, schema: FeatureSchema) -> None:
+    """Refuse rows that a ranker was not trained for.
+
+    Raises:
+        ValueError: the rows have other features than those of the schema, the ranker's.
+    """
     if rows.schema != schema:
-        raise ValueError(f"these rows have other features than those the {model} was trained on")
+        raise ValueError("these rows have other features than those the ranker was trained on")

@@ -4,26 +4,31 @@ Caruana 1997, https://doi.org/10.1023/A:1007379606734.
 """
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.experts import Tower
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class SharedBottomConfig(Config):
-    """Sizes of the network."""
+    """Sizes and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    bottom: tuple[int, ...] = (128, 64)
-    """Units of the shared layers."""
-    tower: tuple[int, ...] = (32,)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    hidden: Units = (128, 64)
+    """Units of the layers that all tasks share."""
+    tower_hidden: Units = (32,)
     """Units of each task's own layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class SharedBottom(nn.Module):
@@ -33,9 +38,9 @@ class SharedBottom(nn.Module):
         self, schema: FeatureSchema, tasks: int, config: SharedBottomConfig = SharedBottomConfig()
     ) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, config.dim)
-        self.bottom = MLP(self.embedding.width, config.bottom, config.dropout)
-        towers = (Tower(config.bottom[-1], config.tower, config.dropout) for _ in range(tasks))
+        self.embedding = Embedding(schema, config.embedding_dim)
+        self.bottom = MLP(self.embedding.width, config.hidden, config.dropout)
+        towers = (Tower(config.hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
         self.towers = nn.ModuleList(towers)
 
     def forward(self, batch: Batch) -> Tensor:

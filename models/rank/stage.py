@@ -1,12 +1,12 @@
-"""The ranking stage: orders what recall brought, by rankers and the merged list together.
+"""The ranking stage: orders what recall found, by rankers and the merged list together.
 
 The log odds of the rankers, one for each fold of the users that it was fitted on, are averaged. A ranker of
 several tasks has its probabilities fused into one score s; that of one task alone is its log odds. It is
-blended with the log odds of the merged list,
+blended with the log odds of the merged list, with blend weight w:
 
-    score = (1 - share) merged + share s.
+    score = (1 - w) merged + w s.
 
-Share 0 is the merged list itself: ranking takes charge only where it helps.
+Blend weight 0 is the merged list itself: ranking takes charge only where it helps.
 """
 
 import json
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from models.candidates import Candidates
-from models.dataset import Floats, Ints
-from models.features.compute import Known
+from models.dataset import Doubles, Floats, Ints
+from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.features.encode import Encoder
 from models.features.extract import expand, extract
@@ -26,15 +26,15 @@ from models.merge import Merged
 from models.rank.calibration import undo_sampling
 from models.rank.candidates import Pool
 from models.rank.contract import Trained
-from models.rank.fusion import Doubles, FusionConfig, fuse
-from models.rank.registry import restore_ranker
+from models.rank.fusion import FusionConfig, fuse
+from models.rank.registry import BuiltRanker
 from models.rank.rows import Rows
 from models.rank.validation import probability
 from models.state import State, named, pack_text, unpack_text
 from models.top_n import best_of_rows
 
-BLOCK = 512
-"""Queries whose pools are ranked at once: 60 MB of features."""
+BLOCK = 512 * 300
+"""Candidates that are ranked at once: 60 MB of features."""
 
 
 @dataclass(frozen=True)
@@ -42,54 +42,53 @@ class Ranking:
     """A fitted ranking stage."""
 
     ranker: str
-    """Name in the registry."""
+    """Kind of its rankers."""
     lists: tuple[str, ...]
-    """The lists that its features speak of: the channels and the merged one."""
+    """The lists that its features read: the channels and the merged one."""
     encoder: Encoder
     declared: tuple[Declaration, ...]
     rankers: tuple[Trained, ...]
-    kept: float
-    """Share of the negatives that they have learned from."""
+    negative_rate: float
+    """Fraction of the negatives that the rankers have learned from."""
     fusion: FusionConfig
-    """How the probabilities of their tasks become one."""
-    share: float
-    """Of the rankers in the blend, 0 to 1."""
+    """How the probabilities of their tasks become one score."""
+    blend_weight: float
+    """Weight of the rankers in the blend with the merged list, 0 to 1."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What the rankers foretell, the main task first."""
+        """The tasks that the rankers predict, the main task first."""
         return self.rankers[0].tasks
 
     @property
     def task_weights(self) -> dict[str, float]:
-        """Of each task in the fused score."""
+        """The weight of each task in the fused score."""
         return dict(zip(self.tasks, self.fusion.weights, strict=True))
 
-    def task_logits(self, pool: Pool, known: Known | None = None) -> Floats:
+    def task_logits(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n, T) log odds of each task, the mean of the rankers'; -inf for padding.
 
-        ``known`` is of the log of the queries; given, what is computed of it once is shared.
+        ``past`` is of the log of the queries; given, what is computed of it once is shared.
         """
-        known = known or Known(pool.queries.log)
+        past = past or PastIndex(pool.queries.log)
         logits = np.full((*pool.merged.item.shape, len(self.tasks)), -np.inf, dtype=np.float32)
-        for begin in range(0, len(pool.queries), BLOCK):
-            block = pool.where(np.arange(begin, min(begin + BLOCK, len(pool.queries))))
-            there = block.merged.item >= 0
-            pairs = block.pairs(known, there)
-            columns = self.encoder.encode(extract(self.declared, self.lists, pairs))
-            nothing = np.empty((len(pairs.query), 0), dtype=np.float32)
-            rows = Rows(self.encoder.schema, pairs.query, pairs.item.astype(np.int64), *columns, nothing, ())
-            logits[begin : begin + BLOCK][there] = np.mean([r.logits(rows) for r in self.rankers], axis=0)
+        n_queries = max(1, BLOCK // max(1, pool.merged.n))
+        for begin in range(0, len(pool.queries), n_queries):
+            block = pool.where(np.arange(begin, min(begin + n_queries, len(pool.queries))))
+            mask = block.merged.item >= 0
+            pairs = block.pairs(past, mask)
+            rows = Rows.of(pairs, extract(self.declared, self.lists, pairs), self.encoder)
+            logits[begin : begin + n_queries][mask] = np.mean([r.logits(rows) for r in self.rankers], axis=0)
         return logits
 
     def fused(self, logits: Floats) -> Floats:
         """(B, n) the score of all tasks together from their logits (B, n, T); -inf for padding."""
         if len(self.tasks) == 1:
             return logits[..., 0]
-        there = np.isfinite(logits[..., 0])
-        probabilities = task_probabilities(logits[there], self.kept)
-        score = np.full(there.shape, -np.inf, dtype=np.float32)
-        score[there] = np.log(fuse(probabilities, np.nonzero(there)[0], self.fusion))
+        mask = np.isfinite(logits[..., 0])
+        probabilities = task_probabilities(logits[mask], self.negative_rate)
+        score = np.full(mask.shape, -np.inf, dtype=np.float32)
+        score[mask] = np.log(fuse(probabilities, np.nonzero(mask)[0], self.fusion))
         return score
 
     def logits(self, pool: Pool) -> Floats:
@@ -97,15 +96,15 @@ class Ranking:
         return self.fused(self.task_logits(pool))
 
     def scores(self, pool: Pool) -> Floats:
-        """(B, n) what the pool is published by."""
-        return blended(pool, self.logits(pool), self.share) if self.share else pool.merged.score
+        """(B, n) the blended scores that the pool is sorted by."""
+        return blended(pool, self.logits(pool), self.blend_weight) if self.blend_weight else pool.merged.score
 
     @property
     def state(self) -> State:
         """All that was learned, by name."""
         learned = {
-            "share": np.array(self.share),
-            "kept": np.array(self.kept),
+            "blend_weight": np.array(self.blend_weight),
+            "negative_rate": np.array(self.negative_rate),
             "fusion": pack_text(json.dumps(asdict(self.fusion))),
             "mean": self.encoder.mean,
             "scale": self.encoder.scale,
@@ -117,48 +116,55 @@ class Ranking:
         return learned
 
 
-def restore_ranking(state: State, declared: Sequence[Declaration], item_codes: Ints | None = None) -> Ranking:
+def restore_ranking(
+    state: State, declared: Sequence[Declaration], ranker: BuiltRanker, item_codes: Ints | None = None
+) -> Ranking:
     """The stage that had this state; ``item_codes`` (I,) are the indices then of the items of now.
 
-    Raises ValueError if the features have other names now."""
+    Raises:
+        ValueError: it was trained on features of other names, or with a ranker of other kind or sizes.
+    """
     schema = FeatureSchema.from_json(unpack_text(state["schema"]))
-    ranker, *lists = json.loads(unpack_text(state["made_of"]))
+    kind, *lists = json.loads(unpack_text(state["made_of"]))
+    if kind != ranker.kind:
+        raise ValueError(f"the ranker that was trained is {kind}, not {ranker.kind}")
     features = tuple(expand(declared, lists))
     if tuple(name for name, _ in features) != tuple(feature.name for feature in schema.features):
         raise ValueError("the ranker was trained on other features than those declared")
     learned = named(state, "ranker.")
     numbers = sorted({name.split(".")[0] for name in learned}, key=int)
-    rankers = tuple(restore_ranker(ranker, named(learned, f"{number}.")) for number in numbers)
+    rankers = tuple(ranker.restore(named(learned, f"{number}.")) for number in numbers)
     encoder = Encoder(features, schema, state["mean"], state["scale"], item_codes)
     fused = json.loads(unpack_text(state["fusion"]))
-    fusion = FusionConfig(fused["formula"], tuple(fused["weights"]))
-    share, kept = float(state["share"]), float(state["kept"])
-    return Ranking(ranker, tuple(lists), encoder, tuple(declared), rankers, kept, fusion, share)
+    fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
+    blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])
+    made_of = kind, tuple(lists), encoder, tuple(declared), rankers
+    return Ranking(*made_of, negative_rate, fusion, blend_weight)
 
 
-def task_probabilities(logits: Floats, kept: float) -> Doubles:
-    """(N, T) from logits (N, T) of rankers that have learned from a share ``kept`` of the negatives.
+def task_probabilities(logits: Floats, negative_rate: float) -> Doubles:
+    """(N, T) from logits (N, T) of rankers that have learned from a fraction of the negatives.
 
     Only the main task was sampled: the others are of what was watched.
     """
-    said = probability(logits)
-    return np.column_stack([undo_sampling(said[:, 0], kept), said[:, 1:]])
+    sampled = probability(logits)
+    return np.column_stack([undo_sampling(sampled[:, 0], negative_rate), sampled[:, 1:]])
 
 
-def blended(pool: Pool, logits: Floats, share: float) -> Floats:
+def blended(pool: Pool, logits: Floats, blend_weight: float) -> Floats:
     """(B, n) the blend of the merged list's log odds and the rankers'; newcomers keep the merged list."""
-    known = (pool.queries.end > pool.queries.start)[:, None] & (pool.merged.item >= 0)
-    blend = (1 - share) * pool.merged.score[known] + share * logits[known]
+    mask = (pool.queries.end > pool.queries.start)[:, None] & (pool.merged.item >= 0)
+    blend = (1 - blend_weight) * pool.merged.score[mask] + blend_weight * logits[mask]
     scores = pool.merged.score.copy()
-    scores[known] = blend
+    scores[mask] = blend
     return scores
 
 
 def order(merged: Merged, score: Floats, n: int) -> Merged:
     """The n best of a merged list by another score (B, N), ties in the order of the list."""
-    place, score = best_of_rows(score, n)
+    rank0, score = best_of_rows(score, n)
     item, channels = (
-        np.where(place >= 0, np.take_along_axis(values, np.maximum(place, 0), axis=1), nothing)
+        np.where(rank0 >= 0, np.take_along_axis(values, np.maximum(rank0, 0), axis=1), nothing)
         for values, nothing in ((merged.candidates.item, -1), (merged.channels, 0))
     )
     return Merged(Candidates(item.astype(np.int32), score), channels)

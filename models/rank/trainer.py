@@ -11,44 +11,47 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
 from models.rank.layers import Embedding
 from models.rank.rows import Rows, check_features, check_training
-from models.rank.validation import Metric, figure
+from models.rank.validation import Metric, metric_value
 from models.state import State, named, pack_text, unpack_text
 
-log = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
 
 Build = Callable[[FeatureSchema, int], nn.Module]
+"""Makes an untrained network from the schema and the number of tasks."""
 
 
 class TrainerConfig(Config):
-    """How a network is trained, whatever it is."""
+    """Training of a network, whatever its layers."""
 
-    batch_size: int = 4096
+    batch_size: PositiveInt = 4096
     """Rows a step at most; all steps of an epoch are of one size, give or take a row."""
-    learning_rate: float = 8e-3
-    """Of Adam."""
-    embedding_l2: float = 1e-4
-    """L2 penalty on embedding tables: this times the table is added to its gradient."""
-    averaging: float = 0.995
-    """Of the running average of the weights, what a step leaves as it is; 0 for no average."""
-    patience: int = 1
+    learning_rate: PositiveFloat = 8e-3
+    """Learning rate of Adam."""
+    l2: NonNegativeFloat = 1e-4
+    """L2 penalty of the embedding tables: this times the table is added to its gradient."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
+    """Decay of the exponential moving average of the weights; 0 for no average."""
+    patience: PositiveInt = 1
     """Epochs without improvement after which training ends."""
-    max_epochs: int = 30
+    epochs: PositiveInt = 30
     """Passes over the training rows at most."""
     monitor: Metric = "auc"
-    """What improves or does not on the validation rows, averaged over tasks."""
+    """Metric of the validation rows, averaged over tasks, whose improvement training goes on for."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,30 @@ class Network:
         return weights | {name: pack_text(text) for name, text in texts.items()}
 
     def logits(self, rows: Rows) -> Floats:
-        """(N, T) log odds; raises ValueError if the rows have other features."""
+        """(N, T) log odds.
+
+        Raises:
+            ValueError: the rows have other features.
+        """
         check_features(rows, self.schema)
         return predict(self.module, rows)
 
 
 def restore_network(build: Build, state: State) -> Network:
-    """The network that had this state."""
+    """The network that had this state.
+
+    Raises:
+        ValueError: the weights are not those of a network that ``build`` makes.
+    """
     schema = FeatureSchema.from_json(unpack_text(state["schema"]))
     tasks = tuple(json.loads(unpack_text(state["tasks"])))
     module = build(schema, len(tasks))
-    weights = named(state, "weight.")
-    module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
-    return Network(module, schema, tasks)
+    weights = {name: torch.from_numpy(value.copy()) for name, value in named(state, "weight.").items()}
+    expected = {name: value.shape for name, value in module.state_dict().items()}
+    if expected != {name: value.shape for name, value in weights.items()}:
+        raise ValueError("the ranker was trained with other sizes than those of its settings")
+    module.load_state_dict(weights)
+    return Network(module.eval(), schema, tasks)
 
 
 def fit_network(
@@ -92,7 +106,9 @@ def fit_network(
 ) -> Network:
     """Train a fresh network on some tasks of the rows, the main task first.
 
-    Raises ValueError without training or validation rows, or if the two differ in features.
+    Raises:
+        ValueError: there are no training or no validation rows, or the two differ in features.
+        FloatingPointError: the loss is no longer finite.
     """
     check_training(train, validation)
     with torch.random.fork_rng(devices=[]):
@@ -122,19 +138,19 @@ def _train(
     config: TrainerConfig,
 ) -> None:
     """Leaves the module with its best weights."""
-    learner = _Learner(module, config)
+    trainer = _Trainer(module, config)
     label = torch.from_numpy(train.label[:, [train.tasks.index(task) for task in tasks]])
     best, weights, stale = math.nan, module.state_dict(), 0
     started = time.perf_counter()
-    for epoch in range(1, config.max_epochs + 1):
-        loss = learner.learn(train, label, rng.permutation(len(train)))
-        reached = _validate(learner.average, tasks, validation, config.monitor)
-        log.info(
+    for epoch in range(1, config.epochs + 1):
+        loss = trainer.epoch(train, label, rng.permutation(len(train)))
+        value = _validate(trainer.average.module, tasks, validation, config)
+        logger.info(
             "epoch %2d  loss %.4f  validation %s %.4f  %5.1f s",
-            *(epoch, loss, config.monitor, reached, time.perf_counter() - started),
+            *(epoch, loss, config.monitor, value, time.perf_counter() - started),
         )
-        if epoch == 1 or reached > best:
-            best, weights, stale = reached, copy.deepcopy(learner.average.state_dict()), 0
+        if epoch == 1 or value > best:
+            best, weights, stale = value, copy.deepcopy(trainer.average.module.state_dict()), 0
         else:
             stale += 1
         if stale == config.patience:
@@ -142,62 +158,83 @@ def _train(
     module.load_state_dict(weights)
 
 
-class _Learner:
-    """The network as it is trained, and the average of what it was."""
+class _Trainer:
+    """A network in training, and the average of its weights."""
 
     def __init__(self, module: nn.Module, config: TrainerConfig) -> None:
-        self.module, self.average, self.config = module, copy.deepcopy(module), config
+        self.module, self.config = module, config
         self.optimizer = _optimizer(module, config)
-        self.steps = 0
+        self.average = AveragedModel(module, multi_avg_fn=running_average(config.ema_decay), use_buffers=True)
 
-    def learn(self, train: Rows, label: Tensor, rows: Longs) -> float:
-        """One pass over the rows in this order, with labels (N, T); the mean loss of a row."""
+    def epoch(self, train: Rows, label: Tensor, rows: Longs) -> float:
+        """One pass over the rows in this order, with labels (N, T); the mean loss of a row.
+
+        Raises:
+            FloatingPointError: the loss is no longer finite.
+        """
         self.module.train()
         total = 0.0
         for part in np.array_split(rows, math.ceil(len(rows) / self.config.batch_size)):
             loss = multi_task_loss(self.module(train.batch(part)), label[part])
+            value = float(loss.detach())
+            _check_finite(value, "loss", self.config)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            self._follow()
-            total += float(loss.detach()) * len(part)
+            self.average.update_parameters(self.module)
+            total += value * len(part)
         return total / len(rows)
 
-    def _follow(self) -> None:
-        """Let the average follow; its first steps count no more than later ones."""
-        self.steps += 1
-        share = max(1 - self.config.averaging, 1 / self.steps)
-        pairs = zip(self.average.state_dict().values(), self.module.state_dict().values(), strict=True)
-        for average, now in pairs:
+
+def running_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Moves averages on towards the newest weights: an exponential moving average after a plain mean.
+
+    The first steps count no more than later ones: until 1 / (1 - decay) steps, it is the mean of all.
+    """
+
+    @torch.no_grad()
+    def update(averages: Sequence[Tensor], newest: Sequence[Tensor], steps: Tensor | int) -> None:
+        weight = max(1 - decay, 1 / (int(steps) + 1))
+        for average, now in zip(averages, newest, strict=True):
             if average.is_floating_point():
-                average.lerp_(now, share)
+                average.lerp_(now, weight)
             else:
                 average.copy_(now)
+
+    return update
 
 
 def multi_task_loss(logits: Tensor, label: Tensor) -> Tensor:
     """Binary cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each."""
-    known = ~label.isnan()
+    labelled = ~label.isnan()
     each = nn.functional.binary_cross_entropy_with_logits(logits, label.nan_to_num(), reduction="none")
-    return ((each * known).sum(0) / known.sum(0).clamp(min=1)).sum()
+    return ((each * labelled).sum(0) / labelled.sum(0).clamp(min=1)).sum()
 
 
-def _validate(module: nn.Module, tasks: tuple[str, ...], rows: Rows, metric: Metric) -> float:
-    """The figure of each task, averaged."""
+def _validate(module: nn.Module, tasks: tuple[str, ...], rows: Rows, config: TrainerConfig) -> float:
+    """The metric of each task, averaged."""
     logits = predict(module, rows)
-    figures = [
-        figure(rows.label[:, rows.tasks.index(task)], logits[:, place], rows.query, metric)
-        for place, task in enumerate(tasks)
+    _check_finite(float(np.abs(logits).max()), "largest logit", config)
+    values = [
+        metric_value(rows.label[:, rows.tasks.index(task)], logits[:, number], rows.query, config.monitor)
+        for number, task in enumerate(tasks)
     ]
-    return float(np.mean(figures))
+    return float(np.mean(values))
+
+
+def _check_finite(value: float, name: str, config: TrainerConfig) -> None:
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the {name} is {value}: lower training.learning_rate ({config.learning_rate})"
+        )
 
 
 def _optimizer(module: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
-    """Adam; what is penalised are the tables."""
+    """Adam, with the L2 penalty on embedding tables alone."""
     tables = [part.table for part in module.modules() if isinstance(part, Embedding)]
     others = [weight for weight in module.parameters() if all(weight is not table for table in tables)]
     groups: list[dict[str, Any]] = [
-        {"params": tables, "weight_decay": config.embedding_l2},
+        {"params": tables, "weight_decay": config.l2},
         {"params": others},
     ]
     return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)

@@ -1,27 +1,27 @@
-"""What rankers are trained and fused by: one figure of the scores of labelled rows, higher is better."""
+"""One metric of the scores of labelled rows, higher is better: rankers are stopped and fused by it."""
 
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Floats, Longs
+from models.dataset import Doubles, Floats, Longs
 from models.evaluation import metrics
 from models.targets import Targets, offsets
 
 Metric = Literal["auc", "gauc", "logloss", "ndcg"]
 
 NDCG_AT = 10
-"""Places of a query's list that ``ndcg`` looks at."""
+"""Length of a query's list that ``ndcg`` is taken of."""
 
 
-def figure(label: Floats, logit: NDArray[np.floating], query: Longs, metric: Metric) -> float:
-    """One figure of one task; (N,) each, ``query`` non-decreasing. Rows whose label is nan are left out.
+def metric_value(label: Floats, logit: NDArray[np.floating], query: Longs, metric: Metric) -> float:
+    """The metric of one task; (N,) each, ``query`` non-decreasing. Rows whose label is nan are left out.
 
     The log loss comes with a minus sign. ``gauc`` and ``ndcg`` are averages over queries.
     """
-    known = ~np.isnan(label)
-    label, logit, query = label[known], logit[known], query[known]
+    labelled = ~np.isnan(label)
+    label, logit, query = label[labelled], logit[labelled], query[labelled]
     if metric == "auc":
         return metrics.auc(label, logit)
     if metric == "gauc":
@@ -31,17 +31,17 @@ def figure(label: Floats, logit: NDArray[np.floating], query: Longs, metric: Met
     return -float(metrics.log_loss(label, probability(logit)).mean())
 
 
-def probability(logit: NDArray[np.floating]) -> NDArray[np.float64]:
+def probability(logit: NDArray[np.floating]) -> Doubles:
     """The sigmoid in double precision, so that distinct logits stay distinct."""
     return 1 / (1 + np.exp(-logit.astype(np.float64)))
 
 
-def places(score: NDArray[np.floating], query: Longs) -> Longs:
-    """(N,) the 0-based place of each row in its query's list, best first, ties by row."""
+def ranks0(score: NDArray[np.floating], query: Longs) -> Longs:
+    """(N,) the 0-based rank of each row in its query's list, best first, ties by row."""
     order = np.lexsort((-score, query))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order)) - np.searchsorted(query, query[order])
-    return place
+    rank0 = np.empty(len(order), dtype=np.int64)
+    rank0[order] = np.arange(len(order)) - np.searchsorted(query, query[order])
+    return rank0
 
 
 def _ndcg(label: Floats, logit: NDArray[np.floating], query: Longs) -> float:
@@ -49,6 +49,6 @@ def _ndcg(label: Floats, logit: NDArray[np.floating], query: Longs) -> float:
     positive = label > 0
     if not positive.any():
         return float("nan")
-    place = places(logit, query)[positive].astype(np.int32)
-    targets = Targets(offsets(np.unique(query[positive], return_counts=True)[1]), place)
-    return float(metrics.ndcg(place, targets, NDCG_AT).mean())
+    rank0 = ranks0(logit, query)[positive].astype(np.int32)
+    targets = Targets(offsets(np.unique(query[positive], return_counts=True)[1]), rank0)
+    return float(metrics.ndcg(rank0, targets, NDCG_AT).mean())

@@ -3,23 +3,28 @@
 Cheng et al. 2016, https://arxiv.org/abs/1606.07792.
 """
 
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
+from models.rank.constraints import DropoutRate, Units
 from models.rank.layers import MLP, Embedding, FirstOrder
 from models.rank.rows import Batch
+from models.rank.trainer import TrainerConfig
 
 
 class WideDeepConfig(Config):
-    """Sizes of the deep part."""
+    """Sizes of the deep part, and training of the network."""
 
-    dim: int = 16
-    """Numbers in a feature's vector."""
-    hidden: tuple[int, ...] = (64, 64)
+    embedding_dim: PositiveInt = 16
+    """Length of a feature's embedding."""
+    hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: float = 0.0
-    """Share of hidden units left out in training."""
+    dropout: DropoutRate = 0.0
+    """Fraction of hidden units left out in training."""
+    training: TrainerConfig = TrainerConfig()
+    """Training of the network."""
 
 
 class WideDeep(nn.Module):
@@ -28,7 +33,7 @@ class WideDeep(nn.Module):
     def __init__(self, schema: FeatureSchema, config: WideDeepConfig = WideDeepConfig()) -> None:
         super().__init__()
         self.wide = FirstOrder(schema)
-        self.embedding = Embedding(schema, config.dim)
+        self.embedding = Embedding(schema, config.embedding_dim)
         self.deep = MLP(self.embedding.width, config.hidden, config.dropout)
         self.out = nn.Linear(config.hidden[-1], 1)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.dataset import DAY, Dataset, Queries
-from models.features.compute import OF_PAIR, OF_QUERY, Known, Pairs
+from models.features.compute import OF_PAIR, OF_QUERY, Pairs, PastIndex
 from tests.models.evaluation.logs import random_log
 
 LOG = random_log(1, "2001-01-01", "2001-03-01", n_users=8, n_items=12, n_events=300)
@@ -29,7 +29,7 @@ def pairs_of(queries: Queries) -> Pairs:
     item = np.tile(np.arange(n_items, dtype=np.int32), len(queries))
     rank = np.where(item % 3 == 0, 1.0 + item, np.nan).astype(np.float32)[:, None]
     best = np.ones((len(queries), 1), dtype=np.float32)
-    return Pairs(Known(queries.log), queries, query, item, rank, 1 / rank, best)
+    return Pairs(PastIndex(queries.log), queries, query, item, rank, 1 / rank, best)
 
 
 QUERIES = queries_of(LOG)

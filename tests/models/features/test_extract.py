@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.dataset import Dataset, Queries, queries_at, queries_before
-from models.features.compute import Known, Pairs
+from models.features.compute import Pairs, PastIndex
 from models.features.declare import declarations
 from models.features.encode import Encoder, coverage, fit_encoder
 from models.features.extract import Raw, extract
@@ -23,7 +23,9 @@ def pairs_of(queries: Queries) -> Pairs:
     n = queries.log.n_items
     query, item = np.repeat(np.arange(len(queries)), n), np.tile(np.arange(n, dtype=np.int32), len(queries))
     rank = np.stack([np.where(item % 2, np.nan, item // 2 + 1), item + 1], axis=1).astype(np.float32)
-    return Pairs(Known(queries.log), queries, query, item, rank, 10 - rank, np.full((len(queries), 2), 9.0))
+    return Pairs(
+        PastIndex(queries.log), queries, query, item, rank, 10 - rank, np.full((len(queries), 2), 9.0)
+    )
 
 
 def block(kind: str, **more: object) -> dict[str, object]:

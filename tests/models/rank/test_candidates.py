@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dataset import Dataset, queries_at
-from models.features.compute import Known
-from models.rank.candidates import MERGED, TASKS, Pool, Sampling, is_target, keep_some, labels
+from models.features.compute import PastIndex
+from models.rank.candidates import MERGED, TASKS, Pool, Sampling, is_target, sample, task_labels
 from tests.models.evaluation.logs import answers, lists, random_lists, random_log
 
 LOG = random_log(0, "2001-01-01", "2001-03-01", n_users=6, n_items=12, n_events=100)
@@ -19,7 +19,7 @@ def pool_of(merged: list[list[int]], **channels: list[list[int]]) -> Pool:
 
 def test_pairs_know_rank_and_score_in_every_list() -> None:
     pool = pool_of([[3, 1, 2], [5, -1, -1]], a=[[2, 3, -1], [-1, -1, -1]], b=[[7, 8, 9], [5, 6, 7]])
-    pairs = pool.pairs(Known(LOG), pool.merged.item >= 0)
+    pairs = pool.pairs(PastIndex(LOG), pool.merged.item >= 0)
     assert list(pool.lists) == ["a", "b", MERGED]
     assert pairs.query.tolist() == [0, 0, 0, 1]
     assert pairs.item.tolist() == [3, 1, 2, 5]
@@ -32,7 +32,7 @@ def test_pairs_know_rank_and_score_in_every_list() -> None:
 def test_a_part_of_a_pool_has_the_same_pairs() -> None:
     pool = pool_of([[3, 1], [5, 2], [4, 0]], a=[[1, 3], [2, -1], [0, 9]])
     part = pool.where(np.array([0, 2]))
-    whole, some = (p.pairs(Known(LOG), p.merged.item >= 0) for p in (pool, part))
+    whole, some = (p.pairs(PastIndex(LOG), p.merged.item >= 0) for p in (pool, part))
     kept = whole.query != 1
     np.testing.assert_array_equal(some.item, whole.item[kept])
     np.testing.assert_array_equal(some.rank, whole.rank[kept])
@@ -40,13 +40,13 @@ def test_a_part_of_a_pool_has_the_same_pairs() -> None:
 
 
 @settings(deadline=None, max_examples=20)
-@given(seed=st.integers(0, 1000), share=st.sampled_from([0.0, 0.3, 1.0]))
-def test_all_targets_are_kept_and_a_share_of_the_others(seed: int, share: float) -> None:
+@given(seed=st.integers(0, 1000), rate=st.sampled_from([1e-9, 0.3, 1.0]))
+def test_all_targets_are_sampled_and_a_fraction_of_the_others(seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
     targets = answers([rng.permutation(12)[: rng.integers(1, 4)].tolist() for _ in range(6)])
     merged = random_lists(seed, 6, 8, 12)
     pool = Pool(queries_at(LOG), merged, {})
-    kept = keep_some(pool, targets, Sampling(negatives=share), seed)
+    kept = sample(pool, targets, Sampling(negative_rate=rate), seed)
     for query, row in enumerate(merged.item):
         wanted = set(targets.item[targets.indptr[query] : targets.indptr[query + 1]].tolist())
         positive = np.isin(row, list(wanted))
@@ -56,14 +56,16 @@ def test_all_targets_are_kept_and_a_share_of_the_others(seed: int, share: float)
             continue
         assert kept[query, positive].all()
         assert not kept[query, row < 0].any()
-        if share in (0, 1):
-            assert (kept[query, ~positive & (row >= 0)] == bool(share)).all()
+        if rate != 0.3:
+            assert (kept[query, ~positive & (row >= 0)] == (rate == 1)).all()
 
 
-def test_the_share_of_kept_negatives_is_the_declared_one() -> None:
+def test_the_rate_of_sampled_negatives_is_the_declared_one() -> None:
     log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
     merged = lists([list(range(90))] * 400)
-    kept = keep_some(Pool(queries_at(log), merged, {}), answers([[0]] * 400), Sampling(negatives=0.1), seed=0)
+    kept = sample(
+        Pool(queries_at(log), merged, {}), answers([[0]] * 400), Sampling(negative_rate=0.1), seed=0
+    )
     assert kept[:, 0].all()
     assert abs(kept[:, 1:].mean() - 0.1) < 0.01  # 35,600 draws: ten deviations
 
@@ -71,8 +73,8 @@ def test_the_share_of_kept_negatives_is_the_declared_one() -> None:
 def test_long_sessions_are_thinned_without_a_change_of_their_odds() -> None:
     log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
     pool = Pool(queries_at(log), lists([list(range(90))] * 400), {})
-    sampling = Sampling(negatives=0.5, targets=10)
-    kept = keep_some(pool, answers([list(range(40))] * 399 + [list(range(10))]), sampling, seed=0)
+    sampling = Sampling(negative_rate=0.5, max_targets=10)
+    kept = sample(pool, answers([list(range(40))] * 399 + [list(range(10))]), sampling, seed=0)
     assert abs(kept[:-1, :40].mean() - 10 / 40) < 0.02  # 16,000 draws: six deviations
     assert abs(kept[:-1, 40:].mean() - 10 / 40 * 0.5) < 0.02
     assert kept[-1, :10].all()
@@ -84,7 +86,7 @@ def test_labels_are_of_the_first_rating() -> None:
     rating, at = np.array([4, 5, 1, 2], dtype=np.float32), np.arange(4)
     log = Dataset(user, item, rating, at, 2, 6, 10)
     watched = np.array([True, True, False, True])
-    found = labels(watched, np.array([0, 0, 0, 1]), np.array([3, 4, 5, 3]), log)
+    found = task_labels(watched, np.array([0, 0, 0, 1]), np.array([3, 4, 5, 3]), log)
     nan = np.nan
     assert TASKS == ("watched", "liked", "loved")
     np.testing.assert_array_equal(found, [[1, 1, 0], [1, 1, 1], [0, nan, nan], [1, 0, 0]])

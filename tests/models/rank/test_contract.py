@@ -10,18 +10,22 @@ from torch import Tensor, nn
 
 from models.evaluation import metrics
 from models.features.schema import FeatureSchema
-from models.rank.registry import MULTI_TASK, RANKERS, SINGLE_TASK, fit_ranker, restore_ranker
+from models.rank.registry import RANKERS, build_ranker
 from models.rank.rows import Batch, Rows
 from models.rank.trainer import multi_task_loss
 from tests.models.rank.small_rows import SCHEMA, small_rows
 
 Build = Callable[[FeatureSchema], nn.Module]
 
-NETWORKS: dict[str, tuple[Build, int]] = {
-    **{name: (build, 1) for name, build in SINGLE_TASK.items()},
-    **{name: (lambda schema, build=build: build(schema, 2), 2) for name, build in MULTI_TASK.items()},
+NETWORKS: dict[str, Build] = {
+    name: lambda schema, ranker=ranker: ranker.network(schema, 2, ranker.settings)
+    for name, ranker in RANKERS.items()
+    if ranker.network
 }
-"""Each network and the number of its tasks."""
+"""Each network with its default settings, for two tasks if it can learn several."""
+
+
+MULTI_TASK = {"shared_bottom", "mmoe", "ple"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def batch(rows: Rows) -> Batch:
 def network(request: pytest.FixtureRequest) -> nn.Module:
     """A fresh one whose parameters are large enough to tell its parts apart."""
     torch.manual_seed(0)
-    module = NETWORKS[request.param][0](SCHEMA)
+    module = NETWORKS[request.param](SCHEMA)
     with torch.no_grad():
         for weight in module.parameters():
             weight += 0.1 * torch.randn_like(weight)
@@ -53,9 +57,8 @@ def answers(module: nn.Module, batch: Batch) -> Tensor:
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_one_logit_a_row_and_task(name: str, batch: Batch) -> None:
-    build, tasks = NETWORKS[name]
-    logits = answers(build(SCHEMA), batch)
-    assert logits.shape == (64, tasks)
+    logits = answers(NETWORKS[name](SCHEMA), batch)
+    assert logits.shape == (64, 2 if name in MULTI_TASK else 1)
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
 
@@ -107,8 +110,8 @@ def test_a_single_row_can_be_learned_from(network: nn.Module, batch: Batch) -> N
 @pytest.mark.parametrize("name", sorted({*NETWORKS} - {"lr"}))
 def test_it_can_learn_64_rows_by_heart(name: str, batch: Batch) -> None:
     torch.manual_seed(0)
-    build, tasks = NETWORKS[name]
-    module = build(SCHEMA).eval()  # without dropout
+    module = NETWORKS[name](SCHEMA).eval()  # without dropout
+    tasks = module(batch).shape[1]
     label = (torch.rand((64, tasks)) < 0.5).float()
     optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
     for _ in range(150):
@@ -123,7 +126,8 @@ def test_it_can_learn_64_rows_by_heart(name: str, batch: Batch) -> None:
 def test_trained_rankers(name: str) -> None:
     """They rank better than chance, again and again the same, and their state is all that they learned."""
     rows, validation, test = (small_rows(400, seed) for seed in range(3))
-    trained = fit_ranker(name, rows, validation, seed=3)
+    ranker = build_ranker(name)
+    trained = ranker.fit(rows, validation, seed=3)
     logits = trained.logits(test)
     tasks = rows.tasks if name in MULTI_TASK else rows.tasks[:1]
     assert trained.tasks == tasks
@@ -131,11 +135,11 @@ def test_trained_rankers(name: str) -> None:
     assert logits.dtype == np.float32
     for task in range(len(tasks)):
         assert metrics.auc(test.label[:, task], logits[:, task]) > 0.6
-    np.testing.assert_array_equal(fit_ranker(name, rows, validation, seed=3).logits(test), logits)
+    np.testing.assert_array_equal(ranker.fit(rows, validation, seed=3).logits(test), logits)
     assert all(value.dtype != object for value in trained.state.values())
     assert FeatureSchema.from_json(trained.state["schema"].tobytes().decode()) == SCHEMA
     copied = {key: value.copy() for key, value in trained.state.items()}
-    restored = restore_ranker(name, copied)
+    restored = ranker.restore(copied)
     np.testing.assert_array_equal(restored.logits(test), logits)
     assert restored.tasks == trained.tasks
     other = replace(test, schema=FeatureSchema(SCHEMA.features[:-1]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.rank.fusion import FORMULAS, FusionConfig, fit_fusion, fuse
-from models.rank.validation import figure
+from models.rank.validation import metric_value
 
 PROBABILITY = np.array([[0.5, 0.2], [0.4, 0.6], [0.1, 0.9]])
 QUERY = np.array([0, 0, 1])
@@ -44,8 +44,8 @@ def test_weights_are_fitted_to_the_label(formula: str) -> None:
     assert config.formula == formula
     assert config.weights[0] == 1
     assert config.weights[1] > max(config.weights[2], 0.5)
-    fitted = figure(label, fuse(signal, query, config), query, "ndcg")
-    assert fitted > figure(label, signal[:, 0], query, "ndcg") + 0.02
+    fitted = metric_value(label, fuse(signal, query, config), query, "ndcg")
+    assert fitted > metric_value(label, signal[:, 0], query, "ndcg") + 0.02
     assert fit_fusion(signal, label, query, formula) == config
 
 

@@ -11,7 +11,7 @@ from models.rank.gbdt import GbdtConfig, fit_gbdt, restore_gbdt
 from models.rank.rows import Rows
 from tests.models.rank.small_rows import small_rows
 
-CONFIG = GbdtConfig(min_rows=5, rounds=60, features=1.0)
+CONFIG = GbdtConfig(min_data_in_leaf=5, num_boost_round=60, feature_fraction=1.0)
 
 
 def test_learns_what_the_labels_depend_on_and_answers_the_same_from_its_state() -> None:
@@ -34,8 +34,8 @@ def test_learns_what_the_labels_depend_on_and_answers_the_same_from_its_state() 
 def numbers(x: np.ndarray, label: np.ndarray) -> Rows:
     """Rows of one number."""
     schema = FeatureSchema((Feature("x", "cross", "numeric"),))
-    place = np.arange(len(x))
-    return Rows(schema, place, place, {}, {}, {"x": x.astype(np.float32)}, label[:, None], ("watched",))
+    number = np.arange(len(x))
+    return Rows(schema, number, number, {}, {}, {"x": x.astype(np.float32)}, label[:, None], ("watched",))
 
 
 def test_log_odds_are_those_of_the_labels() -> None:
@@ -43,7 +43,8 @@ def test_log_odds_are_those_of_the_labels() -> None:
     # One in ten at 0, half at 1.
     label = (np.resize(np.arange(10), 2000)[:, None] < [1, 5]).astype(np.float32).ravel()
     rows = numbers(x, label)
-    logits = fit_gbdt(rows, rows, 0, CONFIG.but(rounds=200, patience=200, rows=1.0)).logits(rows)[:, 0]
+    config = CONFIG.but(num_boost_round=200, early_stopping_rounds=200, bagging_fraction=1.0)
+    logits = fit_gbdt(rows, rows, 0, config).logits(rows)[:, 0]
     np.testing.assert_allclose(logits[x == 0], np.log(1 / 9), atol=0.05)
     np.testing.assert_allclose(logits[x == 1], 0, atol=0.05)
 
@@ -51,7 +52,7 @@ def test_log_odds_are_those_of_the_labels() -> None:
 def test_stops_where_the_validation_rows_are_predicted_no_better() -> None:
     rng = np.random.default_rng(0)
     noise = [numbers(rng.random(400), rng.integers(0, 2, 400).astype(np.float32)) for _ in range(2)]
-    trained = fit_gbdt(*noise, 0, CONFIG.but(rounds=300, patience=5))
+    trained = fit_gbdt(*noise, 0, CONFIG.but(num_boost_round=300, early_stopping_rounds=5))
     assert trained.booster.num_trees() < 100
 
 

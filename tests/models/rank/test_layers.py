@@ -55,7 +55,7 @@ def test_gathers_and_their_gradients_are_those_of_torch() -> None:
 
 
 def test_features_that_name_a_table_share_it_and_the_others_do_not() -> None:
-    embedding = Embedding(SCHEMA, dim=4)
+    embedding = Embedding(SCHEMA, embedding_dim=4)
     assert len(embedding.table) == 21 + 31 + 5 + 4 + 3
     by_name = {feature.name: feature for feature in SCHEMA.features}
     code = torch.tensor([7], dtype=torch.int32)
@@ -66,7 +66,7 @@ def test_features_that_name_a_table_share_it_and_the_others_do_not() -> None:
 
 
 def test_each_kind_of_feature_becomes_what_it_should() -> None:
-    embedding = Embedding(SCHEMA, dim=4)
+    embedding = Embedding(SCHEMA, embedding_dim=4)
     batch = small_rows().batch(np.arange(20))
     vectors, numbers = embedding(batch)
     names = [feature.name for feature in embedding.symbolic]
@@ -76,7 +76,7 @@ def test_each_kind_of_feature_becomes_what_it_should() -> None:
     for row in range(20):
         item = embedding.table[begin["item_id"] + int(batch["item_id"][row])]
         torch.testing.assert_close(vectors[row, 2], item)
-        on = [begin["genres"] + place for place in range(3) if batch["genres"][row, place]]
+        on = [begin["genres"] + genre for genre in range(3) if batch["genres"][row, genre]]
         genres = embedding.table[on].mean(0) if on else torch.zeros(4)
         torch.testing.assert_close(vectors[row, 3], genres)
         seen = [begin["item_id"] + int(code) for code in batch["history"][row] if code]
@@ -176,7 +176,7 @@ def test_senet_scales_each_feature_by_a_weight_of_all_means() -> None:
 
 
 def test_bilinear_crosses_of_all_pairs() -> None:
-    bilinear = randomised(Bilinear(4, dim=3))
+    bilinear = randomised(Bilinear(4, embedding_dim=3))
     vectors = torch.randn(2, 4, 3)
     crosses = bilinear(vectors)
     for place, (i, j) in enumerate(itertools.combinations(range(4), 2)):
@@ -186,7 +186,7 @@ def test_bilinear_crosses_of_all_pairs() -> None:
 
 def test_the_gates_of_ppnet_know_the_user_and_send_no_gradient_to_the_features() -> None:
     network = PPNet(SCHEMA)
-    names = [network.embedding.symbolic[place].name for place in network.personal]
+    names = [network.embedding.symbolic[number].name for number in network.personal]
     assert names == ["user_id", "history", "searches"]
     batch = small_rows().batch(np.arange(8))
     with torch.no_grad():
@@ -202,26 +202,26 @@ def test_the_gates_of_ppnet_know_the_user_and_send_no_gradient_to_the_features()
 def test_gates_drop_experts_in_training_alone_and_never_all() -> None:
     gate = Gate(3, experts=4, dropout=0.5)
     x = torch.randn(4000, 3)
-    share = gate(x)
-    torch.testing.assert_close(share.sum(1), torch.ones(4000))
+    weights = gate(x)
+    torch.testing.assert_close(weights.sum(1), torch.ones(4000))
     none_dropped = 0.5**4 * 2  # none drawn, or all drawn and so all kept
-    assert abs(float((share > 0).all(1).float().mean()) - none_dropped) < 0.03
+    assert abs(float((weights > 0).all(1).float().mean()) - none_dropped) < 0.03
     kept = gate.eval()(x)
     torch.testing.assert_close(kept, gate.logit(x).softmax(1))
     # Those that are left keep their proportions.
-    both = (share[:, 0] > 0) & (share[:, 1] > 0)
-    torch.testing.assert_close((share[:, 0] / share[:, 1])[both], (kept[:, 0] / kept[:, 1])[both])
+    both = (weights[:, 0] > 0) & (weights[:, 1] > 0)
+    torch.testing.assert_close((weights[:, 0] / weights[:, 1])[both], (kept[:, 0] / kept[:, 1])[both])
 
 
 def test_gate_entropy_and_mix() -> None:
-    share = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
-    torch.testing.assert_close(gate_entropy(share), torch.tensor([1.0, 0.0, 0.5]))
+    weights = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
+    torch.testing.assert_close(gate_entropy(weights), torch.tensor([1.0, 0.0, 0.5]))
     experts = torch.randn(3, 4, 2)
-    torch.testing.assert_close(mix(share, experts)[1], experts[1, 0])
-    torch.testing.assert_close(mix(share, experts)[2], (experts[2, 0] + experts[2, 1]) / 2)
+    torch.testing.assert_close(mix(weights, experts)[1], experts[1, 0])
+    torch.testing.assert_close(mix(weights, experts)[2], (experts[2, 0] + experts[2, 1]) / 2)
 
 
-def test_dropout_leaves_out_a_share_and_keeps_the_mean() -> None:
+def test_dropout_leaves_out_a_fraction_and_keeps_the_mean() -> None:
     dropout = Dropout(0.25)
     x = torch.ones(1000, 100)
     dropped = dropout(x)

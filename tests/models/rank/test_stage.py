@@ -12,14 +12,15 @@ from models.evaluation.split import Split
 from models.features.declare import Declaration, declarations
 from models.merge import Merged
 from models.rank.candidates import TASKS, Pool
-from models.rank.fit import Fitted, RankingConfig, fit_ranking
+from models.rank.fit import Fitted, RankConfig, fit_ranking
 from models.rank.fusion import FusionConfig
+from models.rank.registry import build_ranker
 from models.rank.stage import Ranking, order, restore_ranking
 from tests.models.evaluation.logs import random_log
 
 LOG = random_log(0, "2001-01-01", "2001-06-01", n_users=60, n_items=30, n_events=1200)
 HELD_BACK = next_films(LOG, 4)
-CONFIG = RankingConfig(ranker="lr")
+CONFIG = RankConfig(ranker="lr")
 CHANNEL = declarations({"channel": [{"name": "score", "kind": "numeric", "compute": "score", "about": ""}]})
 
 
@@ -38,8 +39,9 @@ def listed(scores: np.ndarray) -> Candidates:
     return Candidates(item, np.take_along_axis(scores, item, axis=1).astype(np.float32))
 
 
-def fit(pool: Pool, declared: list[Declaration] = CHANNEL, config: RankingConfig = CONFIG) -> Fitted:
-    fitted = fit_ranking(pool, HELD_BACK.targets, LOG, declared, config)
+def fit(pool: Pool, declared: list[Declaration] = CHANNEL, config: RankConfig = CONFIG) -> Fitted:
+    ranker = build_ranker(config.ranker)
+    fitted = fit_ranking(pool, HELD_BACK.targets, LOG, declared, config, ranker, seed=0)
     assert fitted is not None
     return fitted
 
@@ -60,8 +62,8 @@ def merged_of(pool: Pool) -> Merged:
 
 def test_it_takes_charge_where_it_helps(fitted: Fitted) -> None:
     helpful, ndcg = fitted.ranking, fitted.ndcg
-    assert helpful.share >= 0.5
-    assert ndcg[helpful.share] == max(ndcg.values()) > ndcg[0.0] + 0.1
+    assert helpful.blend_weight >= 0.5
+    assert ndcg[helpful.blend_weight] == max(ndcg.values()) > ndcg[0.0] + 0.1
     pool = pool_of(HELD_BACK, 3.0, seed=1)
     ranked = order(merged_of(pool), helpful.scores(pool), 5)
     hits = (ranked.candidates.item == HELD_BACK.targets.item[:, None]).any(axis=1).mean()
@@ -78,7 +80,7 @@ def test_where_features_say_nothing_the_merged_list_stands() -> None:
     fitted = fit(pool, year)
     ranking = fitted.ranking
     assert fitted.ndcg[0.0] > fitted.ndcg[1.0] + 0.5
-    assert ranking.share == 0
+    assert ranking.blend_weight == 0
     ranked = order(merged_of(pool), ranking.scores(pool), pool.merged.n).candidates
     np.testing.assert_array_equal(ranked.item, pool.merged.item)
 
@@ -86,12 +88,14 @@ def test_where_features_say_nothing_the_merged_list_stands() -> None:
 def test_the_state_is_all_that_was_learned(helpful: Ranking) -> None:
     state = {name: value.copy() for name, value in helpful.state.items()}
     assert all(isinstance(value, np.ndarray) and value.dtype != object for value in state.values())
-    again = restore_ranking(state, CHANNEL)
+    again = restore_ranking(state, CHANNEL, build_ranker("lr"))
     pool = pool_of(HELD_BACK, 3.0, seed=4)
     np.testing.assert_array_equal(again.scores(pool), helpful.scores(pool))
     other = declarations({"channel": [{"name": "gap", "kind": "numeric", "compute": "gap", "about": ""}]})
     with pytest.raises(ValueError, match="other features"):
-        restore_ranking(state, other)
+        restore_ranking(state, other, build_ranker("lr"))
+    with pytest.raises(ValueError, match="lr, not fm"):
+        restore_ranking(state, CHANNEL, build_ranker("fm"))
 
 
 def test_newcomers_keep_the_merged_list(helpful: Ranking) -> None:
@@ -130,17 +134,17 @@ def test_calibration_brings_probabilities_near_what_happens(fitted: Fitted) -> N
 
 def test_several_tasks_are_fused_and_restored() -> None:
     pool = pool_of(HELD_BACK, 3.0)
-    ranking = fit(pool, config=RankingConfig(ranker="shared_bottom", folds=2)).ranking
+    ranking = fit(pool, config=RankConfig(ranker="shared_bottom", folds=2)).ranking
     assert ranking.tasks == TASKS
     assert ranking.task_weights["watched"] == 1
     # Here only the main task counts: weights that let all of them speak.
-    ranking = replace(ranking, fusion=FusionConfig("boosted", (1.0, 0.5, 2.0)), share=1.0)
+    ranking = replace(ranking, fusion=FusionConfig("boosted", (1.0, 0.5, 2.0)), blend_weight=1.0)
     logits = ranking.task_logits(pool)
     p = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    p[..., 0] = p[..., 0] / (p[..., 0] + (1 - p[..., 0]) / ranking.kept)
+    p[..., 0] = p[..., 0] / (p[..., 0] + (1 - p[..., 0]) / ranking.negative_rate)
     expected = np.log(p[..., 0] * (1 + 0.5 * p[..., 1] + 2 * p[..., 2]))
     np.testing.assert_allclose(ranking.logits(pool), expected, rtol=1e-4)
-    again = restore_ranking(ranking.state, CHANNEL)
+    again = restore_ranking(ranking.state, CHANNEL, build_ranker("shared_bottom"))
     np.testing.assert_array_equal(again.scores(pool), ranking.scores(pool))
 
 
@@ -148,4 +152,5 @@ def test_too_few_answers_teach_nothing() -> None:
     few = HELD_BACK.queries.rows(0, 1)
     pool = pool_of(HELD_BACK, 3.0).where(np.arange(1))
     targets, _ = HELD_BACK.targets.where(np.arange(len(HELD_BACK.queries)) < 1)
-    assert fit_ranking(Pool(few, pool.merged, pool.channels), targets, LOG, CHANNEL, CONFIG) is None
+    pool, ranker = Pool(few, pool.merged, pool.channels), build_ranker("lr")
+    assert fit_ranking(pool, targets, LOG, CHANNEL, CONFIG, ranker, seed=0) is None

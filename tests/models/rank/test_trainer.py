@@ -15,10 +15,10 @@ from models.rank.lr import LR
 from models.rank.mmoe import MMoE
 from models.rank.rows import Rows
 from models.rank.trainer import Network, TrainerConfig, fit_network, multi_task_loss
-from models.rank.validation import figure, places
+from models.rank.validation import metric_value, ranks0
 from tests.models.rank.small_rows import small_rows
 
-FAST = TrainerConfig(batch_size=64, max_epochs=4)
+FAST = TrainerConfig(batch_size=64, epochs=4)
 
 
 def fit(train: Rows, validation: Rows, config: TrainerConfig = FAST, seed: int = 0) -> Network:
@@ -48,7 +48,7 @@ def test_rows_without_a_label_change_nothing() -> None:
     label, item = train.label.copy(), train.item.copy()
     label[::2] = np.nan
     item[::2] = 0
-    once = FAST.but(batch_size=400, max_epochs=1)
+    once = FAST.but(batch_size=400, epochs=1)
     one = fit(replace(train, label=label), validation, once)
     two = fit(replace(train, label=label, item=item), validation, once)
     np.testing.assert_allclose(two.logits(validation), one.logits(validation), atol=1e-6)
@@ -75,12 +75,12 @@ def test_it_stops_on_a_plateau_and_keeps_the_best_weights(caplog: pytest.LogCapt
     rng = np.random.default_rng(0)
     train, validation = small_rows(300, 0), small_rows(1000, 1)
     noise = replace(train, label=(rng.random(train.label.shape) < 0.5).astype(np.float32))
-    config = FAST.but(max_epochs=60, averaging=0.0, patience=3)
+    config = FAST.but(epochs=60, ema_decay=0.0, patience=3)
     with caplog.at_level(logging.INFO, "matinee"):
         network = fit(noise, validation, config)
     reached = progress(caplog)
     assert len(reached) < 60
-    best = figure(validation.label[:, 0], network.logits(validation)[:, 0], validation.query, "auc")
+    best = metric_value(validation.label[:, 0], network.logits(validation)[:, 0], validation.query, "auc")
     assert best == pytest.approx(max(reached), abs=6e-5)
     assert max(reached) > max(reached[-3:])
 
@@ -91,12 +91,10 @@ def test_the_average_follows_the_weights_slowly() -> None:
     sequence = []
     for epochs in (1, 2, 3):
         config = TrainerConfig(
-            batch_size=256, max_epochs=epochs, averaging=0.0, patience=9, monitor="logloss", embedding_l2=0
+            batch_size=256, epochs=epochs, ema_decay=0.0, patience=9, monitor="logloss", l2=0
         )
         sequence.append(last_weights(train, validation, config))
-    config = TrainerConfig(
-        batch_size=256, max_epochs=3, averaging=0.999, patience=9, monitor="logloss", embedding_l2=0
-    )
+    config = TrainerConfig(batch_size=256, epochs=3, ema_decay=0.999, patience=9, monitor="logloss", l2=0)
     averaged = last_weights(train, validation, config)
     torch.testing.assert_close(averaged, torch.stack(sequence).mean(0))
 
@@ -111,7 +109,7 @@ def test_a_stronger_penalty_makes_smaller_tables() -> None:
     sizes = [
         float(network.module.embedding.table.detach().square().sum())
         for penalty in (0.0, 1e-2)
-        if (network := fit(train, validation, FAST.but(embedding_l2=penalty, max_epochs=8)))
+        if (network := fit(train, validation, FAST.but(l2=penalty, epochs=8)))
     ]
     assert sizes[1] < sizes[0] / 2
 
@@ -135,7 +133,7 @@ def test_the_tasks_are_those_that_were_asked_for_in_that_order() -> None:
 def test_validation_rows_of_one_class_stop_training_but_what_was_learned_is_kept() -> None:
     train, validation, test = (small_rows(1000, seed) for seed in range(3))
     network = fit(train, replace(validation, label=np.ones_like(validation.label)))
-    assert figure(test.label[:, 0], network.logits(test)[:, 0], test.query, "auc") > 0.55
+    assert metric_value(test.label[:, 0], network.logits(test)[:, 0], test.query, "auc") > 0.55
 
 
 def test_training_without_rows_or_with_other_features_is_refused() -> None:
@@ -149,9 +147,9 @@ def test_training_without_rows_or_with_other_features_is_refused() -> None:
         fit(train, other)
 
 
-def test_places_in_each_list() -> None:
+def test_ranks_in_each_list() -> None:
     query = np.array([0, 0, 0, 2, 2])
-    np.testing.assert_array_equal(places(np.array([0.1, 0.9, 0.1, 3.0, 5.0]), query), [1, 0, 2, 1, 0])
+    np.testing.assert_array_equal(ranks0(np.array([0.1, 0.9, 0.1, 3.0, 5.0]), query), [1, 0, 2, 1, 0])
 
 
 def test_ndcg_by_hand() -> None:
@@ -159,15 +157,15 @@ def test_ndcg_by_hand() -> None:
     label = np.array([0, 1, 1, 1, 0, 0], dtype=np.float32)
     score = np.array([3.0, 2.0, 1.0, 0.0, 1.0, 0.0])
     first = (1 / np.log2(3) + 1 / np.log2(4)) / (1 + 1 / np.log2(3))
-    assert figure(label, score, query, "ndcg") == pytest.approx((first + 1 / np.log2(3)) / 2)
-    assert np.isnan(figure(np.zeros(6, dtype=np.float32), score, query, "ndcg"))
+    assert metric_value(label, score, query, "ndcg") == pytest.approx((first + 1 / np.log2(3)) / 2)
+    assert np.isnan(metric_value(np.zeros(6, dtype=np.float32), score, query, "ndcg"))
 
 
-def test_figures_leave_out_unknown_labels_and_are_better_when_higher() -> None:
+def test_metrics_leave_out_unknown_labels_and_are_better_when_higher() -> None:
     label = np.array([1, np.nan, 0, 1], dtype=np.float32)
     logit = np.array([2.0, -9.0, -1.0, -3.0])
     query = np.array([0, 0, 0, 1])
-    assert figure(label, logit, query, "auc") == 0.5
-    assert figure(label, logit, query, "gauc") == 1.0
+    assert metric_value(label, logit, query, "auc") == 0.5
+    assert metric_value(label, logit, query, "gauc") == 1.0
     loss = (np.log1p(np.exp(-2)) + np.log1p(np.exp(-1)) + np.log1p(np.exp(3))) / 3
-    assert figure(label, logit, query, "logloss") == pytest.approx(-loss)
+    assert metric_value(label, logit, query, "logloss") == pytest.approx(-loss)
