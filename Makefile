@@ -6,7 +6,10 @@ READY := $(VENV)/.ready
 
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 90
 
-.PHONY: help run test lint serve lock clean
+# The theme announces its successor at every build.
+docs: export NO_MKDOCS_2_WARNING = 1
+
+.PHONY: help run test lint docs serve lock clean
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -31,6 +34,10 @@ lint: $(READY) ## Check style, types and the direction of imports.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(READY) ## Build the documentation into build/site.
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
 
 serve: $(READY) ## Serve Prefect's UI on http://127.0.0.1:4200, with a worker and the schedules; Ctrl-C stops all.
 	@$(BIN)/python -m flows.command.serve

@@ -65,8 +65,8 @@ positive. ± is half of a 95 % interval over resampled users; the best of each c
 those of fitting, compilation of the channels left out; rankers, `merged`, `union`, `best_channel` and
 `published` count all that they need: every channel, fitted for the weights and again for the answer.
 `two_tower` goes on from the model that was fitted for the weights: its own seconds are those of learning
-the rest (from scratch: README). Weights are fitted on validation data inside the training part, never on
-the test.
+the rest (from scratch: [Evaluate](evaluate.md#how-fast)). Weights are fitted on validation data inside the
+training part, never on the test.
 
 ![The main metric of every model by protocol](leaderboard.svg)
 

@@ -1,95 +1,286 @@
-"""The README lists what the code has, no less and no more; so does prefect.yaml."""
+"""The documentation lists what the code has, no less and no more; so does prefect.yaml."""
 
 import importlib
+import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
+from typer.main import get_command
 
+import models
 from flows.command.cli import app
+from models.config import Config
+from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.protocols import PROTOCOLS
+from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS
 from warehouse import sql
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMMANDS = get_command(app).commands
+
+OLD_NAMES = {"dim", "dims", "factors", "ridge", "neighbours", "iterations", "rounds", "share", "kept"}
+"""Former names of settings: see docs/conventions.md for the one that each has now."""
+
+FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+"""A fenced block: its language and its text."""
 
 
-def listed(heading: str) -> list[str]:
-    """The names in backticks in the first column of the table whose header begins with ``heading``."""
-    table = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
-    return [name for line in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", line.split("|")[1])]
+def text(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def table(page: str, header: str) -> list[list[str]]:
+    """The cells of each row of the table of a page whose header begins with ``header``."""
+    lines = text(page).split(f"| {header} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def listed(page: str, header: str) -> list[str]:
+    """The names in backticks in the first column of a table."""
+    return [name for row in table(page, header) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language on all pages."""
+    return [found[2] for page in PAGES for found in FENCE.finditer(page.read_text()) if found[1] == language]
+
+
+def documented_calls() -> list[list[str]]:
+    """The words after ``matinee`` of every command line on all pages, comments left out."""
+    lines = [line.strip() for block in blocks("console") for line in block.replace("\\\n", "").splitlines()]
+    calls = [shlex.split(line[2:], comments=True) for line in lines if line.startswith("$ ")]
+    pure = [[word for word in call if not re.match(r"MATINEE_\w+=", word)] for call in calls]
+    return [
+        call[1 : call.index(">") if ">" in call else None] for call in pure if Path(call[0]).name == "matinee"
+    ]
+
+
+def settings_of(call: list[str]) -> list[str]:
+    """What follows each ``--set`` of a command line."""
+    return [value for option, value in pairwise(call) if option == "--set"]
+
+
+def config_classes() -> list[type[Config]]:
+    """Every configuration in the code."""
+    for module in pkgutil.walk_packages(models.__path__, "models."):
+        importlib.import_module(module.name)
+
+    def below(parent: type[Config]) -> Iterator[type[Config]]:
+        for child in parent.__subclasses__():
+            yield child
+            yield from below(child)
+
+    return [found for found in set(below(Config)) if found.__module__.startswith(("models.", "tasks."))]
+
+
+def hyper_parameters() -> set[str]:
+    section = text("docs/conventions.md").split("## Hyper-parameters", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for cell in rows for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def anchor(heading: str) -> str:
+    """The anchor that GitHub and the site give a heading."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
+    return re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
+
+
+def anchors(page: Path) -> set[str]:
+    return {
+        anchor(line.lstrip("#")) for line in FENCE.sub("", page.read_text()).splitlines() if line[:1] == "#"
+    }
 
 
 def test_channels() -> None:
-    assert listed("channel") == list(CHANNELS)
+    assert listed("docs/extend.md", "channel") == list(CHANNELS)
 
 
 def test_rankers() -> None:
-    assert listed("ranker") == list(RANKERS)
+    assert listed("docs/extend.md", "ranker") == list(RANKERS)
+
+
+def test_formulas() -> None:
+    assert listed("docs/configure.md", "formula") == list(FORMULAS)
+
+
+def test_pre_rankers() -> None:
+    from models.prerank.registry import PRE_RANKERS
+
+    assert set(listed("docs/configure.md", "method")) == {"merged", *PRE_RANKERS}
+
+
+def test_protocols() -> None:
+    assert set(listed("docs/evaluate.md", "protocol")) == {*PROTOCOLS, *CTR_PROTOCOLS}
+
+
+def test_sections_of_the_configuration() -> None:
+    from tasks.config import Configuration
+
+    assert set(listed("docs/configure.md", "section")) == set(Configuration.model_fields)
 
 
 def test_tables() -> None:
     created = re.findall(r"create table if not exists (\w+)", sql.load("serving/schema"))
-    assert set(listed("table | grain")) == {*created, "user_features", "item_features"}
+    assert set(listed("docs/query.md", "table | grain")) == {*created, "user_features", "item_features"}
 
 
 def test_commands() -> None:
-    names = {command.name or command.callback.__name__ for command in app.registered_commands}
-    assert {name.removeprefix("matinee ") for name in listed("command")} == names
+    assert {name.removeprefix("matinee ") for name in listed("docs/operate.md", "command")} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help(name: str) -> None:
+    command = COMMANDS[name]
+    assert (command.help or "").strip()
+    assert not [option.name for option in command.params if not getattr(option, "help", None)]
+
+
+def test_documented_commands_can_be_called() -> None:
+    calls = [call for call in documented_calls() if call and not call[0].startswith("-")]
+    assert {call[0] for call in calls} >= {"nightly", "recommend", "evaluate"}
+    for name, *words in calls:
+        COMMANDS[name].make_context(name, words)
+
+
+def test_documented_settings_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks import config
+
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    changes = [settings_of(call) for call in documented_calls()]
+    assert sum(map(bool, changes)) >= 20
+    for items in filter(None, changes):
+        config.load(config.parse_set(items))
+
+
+def test_documented_files_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks import config
+
+    files = blocks("toml")
+    assert files
+    monkeypatch.setenv("MATINEE_CONFIG", str(tmp_path / "matinee.toml"))
+    for file in files:
+        (tmp_path / "matinee.toml").write_text(file)
+        config.load()
+
+
+def test_documented_queries_are_of_the_tables_there_are() -> None:
+    queries = [query for query in blocks("sql") if "quarantine" not in query]
+    assert queries
+    with duckdb.connect() as con:
+        con.execute(sql.load("serving/schema"))
+        for query in queries:
+            con.execute(query)
 
 
 def test_features() -> None:
-    declared = tomllib.loads((ROOT / "tasks" / "features.toml").read_text())
-    for side in ("user", "item"):
-        line = next(line for line in README.splitlines() if line.startswith(f"| `{side}_features` | `"))
-        published = [feature["name"] for feature in declared[side] if "type" in feature]
-        assert re.findall(r"`(\w+)`", line.split("|")[2]) == published
-    for side, features in declared.items():
-        line = next(line for line in README.splitlines() if line.startswith(f"| {side} | `"))
-        read = [feature["name"] for feature in features if "sql" not in feature]
-        assert re.findall(r"`(\w+)`", line.split("|")[2]) == read
+    declared = tomllib.loads(text("tasks/features.toml"))
+    published = {
+        row[0].strip("`"): re.findall(r"`(\w+)`", row[1])
+        for row in table("docs/query.md", "table | features")
+    }
+    assert published == {
+        f"{side}_features": [feature["name"] for feature in declared[side] if "type" in feature]
+        for side in ("user", "item")
+    }
+    read = {row[0]: re.findall(r"`(\w+)`", row[1]) for row in table("docs/extend.md", "of")}
+    assert read == {
+        side: [feature["name"] for feature in features if "sql" not in feature]
+        for side, features in declared.items()
+    }
 
 
-def test_rooms() -> None:
+def test_packages() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert packages <= {name.rstrip("/") for name in listed("room")}
+    assert packages == {name.rstrip("/") for name in listed("README.md", "package | holds") if "/" in name}
 
 
 def test_dependencies_have_a_reason() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    table = README.split("| package | why |", 1)[1].split("\n\n", 1)[0]
-    for requirement in project["dependencies"]:
-        name = re.split(r"[<>=]", requirement)[0]
-        assert re.search(rf"\b{name}\b", table), name
+    required = {re.split(r"[<>=]", requirement)[0] for requirement in PROJECT["dependencies"]}
+    rows = table("docs/extend.md", "package | why")
+    named = {name for package, _ in rows for name in package.split(", ")}
+    assert named <= required
+    reasons = " ".join(why for _, why in rows)
+    assert not [name for name in required - named if not re.search(rf"\b{name}\b", reasons)]
 
 
 def test_the_lock_pins_every_dependency_and_nothing_of_one_machine() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [
-        line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")
-    ]
+    lines = [line for line in text("requirements.lock").splitlines() if not line.startswith("#")]
     pins = dict(line.split("==") for line in lines if line.strip())
-    extras = [name for group in project["optional-dependencies"].values() for name in group]
-    for requirement in [*project["dependencies"], *extras]:
+    extras = [name for group in PROJECT["optional-dependencies"].values() for name in group]
+    for requirement in [*PROJECT["dependencies"], *extras]:
         assert re.split(r"[<>=]", requirement)[0] in pins
     assert pins["torch"] == "2.13.0"
 
 
 def test_variables_are_those_the_code_reads() -> None:
     code = [
-        path.read_text() for room in ("flows", "tasks", "warehouse") for path in (ROOT / room).rglob("*.py")
+        path.read_text() for name in ("flows", "tasks", "warehouse") for path in (ROOT / name).rglob("*.py")
     ]
-    read = {name for text in code for name in re.findall(r"environ\S*?[\"'](MATINEE_\w+)", text)}
-    assert set(listed("variable")) == read
+    read = {name for file in code for name in re.findall(r"environ\S*?[\"'](MATINEE_\w+)", file)}
+    importlib.import_module("tasks.settings")
+    for settings in BaseSettings.__subclasses__():
+        if (prefix := settings.model_config["env_prefix"]) == "MATINEE_":
+            read |= {prefix + field.upper() for field in settings.model_fields}
+    assert set(listed("docs/operate.md", "variable")) == read
+
+
+def test_settings_are_described_and_have_one_name_each() -> None:
+    classes = config_classes()
+    assert len(classes) > 30
+    fields = [
+        (found.__name__, name, field) for found in classes for name, field in found.model_fields.items()
+    ]
+    assert not [(where, name) for where, name, _ in fields if name in OLD_NAMES]
+    assert not [(where, name) for where, name, field in fields if not (field.description or "").strip()]
+    used = Counter(name for _, name, _ in fields)
+    assert {name for name, times in used.items() if times > 1} <= hyper_parameters() <= set(used)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text())):
+        if re.match(r"https?://", target):
+            continue
+        path, _, fragment = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.is_relative_to(ROOT), target
+        assert file.exists(), target
+        assert not fragment or fragment in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_words_are_those_of_the_field(page: Path) -> None:
+    assert not re.findall(r"\b(?:rooms?|houses?)\b", page.read_text(), re.IGNORECASE)
+
+
+def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {page.stem: (tmp_path / f"{page.stem}.html").read_text() for page in ROOT.glob("docs/*.md")}
+    assert 'class="mermaid"' in pages["index"]
+    assert not re.findall(
+        r"<(?:script|link|img)[^>]+(?:src|href)=\"?(?:https?:)?//[^>]+>", "".join(pages.values())
+    )
 
 
 def test_deployments_name_flows_that_exist() -> None:
-    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    deployments = yaml.safe_load(text("prefect.yaml"))["deployments"]
     assert "nightly" in {deployment["name"] for deployment in deployments}
     for deployment in deployments:
         module, name = deployment["entrypoint"].rsplit(".", 1)
