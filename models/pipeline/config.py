@@ -9,7 +9,8 @@ from models.config import Config, choices, configured, problem, with_seed
 from models.merge import MAX_CHANNELS, MergeConfig
 from models.pipeline.holdout import HoldoutConfig
 from models.prerank.registry import PRE_RANKERS
-from models.prerank.stage import MERGED, PrerankConfig
+from models.prerank.stage import PrerankConfig
+from models.rank.candidates import MERGED
 from models.rank.fit import RankConfig
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS, BuiltRanker, build_ranker
@@ -115,7 +116,7 @@ def resolved(config: PipelineConfig) -> PipelineConfig:
     )
 
 
-def buildchannel_settings(config: PipelineConfig, name: str) -> Recaller:
+def build_channel(config: PipelineConfig, name: str) -> Recaller:
     """The channel of this name with the settings it has here, yet to be fitted."""
     kind, settings = channel_settings(config, name)
     return CHANNELS[kind].make(settings)
@@ -130,7 +131,7 @@ def ranker_of(config: PipelineConfig, name: str | None = None) -> BuiltRanker:
     return _ranker(config, name or config.rank.ranker)
 
 
-def incrementalchannel_settings(config: PipelineConfig) -> str | None:
+def incremental_channel(config: PipelineConfig) -> str | None:
     """The name of the channel that learns on; None where none of those that recall can."""
     names = config.recall.channels
     return _incremental(config, names, {name: channel_settings(config, name)[0] for name in names})

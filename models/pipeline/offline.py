@@ -21,7 +21,7 @@ from models.pipeline.channels import Fitter
 from models.pipeline.config import PipelineConfig
 from models.pipeline.holdout import holdout
 from models.pipeline.stages import Declared, Stages
-from models.prerank.stage import MERGED
+from models.rank.candidates import MERGED
 from models.rank.stage import Ranking
 
 logger = logging.getLogger("matinee")

@@ -16,8 +16,8 @@ from models.evaluation.split import Split
 from models.features.declare import Declaration
 from models.merge import Merged
 from models.pipeline.config import PipelineConfig, ranker_of
-from models.prerank.stage import MERGED, FittedPreranking, best_of, fit_preranking
-from models.rank.candidates import Pool
+from models.prerank.stage import FittedPreranking, best_of, fit_preranking
+from models.rank.candidates import MERGED, Pool
 from models.rank.fit import Fitted, fit_ranking
 from models.rank.stage import Ranking, blended, order
 
@@ -85,10 +85,8 @@ def fit_prerank(
     list decides, or where recall found too few targets to learn from.
     """
     merged = merged_lists(config, recalled, weights, holdout.queries, holdout.train)
-    fitted = None
-    if config.prerank.method != MERGED:
-        pool = Pool(holdout.queries, merged.candidates, recalled)
-        fitted = fit_preranking(pool, holdout.targets, log, declared, config.prerank, config.seed)
+    everything = Pool(holdout.queries, merged.candidates, recalled)
+    fitted = fit_preranking(everything, holdout.targets, log, declared, config.prerank, config.seed)
     n = pool_size(config)
     chosen = _first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
     return fitted, Pool(holdout.queries, chosen.candidates, recalled)
@@ -111,7 +109,7 @@ def shortlist(
     preranked, chosen = merged.candidates, _first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
-        score = blended(everything, stages.preranking.logits(everything), 1.0)
+        score = stages.preranking.scores(everything)
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
     return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled))
 

@@ -18,7 +18,7 @@ from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores, is_window
 from models.evaluation.split import Split
 from models.pipeline.offline import BEST, PUBLISHED, UNION, Answer, answers, warm_up
-from models.prerank.stage import MERGED
+from models.rank.candidates import MERGED
 from models.rank.registry import RANKERS
 from tasks import config as configuration
 from tasks import declarations, settings

@@ -13,9 +13,8 @@ from models.merge import Merged
 from models.pipeline import explain, stages
 from models.pipeline.config import ranker_of
 from models.pipeline.stages import Stages
-from models.prerank.registry import build_preranker
+from models.prerank.stage import restore_preranking
 from models.rank.fit import Fitted, RankConfig
-from models.rank.registry import BuiltRanker
 from models.rank.stage import Ranking, restore_ranking
 from tasks import data as run_data
 from tasks import declarations
@@ -97,10 +96,11 @@ def _restored(data: RunData, name: str) -> Ranking | None:
     if not has_state(data.run, name):
         return None
     state, then = read_state(data.run, name)
-    builder: BuiltRanker = ranker_of(data.config) if name == RANKING else build_preranker(data.config.prerank)
-    codes = data.vocabulary.item_positions(then)
+    declared, codes = declarations.read(data.run), data.vocabulary.item_positions(then)
     try:
-        return restore_ranking(state, declarations.read(data.run), builder, codes)
+        if name == PRERANKING:
+            return restore_preranking(state, declared, data.config.prerank, codes)
+        return restore_ranking(state, declared, ranker_of(data.config), codes)
     except (KeyError, ValueError) as error:
         made = f"the {name} of release {data.run.parent_id} was made by another version"
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
