@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from tasks.commands.offline import BEST, PUBLISHED
 
 from benchmarks.replay import change
 from flows.command.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
@@ -23,7 +24,6 @@ from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window
 from models.pipeline.config import DEFAULT_CHANNELS
 from models.rank.registry import RANKERS
-from tasks.commands.offline import BEST, PUBLISHED
 from warehouse.evaluation import read_sums
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -2,9 +2,9 @@
 
     python -m benchmarks.same_release BEFORE.duckdb AFTER.duckdb
 
-The proof that a change of the code changed nothing: the release of the same log, configuration and seed, before
-and after. What differs from run to run is left out: ids and times of runs, seconds, memory, versions. Exits with
-1 if rows differ in a table that both have.
+The proof that a change of the code changed nothing: the release of the same log, configuration and seed,
+before and after. What differs from run to run is left out: ids and times of runs, seconds, memory, versions.
+Exits with 1 if rows differ.
 """
 
 import argparse
@@ -69,7 +69,9 @@ def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
 
 def main() -> None:
     """Print a line for each table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     arguments = parser.parse_args()

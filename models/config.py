@@ -94,7 +94,9 @@ def _message(error: Any) -> str:
     message: str = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if error["type"] == "value_error":
         return message
-    return f"{error['input']!r} is not {message}" if message[:1].islower() else f"{error['input']!r}: {message}"
+    return (
+        f"{error['input']!r} is not {message}" if message[:1].islower() else f"{error['input']!r}: {message}"
+    )
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> Iterator[str]:

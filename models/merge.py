@@ -49,7 +49,7 @@ class MergeConfig(Config):
     min_weight: PositiveFloat = 1e-3
     """Smallest weight: where only channels of no other use recall anything, their order still holds."""
     newcomers: str = "segment"
-    """Channel that alone answers for users without any rating; if it does not recall, what is popular does."""
+    """Channel that alone answers for users without any rating; without it, what is popular does."""
 
 
 BLOCK = 1024
@@ -89,7 +89,9 @@ def fit_weights(
         weight = flat.reshape(-1, len(FEATURES))
         value, gradient = _negative_log_likelihood(weight, slot, feature, size, start, end, target_slot)
         n = len(chosen)
-        return value.sum() / n + config.l2 * flat @ flat, gradient.sum(axis=0).ravel() / n + 2 * config.l2 * flat
+        return value.sum() / n + config.l2 * flat @ flat, gradient.sum(
+            axis=0
+        ).ravel() / n + 2 * config.l2 * flat
 
     ones = np.ones(len(FEATURES) * len(channels))
     best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(config.min_weight, None)] * len(ones))

@@ -1,8 +1,9 @@
-"""The configuration of a release: defaults, then `matinee.toml`, then the environment, then `--set` or parameters.
+"""The configuration of a release: defaults, `matinee.toml`, the environment, `--set` or a run's parameters.
 
 Every layer is a nested dict of the settings that it changes; a later one wins, setting by setting.
 """
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,12 @@ class Changes(Configuration):
 
 
 def _set_fields(config: Config) -> Settings:
-    values = {name: getattr(config, name) for name in type(config).model_fields if name in config.model_fields_set}
-    return {name: _set_fields(value) if isinstance(value, Config) else value for name, value in values.items()}
+    values = {
+        name: getattr(config, name) for name in type(config).model_fields if name in config.model_fields_set
+    }
+    return {
+        name: _set_fields(value) if isinstance(value, Config) else value for name, value in values.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,9 @@ def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None
     for key, _ in flat(changes):
         if key not in HOURLY:
             allowed = ", ".join(HOURLY)
-            raise MatineeError(f"an hourly run goes by its release: {key} is for the next nightly ({allowed} may be set)")
+            raise MatineeError(
+                f"an hourly run goes by its release: {key} is for the next nightly ({allowed} may be set)"
+            )
     kept = load(changes).releases
     return parent.but(releases=kept)
 
@@ -138,8 +145,9 @@ def differing(one: Configuration, other: Configuration) -> list[str]:
 
 
 def stored(config: Configuration) -> Settings:
-    """As it is kept with a release: JSON types."""
-    return config.model_dump(mode="json")
+    """As it is kept with a release: JSON types, and infinity as the text that TOML has for it."""
+    tree: Settings = _finite(config.model_dump(mode="json"))
+    return tree
 
 
 def parse_set(items: Sequence[str]) -> Settings:
@@ -156,7 +164,9 @@ def parse_set(items: Sequence[str]) -> Settings:
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise MatineeError(f"--set {key}: {text!r} is no value: quote it, or write [a, b] for a list") from None
+            raise MatineeError(
+                f"--set {key}: {text!r} is no value: quote it, or write [a, b] for a list"
+            ) from None
         tree = overlaid(tree, _nested(key.strip().split("."), value))
     return tree
 
@@ -169,6 +179,14 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{key}.")
         else:
             yield key, value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _nested(path: list[str], value: Any) -> Settings:

@@ -20,8 +20,8 @@ from models.pipeline.holdout import holdout, questions
 from models.state import named
 from tasks import config as configuration
 from tasks.config import Configuration
-from warehouse.runs import run as runs
 from warehouse.runs import files, snapshot
+from warehouse.runs import run as runs
 from warehouse.runs.run import Run
 
 LOG = "log"
@@ -48,7 +48,7 @@ class RunData:
 
     @cached_property
     def target_users(self) -> Ints:
-        """The users for whom the run computes lists: all in a full run, the selected in an incremental one."""
+        """Users for whom the run computes lists: all in a full run, the selected in an incremental one."""
         if self.run.kind == "full":
             return np.arange(self.dataset.n_users, dtype=np.int32)
         users: Ints = files.read_table(self.run, "target_users")["user_idx"].to_numpy()

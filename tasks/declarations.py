@@ -1,4 +1,4 @@
-"""Declared features: the packaged file, or one of the configuration; every run keeps those that it went by."""
+"""Declared features: the packaged file or one of the configuration; a run keeps what it went by."""
 
 import tomllib
 from importlib.resources import files as resources

@@ -1,4 +1,4 @@
-"""The environment of an operator: where data lies and comes from. What decides a release is in `tasks.config`."""
+"""The environment of an operator: where data lies and comes from; `tasks.config` decides a release."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fitting channels: each anew on a log, but for the one that learns on, which continues from smaller to larger."""
+"""Fitting channels: each anew on every log, but for the one that learns on from smaller to larger ones."""
 
 from collections.abc import Callable
 from typing import Any

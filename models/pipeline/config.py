@@ -77,7 +77,7 @@ class PipelineConfig(Config):
     recall: RecallConfig = RecallConfig()
     """Candidate generation: which channels, how many candidates."""
     channels: dict[str, Settings] = Field(default_factory=dict)
-    """Settings of channels by name, at any depth; `kind` says what a new name is, `preset` where it starts."""
+    """Settings of channels by name, at any depth; `kind` says what a new name is, `preset` its start."""
     holdout: HoldoutConfig = HoldoutConfig()
     """The newest part of the log, held back to fit the merge and the rankers on."""
     merge: MergeConfig = MergeConfig()
@@ -111,7 +111,9 @@ def resolved(config: PipelineConfig) -> PipelineConfig:
     rankers = {name: _ranker(config, name) for name in (config.rank.ranker, *config.rankers)}
     return config.but(
         channels=channels,
-        rankers={name: {"kind": of.kind} | of.settings.model_dump(mode="json") for name, of in rankers.items()},
+        rankers={
+            name: {"kind": of.kind} | of.settings.model_dump(mode="json") for name, of in rankers.items()
+        },
         incremental=IncrementalConfig(channel=_incremental(config, names, kinds)),
     )
 
@@ -208,4 +210,3 @@ def _incremental(config: PipelineConfig, names: tuple[str, ...], kinds: Mapping[
         there = f"choose from {', '.join(able)}" if able else "none of recall.channels does"
         raise ValueError(f"incremental.channel: {chosen} is no recalling channel that learns on: {there}")
     return chosen
-

@@ -55,9 +55,9 @@ def _section(path: str, config: Config, head: list[str]) -> Iterator[str]:
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Config):
-            parts.append((f"{path}.{name}".strip("."), value, field.description))
+            parts.append((f"{path}.{name}".strip("."), value, _sentence(field.description)))
         elif not isinstance(value, Mapping):
-            yield f"# {field.description}"
+            yield f"# {_sentence(field.description)}"
             yield f"# {_line(name, value)}"
     for sub, part, description in parts:
         yield from _section(sub, part, [f"# {description}"])
@@ -87,7 +87,11 @@ def _described(config: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, BaseModel):
             yield from _described(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", field.description or ""
+            yield f"{prefix}{name}", _sentence(field.description)
+
+
+def _sentence(description: str | None) -> str:
+    return " ".join((description or "").split())
 
 
 def _origin(key: str, layers: list[Layer]) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from models.dataset import Dataset
 from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.rows import Difference, Row, Run, classifier_rows, compare_classifiers
-from models.rank.ctr import ctr_rows
 from models.pipeline.config import PipelineConfig, ranker_of
+from models.rank.ctr import ctr_rows
 from models.rank.validation import probability
 
 logger = logging.getLogger("matinee")

@@ -224,7 +224,9 @@ def _differences(
     if baseline is None:
         return []
     # A pre-ranker may have the name of a ranker or of the merge: those are meant.
-    named = [key for key in sorted(scores, key=lambda key: key.startswith("prerank/")) if _model(key) == baseline]
+    named = [
+        key for key in sorted(scores, key=lambda key: key.startswith("prerank/")) if _model(key) == baseline
+    ]
     against = {key: scores[named[0]] if named else earlier.get(key) for key in scores}
     found: dict[str, list[Difference]] = {}
     for key, other in against.items():

@@ -8,14 +8,14 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+from models.config import overlaid
 from models.dataset import DAY
 from models.evaluation.split import day
-from models.config import overlaid
 from models.pipeline import replay as living
 from models.pipeline.channels import new_incremental
 from models.pipeline.replay import METRICS, POLICIES, Replayed
-from tasks import settings
 from tasks import config as configuration
+from tasks import settings
 from tasks.commands.evaluate import read_log
 from tasks.steps.start import parse_as_of
 from warehouse.errors import MatineeError

@@ -72,9 +72,7 @@ def _write_holdout_candidates(data: RunData, channel: str, model: Recaller) -> R
     return {"holdout": files.write_table(data.run, f"holdout/{channel}", frame)}
 
 
-def _write_candidates(
-    data: RunData, channel: str, model: Recaller, then: Vocabulary | None = None
-) -> Rows:
+def _write_candidates(data: RunData, channel: str, model: Recaller, then: Vocabulary | None = None) -> Rows:
     """Write what a channel, which learned the vocabulary ``then``, recalls for the target users."""
     then = then or data.vocabulary
     queries = reindexed(data.queries, data.vocabulary, then)

@@ -52,7 +52,9 @@ def start(
     if parent is not None and (difference := _difference(runs.read(home, parent), config)):
         if mode == "warm":
             raise MatineeError(f"release {parent} cannot be gone on from ({difference}): use --mode cold")
-        logger.info("training starts from scratch: release %s was computed otherwise (%s)", parent, difference)
+        logger.info(
+            "training starts from scratch: release %s was computed otherwise (%s)", parent, difference
+        )
         parent = None
     run = replace(run, parent_id=parent)
     runs.begin(run)

@@ -26,9 +26,7 @@ def update(run: Run, channel: str) -> Rows:
     model = before.copy()
     report = model.update(data.dataset, data.new_events)
     if report.drift is not None:
-        logger.warning(
-            "%s: what it learned is left out until the next nightly: %s", channel, report.drift
-        )
+        logger.warning("%s: what it learned is left out until the next nightly: %s", channel, report.drift)
         model = before
     write_state(data, channel, model.state)
     metrics = report.metrics() | {"skipped": float(report.drift is not None)}

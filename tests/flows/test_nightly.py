@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 import pytest
 from prefect.client.orchestration import get_client

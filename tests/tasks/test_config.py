@@ -140,7 +140,7 @@ def test_what_is_stored_is_whole_and_reads_back_as_it_was() -> None:
     again = configuration.checked(Configuration.model_validate(stored))
     assert configuration.stored(again) == stored
     assert set(stored["channels"]) == {"ease_plain", "two_tower"}
-    assert stored["channels"]["ease_plain"]["decay"] == "Infinity"
+    assert stored["channels"]["ease_plain"]["decay"] == "inf"
     assert stored["incremental"]["channel"] == "two_tower"
 
 
@@ -177,7 +177,9 @@ def test_the_example_says_what_the_defaults_are() -> None:
     tomllib.loads(text)  # all commented out
     settings = [line.removeprefix("# ") for line in text.splitlines()]
     written = "\n".join(
-        line for line in settings if line.startswith("[") or (" = " in line and not line.endswith("= "))
+        line
+        for line in settings
+        if line.startswith("[") or (" = " in line and not line.endswith("= "))
         if line.split(" = ")[0].replace("_", "").isalnum() or line.startswith("[")
     )
     changes = tomllib.loads(written)
