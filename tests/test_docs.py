@@ -79,6 +79,7 @@ def config_classes() -> list[type[Config]]:
     """Every configuration in the code."""
     for module in pkgutil.walk_packages(models.__path__, "models."):
         importlib.import_module(module.name)
+    importlib.import_module("tasks.config")
 
     def below(parent: type[Config]) -> Iterator[type[Config]]:
         for child in parent.__subclasses__():
