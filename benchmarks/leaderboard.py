@@ -16,8 +16,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from benchmarks.replay import change
-from flows.command.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.rows import compare
 from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window
