@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from flows.command.screen import log_to_terminal
+from flows.command.screens.terminal import log_to_terminal
 from models.dataset import Dataset, Longs
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_auc

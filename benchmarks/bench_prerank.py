@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flows.command.screen import log_to_terminal
+from flows.command.screens.terminal import log_to_terminal
 from models import merge
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Mask

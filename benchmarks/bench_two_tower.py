@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from flows.command.screen import log_to_terminal
+from flows.command.screens.terminal import log_to_terminal
 from models.dataset import queries_at
 from models.evaluation import metrics
 from models.evaluation.protocols import PROTOCOLS

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from flows.command.screen import log_to_terminal
+from flows.command.screens.terminal import log_to_terminal
 from models.dataset import DAY, Dataset, first_ratings, queries_before
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
 from models.evaluation.split import epoch

@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from flows.command.replay_screen import SLICES, heading
+from flows.command.screens.replay import SLICES, metric_heading
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -70,7 +70,7 @@ def section(answer: Answer) -> str:
 
 def _table(rows: list[Answer], control: str) -> list[str]:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    names = [heading(metric) for metric in metrics]
+    names = [metric_heading(metric) for metric in metrics]
     header = "| policy | " + " | ".join(f"{name} | Δ" for name in names) + " |"
     lines = [header, "|---|" + "---:|" * 2 * len(names)]
     for policy in dict.fromkeys(row["policy"] for row in rows):

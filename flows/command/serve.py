@@ -7,20 +7,23 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 import httpx
 
-from flows.command.screen import out
-from flows.nightly import PUBLISHING
+from flows.command.screens.terminal import out
+from flows.publishing import PUBLISHING
 from tasks import settings
+from tasks.errors import MatineeError
 
 HOST = "127.0.0.1"
-PORT = int(os.environ.get("MATINEE_PORT") or 4200)
-URL = f"http://{HOST}:{PORT}"
 POOL = "matinee"
 START_SECONDS = 120
 STOP_SECONDS = 20
+
+Log = IO[bytes]
+Parts = dict[str, subprocess.Popen[bytes]]
+"""The running processes by what people call them, in the order of their start."""
 
 
 def main() -> None:
@@ -28,89 +31,111 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    try:
+        port = settings.environment().port
+    except MatineeError as error:
+        _fail(str(error))
+    url = f"http://{HOST}:{port}"
     os.environ |= {
-        "PREFECT_API_URL": f"{URL}/api",
+        "PREFECT_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
-    if _answers():
-        sys.exit(f"matinee: something already serves {URL}: stop it, or set MATINEE_PORT to a free port")
-    parts: list[subprocess.Popen[bytes]] = []
-    log_file = settings.home() / "serve.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    log = log_file.open("ab")
-    try:
-        parts.append(_start(log, "server", "start", "--host", HOST, "--port", str(PORT)))
-        _wait_until_up(parts[0], stop)
-        if not stop.is_set():
-            _register()
-            parts.append(_start(log, "worker", "start", "--pool", POOL, "--name", POOL))
-            out.print(f"\n[bold]Prefect's UI: {URL}[/]   Ctrl-C stops the server and the worker")
-            out.print(f"Runs by hand show there too after: export PREFECT_API_URL={URL}/api", soft_wrap=True)
-            out.print(f"[dim]What the server and the worker say: {log_file}[/]", soft_wrap=True)
-        died = _wait(parts, stop)
-    finally:
-        _stop(parts)
-    sys.exit(f"matinee: {died} stopped by itself: see the end of {log_file}" if died else 0)
+    if _answers(url):
+        _fail(f"something already serves {url}: stop it, or set MATINEE_PORT to a free port")
+    file = settings.home() / "serve.log"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    parts: Parts = {}
+    with file.open("ab") as log:
+        try:
+            _start_all(parts, url, log, stop)
+            died = _wait(parts, stop)
+        finally:
+            _stop(parts)
+    if died:
+        _fail(f"{died} stopped by itself: see the end of {file}")
+
+
+def _start_all(parts: Parts, url: str, log: Log, stop: threading.Event) -> None:
+    port = url.rpartition(":")[2]
+    parts["the server"] = _start(log, "server", "start", "--host", HOST, "--port", port)
+    _wait_until_up(parts["the server"], url, stop)
+    if stop.is_set():
+        return
+    _register(log)
+    parts["the worker"] = _start(log, "worker", "start", "--pool", POOL, "--name", POOL)
+    out.print(f"\n[bold]Prefect's UI: {url}[/]   Ctrl-C stops the server and the worker")
+    out.print(f"Runs by hand show there too after: export PREFECT_API_URL={url}/api", soft_wrap=True)
+    out.print(f"The lines of the server and the worker: {log.name}", style="dim", soft_wrap=True)
 
 
 def _prefect(*words: str) -> list[str]:
     return [str(Path(sys.executable).parent / "prefect"), "--no-prompt", *words]
 
 
-def _start(log: IO[bytes], *words: str) -> subprocess.Popen[bytes]:
+def _start(log: Log, *words: str) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches us alone, and we stop the parts in order.
     return subprocess.Popen(_prefect(*words), start_new_session=True, stdout=log, stderr=log)
 
 
-def _answers() -> bool:
+def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{URL}/api/health", timeout=2).is_success
+        return httpx.get(f"{url}/api/health", timeout=2).is_success
     except httpx.HTTPError:
         return False
 
 
-def _wait_until_up(server: subprocess.Popen[bytes], stop: threading.Event) -> None:
+def _wait_until_up(server: subprocess.Popen[bytes], url: str, stop: threading.Event) -> None:
     end = time.monotonic() + START_SECONDS
     with out.status("Starting Prefect's server"):
-        while not _answers() and not stop.is_set():
+        while not _answers(url) and not stop.is_set():
             if server.poll() is not None or time.monotonic() > end:
-                sys.exit(f"matinee: Prefect's server did not start on {URL}: is the port free?")
+                _fail(f"Prefect's server did not start on {url}: is the port free?")
             stop.wait(0.5)
 
 
-def _register() -> None:
+def _register(log: Log) -> None:
     """The work pool, the publication limit and the deployments of prefect.yaml; safe to repeat."""
     with out.status("Registering the schedules"):
-        _run("work-pool", "create", POOL, "--type", "process", "--overwrite")
-        known = subprocess.run(_prefect("gcl", "inspect", PUBLISHING), capture_output=True).returncode == 0
-        if not known:
-            _run("gcl", "create", PUBLISHING, "--limit", "1")
-        _run("deploy", "--all")
+        _run(log, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        inspected = subprocess.run(_prefect("gcl", "inspect", PUBLISHING), capture_output=True)
+        if inspected.returncode != 0:
+            _run(log, "gcl", "create", PUBLISHING, "--limit", "1")
+        _run(log, "deploy", "--all")
 
 
-def _run(*words: str) -> None:
-    done = subprocess.run(_prefect(*words), capture_output=True, text=True)
+def _run(log: Log, *words: str) -> None:
+    """One call of Prefect's command; all that it prints goes to the log, a failure is one line."""
+    done = subprocess.run(_prefect(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    log.write(done.stdout)
+    log.flush()
     if done.returncode != 0:
-        sys.exit(f"matinee: `prefect {' '.join(words)}` failed: {(done.stderr or done.stdout).strip()}")
+        lines = done.stdout.decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+        _fail(f"`prefect {' '.join(words)}` failed: {last} (all of it: the end of {log.name})")
 
 
-def _wait(parts: list[subprocess.Popen[bytes]], stop: threading.Event) -> str | None:
+def _wait(parts: Parts, stop: threading.Event) -> str | None:
+    """The part that stopped by itself; None once all are to stop."""
     while not stop.wait(0.5):
-        for part, name in zip(parts, ("the server", "the worker"), strict=False):
+        for name, part in parts.items():
             if part.poll() is not None:
                 return name
     return None
 
 
-def _stop(parts: list[subprocess.Popen[bytes]]) -> None:
+def _stop(parts: Parts) -> None:
     """The worker first, so that it can tell the server."""
-    for part in reversed(parts):
+    for part in reversed(parts.values()):
         part.send_signal(signal.SIGINT)
         try:
             part.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(part.pid, signal.SIGKILL)
+
+
+def _fail(message: str) -> NoReturn:
+    sys.exit(f"matinee: {message}")
 
 
 if __name__ == "__main__":

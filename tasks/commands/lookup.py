@@ -8,36 +8,53 @@ from warehouse.releases import queries, serving
 
 Answer = dict[str, Any]
 
-__all__ = ["Answer", "MatineeError", "recommend", "releases", "report", "rollback", "similar"]
+SIMILAR_BY = ("ease", "item_cf", "mf")
+"""Channels by how much the nearest films share with a film (docs/experiments.md), the best first."""
+
+LISTED = 5
+"""Films that an error names of those that a title may mean."""
 
 
-def recommend(user_id: int, n: int) -> Answer:
-    """A user's films, best first; ``segment`` is ``all`` for a user nobody knows, else None."""
-    home = settings.home()
-    known = queries.user(home, user_id)
+def recommend(user_id: str, n: int) -> Answer:
+    """A user's films, best first; ``segment`` is ``all`` for a user nobody knows, else None.
+
+    Raises:
+        MatineeError: the id is no whole number, or nothing is published.
+    """
+    home, user = settings.home(), _whole_number(user_id)
+    if user is None:
+        raise MatineeError(f"'{user_id}' is no user id: ids are whole numbers")
+    about = queries.user(home, user)
     films = (
-        queries.recommendations(home, user_id, n)
-        if known
-        else queries.default_recommendations(home, "all", n)
+        queries.recommendations(home, user, n) if about else queries.default_recommendations(home, "all", n)
     )
     return {
-        "user_id": user_id,
-        "segment": None if known else "all",
-        "user": known,
+        "user_id": user,
+        "segment": None if about else "all",
+        "user": about,
         "release_id": serving.current_release(home),
         "recommendations": films,
     }
 
 
-def similar(item_id: int, channel: str, n: int) -> Answer:
-    """The nearest films of a film. Raises MatineeError for an unknown film or channel."""
-    home = settings.home()
-    film = queries.item(home, item_id)
+def similar(film: str, channel: str | None, n: int) -> Answer:
+    """The nearest films of a film, which is named by its id or by words of its title.
+
+    ``channel`` None is the best of those that published similarities.
+
+    Raises:
+        MatineeError: no film, or more than one, is named so; or the channel published no similarities.
+    """
+    home, item_id = settings.home(), _whole_number(film)
+    item = _by_title(film) if item_id is None else queries.item(home, item_id)
+    if channel is None:
+        published = queries.similarity_channels(home)
+        channel = next((name for name in (*SIMILAR_BY, *published) if name in published), SIMILAR_BY[0])
     return {
-        "item": film,
+        "item": item,
         "channel": channel,
         "release_id": serving.current_release(home),
-        "similar": queries.similar(home, item_id, channel, n),
+        "similar": queries.similar(home, item["item_id"], channel, n),
     }
 
 
@@ -53,5 +70,28 @@ def releases() -> list[Answer]:
 
 
 def rollback(release: str | None) -> str:
-    """Publish an earlier release again; returns its id. Raises MatineeError if there is none."""
+    """Publish an earlier release again; returns its id.
+
+    Raises:
+        MatineeError: there is none, or it is not kept.
+    """
     return serving.rollback(settings.home(), release)
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _by_title(text: str) -> Answer:
+    """The one film whose title has these words."""
+    films = queries.items_by_title(settings.home(), text)
+    if not films:
+        raise MatineeError(f"no title has the words '{text}': write a film's id, or words of its title")
+    if len(films) > 1:
+        named = ", ".join(f"{film['item_id']} {film['title']}" for film in films[:LISTED])
+        more = f" and {len(films) - LISTED} more" if len(films) > LISTED else ""
+        raise MatineeError(f"'{text}' may be {named}{more}: choose one by its id")
+    return films[0]

@@ -32,6 +32,7 @@ def report(home: Path) -> dict[str, Any]:
         "channels": _ask(home, "queries/report_channels", {}),
         "popularity": _ask(home, "queries/report_popularity", {}),
         "metrics": _ask(home, "queries/report_metrics", {}),
+        "curves": _ask(home, "queries/report_curves", {}),
         "steps": lineage(home),
         "lists": sample_lists(home, 10, 5),
     }
@@ -65,9 +66,19 @@ def item(home: Path, item_id: int) -> dict[str, Any]:
     return found[0]
 
 
+def items_by_title(home: Path, text: str) -> Rows:
+    """The films whose title is made of these words, else those whose title has them; the most rated first."""
+    return _ask(home, "queries/items_by_title", {"text": text})
+
+
+def similarity_channels(home: Path) -> list[str]:
+    """The channels that published similarities."""
+    return [row["channel"] for row in _ask(home, "queries/similarity_channels", {})]
+
+
 def similar(home: Path, item_id: int, channel: str, n: int) -> Rows:
     """The n nearest films by a channel. Raises MatineeError for a channel that published no similarities."""
-    channels = [row["channel"] for row in _ask(home, "queries/similarity_channels", {})]
+    channels = similarity_channels(home)
     if channel not in channels:
         known = ", ".join(channels) or "none"
         raise MatineeError(f"no channel '{channel}' has published similarities; there are: {known}")
@@ -76,6 +87,12 @@ def similar(home: Path, item_id: int, channel: str, n: int) -> Rows:
 
 def _ask(home: Path, name: str, parameters: dict[str, Any]) -> Rows:
     with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
-        answer = con.execute(sql.load(name), parameters)
+        try:
+            answer = con.execute(sql.load(name), parameters)
+        except duckdb.CatalogException as error:
+            raise MatineeError(
+                f"the published release was made by an earlier version and lacks a table: run `matinee nightly` "
+                f"first ({str(error).splitlines()[0]})"
+            ) from error
         columns = [column[0] for column in answer.description or []]
         return [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]

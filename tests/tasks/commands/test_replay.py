@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.command import cli, screen
+from flows.command import cli
+from flows.command.screens import terminal
 from models.evaluation.split import epoch
 from models.pipeline.replay import METRICS, POLICIES, SLICES, Replayed
 from tasks.commands import replay as task
@@ -133,7 +134,7 @@ def test_the_command_tells_a_mistake_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["matinee", "replay", "--from", begin, "--to", end, "--source", source])
-    monkeypatch.setattr(screen, "log_to_terminal", lambda: None)
+    monkeypatch.setattr(terminal, "log_to_terminal", lambda: None)
     with pytest.raises(SystemExit) as done:
         cli.main()
     told = capsys.readouterr()

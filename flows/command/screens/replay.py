@@ -1,11 +1,11 @@
-"""How a replay looks in a terminal; in a narrow one the names of policies wrap, figures never."""
+"""A replay; in a narrow terminal the names of policies wrap, numbers never."""
 
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
-from flows.command.screen import out
+from flows.command.screens.terminal import out, plain_table
+from tasks.commands.metadata import heading
 
 SLICES = {
     "all": "everybody",
@@ -15,7 +15,7 @@ SLICES = {
 
 
 def show(answer: dict[str, Any]) -> None:
-    """One table a slice: each policy's figures, and its paired difference to the control."""
+    """One table a slice: each policy's metrics, and its paired difference to the control."""
     for part, who in SLICES.items():
         rows = [row for row in answer["rows"] if row["slice"] == part]
         if rows:
@@ -28,18 +28,18 @@ def show(answer: dict[str, Any]) -> None:
     )
 
 
-def heading(metric: str) -> str:
-    """A metric as people write it."""
-    return metric.replace("hr", "HR").replace("ndcg", "NDCG")
+def metric_heading(metric: str) -> str:
+    """A metric named like ``ndcg@10`` as people write it."""
+    name, _, k = metric.partition("@")
+    return heading((name, int(k)))
 
 
 def _table(rows: list[dict[str, Any]], control: str) -> Table:
-    metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    metrics = [metric_heading(metric) for metric in dict.fromkeys(row["metric"] for row in rows)]
+    table = plain_table()
     table.add_column("policy", min_width=16)
-    for metric in metrics:
-        table.add_column(heading(metric), justify="right", no_wrap=True)
-    table.add_column(f"Δ {metrics[-1]}", justify="right", no_wrap=True)
+    for metric in (*metrics, f"Δ {metrics[-1]}"):
+        table.add_column(metric, justify="right", no_wrap=True)
     for policy in dict.fromkeys(row["policy"] for row in rows):
         own = [row for row in rows if row["policy"] == policy]
         change = "" if policy == control else _change(own[-1]["difference"])

@@ -1,0 +1,49 @@
+"""Commands that ask the published release: recommend, similar."""
+
+from typing import Annotated
+
+import typer
+
+from flows.command import options
+from flows.command.printing import print_json
+
+
+def recommend(
+    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="A user id of the source.")],
+    n: options.First = 10,
+    as_json: options.Json = False,
+) -> None:
+    """Show a user's films and why they were chosen."""
+    from tasks.commands import lookup
+
+    answer = lookup.recommend(user_id, n)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import published
+
+    published.recommendations(answer)
+
+
+def similar(
+    film: Annotated[
+        str, typer.Argument(metavar="FILM", help="An item id of the source, or words of the title.")
+    ],
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose similarities. Default: [bold]ease[/], whose neighbours share most with a film.",
+        ),
+    ] = None,
+    n: options.First = 10,
+    as_json: options.Json = False,
+) -> None:
+    """Show the films most like a film."""
+    from tasks.commands import lookup
+
+    answer = lookup.similar(film, channel, n)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import published
+
+    published.similar(answer)

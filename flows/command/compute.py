@@ -1,0 +1,216 @@
+"""Commands that compute: nightly, hourly, ingest, evaluate, replay. Heavy imports wait until one runs."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flows.command import options
+from flows.command.printing import print_json
+
+
+def nightly(
+    source: options.Source = None,
+    as_of: options.AsOf = None,
+    mode: Annotated[
+        Literal["cold", "warm"] | None,
+        typer.Option(
+            help="Train from scratch, or on from the newest full release. Default: warm if there is one.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
+    top_n: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Films published a user: short for [bold]--set top_n=N[/]. Default: 50.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
+    objective: Annotated[
+        Literal["daily", "next"] | None,
+        typer.Option(
+            help="What blend and ranker are fitted for: the next days, or each user's very next film, as if "
+            "asked right after the newest; short for [bold]--set objective=next[/]. Default: daily.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
+    or_synthetic: Annotated[
+        bool,
+        typer.Option(
+            "--or-synthetic",
+            metavar="",
+            help="If the log is empty and ml-1m cannot be downloaded, use made-up ratings.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = False,
+    settings: options.Set = None,
+    as_json: options.Json = False,
+) -> None:
+    """Run the full flow and publish a new release."""
+    _prepare_prefect()
+    from tasks import config
+    from tasks.steps.ingest import check_source
+    from tasks.steps.start import parse_as_of
+
+    # Mistakes are reported before a server starts.
+    overrides = options.overrides(settings, top_n=top_n, objective=objective)
+    config.load(overrides)
+    if as_of is not None:
+        parse_as_of(as_of)
+    check_source(source)
+    from flows.nightly import nightly as flow
+
+    _say_which_server()
+    published = flow(source=source, as_of=as_of, mode=mode, config=overrides, or_synthetic=or_synthetic)
+    print_json(published) if as_json else _show_published(published)
+
+
+def hourly(as_of: options.AsOf = None, settings: options.Set = None, as_json: options.Json = False) -> None:
+    """Learn what is new in the log, and refresh the lists of whoever rated something."""
+    _prepare_prefect()
+    from tasks import config
+    from tasks.steps.start import check_published, parse_as_of
+
+    overrides = options.overrides(settings)
+    config.for_hourly(config.load(), overrides)
+    if as_of is not None:
+        parse_as_of(as_of)
+    check_published()
+    from flows.hourly import hourly as flow
+
+    _say_which_server()
+    published = flow(as_of=as_of, config=overrides)
+    print_json(published) if as_json else _show_published(published)
+
+
+def ingest(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A folder, zip or ratings file in a MovieLens layout, or a name."
+        ),
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Append a source, or a batch of new ratings, to the log."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    log_to_terminal()
+    from dataclasses import asdict
+
+    from tasks import settings
+    from tasks.steps.ingest import ingest as task
+
+    report, _ = task.fn(settings.home(), source)
+    if as_json:
+        print_json(asdict(report))
+
+
+def evaluate(
+    protocol: options.Protocol,
+    source: options.Source = None,
+    channels: options.Channels = None,
+    rankers: options.Rankers = None,
+    k: options.Lengths = "10,50,300",
+    seed: options.Seed = None,
+    baseline: options.Baseline = None,
+    out: options.Out = None,
+    settings: options.Set = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure every channel, the merged and the published list offline, on ratings held back."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    log_to_terminal()
+    from tasks.commands.evaluate import evaluate as measure
+
+    answer = measure(
+        protocol,
+        source,
+        options.names("channel", channels),
+        options.names("ranker", rankers),
+        options.lengths(k),
+        seed,
+        baseline,
+        out,
+        config=options.overrides(settings),
+    )
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import evaluation
+
+    evaluation.show(answer)
+
+
+def replay(
+    begin: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="DAY",
+            help="The first day, UTC, e.g. 2000-11-20.",
+            rich_help_panel=options.WHAT,
+        ),
+    ],
+    end: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="DAY", help="The last day, UTC, included.", rich_help_panel=options.WHAT
+        ),
+    ],
+    source: options.Source = None,
+    seed: options.Seed = None,
+    out: options.Out = None,
+    settings: options.Set = None,
+    as_json: options.Json = False,
+) -> None:
+    """Live through past days hour by hour, under six ways of keeping the model up to date."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    log_to_terminal()
+    from tasks.commands.replay import replay as live_through
+
+    answer = live_through(begin, end, source, seed, out, config=options.overrides(settings))
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import replay as screen
+
+    screen.show(answer)
+
+
+def _prepare_prefect() -> None:
+    """Our own lines in the terminal, all of Prefect's in its UI; no calls home."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    log_to_terminal()
+
+
+def _say_which_server() -> None:
+    if "PREFECT_API_URL" not in os.environ:
+        logger = logging.getLogger("matinee")
+        logger.info("starting a temporary Prefect server (PREFECT_API_URL names another)")
+
+
+def _show_published(published: dict[str, Any]) -> None:
+    """What was published, and how to look at it."""
+    from flows.command.screens.terminal import out
+    from tasks import settings
+
+    if published["release_id"] is None:
+        return out.print("Nothing new: what is published stays.")
+    about = f"as of {published['as_of']} UTC, seed {published['seed']}"
+    out.print(f"\n[green]Published release {published['release_id']}[/] {about}")
+    program = Path(sys.argv[0])
+    for words in ("recommend 42", "similar 'toy story'", "report"):
+        out.print(f"  {program} {words}", soft_wrap=True, markup=False)
+    file = settings.home() / "serving" / "current.duckdb"
+    out.print(f"Tables for any DuckDB client: {file}", soft_wrap=True, markup=False)

@@ -1,0 +1,86 @@
+"""Commands that look after what is published and configured: releases, report, rollback, config."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.command import options
+from flows.command.printing import print_json
+
+
+def releases(as_json: options.Json = False) -> None:
+    """List what was published, newest first."""
+    from tasks.commands import lookup
+
+    rows = lookup.releases()
+    if as_json:
+        return print_json(rows)
+    from flows.command.screens import published
+
+    published.releases(rows)
+
+
+def report(
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page to write. Default: report.html in MATINEE_HOME."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write a page with plots about what is published: lists, channels, training, ranking, steps."""
+    from tasks.commands import lookup
+
+    answer = lookup.report()
+    if as_json:
+        return print_json(answer)
+    from flows.command.pages.report import html
+    from flows.command.screens.terminal import out as screen
+    from tasks import settings
+
+    file = out or settings.home() / "report.html"
+    file.write_text(html(answer), encoding="utf-8")
+    screen.print(f"Report on release {answer['release']['release_id']}: {file}", soft_wrap=True, markup=False)
+
+
+def rollback(
+    release: Annotated[
+        str | None,
+        typer.Argument(metavar="RELEASE", help="Which release. Default: the one before the current one."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make an earlier release the published one again."""
+    from tasks.commands import lookup
+
+    current = lookup.rollback(release)
+    if as_json:
+        return print_json({"release_id": current})
+    from flows.command.screens.terminal import out
+
+    out.print(f"Release {current} is published again.")
+
+
+def config(
+    settings: options.Set = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", metavar="", help="Only what is not at its default.")
+    ] = False,
+    example: Annotated[
+        bool, typer.Option("--example", metavar="", help="Print a commented matinee.toml to begin with.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show every setting, its value and where that comes from; refuse what makes no sense."""
+    from tasks.commands import config as command
+
+    if example:
+        return print(command.example())
+    rows = command.effective(options.overrides(settings))
+    if changed:
+        rows = [row for row in rows if row["origin"] != "default"]
+    if as_json:
+        return print_json(rows)
+    from flows.command.screens import config as screen
+
+    screen.show(rows)

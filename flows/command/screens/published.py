@@ -1,0 +1,95 @@
+"""What is published: lists, similar films, releases."""
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from flows.command.screens.terminal import err, out, plain_table
+
+Answer = dict[str, Any]
+
+WIDE = 110
+"""Columns of a terminal that has room for genres."""
+
+GENDERS = {"F": "woman", "M": "man"}
+
+
+def recommendations(answer: Answer) -> None:
+    """A user's list with the reasons."""
+    user, user_id = answer["user"], answer["user_id"]
+    if user is None:
+        err.print(f"[yellow]User {user_id} is unknown: this is the list for everybody (segment all).[/]")
+        out.print("Films for everybody", style="bold")
+    else:
+        out.print(_about(user), style="dim", markup=False)
+        out.print(f"Films for user {user_id}", style="bold")
+    table = _film_table()
+    table.add_column("why", style="dim", ratio=3)
+    for film in answer["recommendations"]:
+        table.add_row(*_film(film), Text(film["reason"]))
+    out.print(table)
+    out.print(f"release {answer['release_id']}", style="dim")
+
+
+def similar(answer: Answer) -> None:
+    """A film's neighbours."""
+    out.print(f"Films like {answer['item']['title']}, by {answer['channel']}", style="bold", markup=False)
+    table = _film_table()
+    table.add_column("score", justify="right")
+    for film in answer["similar"]:
+        table.add_row(*_film(film), f"{film['score']:.3g}")
+    out.print(table)
+    out.print(f"item_id {answer['item']['item_id']}, release {answer['release_id']}", style="dim")
+
+
+def releases(rows: list[Answer]) -> None:
+    """All releases, newest first."""
+    table = plain_table()
+    for column in ("", "release", "kind", "as of (UTC)"):
+        table.add_column(column, no_wrap=column == "release")
+    table.add_column("events", justify="right")
+    table.add_column("source")
+    for row in rows:
+        table.add_row(
+            "[green]current[/]" if row["current"] else "kept" if row["kept"] else "[dim]removed[/]",
+            row["release_id"],
+            row["kind"],
+            row["as_of"].replace("T", " "),
+            f"{row['n_events']:,}",
+            escape(row["source"]),
+        )
+    out.print(table)
+
+
+def _film_table() -> Table:
+    """Columns for rank, film, year and, on a wide terminal, genres."""
+    table = plain_table()
+    table.add_column("", justify="right")
+    table.add_column("film", style="bold", ratio=3)
+    table.add_column("year", justify="right")
+    if out.width >= WIDE:
+        table.add_column("genres", style="cyan")
+    return table
+
+
+def _film(film: Answer) -> list[Text]:
+    """The cells of a film in these columns."""
+    year = str(film["year"] or "")
+    cells = [str(film["rank"]), film["title"].removesuffix(f" ({year})"), year]
+    if out.width >= WIDE:
+        cells.append(", ".join(film["genres"]))
+    return [Text(cell) for cell in cells]
+
+
+def _about(user: Answer) -> str:
+    """Who the user is and likes, as far as the log says."""
+    parts = [
+        GENDERS.get(user["gender"], ""),
+        "" if user["age"] is None else f"age group {user['age']}",
+        f"{user['n_ratings']:,} ratings",
+        "" if user["rating_mean"] is None else f"mean {user['rating_mean']:.2f}",
+        f"likes {', '.join(user['top_genres'])}" if user["top_genres"] else "",
+    ]
+    return " · ".join(part for part in parts if part)

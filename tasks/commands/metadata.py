@@ -1,0 +1,12 @@
+"""What the screens need to know of metrics; screens import tasks, not models."""
+
+from models.evaluation.metadata import (
+    LOWER_IS_BETTER,
+    MAIN_METRICS,
+    MetricAtK,
+    best_of,
+    heading,
+    in_order,
+)
+
+__all__ = ["LOWER_IS_BETTER", "MAIN_METRICS", "MetricAtK", "best_of", "heading", "in_order"]
