@@ -21,7 +21,6 @@ from models.state import named
 from tasks import config as configuration
 from tasks.config import Configuration
 from warehouse.runs import files, snapshot
-from warehouse.runs import run as runs
 from warehouse.runs.run import Run
 
 LOG = "log"
@@ -67,7 +66,7 @@ class RunData:
     @cached_property
     def parent(self) -> Run:
         """The run that this one goes on from."""
-        return runs.parent(self.run)
+        return self.run.parent()
 
     @cached_property
     def new_events(self) -> Longs:
@@ -139,7 +138,7 @@ def _decoded(run: Run, columns: Mapping[str, NDArray[np.generic]]) -> RunData:
 
 def _labels(run: Run) -> dict[str, list[str]]:
     """Of the run, or of the one that it goes on from: codes of attributes stay what they were."""
-    known = run if run.parent_id is None or files.has_arrays(run, LABELS) else runs.parent(run)
+    known = run if run.parent_id is None or files.has_arrays(run, LABELS) else run.parent()
     if not files.has_arrays(known, LABELS):
         return {}
     return {name: label.tolist() for name, label in files.read_arrays(known, LABELS).items()}

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from models.features.declare import Declaration, declarations
+from warehouse import atomic
 from warehouse.errors import MatineeError
-from warehouse.runs import files
-from warehouse.runs import run as runs
 from warehouse.runs.run import Run
 
 FILE = "features.toml"
@@ -37,8 +36,8 @@ def of(path: Path | None) -> tuple[Declaration, ...]:
 
 def write(run: Run, path: Path | None) -> Declared:
     """The declarations that a run goes by, its parent's for an incremental one; a copy stays with the run."""
-    text = runs.parent(run).file(FILE).read_text() if run.kind == "incremental" else _text(path)
-    files.write_text(run, FILE, text)
+    text = run.parent().file(FILE).read_text() if run.kind == "incremental" else _text(path)
+    atomic.write_text(run.file(FILE), text)
     return _parsed(text, path)
 
 

@@ -1,6 +1,7 @@
 """What all tests share: one Prefect server a session, and hypothesis without deadlines."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -12,8 +13,10 @@ settings.load_profile("matinee")
 
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
-for variable in ("MATINEE_HOME", "MATINEE_SOURCE", "MATINEE_KEEP_RELEASES"):
-    os.environ.pop(variable, None)
+for variable in [name for name in os.environ if name.startswith("MATINEE_")]:
+    del os.environ[variable]
+# A home, and so a configuration file, of the person who runs the tests decides nothing.
+os.environ["MATINEE_HOME"] = tempfile.mkdtemp(prefix="matinee-tests-")
 
 
 @pytest.fixture(scope="session")

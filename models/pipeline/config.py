@@ -61,7 +61,7 @@ class ExplainConfig(Config):
 
     channel: str | None = None
     """Channel whose similarities decide; by default item_cf, else the first that publishes similarities."""
-    recency: PositiveFloat = 20.0
+    decay: PositiveFloat = 20.0
     """Events after which a watched film counts 1/e as a reason: people remember what they just saw."""
 
 

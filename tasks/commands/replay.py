@@ -20,7 +20,7 @@ from tasks.commands.evaluate import read_log
 from tasks.steps.start import parse_as_of
 from warehouse.errors import MatineeError
 from warehouse.evaluation import check_writable
-from warehouse.runs.run import write_atomically
+from warehouse import atomic
 
 logger = logging.getLogger("matinee")
 
@@ -71,7 +71,7 @@ def replay(
         "days": _by_day(found),
     }
     if out is not None:
-        write_atomically(out, json.dumps(answer, indent=1))
+        atomic.write_text(out, json.dumps(answer, indent=1))
     return answer
 
 

@@ -6,7 +6,6 @@ import polars as pl
 from tasks import data as run_data
 from tasks.step import Rows, step
 from warehouse.runs import files
-from warehouse.runs import run as runs
 from warehouse.runs.run import Run
 
 UNCHANGED = (
@@ -31,7 +30,7 @@ def select_users(run: Run) -> Rows:
     selected |= ~np.isin(data.vocabulary.user_ids, listed)
     frame = pl.DataFrame({"user_idx": np.flatnonzero(selected).astype(np.int32)})
     for pattern in UNCHANGED:
-        runs.link(data.parent, run, pattern)
+        files.link(data.parent, run, pattern)
     return {"target_users": files.write_table(run, "target_users", frame)}
 
 
@@ -39,7 +38,7 @@ def select_users(run: Run) -> Rows:
 def carry_over(run: Run) -> Rows:
     """Everybody else keeps the list of the parent, row by row."""
     mine = files.read_table(run, "recommended")
-    theirs = files.read_table(runs.parent(run), "recommended")
+    theirs = files.read_table(run.parent(), "recommended")
     theirs = theirs.join(mine, on="user_id", how="anti")
     whole = pl.concat([mine, theirs.select(mine.columns)])
     return {"refreshed": mine.height, "recommended": files.write_table(run, "recommended", whole)}

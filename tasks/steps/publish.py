@@ -10,7 +10,7 @@ from tasks import data
 from tasks.step import Meter, Rows, formatted
 from warehouse.errors import LostRace
 from warehouse.releases import publication
-from warehouse.runs import run as runs
+from warehouse.runs import lifecycle
 from warehouse.runs.run import Run
 
 __all__ = ["LostRace", "abandon", "publish"]
@@ -25,7 +25,7 @@ def publish(run: Run) -> Rows:
     with Meter() as meter:
         n_events = data.load(run).dataset.n_events
         data.forget_log(run)
-        runs.finish(run, {"n_events": n_events})
+        lifecycle.finish(run, {"n_events": n_events})
         rows: Rows = publication.publish(run, config.top_n, config.releases.keep)
     seconds, count = meter.cost.seconds, {"recommendations": rows["recommendations"]}
     logger.info("%-22s %6.1f s   %s", "publish", seconds, formatted(count))
@@ -34,4 +34,4 @@ def publish(run: Run) -> Rows:
 
 def abandon(run: Run) -> None:
     """Remove what a failed run made; what is published stays as it was."""
-    runs.abandon(run)
+    lifecycle.abandon(run)

@@ -130,7 +130,7 @@ def _because(
     if channel is None:
         return pl.Series("because_item_id", [None] * int(found.sum()), dtype=pl.Int64)
     near = run_data.read_neighbours(data, channel)
-    cause = explain.because(candidates.item, data.queries, near, data.config.explain.recency)[found]
+    cause = explain.because(candidates.item, data.queries, near, data.config.explain.decay)[found]
     return pl.Series("because_item_id", vocabulary.item_ids[cause]).set(pl.Series(cause < 0), None)
 
 

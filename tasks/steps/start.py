@@ -19,10 +19,9 @@ from tasks.step import Cost, record
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
-from warehouse.releases import journal
-from warehouse.runs import run as runs
-from warehouse.runs import snapshot
-from warehouse.runs.run import Run
+from warehouse.releases import journal, serving
+from warehouse.runs import lifecycle, snapshot
+from warehouse.runs.run import Run, new_run_id, utc_now
 
 logger = logging.getLogger("matinee")
 
@@ -49,7 +48,7 @@ def start(
     parent = None if mode == "cold" else journal.newest_full(home, run.as_of)
     if mode == "warm" and parent is None:
         raise MatineeError(f"no full release as of {run.as_of} or before is kept: use --mode cold")
-    if parent is not None and (difference := _difference(runs.read(home, parent), config)):
+    if parent is not None and (difference := _difference(Run.read(home, parent), config)):
         if mode == "warm":
             raise MatineeError(f"release {parent} cannot be gone on from ({difference}): use --mode cold")
         logger.info(
@@ -57,7 +56,7 @@ def start(
         )
         parent = None
     run = replace(run, parent_id=parent)
-    runs.begin(run)
+    lifecycle.begin(run)
     logger.info("as of %s UTC, %s", run.as_of, f"warm from release {parent}" if parent else "cold")
     if ingested is not None:
         report, cost = ingested
@@ -75,7 +74,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         MatineeError: nothing is published, ``as_of`` is before that of the current release, or
             ``overrides`` name what an hourly run cannot change.
     """
-    parent = journal.current_run(home)
+    parent = Run.read(home, serving.published_release(home))
     made_by = configuration.of(parent)
     config = configuration.for_hourly(made_by, overrides)
     if as_of is not None and parse_as_of(as_of) < parent.as_of:
@@ -87,7 +86,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         return None
     if waiting := configuration.differing(made_by, configuration.load()):
         logger.info("the next nightly will change %s", ", ".join(waiting))
-    runs.begin(run)
+    lifecycle.begin(run)
     return run
 
 
@@ -97,7 +96,7 @@ def check_published() -> None:
     Raises:
         MatineeError: nothing is.
     """
-    journal.current_file(settings.home())
+    serving.current_file(settings.home())
 
 
 def describe(home: Path, kind: str, as_of: str | None, config: Configuration) -> Run:
@@ -113,9 +112,9 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
     moment = span[1].replace(microsecond=0) + timedelta(seconds=1) if as_of is None else parse_as_of(as_of)
     if moment <= span[0]:
         raise MatineeError(f"no rating is before {moment} UTC: the log spans {span[0]} to {span[1]}")
-    now = runs.utc_now()
+    now = utc_now()
     return Run(
-        id=runs.new_id(now),
+        id=new_run_id(now),
         home=home,
         kind=kind,
         as_of=moment,
@@ -125,7 +124,7 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
         source=event_log.dataset_name(home) or "unknown",
         code_version=code_version(),
         created_at=now,
-        journal_length=len(journal.journal(home)),
+        journal_length=len(journal.entries(home)),
     )
 
 

@@ -31,7 +31,7 @@ def cli(*words: str) -> subprocess.CompletedProcess[str]:
 
 def lists(home: Path, release: str) -> dict[int, list[tuple]]:
     query = "select user_id, item_id, score, release_id from recommendations order by user_id, rank"
-    with duckdb.connect(str(serving.serving_file(home, release)), read_only=True) as con:
+    with duckdb.connect(str(serving.file_of(home, release)), read_only=True) as con:
         found: dict[int, list[tuple]] = {}
         for user_id, *row in con.execute(query).fetchall():
             found.setdefault(user_id, []).append(tuple(row))

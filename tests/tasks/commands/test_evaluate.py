@@ -8,16 +8,20 @@ from typing import Self
 import numpy as np
 import pytest
 
-from models.dataset import Dataset
+from models.dataset import Dataset, Ints
 from models.evaluation.protocols import PROTOCOLS, ROLLING_WINDOWS
-from models.pipeline import holdout as objectives
+from models.evaluation.split import Split
+from models.pipeline import offline
+from models.pipeline.config import PipelineConfig
+from models.pipeline.holdout import holdout
+from models.pipeline.offline import BEST, PUBLISHED, UNION
 from models.rank.candidates import MERGED
 from models.recall import registry
 from models.recall.popular import Popular, PopularConfig
 from models.recall.segment import Segment
-from tasks.commands import offline
+from tasks import config as configuration
+from tasks import declarations
 from tasks.commands.evaluate import evaluate, read_log
-from tasks.commands.offline import BEST, PUBLISHED, UNION, Plan
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
 from warehouse.errors import MatineeError
@@ -38,8 +42,16 @@ def dataset(source: str) -> Dataset:
     return read_log(source)[0]
 
 
-def plan(channels: tuple[str, ...] = CHANNELS, objective: str = "next") -> Plan:
-    return Plan(channels, objective, seed=0, width=300, rankers=("gbdt",))
+def config(channels: tuple[str, ...] = CHANNELS, objective: str = "next") -> PipelineConfig:
+    return configuration.load({"recall": {"channels": channels}, "objective": objective})
+
+
+def lists(config: PipelineConfig, split: Split, validation: Split) -> dict[str, Ints]:
+    """Items of the lists of every model, by its name; of a pre-ranker by stage and name."""
+    answers = offline.answers(config, split, validation, ("gbdt",), declarations.of(None))
+    return {
+        f"prerank/{a.model}" if a.stage == "prerank" else a.model: a.lists.item for a in answers
+    }
 
 
 class Spy(Popular):
@@ -63,12 +75,13 @@ def events(log: Dataset) -> set[tuple[int, int, int]]:
 def test_models_are_fitted_on_the_training_part_and_weights_on_its_own_past(
     protocol: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(registry.CHANNELS, "spy", Spy)
+    monkeypatch.setitem(registry.CHANNELS, "spy", registry.Channel(Spy, PopularConfig()))
     monkeypatch.setattr(Spy, "fitted", [], raising=False)
     split = PROTOCOLS[protocol].splits(dataset)[-1]
     validation = PROTOCOLS[protocol].validation(split)
-    offline.answers(split, validation, plan(("spy",), "daily"))
-    newest = objectives.validation(split.train, "daily")
+    whole = config(("spy",), "daily")
+    lists(whole, split, validation)
+    newest = holdout(split.train, "daily", whole.holdout)
     assert newest is not None
     # One fit a window: of what is published, of the merge, and the one that answers.
     assert [events(log) for log in Spy.fitted] == [events(part.train) for part in (newest, validation, split)]
@@ -79,10 +92,10 @@ def test_the_answers_of_the_test_change_no_list(dataset: Dataset) -> None:
     split = PROTOCOLS["temporal-2003"].splits(dataset)[0]
     validation = PROTOCOLS["temporal-2003"].validation(split)
     others = replace(split, targets=replace(split.targets, item=split.targets.item[::-1].copy()))
-    first, second = (offline.answers(part, validation, plan()) for part in (split, others))
-    assert list(first.lists) == [*CHANNELS, MERGED, UNION, BEST, "gbdt", PUBLISHED]
-    for name, found in first.lists.items():
-        np.testing.assert_array_equal(found.item, second.lists[name].item)
+    first, second = (lists(config(), part, validation) for part in (split, others))
+    assert list(first) == [*CHANNELS, MERGED, UNION, BEST, "prerank/merged", "gbdt", PUBLISHED]
+    for name, found in first.items():
+        np.testing.assert_array_equal(found, second[name])
 
 
 def test_rows_are_those_of_the_channels_own_lists(source: str, dataset: Dataset) -> None:
@@ -105,7 +118,7 @@ def test_rows_are_those_of_the_channels_own_lists(source: str, dataset: Dataset)
     stages = dict.fromkeys((row["stage"], row["model"]) for row in answer["rows"])
     assert list(stages) == [
         *(("recall", "popular"), ("merge", "merged"), ("merge", "union"), ("merge", "best_channel")),
-        *(("rank", "gbdt"), ("published", "published")),
+        *(("prerank", "merged"), ("rank", "gbdt"), ("published", "published")),
     ]
     assert answer["split"] == [split.digest()]
     assert {"gender=F", "gender=M", "gender=unknown"} <= {row["slice"] for row in answer["rows"]}
@@ -115,7 +128,7 @@ def test_the_best_channel_is_that_of_the_window_before(dataset: Dataset) -> None
     chosen = set()
     for split in PROTOCOLS["rolling"].splits(dataset):
         before = PROTOCOLS["rolling"].validation(split)
-        found = offline.answers(split, before, plan(objective="daily"))
+        found = lists(config(objective="daily"), split, before)
         gain = {}
         for channel in CHANNELS:
             lists = registry.build(channel).fit(before.train).recommend(before.queries, 10).item
@@ -125,7 +138,7 @@ def test_the_best_channel_is_that_of_the_window_before(dataset: Dataset) -> None
             gain[channel] = (hit / np.log2(np.arange(10) + 2)).sum(axis=1) @ (1 / np.array(ideal))
         best = max(gain, key=lambda name: gain[name])
         chosen.add(best)
-        np.testing.assert_array_equal(found.lists[BEST].item, found.lists[best].item)
+        np.testing.assert_array_equal(found[BEST], found[best])
     assert chosen != {CHANNELS[0]}
 
 
@@ -133,22 +146,22 @@ def test_published_lists_are_full_and_newcomers_hear_their_segment_alone(dataset
     # Half of the users are heard of only within the window.
     late = dataset.where((dataset.user_idx % 2 == 0) | (dataset.at >= 1015000000))
     split = PROTOCOLS["rolling"].splits(late)[-1]
-    found = offline.answers(split, PROTOCOLS["rolling"].validation(split), plan(objective="daily"))
+    found = lists(config(objective="daily"), split, PROTOCOLS["rolling"].validation(split))
     unseen = split.train.n_items - (split.queries.end - split.queries.start)
-    listed = (found.lists[PUBLISHED].item >= 0).sum(axis=1)
+    listed = (found[PUBLISHED] >= 0).sum(axis=1)
     assert listed.min() == 50
     assert unseen.min() >= 50
     new = split.queries.start == split.queries.end
     assert new.any()
     alone = Segment().fit(split.train).recommend(split.queries, 50)
-    np.testing.assert_array_equal(found.lists[PUBLISHED].item[new], alone.item[new])
-    assert (found.lists[PUBLISHED].item[~new] != alone.item[~new]).any()
+    np.testing.assert_array_equal(found[PUBLISHED][new], alone.item[new])
+    assert (found[PUBLISHED][~new] != alone.item[~new]).any()
 
 
 def test_the_union_has_at_most_300_distinct_unseen_candidates(dataset: Dataset) -> None:
     split = PROTOCOLS["leave-one-out"].splits(dataset)[0]
-    found = offline.answers(split, PROTOCOLS["leave-one-out"].validation(split), plan())
-    item = found.lists[UNION].item
+    found = lists(config(), split, PROTOCOLS["leave-one-out"].validation(split))
+    item = found[UNION]
     assert item.shape == (len(split.queries), 300)
     for row, start, end in zip(item, split.queries.start, split.queries.end, strict=True):
         candidates = row[row >= 0].tolist()
@@ -168,16 +181,24 @@ def test_a_source_is_evaluated_alone_and_the_log_does_not_learn_of_it(
 
 
 def test_a_film_rated_again_counts_from_its_first_rating(source: str, dataset: Dataset) -> None:
-    lines = (Path(source) / "ratings.dat").read_text().splitlines()
-    assert dataset.n_events == len(lines)
-    pairs = [tuple(line.split("::")[:2]) for line in lines]
-    assert len(set(pairs)) < len(pairs)
+    lines = [line.split("::") for line in (Path(source) / "ratings.dat").read_text().splitlines()]
+    first: dict[tuple[int, int], int] = {}
+    for user, item, _, at in lines:
+        pair = int(user), int(item)
+        first[pair] = min(int(at), first.get(pair, int(at)))
+    assert len(first) < len(lines) == dataset.n_events, "the source has films rated twice"
+    for protocol, rules in PROTOCOLS.items():
+        for split in rules.splits(dataset):
+            log, query = split.queries.log, split.targets.query
+            start, end = split.queries.start[query], split.queries.end[query]
+            for target, begin, stop in zip(split.targets.item, start, end, strict=True):
+                assert target not in log.item_idx[begin:stop], protocol
 
 
 def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_path: Path) -> None:
     file = tmp_path / "first.json"
     first = evaluate("temporal-2003", source, CHANNELS, ks=[10], baseline="popular", out=file)
-    figures = {
+    metrics = {
         (row["model"], row["slice"], row["metric"], row["k"]): row["value"]
         for row in json.loads(file.read_text())
     }
@@ -186,7 +207,7 @@ def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_pa
     }
     for row in first["differences"]:
         key = (row["slice"], row["metric"], row["k"])
-        expected = figures[row["model"], *key] - figures["popular", *key]
+        expected = metrics[row["model"], *key] - metrics["popular", *key]
         assert row["value"] == pytest.approx(expected, abs=1e-12)
         assert row["ci_low"] <= row["value"] <= row["ci_high"]
     again = evaluate("temporal-2003", source, ["popular", "item_cf"], ks=[10], baseline=str(file))
@@ -199,15 +220,15 @@ def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_pa
         if (row["model"], row["slice"], row["metric"]) == (MERGED, "all", "pooled_recall")
     )
     other = differences[MERGED, "pooled_recall"]["value"]
-    assert other == pytest.approx(now["value"] - figures[MERGED, "all", "pooled_recall", 10])
+    assert other == pytest.approx(now["value"] - metrics[MERGED, "all", "pooled_recall", 10])
 
 
 def test_what_cannot_be_done_is_told_before_the_work_begins(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(offline, "recall", None)  # no test here comes as far as that
-    with pytest.raises(MatineeError, match=r"unknown protocol 'loo': choose one of leave-one-out, "):
+    monkeypatch.setattr("tasks.commands.evaluate.warm_up", None)  # no test here comes as far as that
+    with pytest.raises(MatineeError, match=r"unknown protocol 'loo': choose from leave-one-out, "):
         evaluate("loo", source)
     with pytest.raises(MatineeError, match="unknown channel 'magic': choose from popular, "):
         evaluate("leave-one-out", source, ["popular", "magic"])
@@ -220,7 +241,7 @@ def test_what_cannot_be_done_is_told_before_the_work_begins(
     with pytest.raises(MatineeError, match="has no ratings"):
         evaluate("leave-one-out")
     with pytest.raises(MatineeError, match="must be a file in a folder that exists"):
-        evaluate("leave-one-out", source, out=tmp_path / "nowhere" / "figures.json")
+        evaluate("leave-one-out", source, out=tmp_path / "nowhere" / "metrics.json")
     early = batches.dat(tmp_path / "early", [(7, 1, 4, 10), (7, 2, 4, 20), (7, 3, 4, 30)])
     with pytest.raises(MatineeError, match=r"temporal-2003 cannot be run on this log: .* 1970-01-01"):
         evaluate("temporal-2003", early)
@@ -233,12 +254,12 @@ def test_a_baseline_of_another_split_is_refused(source: str, tmp_path: Path) -> 
         evaluate("temporal-2003", source, ["popular"], ks=[5], baseline=str(file))
 
 
-def test_figures_of_single_ratings_are_no_baseline_for_lists(
+def test_metrics_of_single_ratings_are_no_baseline_for_lists(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "first.json"
     evaluate("ctr-random", source, rankers=["lr"], out=file)
-    monkeypatch.setattr(offline, "recall", None)  # it is told before the work begins
+    monkeypatch.setattr("tasks.commands.evaluate.warm_up", None)  # it is told before the work begins
     with pytest.raises(MatineeError, match=r"first\.json is no baseline for lists"):
         evaluate("leave-one-out", source, ["popular"], ks=[5], baseline=str(file))
 

@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Dataset
-from tasks.steps import train as learner
+from models.pipeline.channels import new_incremental
+from tasks import config as configuration
+from tasks.training import checkpoint_key
 from tests.models.recall.small_logs import small_log
 
 
-def key(log: Dataset, channel: str = learner.LEARNER, seed: int = 0) -> str:
-    return learner._key(log, learner.new(channel, seed))
+def key(log: Dataset, seed: int = 0) -> str:
+    return checkpoint_key(log, new_incremental(configuration.load({"seed": seed}), "two_tower"))
 
 
 def changed(columns: Mapping[str, NDArray[np.generic]], name: str) -> dict[str, NDArray[np.generic]]:
