@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 HOUR, DAY = 3_600, 86_400
 """Seconds in an hour and in a day."""

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
 
+from models.bounds import Positive
 from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.features.statistics import (
     Past,
@@ -95,14 +97,14 @@ def weekday(queries: Queries) -> Doubles:
     return ((queries.at // DAY + 3) % 7).astype(np.float64)
 
 
-def newest_items(queries: Queries, newest: int) -> Ints:
+def newest_items(queries: Queries, newest: PositiveInt) -> Ints:
     """(Q, newest) items of the history, oldest first; -1 in front where it is shorter."""
     rows = queries.end[:, None] - np.arange(newest, 0, -1)
     exists = rows >= queries.start[:, None]
     return np.where(exists, _at(queries.log.item_idx, rows, exists), -1).astype(np.int32)
 
 
-def minutes_since(queries: Queries, place: int) -> Doubles:
+def minutes_since(queries: Queries, place: NonNegativeInt) -> Doubles:
     """Minutes since the newest but ``place``-th event: how fast the user has been rating."""
     row = queries.end - 1 - place
     exists = row >= queries.start
@@ -115,7 +117,7 @@ def newest_rating(queries: Queries) -> Doubles:
     return np.where(exists, _at(queries.log.rating, queries.end - 1, exists), np.nan).astype(np.float64)
 
 
-def index_distance(pairs: Pairs, place: int) -> Doubles:
+def index_distance(pairs: Pairs, place: NonNegativeInt) -> Doubles:
     """Item number minus that of the newest but ``place``-th event; ids follow the catalogue's growth.
 
     People rate from lists, and lists have an order.
@@ -128,7 +130,7 @@ def index_distance(pairs: Pairs, place: int) -> Doubles:
     return distance
 
 
-def year_distance(pairs: Pairs, newest: int) -> Doubles:
+def year_distance(pairs: Pairs, newest: PositiveInt) -> Doubles:
     """The film's year minus the mean year of the newest films of the history."""
     past = pairs.past
     begin, end = _newest(pairs.queries, newest)
@@ -139,7 +141,7 @@ def year_distance(pairs: Pairs, newest: int) -> Doubles:
     return distance
 
 
-def genre_match(pairs: Pairs, newest: int) -> Doubles:
+def genre_match(pairs: Pairs, newest: PositiveInt) -> Doubles:
     """Fraction of the newest films of the history that have a genre, the mean over the film's genres."""
     past = pairs.past
     begin, end = _newest(pairs.queries, newest)
@@ -181,7 +183,9 @@ def discount(pairs: Pairs) -> NDArray[np.floating]:
     return discounted
 
 
-def followers(pairs: Pairs, place: int, nearest: int, farthest: int, half_life_days: float) -> Doubles:
+def followers(
+    pairs: Pairs, place: NonNegativeInt, nearest: int, farthest: int, half_life_days: Positive
+) -> Doubles:
     """How often, of late, others rated the item so near after the newest but ``place``-th one.
 
     The fraction of the earlier ratings of that film by other users, each fading with its age, which the user

@@ -1,18 +1,28 @@
-"""Declarations of features: what features.toml says, read into something that cannot be misspelt."""
+"""Declarations of features: the content of features.toml, read into something that cannot be misspelt."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+
+from models.bounds import Positive
+from models.encoding import USER_ATTRIBUTES
 from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY
+from models.features.schema import Side
 from models.features.statistics import STATISTICS, WINDOW
 
-Side = Literal["user", "item", "context", "cross", "channel"]
-"""Whose feature it is; one of ``channel`` becomes a feature of every channel and of the merged list."""
+Section = Literal[Side, "channel"]
+"""Section of features.toml, whose feature it is; one of ``channel`` is a feature of every list."""
 
 Encoding = Literal["numeric", "log", "bucketed", "categorical", "multi_hot", "sequence"]
 """How its values reach a model; log is sign(x) log(1 + |x|), bucketed numbers are codes."""
+
+ColumnType = Literal[
+    "BOOLEAN", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "VARCHAR", "DATE", "TIMESTAMP", "BIGINT[]", "VARCHAR[]"
+]
+"""Types of published columns."""
 
 SOURCES = ("statistic", "attribute", "compute")
 """Where values come from: ratings before a moment, an attribute of the log, a function. One of them."""
@@ -26,7 +36,7 @@ def _attribute(log: Any) -> None:
 
 OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
     ("user", "statistic"): STATISTICS,
-    ("user", "attribute"): dict.fromkeys(("gender", "age", "occupation", "region"), _attribute),
+    ("user", "attribute"): dict.fromkeys(USER_ATTRIBUTES, _attribute),
     ("user", "compute"): OF_QUERY,
     ("item", "statistic"): STATISTICS,
     ("item", "attribute"): dict.fromkeys(("index", "year", "genres"), _attribute),
@@ -34,24 +44,32 @@ OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
     ("cross", "compute"): OF_PAIR,
     ("channel", "compute"): OF_LISTS,
 }
-"""What a declaration of a side may name as its source."""
+"""What a declaration of a section may name as its source."""
 
-KNOWN = ("name", "type", "kind", "about", "default", "edges", "size", "embedding", "sql", *SOURCES)
-"""Keys of a declaration; all others are parameters of its source."""
+LISTS_OF_VALUES = {"newest_items": "sequence", "genres": "multi_hot"}
+"""Attributes and functions with more than one value, and the kind that they must have."""
+
+READ_BY = {
+    "default": ("numeric", "log"),
+    "edges": ("bucketed",),
+    "size": ("categorical",),
+    "embedding": ("bucketed", "categorical", "multi_hot", "sequence"),
+}
+"""Keys that only some kinds read."""
 
 
 @dataclass(frozen=True)
 class Declaration:
     """One feature that models read."""
 
-    side: Side
+    side: Section
     name: str
     kind: Encoding
     source: str  # one of SOURCES
     what: str  # name of the statistic, attribute or function
     parameters: Mapping[str, Any] = field(default_factory=dict)
     default: float | None = None
-    """What stands for a missing number; without it, the mean."""
+    """Value of a missing number; without it, the mean."""
     edges: tuple[float, ...] = ()
     """Ascending bounds of the buckets of a bucketed number; each belongs to the bucket above it."""
     size: int | None = None
@@ -65,63 +83,152 @@ class Declaration:
         return f"{self.side}_{self.name}" if self.side in ("user", "item") else self.name
 
 
+class Block(BaseModel):
+    """A declaration as it is written; keys beyond these are the parameters of its source."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+    kind: str
+    about: str = ""
+    type: ColumnType | None = None
+    default: float | None = None
+    edges: list[float] = []
+    size: PositiveInt | None = None
+    embedding: str = ""
+    statistic: str | None = None
+    attribute: str | None = None
+    compute: str | None = None
+    sql: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All further keys."""
+        return self.model_extra or {}
+
+
 def declarations(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Declaration, ...]:
-    """What features.toml declares for models; declarations of ``sql`` alone are published, not read.
+    """The features of features.toml for models; declarations of ``sql`` alone are published, not read.
 
-    Raises ValueError, with what there is to choose from, for one that makes no sense.
+    Raises:
+        ValueError: a declaration makes no sense: which one, and what there is to choose from, in one line.
     """
-    return tuple(
-        _declaration(side, block)
-        for side, blocks in declared.items()
-        for block in blocks
-        if "sql" not in block
-    )
+    read: list[Declaration] = []
+    names: set[str] = set()
+    for section, blocks in declared.items():
+        if section not in get_args(Section):
+            raise ValueError(f"unknown section {section!r}, not {_listed(get_args(Section))}")
+        if not (isinstance(blocks, list) and all(isinstance(content, Mapping) for content in blocks)):
+            raise ValueError(f"section {section}: each feature begins with [[{section}]]")
+        for content in blocks:
+            where = f"feature {section}.{content.get('name')}"
+            block = _block(where, content)
+            if problem := _repeated(section, block, names) or _unpublishable(section, block):
+                raise ValueError(f"{where}: {problem}")
+            if block.sql is None:
+                read.append(_declaration(where, section, block))
+    return tuple(read)
 
 
-def _declaration(side: str, block: Mapping[str, Any]) -> Declaration:
-    where = f"feature {side}.{block.get('name')}"
-    sources = [source for source in SOURCES if source in block]
-    if "name" not in block or side not in get_args(Side) or len(sources) != 1:
-        raise ValueError(f"{where}: it needs a side ({_listed(get_args(Side))}), a name and one source")
-    if block.get("kind") not in get_args(Encoding):
-        raise ValueError(f"{where}: unknown kind {block.get('kind')!r}, not {_listed(get_args(Encoding))}")
+def _block(where: str, content: Mapping[str, Any]) -> Block:
+    try:
+        block = Block.model_validate(dict(content))
+    except ValidationError as error:
+        raise ValueError(f"{where}: {_first(error)}") from None
+    sources = [source for source in (*SOURCES, "sql") if getattr(block, source) is not None]
+    if len(sources) != 1:
+        raise ValueError(f"{where}: it needs one source ({_listed((*SOURCES, 'sql'))}), not {len(sources)}")
+    return block
+
+
+def _repeated(section: str, block: Block, names: set[str]) -> str | None:
+    """Whether its name is taken among those of its section, or of all features."""
+    column = f"{section}_{block.name}" if section in ("user", "item") else block.name
+    if column in names:
+        return f"there is another feature {column}"
+    names.add(column)
+    return None
+
+
+def _unpublishable(section: str, block: Block) -> str | None:
+    """What is wrong with how it is published, if it is."""
+    published = block.type is not None
+    if published and (section not in ("user", "item") or not (block.sql or block.statistic)):
+        return "only a statistic or sql of a user or an item is published, others have no type"
+    if block.sql and not published:
+        return "sql is published, so it needs a type"
+    if block.sql and block.parameters:
+        return f"unknown key {_listed(block.parameters)}"
+    return None
+
+
+def _declaration(where: str, section: str, block: Block) -> Declaration:
+    if block.kind not in get_args(Encoding):
+        raise ValueError(f"{where}: unknown kind {block.kind!r}, not {_listed(get_args(Encoding))}")
+    source, what = next((s, getattr(block, s)) for s in SOURCES if getattr(block, s) is not None)
     declared = Declaration(
-        side=side,  # type: ignore[arg-type]
-        name=block["name"],
-        kind=block["kind"],
-        source=sources[0],
-        what=block[sources[0]],
-        parameters={key: value for key, value in block.items() if key not in KNOWN},
-        default=block.get("default"),
-        edges=tuple(block.get("edges", ())),
-        size=block.get("size"),
-        embedding=block.get("embedding", ""),
+        side=section,  # type: ignore[arg-type]
+        name=block.name,
+        kind=block.kind,  # type: ignore[arg-type]
+        source=source,
+        what=what,
+        parameters=block.parameters,
+        default=block.default,
+        edges=tuple(block.edges),
+        size=block.size,
+        embedding=block.embedding,
     )
-    if problem := _problem(declared):
+    if problem := _problem_of_source(declared) or _problem_of_kind(declared):
         raise ValueError(f"{where}: {problem}")
     return declared
 
 
-def _problem(declared: Declaration) -> str | None:
-    """What is wrong with its source, its parameters or its encoding."""
+def _problem_of_source(declared: Declaration) -> str | None:
+    """What is wrong with its source or the parameters of it."""
     offered = OFFERED.get((declared.side, declared.source))
     if offered is None:
         return f"a feature of {declared.side} has no {declared.source}"
     if declared.what not in offered:
         return f"unknown {declared.source} {declared.what!r}, not {_listed(offered)}"
     parameters = dict(declared.parameters)
-    if declared.source == "statistic":
-        parameters.pop(WINDOW, None)
+    types: dict[str, Any] = {}
+    if declared.source == "statistic" and WINDOW in parameters:
+        types[WINDOW] = Positive
+    signature = inspect.signature(offered[declared.what])
     try:
-        inspect.signature(offered[declared.what]).bind(None, **parameters)
+        signature.bind(None, **{name: value for name, value in parameters.items() if name not in types})
     except TypeError as error:
         return f"{declared.what}: {error}"
+    types |= {name: signature.parameters[name].annotation for name in parameters.keys() - types.keys()}
+    for name, value in parameters.items():
+        try:
+            TypeAdapter(types[name], config=ConfigDict(strict=True)).validate_python(value)
+        except ValidationError as error:
+            return f"{declared.what}: {name}: {_first(error)}"
+    return None
+
+
+def _problem_of_kind(declared: Declaration) -> str | None:
+    """What is wrong with how its values reach models."""
+    kind, what = declared.kind, declared.what
+    of_lists = LISTS_OF_VALUES.get(what)
+    if of_lists != kind and (of_lists or kind in LISTS_OF_VALUES.values()):
+        return f"{what} is {'a number or code' if of_lists is None else of_lists}, not {kind}"
+    for key, kinds in READ_BY.items():
+        if getattr(declared, key) not in (None, (), "") and kind not in kinds:
+            return f"{key} is for {_listed(kinds)}, not for {kind}"
     ascending = list(declared.edges) == sorted(set(declared.edges))
-    if declared.kind == "bucketed" and not (declared.edges and ascending):
+    if kind == "bucketed" and not (declared.edges and ascending):
         return "a bucketed number needs ascending edges"
-    if declared.kind == "categorical" and declared.source != "attribute" and declared.size is None:
+    if kind == "categorical" and declared.source != "attribute" and declared.size is None:
         return "codes that are no attribute need a size"
     return None
+
+
+def _first(error: ValidationError) -> str:
+    """The first problem, in one line."""
+    first = error.errors()[0]
+    return ": ".join([*map(str, first["loc"][:1]), first["msg"]])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -42,8 +42,8 @@ class Encoder:
         size = self.schema.features[number].size
         if declared.kind == "multi_hot":
             # Later columns came after training.
-            return np.maximum(values[:, :size], 0).astype(np.float32)
-        if self.item_codes is not None and declared.what in ("index", "newest_items"):
+            return np.maximum(values.reshape(len(values), -1)[:, :size], 0).astype(np.float32)
+        if self.item_codes is not None and _is_of_items(declared):
             values = np.append(self.item_codes, -1)[values]
         missing = _missing(values)
         if declared.kind == "bucketed":
@@ -53,7 +53,7 @@ class Encoder:
 
 
 def fit_encoder(declared: Sequence[Declaration], lists: Sequence[str], raw: Raw, log: Dataset) -> Encoder:
-    """Means and deviations of the rows, sizes of the log."""
+    """The encoder with the means and deviations of the rows, and the sizes of the log."""
     features = tuple(expand(declared, lists))
     mean, scale = np.full(len(features), np.nan), np.ones(len(features))
     for number, (name, feature) in enumerate(features):
@@ -62,8 +62,18 @@ def fit_encoder(declared: Sequence[Declaration], lists: Sequence[str], raw: Raw,
             finite = values[np.isfinite(values)]
             mean[number] = finite.mean() if len(finite) else 0.0
             scale[number] = finite.std() or 1.0 if len(finite) else 1.0
-    schema = FeatureSchema(tuple(_feature(name, feature, log) for name, feature in features))
-    return Encoder(features, schema, mean, scale)
+    return Encoder(features, declared_schema(declared, lists, log), mean, scale)
+
+
+def declared_schema(declared: Sequence[Declaration], lists: Sequence[str], log: Dataset) -> FeatureSchema:
+    """The features as models read them, with the sizes of the log."""
+    return FeatureSchema(tuple(_feature(name, feature, log) for name, feature in expand(declared, lists)))
+
+
+def encoder_of_codes(declared: Sequence[Declaration], schema: FeatureSchema) -> Encoder:
+    """An encoder of features none of which is a number: there is nothing to fit, the schema says it all."""
+    features = tuple(expand(declared, ()))
+    return Encoder(features, schema, np.full(len(features), np.nan), np.ones(len(features)))
 
 
 def coverage(raw: Raw) -> dict[str, float]:
@@ -93,6 +103,11 @@ def _kind_and_size(declared: Declaration, log: Dataset) -> tuple[Kind, int]:
     if declared.kind == "multi_hot":
         return "multi_hot", attribute(declared.what, of_log, n).reshape(n, -1).shape[1]
     return "categorical", declared.size or int(attribute(declared.what, of_log, n).max(initial=-1)) + 2
+
+
+def _is_of_items(declared: Declaration) -> bool:
+    """Whether its codes are indices of items."""
+    return declared.what == "newest_items" or (declared.side == "item" and declared.what == "index")
 
 
 def _is_number(declared: Declaration) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.dataset import Dataset
 from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY, Pairs
 from models.features.declare import Declaration
 from models.features.schema import Column, Columns
@@ -67,7 +68,22 @@ def _of_query(feature: Declaration, pairs: Pairs) -> Column:
     if feature.source == "compute":
         return OF_QUERY[feature.what](queries, **feature.parameters)
     codes = attribute(feature.what, queries.log.users, queries.log.n_users)
-    return np.append(codes, -1)[queries.user_idx]  # a user nobody knows is the last one
+    return _with_unknown(codes)[queries.user_idx]
+
+
+def attributes(declared: Sequence[Declaration], log: Dataset) -> Raw:
+    """Attributes of all users, one more for a user that nobody knows, and of all items."""
+    users = {
+        feature.column: _with_unknown(attribute(feature.what, log.users, log.n_users))
+        for feature in declared
+        if feature.side == "user"
+    }
+    items = {
+        feature.column: attribute(feature.what, log.items, log.n_items)
+        for feature in declared
+        if feature.side == "item"
+    }
+    return Raw(users, items, {})
 
 
 def attribute(name: str, attributes: Mapping[str, Column], n: int) -> Column:
@@ -75,3 +91,8 @@ def attribute(name: str, attributes: Mapping[str, Column], n: int) -> Column:
     if name == "index":
         return np.arange(n)
     return attributes.get(name, np.full(n, -1))
+
+
+def _with_unknown(codes: Column) -> Column:
+    """(U + 1,) codes of U users, and of a user that nobody knows: the index -1 finds it."""
+    return np.append(codes, -1)

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from models.bounds import NonNegative, Positive
 from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries
 
 
@@ -137,7 +138,7 @@ def variance(past: Past) -> Doubles:
     return np.maximum(squares - mean(past) ** 2, 0.0)
 
 
-def smoothed_mean(past: Past, prior: float) -> Doubles:
+def smoothed_mean(past: Past, prior: NonNegative) -> Doubles:
     """Bayesian mean rating: with ``prior`` pseudo-ratings at the mean of all ratings before ``at``."""
     times, sums, _ = past.ratings.everyone
     n = np.searchsorted(times, past.at)
@@ -146,7 +147,7 @@ def smoothed_mean(past: Past, prior: float) -> Doubles:
     return smoothed
 
 
-def decayed_count(past: Past, half_life_days: float) -> Doubles:
+def decayed_count(past: Past, half_life_days: Positive) -> Doubles:
     """Ratings, each counting half as much for every half-life of age."""
     ratings = past.ratings
     return _decayed(ratings.at, ratings.indptr, past.begin, past.end, past.at, half_life_days * DAY)

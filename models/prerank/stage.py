@@ -7,7 +7,7 @@ their order: what is left keeps the order of the merged list.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field, PositiveInt, field_validator
@@ -19,6 +19,7 @@ from models.features.declare import Declaration
 from models.merge import Merged
 from models.prerank.registry import PRE_RANKERS, build_pre_ranker
 from models.rank.candidates import MERGED, Pool, Sampling
+from models.rank.constraints import Folds
 from models.rank.cross_fit import cross_fit
 from models.rank.stage import Ranking, blended, restore_ranking
 from models.state import State
@@ -37,7 +38,7 @@ class PrerankConfig(Config):
     """Settings of the pre-ranker; of no account for merged."""
     sampling: Sampling = Sampling(negative_rate=0.05)
     """Candidates that pre-rankers learn from."""
-    folds: Annotated[int, Field(ge=2)] = 3
+    folds: Folds = 3
     """Pre-rankers trained, each without the users of one fold; their mean chooses."""
 
     @field_validator("method")

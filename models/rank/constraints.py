@@ -4,14 +4,11 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-"""From 0 to 1."""
-
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
-"""Above 0, at most 1."""
-
-DropoutRate = Annotated[float, Field(ge=0, lt=1)]
-"""Fraction that is left out in training."""
+"""A part of a whole, and not nothing."""
 
 Units = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 """Units of each of some layers, at least one."""
+
+Folds = Annotated[int, Field(ge=2)]
+"""Parts that users are dealt into."""

@@ -8,9 +8,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -25,7 +26,7 @@ class DCNv2Config(Config):
     """Cross layers: the last one holds crosses of one feature more than that."""
     hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: DropoutRate = 0.1
+    dropout: BelowOne = 0.1
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

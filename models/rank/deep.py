@@ -6,9 +6,10 @@ Zhang, Du and Wang 2016, https://arxiv.org/abs/1601.02376 (FNN, without its pre-
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -21,7 +22,7 @@ class DeepConfig(Config):
     """Length of a feature's embedding."""
     hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: DropoutRate = 0.0
+    dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

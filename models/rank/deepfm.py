@@ -6,9 +6,10 @@ Guo et al. 2017, https://arxiv.org/abs/1703.04247.
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.fm import pairwise
 from models.rank.layers import MLP, Embedding, FieldVectors, FirstOrder
 from models.rank.rows import Batch
@@ -22,7 +23,7 @@ class DeepFMConfig(Config):
     """Length of a feature's embedding."""
     hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: DropoutRate = 0.0
+    dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

@@ -11,9 +11,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import Feature, FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.layers import MLP, Dice, Embedding, of_kind
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -28,7 +29,7 @@ class DINConfig(Config):
     """Hidden units of the network that weighs a film of the history by the candidate."""
     hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: DropoutRate = 0.0
+    dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

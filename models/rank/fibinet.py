@@ -8,9 +8,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding, FirstOrder
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -25,7 +26,7 @@ class FiBiNETConfig(Config):
     """Features for each hidden unit of the layer that weighs the features."""
     hidden: Units = (64, 64)
     """Units of the dense layers."""
-    dropout: DropoutRate = 0.0
+    dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
+from models.bounds import Fraction
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats
@@ -19,7 +20,7 @@ from models.evaluation import metrics
 from models.features.declare import Declaration
 from models.rank.calibration import Reliability, fit_isotonic, reliability, undo_sampling
 from models.rank.candidates import Pool, Sampling, is_target
-from models.rank.constraints import Fraction
+from models.rank.constraints import Folds
 from models.rank.cross_fit import CrossFitted, cross_fit
 from models.rank.fusion import FusionConfig, fit_fusion, main_task
 from models.rank.registry import BuiltRanker
@@ -46,7 +47,7 @@ class RankConfig(Config):
     """Candidates of a user that are ranked."""
     blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
     """Weights of the ranker in the blend with the merged list, of which validation chooses."""
-    folds: Annotated[int, Field(ge=2)] = 3
+    folds: Folds = 3
     """Rankers trained, each without the users of one fold; their mean ranks."""
     max_queries: PositiveInt = 6_000
     """Queries at most that the blend weight is chosen on."""

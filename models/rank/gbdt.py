@@ -11,8 +11,9 @@ from typing import Annotated
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
+from models.bounds import NonNegative, Positive
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
@@ -31,7 +32,7 @@ class GbdtConfig(Config):
     """Trees at most."""
     early_stopping_rounds: PositiveInt = 15
     """Trees without a better log loss on the validation rows, after which growing stops."""
-    learning_rate: PositiveFloat = 0.1
+    learning_rate: Positive = 0.1
     """Factor that each tree's values are shrunk by."""
     num_leaves: Annotated[int, Field(ge=2)] = 31
     """Leaves a tree at most."""
@@ -41,7 +42,7 @@ class GbdtConfig(Config):
     """Fraction of the features that each tree may use."""
     bagging_fraction: PositiveFraction = 0.7
     """Fraction of the rows that each tree is grown on."""
-    lambda_l2: NonNegativeFloat = 1.0
+    lambda_l2: NonNegative = 1.0
     """Penalty of the squared leaf values."""
     max_bin: Annotated[int, Field(ge=2)] = 63
     """Distinct values that a feature is reduced to."""

@@ -10,9 +10,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.experts import Experts, Gate, Tower, mix
 from models.rank.layers import Embedding
 from models.rank.rows import Batch
@@ -32,9 +33,9 @@ class PLEConfig(Config):
     """Units of an expert, level by level."""
     tower_hidden: Units = (32,)
     """Units of each task's own layers."""
-    dropout: DropoutRate = 0.0
+    dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
-    expert_dropout: DropoutRate = 0.1
+    expert_dropout: BelowOne = 0.1
     """Probability that an expert is left out of a row in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

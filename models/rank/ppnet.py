@@ -10,9 +10,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -27,7 +28,7 @@ class PPNetConfig(Config):
     """Units of the dense layers."""
     gate_hidden: PositiveInt = 32
     """Hidden units of each gate."""
-    dropout: DropoutRate = 0.0
+    dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

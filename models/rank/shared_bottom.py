@@ -7,9 +7,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
-from models.rank.constraints import DropoutRate, Units
+from models.rank.constraints import Units
 from models.rank.experts import Tower
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
@@ -25,7 +26,7 @@ class SharedBottomConfig(Config):
     """Units of the layers that all tasks share."""
     tower_hidden: Units = (32,)
     """Units of each task's own layers."""
-    dropout: DropoutRate = 0.0
+    dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""

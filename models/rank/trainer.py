@@ -13,14 +13,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from models.bounds import BelowOne, NonNegative, Positive
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
@@ -40,11 +41,11 @@ class TrainerConfig(Config):
 
     batch_size: PositiveInt = 4096
     """Rows a step at most; all steps of an epoch are of one size, give or take a row."""
-    learning_rate: PositiveFloat = 8e-3
+    learning_rate: Positive = 8e-3
     """Learning rate of Adam."""
-    l2: NonNegativeFloat = 1e-4
+    l2: NonNegative = 1e-4
     """L2 penalty of the embedding tables: this times the table is added to its gradient."""
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.995
+    ema_decay: BelowOne = 0.995
     """Decay of the exponential moving average of the weights; 0 for no average."""
     patience: PositiveInt = 1
     """Epochs without improvement after which training ends."""

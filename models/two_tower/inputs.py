@@ -1,82 +1,66 @@
-"""What the towers read: the schema of a data set, and its users, items and histories encoded by it."""
+"""Inputs of the towers: the schema of a data set, and its users, items and histories encoded by it."""
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.dataset import Dataset, Floats, Ints, Longs
+from models.dataset import Dataset, Doubles, Floats, Longs
+from models.encoding import USER_ATTRIBUTES
+from models.features.declare import Declaration
+from models.features.encode import declared_schema, encoder_of_codes
+from models.features.extract import attributes
+from models.features.schema import Columns as Columns
 from models.features.schema import Feature, FeatureSchema
 from models.two_tower.config import TowersConfig
 
-Column = Longs | Floats
-Columns = dict[str, Column]
-"""Encoded features by name, one row a user or an item."""
+YEAR_EDGES = tuple(float(year) for year in range(1905, 2050, 5))
+"""Years go into buckets of five, so that a new film never changes the schema."""
 
-DEMOGRAPHICS = ("gender", "age", "occupation", "region")
-FIRST_YEAR, YEARS, BUCKETS = 1900, 5, 30
-"""Years go into buckets of five from 1900 on, so that a new film never changes the schema."""
+ITEM_ID = Declaration("item", "id", "categorical", "attribute", "index")
+USER_ID = Declaration("user", "id", "categorical", "attribute", "index")
+DEMOGRAPHICS = tuple(Declaration("user", name, "categorical", "attribute", name) for name in USER_ATTRIBUTES)
+ITEM_ATTRIBUTES = (
+    Declaration("item", "genres", "multi_hot", "attribute", "genres"),
+    Declaration("item", "year", "bucketed", "attribute", "year", edges=YEAR_EDGES),
+)
 
 
 def schema_of(dataset: Dataset, config: TowersConfig) -> FeatureSchema:
     """The inputs of the towers over this data set: only attributes that it has."""
-    users, items = dataset.users, dataset.items
-    features = [
-        Feature("item_id", "item", "categorical", dataset.n_items + 1),
-        Feature("history", "user", "sequence", dataset.n_items + 1, "item_id" if config.tied else "history"),
+    wanted = [ITEM_ID]
+    wanted += [USER_ID] if config.user_id else []
+    wanted += DEMOGRAPHICS if config.demographics else []
+    wanted += ITEM_ATTRIBUTES if config.attributes else []
+    has = {"index", *dataset.users, *dataset.items}
+    item_id, *others = declared_schema([d for d in wanted if d.what in has], (), dataset).features
+    # Histories and statistics change from event to event: the collator computes them position by position.
+    table = item_id.table if config.tied else "history"
+    history = Feature("history", "user", "sequence", dataset.n_items + 1, table)
+    statistics = [
+        Feature("history_events", "user", "numeric"),
+        Feature("history_rating", "user", "numeric"),
+        Feature("item_events", "item", "numeric"),
+        Feature("item_rating", "item", "numeric"),
     ]
-    if config.user_id:
-        features.append(Feature("user_id", "user", "categorical", dataset.n_users + 1))
-    if config.demographics:
-        features += [
-            Feature(name, "user", "categorical", int(np.max(users[name], initial=-1)) + 2)
-            for name in DEMOGRAPHICS
-            if name in users
-        ]
-    if config.attributes and "genres" in items:
-        features.append(Feature("genres", "item", "multi_hot", items["genres"].shape[1]))
-    if config.attributes and "year" in items:
-        features.append(Feature("year", "item", "categorical", BUCKETS + 1))
-    if config.statistics:
-        features += [
-            Feature("history_events", "user", "numeric"),
-            Feature("history_rating", "user", "numeric"),
-            Feature("item_events", "item", "numeric"),
-            Feature("item_rating", "item", "numeric"),
-        ]
-    return FeatureSchema(tuple(features))
+    return FeatureSchema((item_id, history, *others, *(statistics if config.statistics else ())))
 
 
 def user_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
     """Codes (U + 1,) of the categorical features of users; the last row is the user nobody knows.
 
-    So the user_idx -1 of an unknown user finds its row.
+    So the user_idx -1 of an unknown user finds its row. A label that came after the schema is unknown.
     """
-    columns: Columns = {}
-    for feature in schema.of("user"):
-        if feature.kind == "categorical":
-            known = np.arange(dataset.n_users) if feature.name == "user_id" else dataset.users[feature.name]
-            code = known.astype(np.int64) + 1
-            # A label that came after the schema is one that nobody knows.
-            columns[feature.name] = np.append(np.where(code < feature.size, code, 0), 0)
-    return columns
+    return _attributes(dataset, schema, (USER_ID, *DEMOGRAPHICS))
 
 
 def item_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
     """All features of the items: codes (I,), numbers (I,), or (I, G) of 0 and 1."""
-    events = np.bincount(dataset.item_idx, minlength=dataset.n_items)
-    rated = np.bincount(dataset.item_idx, dataset.rating, dataset.n_items).astype(np.float64)
-    # As many as the schema has: later ones are new to it.
-    n_genres = sum(feature.size for feature in schema.of("item") if feature.name == "genres")
-    makers: dict[str, Callable[[], Column]] = {
-        "item_id": lambda: np.arange(1, dataset.n_items + 1),
-        "genres": lambda: dataset.items["genres"][:, :n_genres].astype(np.float32),
-        "year": lambda: _year_bucket(cast(Ints, dataset.items["year"])),
-        "item_events": lambda: scaled_count(events),
-        "item_rating": lambda: scaled_mean(rated, events),
-    }
-    return {feature.name: makers[feature.name]() for feature in schema.of("item")}
+    columns = _attributes(dataset, schema, (ITEM_ID, *ITEM_ATTRIBUTES))
+    if any(feature.name == "item_events" for feature in schema.features):
+        events = np.bincount(dataset.item_idx, minlength=dataset.n_items)
+        rated = np.bincount(dataset.item_idx, dataset.rating, dataset.n_items).astype(np.float64)
+        columns |= {"item_events": scaled_count(events), "item_rating": scaled_mean(rated, events)}
+    return columns
 
 
 def scaled_count(count: Longs) -> Floats:
@@ -85,12 +69,19 @@ def scaled_count(count: Longs) -> Floats:
     return scaled
 
 
-def scaled_mean(total: NDArray[np.float64], count: Longs) -> Floats:
+def scaled_mean(total: Doubles, count: Longs) -> Floats:
     """Mean ratings around 0, shrunk to 3.5 stars by five pseudo-ratings."""
     scaled: Floats = ((total - 3.5 * count) / (count + 5)).astype(np.float32)
     return scaled
 
 
-def _year_bucket(year: Ints) -> Longs:
-    bucket = np.clip((year.astype(np.int64) - FIRST_YEAR) // YEARS, 0, BUCKETS - 1)
-    return np.where(year < 0, 0, bucket + 1)
+def _attributes(dataset: Dataset, schema: FeatureSchema, declared: Sequence[Declaration]) -> Columns:
+    """The declared features that the schema has, encoded; codes are int64, which torch gathers by."""
+    by_name = {feature.name: feature for feature in schema.features}
+    wanted = [feature for feature in declared if feature.column in by_name]
+    encoder = encoder_of_codes(wanted, FeatureSchema(tuple(by_name[d.column] for d in wanted)))
+    users, items, _ = encoder.encode(attributes(wanted, dataset))
+    return {
+        name: column.astype(np.int64) if column.dtype == np.int32 else column
+        for name, column in (users | items).items()
+    }

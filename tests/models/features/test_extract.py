@@ -1,6 +1,8 @@
 """From a declaration to the columns of a model."""
 
+import tomllib
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from models.features.declare import declarations
 from models.features.encode import Encoder, coverage, fit_encoder
 from models.features.extract import Raw, extract
 from models.features.schema import Feature
-from tasks.steps.features import READ
 from tests.models.evaluation.logs import random_log
 
+READ = declarations(tomllib.loads((files("tasks") / "features.toml").read_text()))
 LISTS = ("popular", "merged")
 LOG = random_log(2, "2001-01-01", "2001-03-01", n_users=10, n_items=15, n_events=300)
 
@@ -136,34 +138,6 @@ def test_a_declaration_of_channels_is_a_feature_of_every_list() -> None:
     assert np.isnan(raw.pairs["popular_score"][~even]).all()
     np.testing.assert_allclose(raw.pairs["popular_gap"][even], pairs.item[even] // 2)
     np.testing.assert_allclose(raw.pairs["merged_discount"], 1 / np.log2(pairs.item + 2), rtol=1e-6)
-
-
-def test_what_is_only_published_is_not_read() -> None:
-    assert declarations({"user": [block("numeric", sql="count(*)", type="BIGINT")]}) == ()
-
-
-@pytest.mark.parametrize(
-    ("side", "wrong", "said"),
-    [
-        ("user", block("numeric"), "one source"),
-        ("user", block("numeric", statistic="mean", attribute="age"), "one source"),
-        ("film", block("numeric", statistic="mean"), "one source"),
-        ("user", block("round", statistic="mean"), "unknown kind 'round', not numeric"),
-        ("item", block("numeric", compute="hour"), "a feature of item has no compute"),
-        ("item", block("numeric", attribute="yaer"), "unknown attribute 'yaer', not index, year, genres"),
-        ("user", block("numeric", statistic="cuont"), "unknown statistic 'cuont', not count"),
-        ("user", block("numeric", statistic="count", windwo_days=3), "count: .*windwo_days"),
-        ("user", block("numeric", statistic="decayed_count"), "decayed_count: missing .*half_life_days"),
-        ("user", block("numeric", attribute="age", place=1), "age: .*place"),
-        ("channel", block("numeric", compute="rank"), "unknown compute 'rank', not score, gap, discount"),
-        ("context", block("bucketed", compute="hour"), "edges"),
-        ("context", block("bucketed", compute="hour", edges=[3, 1]), "edges"),
-        ("context", block("categorical", compute="hour"), "size"),
-    ],
-)
-def test_a_declaration_that_makes_no_sense_is_refused(side: str, wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=rf"feature {side}\.x: .*{said}"):
-        declarations({side: [wrong]})
 
 
 def test_the_future_of_a_query_changes_none_of_its_features() -> None:

@@ -61,7 +61,7 @@ def test_progress_is_told_epoch_by_epoch(log: Dataset, fitted: TwoTower) -> None
 def test_another_schema_is_an_error_that_says_what_differs(log: Dataset, fitted: TwoTower) -> None:
     more_items = small_log(n_items=60)
     no_genres = replace(log, items={"year": log.items["year"]})
-    for other, names in ((more_items, "history, item_id"), (no_genres, "genres")):
+    for other, names in ((more_items, "history, item_id"), (no_genres, "item_genres")):
         for use in (
             lambda other=other: fitted.recommend(queries_at(other), 5),
             lambda other=other: fitted.warm(other, np.arange(3)),

@@ -142,7 +142,7 @@ def test_a_query_without_history_is_one_place_of_padding(log: Dataset) -> None:
     assert inputs["history"].tolist() == [[0], [0]]
     assert last.tolist() == [0, 0]
     assert inputs["user_id"].tolist() == [4, 0]
-    assert inputs["gender"].tolist() == [log.users["gender"][3] + 1, 0]
+    assert inputs["user_gender"].tolist() == [log.users["gender"][3] + 1, 0]
     assert inputs["history_events"].tolist() == [[0.0], [0.0]]
 
 
@@ -154,6 +154,6 @@ def test_columns_and_schema_agree(log: Dataset) -> None:
             assert 0 <= columns[feature.name].min() <= columns[feature.name].max() < feature.size
         if feature.kind == "multi_hot":
             assert columns[feature.name].shape[1] == feature.size
-    years = columns["year"]
+    years = columns["item_year"]
     assert (years[log.items["year"] < 0] == 0).all()
     assert years[log.items["year"] == 1984].tolist() == [17] * (log.items["year"] == 1984).sum()

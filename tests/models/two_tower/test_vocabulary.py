@@ -123,6 +123,6 @@ def test_labels_that_came_after_training_say_nothing() -> None:
         users={**log.users, "gender": np.full(log.n_users, 9, dtype=np.int32)},
         items={**log.items, "genres": np.hstack([genres, np.ones_like(genres[:, :1])])},
     )
-    np.testing.assert_array_equal(item_columns(later, schema)["genres"], genres)
-    assert (user_columns(later, schema)["gender"] == 0).all()
-    assert (user_columns(log, schema)["gender"][:-1] == log.users["gender"] + 1).all()
+    np.testing.assert_array_equal(item_columns(later, schema)["item_genres"], genres)
+    assert (user_columns(later, schema)["user_gender"] == 0).all()
+    assert (user_columns(log, schema)["user_gender"][:-1] == log.users["gender"] + 1).all()

@@ -1,54 +1,15 @@
-"""Rankers on single ratings: what they are given, and what comes out."""
+"""Rankers on single ratings, from the command."""
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from models.dataset import Dataset
 from models.evaluation.ctr import CTR_PROTOCOLS
-from models.rank.ctr import HISTORY, ctr_rows
 from tasks.commands.evaluate import evaluate
-from tests.models.recall.small_logs import small_log
 from tests.warehouse import batches
 from warehouse.errors import MatineeError
 from warehouse.evaluation import read_sums
-
-
-@pytest.fixture(scope="module")
-def log() -> Dataset:
-    return small_log(n_users=30)
-
-
-def test_seven_fields_and_nothing_else(log: Dataset) -> None:
-    rows = np.flatnonzero(log.rating != 3)
-    given = ctr_rows(log, rows)
-    names = [feature.name for feature in given.schema.features]
-    assert names == ["user_id", "gender", "age", "occupation", "item_id", "year", "genres"]
-    batch = given.batch(np.arange(len(rows)))
-    assert set(batch) == set(names)
-    np.testing.assert_array_equal(batch["user_id"], log.user_idx[rows] + 1)
-    np.testing.assert_array_equal(batch["gender"], log.users["gender"][log.user_idx[rows]] + 1)
-    np.testing.assert_array_equal(batch["item_id"], log.item_idx[rows] + 1)
-    np.testing.assert_array_equal(batch["genres"], log.items["genres"][log.item_idx[rows]])
-    years = [-1, *sorted(set(log.items["year"].tolist()) - {-1})]
-    assert [years[code] for code in batch["year"]] == log.items["year"][log.item_idx[rows]].tolist()
-    for feature in given.schema.features:
-        if feature.kind == "categorical":
-            assert 0 <= batch[feature.name].min() <= batch[feature.name].max() < feature.size
-    np.testing.assert_array_equal(given.label[:, 0], log.rating[rows] > 3)
-    assert (np.diff(given.query) >= 0).all()
-
-
-def test_histories_end_before_the_row(log: Dataset) -> None:
-    rows = np.flatnonzero(log.rating != 3)[::2]
-    batch = ctr_rows(log, rows, history=True).batch(np.arange(len(rows)))
-    for kind, low, high in (("liked_items", 4, 5), ("disliked_items", 1, 2)):
-        for row, codes in zip(rows, batch[kind].tolist(), strict=True):
-            earlier = range(log.indptr[log.user_idx[row]], row)
-            films = [int(log.item_idx[event]) + 1 for event in earlier if low <= log.rating[event] <= high]
-            assert codes == ([0] * HISTORY + films)[-HISTORY:]
 
 
 @pytest.mark.parametrize("protocol", CTR_PROTOCOLS)

@@ -1,0 +1,64 @@
+"""Rows of single ratings: their fields, and the histories before them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.dataset import Dataset
+from models.rank.rating_rows import HISTORY, rating_rows
+from tests.models.recall.small_logs import small_log
+
+
+@pytest.fixture(scope="module")
+def log() -> Dataset:
+    return small_log(n_users=30)
+
+
+def test_seven_fields_and_nothing_else(log: Dataset) -> None:
+    rows = np.flatnonzero(log.rating != 3)
+    given = rating_rows(log, rows)
+    names = [feature.name for feature in given.schema.features]
+    assert names == [
+        "user_id",
+        "user_gender",
+        "user_age",
+        "user_occupation",
+        "item_id",
+        "item_year",
+        "item_genres",
+    ]
+    batch = given.batch(np.arange(len(rows)))
+    assert set(batch) == set(names)
+    np.testing.assert_array_equal(batch["user_id"], log.user_idx[rows] + 1)
+    np.testing.assert_array_equal(batch["user_gender"], log.users["gender"][log.user_idx[rows]] + 1)
+    np.testing.assert_array_equal(batch["item_id"], log.item_idx[rows] + 1)
+    np.testing.assert_array_equal(batch["item_genres"], log.items["genres"][log.item_idx[rows]])
+    years = [-1, *sorted(set(log.items["year"].tolist()) - {-1})]
+    assert [years[code] for code in batch["item_year"]] == log.items["year"][log.item_idx[rows]].tolist()
+    for feature in given.schema.features:
+        if feature.kind == "categorical":
+            assert 0 <= batch[feature.name].min() <= batch[feature.name].max() < feature.size
+    np.testing.assert_array_equal(given.label[:, 0], log.rating[rows] > 3)
+    assert (np.diff(given.query) >= 0).all()
+
+
+def test_histories_end_before_the_row(log: Dataset) -> None:
+    rows = np.flatnonzero(log.rating != 3)[::2]
+    batch = rating_rows(log, rows, history=True).batch(np.arange(len(rows)))
+    for kind, low, high in (("liked_items", 4, 5), ("disliked_items", 1, 2)):
+        for row, codes in zip(rows, batch[kind].tolist(), strict=True):
+            earlier = range(log.indptr[log.user_idx[row]], row)
+            films = [int(log.item_idx[event]) + 1 for event in earlier if low <= log.rating[event] <= high]
+            assert codes == ([0] * HISTORY + films)[-HISTORY:]
+
+
+def test_a_log_without_the_fields_is_refused(log: Dataset) -> None:
+    rows = np.arange(log.n_events)
+    for lacking in (
+        replace(log, users={name: codes for name, codes in log.users.items() if name != "age"}),
+        replace(log, items={"genres": log.items["genres"]}),
+        replace(log, items={"year": log.items["year"]}),
+    ):
+        with pytest.raises(KeyError):
+            rating_rows(lacking, rows)
