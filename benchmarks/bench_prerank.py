@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from models.prerank.prerank import TWO_TOWERS, best_of_query, fit_prerank
+from tasks.commands.offline import Fitter, Plan, recall
 
 from flows.command.screens.terminal import log_to_terminal
 from models import merge
@@ -28,7 +30,6 @@ from models.features.declare import Declaration
 from models.features.encode import Encoder, fit_encoder
 from models.features.extract import extract
 from models.pipeline.config import DEFAULT_CHANNELS
-from models.prerank.prerank import TWO_TOWERS, best_of_query, fit_prerank
 from models.rank.candidates import Pool, Sampling, is_target, keep_some
 from models.rank.contract import Trained
 from models.rank.fit import RankingConfig, fit_ranking
@@ -36,7 +37,6 @@ from models.rank.registry import fit_ranker
 from models.rank.rows import Rows
 from models.rank.stage import Ranking
 from tasks.commands.evaluate import read_log
-from tasks.commands.offline import Fitter, Plan, recall
 from tasks.steps.features import READ
 from tasks.steps.rank import DEFAULT_RANKER, POOL
 

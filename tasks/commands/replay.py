@@ -18,9 +18,9 @@ from tasks import config as configuration
 from tasks import settings
 from tasks.commands.evaluate import read_log
 from tasks.steps.start import parse_as_of
+from warehouse import atomic
 from warehouse.errors import MatineeError
 from warehouse.evaluation import check_writable
-from warehouse import atomic
 
 logger = logging.getLogger("matinee")
 

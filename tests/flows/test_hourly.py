@@ -1,5 +1,6 @@
 """The hourly flow after a nightly one, on a small log: what changes, what stays, what is refused."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,17 +13,21 @@ import pytest
 
 from flows.hourly import hourly
 from flows.nightly import nightly
+from models.config import configured
+from tasks import config as configuration
+from tasks.states import HOLDOUT
 from tasks.steps import start
-from tasks.steps import train as learner
-from tasks.steps.features import READ
+from tasks.steps.features import build_features
+from tasks.steps.recall import recall
 from tests.flows.published import SOURCE, active, ask, cli, lists, median_event, movie_lines
 from warehouse.errors import LostRace, MatineeError
 from warehouse.events import log as event_log
-from warehouse.releases import queries, serving
-from warehouse.runs import lifecycle
-from warehouse.runs import snapshot
+from warehouse.releases import queries, rollback, serving
+from warehouse.runs import checkpoints, files, lifecycle
+from warehouse.runs.run import Run
 
 TOP_N = 20
+HOLDOUT_MODEL = f"models/{HOLDOUT}/two_tower"
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -54,12 +59,14 @@ def second(home: Path, first: dict[str, Any]) -> dict[str, Any]:
         return hourly(as_of=(datetime.fromisoformat(first["as_of"]) + timedelta(days=7)).isoformat())
 
 
-def test_only_users_with_news_get_new_rows(home: Path, first: dict[str, Any], second: dict[str, Any]) -> None:
+def test_only_users_with_new_events_get_new_rows(
+    home: Path, first: dict[str, Any], second: dict[str, Any]
+) -> None:
     before, after = lists(home, first["release_id"]), lists(home, second["release_id"])
-    touched = active(home, first["as_of"], second["as_of"])
-    assert 0 < len(touched) < len(before)
+    target_users = active(home, first["as_of"], second["as_of"])
+    assert 0 < len(target_users) < len(before)
     for user, rows in after.items():
-        if user in touched:
+        if user in target_users:
             assert {row[2] for row in rows} == {second["release_id"]}
         else:
             assert rows == before[user]
@@ -71,23 +78,27 @@ def test_only_users_with_news_get_new_rows(home: Path, first: dict[str, Any], se
 def test_the_release_says_what_it_is(home: Path, first: dict[str, Any], second: dict[str, Any]) -> None:
     rows = ask(home, "select kind, parent_id from releases order by created_at")
     assert rows == [("full", None), ("incremental", first["release_id"])]
-    figures = dict(ask(home, "select metric, value from metrics where stage = 'update'"))
-    assert figures["skipped"] == 0
-    assert figures["new_after"] < figures["new_before"]
+    of_update = dict(ask(home, "select metric, value from metrics where stage = 'update'"))
+    assert of_update["skipped"] == 0
+    assert of_update["new_after"] < of_update["new_before"]
     # What is known of the ranker stays.
-    of_ranker = "select slice, metric, value from metrics where stage = 'rank'"
+    of_ranker = (
+        "select model, slice, metric, value from metrics where stage = 'rank'",
+        "select model, curve, x, y from curves",
+    )
     with duckdb.connect(str(serving.file_of(home, first["release_id"])), read_only=True) as con:
-        then = con.execute(of_ranker).fetchall()
-    assert sorted(ask(home, of_ranker)) == sorted(then) != []
-    told = {(row["stage"], row["slice"], row["metric"]) for row in queries.report(home)["metrics"]}
-    assert {("rank", "all", "share"), ("update", "all", "skipped")} <= told
+        then = [con.execute(query).fetchall() for query in of_ranker]
+    for query, rows in zip(of_ranker, then, strict=True):
+        assert sorted(ask(home, query)) == sorted(rows) != []
+    shown = {(row["stage"], row["slice"], row["metric"]) for row in queries.report(home)["metrics"]}
+    assert {("rank", "all", "blend_weight"), ("update", "all", "skipped")} <= shown
 
 
 def test_only_id_embeddings_of_what_was_learned_move(
     home: Path, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     then, now = (
-        files.read_arrays(Run.read(home, release["release_id"]), f"models/{learner.LEARNER}")
+        files.read_arrays(Run.read(home, release["release_id"]), "models/two_tower")
         for release in (first, second)
     )
     moved = {name for name in then if not np.array_equal(then[name], now[name])}
@@ -98,9 +109,9 @@ def test_only_id_embeddings_of_what_was_learned_move(
     vectors = "select user_id, vector from user_embeddings where model = 'two_tower'"
     with duckdb.connect(str(serving.file_of(home, first["release_id"])), read_only=True) as con:
         earlier = dict(con.execute(vectors).fetchall())
-    touched = active(home, first["as_of"], second["as_of"])
+    target_users = active(home, first["as_of"], second["as_of"])
     for user, vector in ask(home, vectors):
-        assert (vector == earlier[user]) == (user not in touched)
+        assert (vector == earlier[user]) == (user not in target_users)
 
 
 def test_nothing_new_publishes_nothing(home: Path, second: dict[str, Any]) -> None:
@@ -132,7 +143,7 @@ def test_late_events_of_unknown_users_and_films_in_a_new_batch(
     after = lists(home, done["release_id"])
     assert len(after[987654]) == TOP_N
     assert {user for user, rows in after.items() if rows[0][2] == done["release_id"]} == {987654}
-    state = files.read_arrays(Run.read(home, done["release_id"]), f"models/{learner.LEARNER}")
+    state = files.read_arrays(Run.read(home, done["release_id"]), "models/two_tower")
     assert 999001 in state["vocabulary.item_ids"]
     assert ask(
         home, "select count(*) from item_embeddings where item_id = 999001 and model = 'two_tower'"
@@ -150,7 +161,7 @@ def test_a_run_that_lost_the_race_computes_anew(
         run = real(*words)
         begun.append(run.id)
         if len(begun) == 1:  # somebody publishes the same release again, while the first attempt computes
-            serving.rollback(home, base.id)
+            rollback.rollback(home, base.id)
         return run
 
     monkeypatch.setattr(start, "describe", overtaken)
@@ -168,7 +179,7 @@ def test_who_always_loses_gives_up_and_nothing_is_lost(
 
     def overtaken(*words: Any) -> Run:
         run = real(*words)
-        serving.rollback(home, now)
+        rollback.rollback(home, now)
         return run
 
     monkeypatch.setattr(start, "describe", overtaken)
@@ -183,12 +194,18 @@ def test_drift_leaves_the_parameters_as_they_were(
     home: Path, second: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = Run.read(home, serving.current_release(home) or "")
-    monkeypatch.setattr(learner, "MAX_SHIFT", 0.0)
+    real = configuration.of
+
+    def strict(run: Run) -> configuration.Configuration:
+        update = {"channels": {"two_tower": {"update": {"max_shift": 1e-9}}}}
+        return configured(real(run), update)
+
+    monkeypatch.setattr(configuration, "of", strict)
     done = hourly(as_of=(parent.as_of + timedelta(days=5)).isoformat())
     skipped = "select value from metrics where stage = 'update' and metric = 'skipped'"
     assert ask(home, f"{skipped} and release_id = '{done['release_id']}'") == [(1.0,)]
     then, now = (
-        files.read_arrays(Run.read(home, release), f"models/{learner.LEARNER}")
+        files.read_arrays(Run.read(home, release), "models/two_tower")
         for release in (parent.id, done["release_id"])
     )
     assert all(np.array_equal(then[name], now[name]) for name in then)
@@ -218,26 +235,41 @@ def test_warm_without_anything_to_go_on_from_is_refused(
         nightly(mode="warm")
 
 
-def test_a_release_of_another_version_is_not_gone_on_from(
+def test_an_hourly_run_goes_by_the_configuration_of_its_release(
     home: Path, second: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    parent = Run.read(home, serving.current_release(home) or "")
+    (home / "matinee.toml").write_text("top_n = 7\n[rank]\nranker = 'lr'\n")
+    try:
+        done = hourly(as_of=(parent.as_of + timedelta(days=1)).isoformat())
+    finally:
+        (home / "matinee.toml").unlink()
+    assert {len(rows) for rows in lists(home, done["release_id"]).values()} == {TOP_N}
+    assert Run.read(home, done["release_id"]).config == parent.config
+
+
+def test_what_an_hourly_run_cannot_be_told_is_refused(home: Path, second: dict[str, Any]) -> None:
+    done = cli("hourly", "--set", "top_n=9")
+    assert done.returncode == 2
+    assert "top_n" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_release_of_another_version_is_not_gone_on_from(home: Path, second: dict[str, Any]) -> None:
+    release = serving.current_release(home) or ""
+    manifest = home / "runs" / release / "manifest.json"
+    text = manifest.read_text()
+    facts = json.loads(text)
     later = (datetime.fromisoformat(second["as_of"]) + timedelta(days=30)).isoformat()
-    declared = READ[:-1]
-    with monkeypatch.context() as patch:
-        patch.setattr("tasks.steps.rank.READ", declared)
-        with pytest.raises(MatineeError, match=r"other features.*run `matinee nightly` first"):
+    try:
+        manifest.write_text(json.dumps(facts | {"config": {"top_n": 20, "ranker": "gbdt"}}))
+        with pytest.raises(MatineeError, match=r"another version .*run `matinee nightly` first"):
             hourly(as_of=later)
-    with monkeypatch.context() as patch:
-        patch.setattr("tasks.steps.start.READ_DIGEST", "one half-life is another")
-        with pytest.raises(MatineeError, match="run `matinee nightly` first"):
-            hourly(as_of=later)
-    changed = {"epochs": 99}
-    monkeypatch.setattr("tasks.steps.start.described", lambda channel: changed)
-    with pytest.raises(MatineeError, match="run `matinee nightly` first"):
-        hourly(as_of=later)
-    monkeypatch.setattr("flows.nightly.described", lambda channel: changed)
-    with pytest.raises(MatineeError, match="another one: use --mode cold"):
-        nightly(as_of=later, mode="warm")
+    finally:
+        manifest.write_text(text)
+    changed = {"top_n": TOP_N, "channels": {"two_tower": {"training": {"epochs": 3}}}}
+    with pytest.raises(MatineeError, match=r"two_tower\.training\.epochs.*use --mode cold"):
+        nightly(as_of=later, mode="warm", config=changed)
 
 
 def test_hourly_before_any_nightly_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,24 +279,32 @@ def test_hourly_before_any_nightly_says_what_to_do(tmp_path: Path, monkeypatch: 
     assert "matinee nightly" in done.stderr
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_from_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     event_log.ingest(tmp_path, SOURCE)
-    run = start.describe(tmp_path, "full", None, {"objective": "daily"})
-    lifecycle.begin(run)
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    run = begun(tmp_path, None)
+    epochs: list[int] = []
+    written = checkpoints.write
 
-    def killed(*words: Any) -> None:
-        raise KeyboardInterrupt
+    def counted(home: Path, key: str, arrays: dict[str, Any]) -> None:
+        written(home, key, arrays)
+        epochs.append(int(arrays["epoch"]))
+        if epochs == [1]:
+            raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learner.log, "info", killed)
-        with pytest.raises(KeyboardInterrupt):
-            learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
+    monkeypatch.setattr(checkpoints, "write", counted)
+    with pytest.raises(KeyboardInterrupt):
+        recall.fn(run, "two_tower")
     assert len(list((tmp_path / "checkpoints").glob("*.npz"))) == 1
-    learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
-    resumed = files.read_arrays(run, f"models/lagging/{learner.LEARNER}")
+    recall.fn(run, "two_tower")
+    assert epochs[:2] == [1, 2], "the epoch that was done is not done again"
     assert not list((tmp_path / "checkpoints").glob("*"))
-    learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
-    straight = files.read_arrays(run, f"models/lagging/{learner.LEARNER}")
+    resumed = files.read_arrays(run, HOLDOUT_MODEL)
+    recall.fn(run, "two_tower")
+    straight = files.read_arrays(run, HOLDOUT_MODEL)
+    assert epochs.count(1) == 2
     assert all(np.array_equal(resumed[name], straight[name]) for name in straight)
 
 
@@ -274,9 +314,7 @@ def test_vectors_answer_like_the_channel(home: Path, second: dict[str, Any]) -> 
         ask(home, "select item_id, vector from item_embeddings where model = 'two_tower'"), orient="row"
     )
     release = serving.current_release(home) or ""
-    candidates = files.read_table(Run.read(home, release), "candidates/two_tower").filter(
-        pl.col("rank") <= 5
-    )
+    candidates = files.read_table(Run.read(home, release), "candidates/two_tower").filter(pl.col("rank") <= 5)
     user = candidates["user_id"][0]
     vector = ask(home, f"select vector from user_embeddings where model = 'two_tower' and user_id = {user}")[
         0
@@ -287,30 +325,40 @@ def test_vectors_answer_like_the_channel(home: Path, second: dict[str, Any]) -> 
     assert [published[item] for item in top["item_id"]] == pytest.approx(top["score"].to_list(), rel=1e-3)
 
 
-def test_a_lagging_model_that_knows_what_is_held_back_now_is_trained_anew(tmp_path: Path) -> None:
-    event_log.ingest(tmp_path / "home", SOURCE)
-    first = trained(tmp_path / "home", None)
+def test_a_holdout_model_that_has_learned_the_holdout_of_now_is_trained_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+    event_log.ingest(home, SOURCE)
+    first = trained(home, None)
     # As many ratings again, of long ago: a fifth of the log now begins before it did.
-    ratings = pl.read_parquet(tmp_path / "home" / "events" / "*.parquet").sort("event_at")
+    ratings = pl.read_parquet(home / "events" / "*.parquet").sort("event_at")
     at = ratings["event_at"].dt.epoch("s") - 4 * 365 * 86_400
     rows = zip(ratings["user_id"], ratings["item_id"], at, strict=True)
     batch = tmp_path / "batch"
     batch.mkdir()
-    (batch / "movies.dat").write_text(movie_lines(tmp_path / "home"))
+    (batch / "movies.dat").write_text(movie_lines(home))
     (batch / "ratings.dat").write_text("".join(f"{u + 100_000}::{i}::3::{t}\n" for u, i, t in rows))
-    event_log.ingest(tmp_path / "home", str(batch))
-    warm, cold = trained(tmp_path / "home", first.id), trained(tmp_path / "home", None)
-    name = f"models/lagging/{learner.LEARNER}"
-    then, now, anew = (files.read_arrays(run, name) for run in (first, warm, cold))
+    event_log.ingest(home, str(batch))
+    warm, cold = trained(home, first.id), trained(home, None)
+    then, now, anew = (files.read_arrays(run, HOLDOUT_MODEL) for run in (first, warm, cold))
     assert all(np.array_equal(now[key], anew[key]) for key in anew)
     assert then["curve"].tolist() != now["curve"].tolist()
 
 
-def trained(home: Path, parent: str | None) -> Run:
-    """A finished run of the learner alone."""
-    run = start.describe(home, "full", None, {"objective": "daily"})
-    run = replace(run, parent_id=parent, config=run.config | {"mode": "warm" if parent else "cold"})
+def begun(home: Path, parent: str | None) -> Run:
+    """A run of the channel that learns on alone, begun."""
+    config = configuration.load({"recall": {"channels": ["two_tower"]}})
+    run = replace(start.describe(home, "full", None, config), parent_id=parent)
     lifecycle.begin(run)
-    learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
+    build_features.fn(run)
+    return run
+
+
+def trained(home: Path, parent: str | None) -> Run:
+    """The same, finished."""
+    run = begun(home, parent)
+    recall.fn(run, "two_tower")
     lifecycle.finish(run, {})
     return run

@@ -91,7 +91,7 @@ def test_every_recommendation_says_who_recalled_it(home: Path, first: dict[str, 
     channels = {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")}
     steps = {step for (step,) in ask(home, "select step from lineage")}
     assert channels
-    assert channels <= {step.split()[-1] for step in steps if step.startswith(("recall ", "train "))}
+    assert channels <= {step.split()[-1] for step in steps if step.startswith("recall ")}
 
 
 def test_a_user_without_ratings_gets_the_list_of_the_demographic_segment(
@@ -165,7 +165,7 @@ def test_a_failed_run_leaves_what_is_published(
     def broken(*_: object) -> None:
         raise RuntimeError("no space")
 
-    monkeypatch.setattr("tasks.steps.merge.explain.because", broken)
+    monkeypatch.setattr("tasks.steps.rank.explain.because", broken)
     with pytest.raises(RuntimeError, match="no space"):
         nightly(as_of=first["as_of"], config={"top_n": 20})
     assert serving.current_release(home) == current
@@ -263,10 +263,10 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     assert cli("report", "--out", str(file)).returncode == 0
     page = file.read_text()
     assert answer["release"]["release_id"] in page
-    assert page.count("<svg") == 6  # channels, popularity, steps, training, share of the ranker, reliability
-    shares = {row["slice"]: row["value"] for row in answer["metrics"] if row["metric"] == "ndcg"}
-    (chosen,) = (row["value"] for row in answer["metrics"] if row["metric"] == "share")
-    assert shares[f"share={chosen}"] == max(v for name, v in shares.items() if name.startswith("share="))
+    assert page.count("<svg") == 6  # channels, popularity, steps, training, blend weight, reliability
+    by_weight = {row["x"]: row["y"] for row in answer["curves"] if row["curve"] == "ndcg@10 by blend weight"}
+    (chosen,) = (row["value"] for row in answer["metrics"] if row["metric"] == "blend_weight")
+    assert by_weight[chosen] == max(by_weight.values())
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     ), "the page loads nothing from elsewhere"

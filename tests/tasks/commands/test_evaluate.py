@@ -49,9 +49,7 @@ def config(channels: tuple[str, ...] = CHANNELS, objective: str = "next") -> Pip
 def lists(config: PipelineConfig, split: Split, validation: Split) -> dict[str, Ints]:
     """Items of the lists of every model, by its name; of a pre-ranker by stage and name."""
     answers = offline.answers(config, split, validation, ("gbdt",), declarations.of(None))
-    return {
-        f"prerank/{a.model}" if a.stage == "prerank" else a.model: a.lists.item for a in answers
-    }
+    return {f"prerank/{a.model}" if a.stage == "prerank" else a.model: a.lists.item for a in answers}
 
 
 class Spy(Popular):
@@ -131,10 +129,10 @@ def test_the_best_channel_is_that_of_the_window_before(dataset: Dataset) -> None
         found = lists(config(objective="daily"), split, before)
         gain = {}
         for channel in CHANNELS:
-            lists = registry.build(channel).fit(before.train).recommend(before.queries, 10).item
+            listed = registry.build(channel).fit(before.train).recommend(before.queries, 10).item
             targets = np.split(before.targets.item, before.targets.indptr[1:-1])
             ideal = [(1 / np.log2(np.arange(min(10, len(t))) + 2)).sum() for t in targets]
-            hit = np.array([np.isin(row, t) for row, t in zip(lists, targets, strict=True)])
+            hit = np.array([np.isin(row, t) for row, t in zip(listed, targets, strict=True)])
             gain[channel] = (hit / np.log2(np.arange(10) + 2)).sum(axis=1) @ (1 / np.array(ideal))
         best = max(gain, key=lambda name: gain[name])
         chosen.add(best)

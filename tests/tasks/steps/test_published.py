@@ -22,8 +22,7 @@ from tasks.steps.recall import recall
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
 from warehouse.events import log as event_log
-from warehouse.runs import files
-from warehouse.runs import lifecycle
+from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run
 
 CHANNELS = ["popular", "segment", "item_cf"]
