@@ -114,7 +114,7 @@ def test_a_training_that_diverges_stops_in_one_clear_line() -> None:
             fit(train, validation, config)
         assert "\n" not in str(error.value)
     settings = {"training": {"learning_rate": 1e38}}
-    with pytest.raises(FloatingPointError, match="^ranker deep: the .* is"):
+    with pytest.raises(FloatingPointError, match=r"^ranker deep: the .* is"):
         build_ranker("deep", settings).fit(train, validation, seed=0)
 
 
