@@ -18,16 +18,17 @@ from flows.command.screens.terminal import log_to_terminal
 from models.dataset import Dataset, Longs
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_auc
-from models.rank.ctr import LIKED, ctr_rows
 from models.rank.experts import gate_entropy
 from models.rank.mmoe import MMoE
 from models.rank.ple import PLE
-from models.rank.registry import MULTI_TASK, fit_ranker
+from models.rank.rating_rows import LIKED, rating_rows
+from models.rank.registry import build_ranker
 from models.rank.rows import Rows
 from models.rank.trainer import Network
 from tasks.commands.evaluate import read_log
 
 LOVED = "loved"
+MULTI_TASK = ("shared_bottom", "mmoe", "ple")
 TASKS = (LIKED, LOVED)
 
 
@@ -35,13 +36,13 @@ def labelled(log: Dataset, rows: Longs) -> Rows:
     """Rows of the log with the labels of both tasks."""
     rating = log.rating[np.sort(rows)]
     label = np.stack([rating >= 4, rating == 5], axis=1).astype(np.float32)
-    return replace(ctr_rows(log, np.sort(rows)), label=label, tasks=TASKS)
+    return replace(rating_rows(log, np.sort(rows)), label=label, tasks=TASKS)
 
 
 def of_task(rows: Rows, task: str) -> Rows:
     """The same rows with one task."""
-    place = TASKS.index(task)
-    return replace(rows, label=rows.label[:, place : place + 1], tasks=(task,))
+    number = TASKS.index(task)
+    return replace(rows, label=rows.label[:, number : number + 1], tasks=(task,))
 
 
 def entropies(network: Network, rows: Rows) -> list[float]:
@@ -49,8 +50,8 @@ def entropies(network: Network, rows: Rows) -> list[float]:
     module = network.module
     assert isinstance(module, MMoE | PLE)
     with torch.inference_mode():
-        shares = module.shares(rows.batch(np.arange(min(len(rows), 20_000))))
-    return [float(gate_entropy(share).mean()) for share in shares]
+        weights = module.gate_weights(rows.batch(np.arange(min(len(rows), 20_000))))
+    return [float(gate_entropy(gate).mean()) for gate in weights]
 
 
 def main() -> None:
@@ -68,22 +69,22 @@ def main() -> None:
     user_idx = log.user_idx[user]
     reference = {}
     for task in TASKS:
-        trained = fit_ranker("deep", of_task(train, task), of_task(validation, task), options.seed)
+        trained = build_ranker("deep").fit(of_task(train, task), of_task(validation, task), options.seed)
         reference[task] = trained.logits(test)[:, 0]
     print(f"{'model':15}{'task':8}{'AUC':>8}{'less deep':>11}{'95 % interval':>20}{'entropy':>9}")
-    for place, task in enumerate(TASKS):
-        print(f"{'deep':15}{task:8}{metrics.auc(test.label[:, place], reference[task]):>8.4f}")
+    for number, task in enumerate(TASKS):
+        print(f"{'deep':15}{task:8}{metrics.auc(test.label[:, number], reference[task]):>8.4f}")
     for name in MULTI_TASK:
-        trained = fit_ranker(name, train, validation, options.seed)
+        trained = build_ranker(name).fit(train, validation, options.seed)
         assert isinstance(trained, Network)
         gates = entropies(trained, test) if isinstance(trained.module, MMoE | PLE) else None
         logits = trained.logits(test)
-        for place, task in enumerate(TASKS):
-            label, ours, theirs = test.label[:, place], logits[:, place], reference[task]
+        for number, task in enumerate(TASKS):
+            label, ours, theirs = test.label[:, number], logits[:, number], reference[task]
             draws = [resampled_auc(label, score, user_idx, BootstrapConfig()) for score in (ours, theirs)]
             low, high = (bound[0] for bound in percentile_interval((draws[0] - draws[1])[:, None], 0.95))
             difference = metrics.auc(label, ours) - metrics.auc(label, theirs)
-            entropy = "" if gates is None else f"{gates[place]:.2f}"
+            entropy = "" if gates is None else f"{gates[number]:.2f}"
             print(
                 f"{name:15}{task:8}{metrics.auc(label, ours):>8.4f}{difference:>+11.4f}"
                 f"{f'{low:+.4f} to {high:+.4f}':>20}{entropy:>9}"

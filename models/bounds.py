@@ -1,4 +1,4 @@
-"""Bounds of many settings: values out of bounds, and those of no effect, are refused when settings are made.
+"""Bounds of settings: values out of bounds, and those of no effect, are refused when settings are made.
 
 Of pydantic's own types ``PositiveInt`` and ``NonNegativeInt`` serve as they are, and ``PositiveFloat`` where
 infinity has a meaning: a decay or a half-life of something that never fades.

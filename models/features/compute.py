@@ -83,7 +83,7 @@ class Pairs:
 
     @cached_property
     def past_of_items(self) -> Past:
-        """The ratings of the items when the question was asked."""
+        """The ratings of the items before the query."""
         return of_items(self.past.by_item, self.item, self.queries.at[self.query])
 
 

@@ -17,7 +17,7 @@ Section = Literal[Side, "channel"]
 """Section of features.toml, whose feature it is; one of ``channel`` is a feature of every list."""
 
 Encoding = Literal["numeric", "log", "bucketed", "categorical", "multi_hot", "sequence"]
-"""How its values reach a model; log is sign(x) log(1 + |x|), bucketed numbers are codes."""
+"""Encoding of its values for models; log is sign(x) log(1 + |x|), bucketed numbers are codes."""
 
 ColumnType = Literal[
     "BOOLEAN", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "VARCHAR", "DATE", "TIMESTAMP", "BIGINT[]", "VARCHAR[]"
@@ -25,7 +25,7 @@ ColumnType = Literal[
 """Types of published columns."""
 
 SOURCES = ("statistic", "attribute", "compute")
-"""Where values come from: ratings before a moment, an attribute of the log, a function. One of them."""
+"""Sources of values: ratings before a moment, an attribute of the log, a function."""
 
 Function = Callable[..., Any]
 
@@ -44,7 +44,7 @@ OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
     ("cross", "compute"): OF_PAIR,
     ("channel", "compute"): OF_LISTS,
 }
-"""What a declaration of a section may name as its source."""
+"""Names that a declaration of a section may have as its source, and the functions that they stand for."""
 
 LISTS_OF_VALUES = {"newest_items": "sequence", "genres": "multi_hot"}
 """Attributes and functions with more than one value, and the kind that they must have."""
@@ -142,7 +142,7 @@ def _block(where: str, content: Mapping[str, Any]) -> Block:
 
 
 def _repeated(section: str, block: Block, names: set[str]) -> str | None:
-    """Whether its name is taken among those of its section, or of all features."""
+    """The problem of a name that another feature has."""
     column = f"{section}_{block.name}" if section in ("user", "item") else block.name
     if column in names:
         return f"there is another feature {column}"
@@ -151,7 +151,7 @@ def _repeated(section: str, block: Block, names: set[str]) -> str | None:
 
 
 def _unpublishable(section: str, block: Block) -> str | None:
-    """What is wrong with how it is published, if it is."""
+    """The problem of its publication, if it is published."""
     published = block.type is not None
     if published and (section not in ("user", "item") or not (block.sql or block.statistic)):
         return "only a statistic or sql of a user or an item is published, others have no type"
@@ -184,7 +184,7 @@ def _declaration(where: str, section: str, block: Block) -> Declaration:
 
 
 def _problem_of_source(declared: Declaration) -> str | None:
-    """What is wrong with its source or the parameters of it."""
+    """The problem of its source or the parameters of that."""
     offered = OFFERED.get((declared.side, declared.source))
     if offered is None:
         return f"a feature of {declared.side} has no {declared.source}"
@@ -209,7 +209,7 @@ def _problem_of_source(declared: Declaration) -> str | None:
 
 
 def _problem_of_kind(declared: Declaration) -> str | None:
-    """What is wrong with how its values reach models."""
+    """The problem of its kind."""
     kind, what = declared.kind, declared.what
     of_lists = LISTS_OF_VALUES.get(what)
     if of_lists != kind and (of_lists or kind in LISTS_OF_VALUES.values()):

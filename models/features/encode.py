@@ -1,4 +1,4 @@
-"""From values to the inputs of models, by the kind of each feature."""
+"""Encoding: values to the inputs of models, by the kind of each feature."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from models.features.schema import Column, Columns, Feature, FeatureSchema, Kind
 
 @dataclass(frozen=True)
 class Encoder:
-    """How the values of some training rows become inputs, and those of later rows in the same way."""
+    """Encodes values as inputs, those of later rows in the same way as those of the training rows."""
 
     features: tuple[tuple[str, Declaration], ...]
     schema: FeatureSchema
@@ -71,7 +71,7 @@ def declared_schema(declared: Sequence[Declaration], lists: Sequence[str], log: 
 
 
 def encoder_of_codes(declared: Sequence[Declaration], schema: FeatureSchema) -> Encoder:
-    """An encoder of features none of which is a number: there is nothing to fit, the schema says it all."""
+    """An encoder of features none of which is a number, so that there is nothing to fit."""
     features = tuple(expand(declared, ()))
     return Encoder(features, schema, np.full(len(features), np.nan), np.ones(len(features)))
 
@@ -106,7 +106,7 @@ def _kind_and_size(declared: Declaration, log: Dataset) -> tuple[Kind, int]:
 
 
 def _is_of_items(declared: Declaration) -> bool:
-    """Whether its codes are indices of items."""
+    """True if its codes are indices of items."""
     return declared.what == "newest_items" or (declared.side == "item" and declared.what == "index")
 
 
@@ -123,12 +123,12 @@ def _transformed(declared: Declaration, values: Column) -> Doubles:
 
 
 def _missing(values: Column) -> Mask:
-    """Which values are missing: nan, or the code -1."""
+    """True for the values that are missing: nan, or the code -1."""
     missing: Mask = np.isnan(values) if np.issubdtype(values.dtype, np.floating) else values == -1
     return missing
 
 
 def _has_value(values: Column) -> Mask:
-    """Whether a row has a value, or at least one of a list."""
+    """True for the rows that have a value, or at least one of a list."""
     has_value = values if values.dtype == np.bool_ else ~_missing(values)
     return np.asarray(has_value.reshape(len(has_value), -1).any(axis=1))

@@ -1,4 +1,4 @@
-"""From declarations to the encoded columns of queries, items and pairs, point in time.
+"""Extraction: the values of declared features for queries, items and pairs, point in time.
 
 A feature of a user reads the history of the query; one of an item, the ratings strictly before the query's
 time. Both hold in training and in scoring alike: it is the same code.

@@ -13,7 +13,7 @@ Columns = dict[str, Column]
 """Features by name, one row a query, a user, an item or a pair."""
 
 Kind = Literal["categorical", "numeric", "multi_hot", "sequence"]
-"""How a feature is encoded.
+"""Encodings of features.
 
 - categorical: (N,) int codes, 0 for missing or unknown; bucketed numbers are categorical too
 - numeric: (N,) float, already scaled, 0 for missing
@@ -22,7 +22,7 @@ Kind = Literal["categorical", "numeric", "multi_hot", "sequence"]
 """
 
 Side = Literal["user", "item", "context", "cross"]
-"""Whose feature it is: context is when the question is asked, cross is of a user and an item together."""
+"""Sides of features: context is the moment of the query, cross is of a user and an item together."""
 
 
 @dataclass(frozen=True)

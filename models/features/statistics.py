@@ -1,7 +1,7 @@
 """Statistics of ratings as they stood at any moment: counts, means, decayed counts, in windows.
 
 Ratings are grouped (by user or by item) and sorted by time within a group, with running sums along the
-rows. What was known of a group at a moment is then a run of adjacent rows, found by binary search, and a
+rows. The past of a group at a moment is then a run of adjacent rows, found by binary search, and a
 statistic of it is a difference of two sums: no moment costs more than another. nan stands for what is not
 known.
 """
@@ -86,11 +86,11 @@ class Past:
 
     @property
     def count(self) -> Longs:
-        """(N,) how many ratings."""
+        """(N,) number of ratings."""
         return self.end - self.begin
 
     def newest(self, days: float) -> "Past":
-        """Those of the last days before ``at`` alone."""
+        """The ratings of the last days before ``at`` alone."""
         since = (self.at - days * DAY).astype(np.int64)
         return replace(self, begin=first_not_before(self.ratings.at, self.begin, self.end, since))
 
@@ -123,7 +123,7 @@ def first_not_before(at: Longs, begin: Longs, end: Longs, moment: Longs) -> Long
 
 
 def count(past: Past) -> Doubles:
-    """How many ratings; 0 for none."""
+    """Number of ratings; 0 for none."""
     return past.count.astype(np.float64)
 
 

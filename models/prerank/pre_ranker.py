@@ -31,7 +31,7 @@ class PreRanker:
 
     @property
     def state(self) -> State:
-        """That of the network, and ``parts``: the features of each tower, as JSON."""
+        """The state of the network, and ``parts``: the features of each tower, as JSON."""
         return self.network.state | {"parts": pack_text(json.dumps(asdict(self.parts)))}
 
     def logits(self, rows: Rows) -> Floats:

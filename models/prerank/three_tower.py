@@ -39,7 +39,7 @@ class ThreeTowerConfig(Config):
 
 @dataclass(frozen=True)
 class Parts:
-    """Which features each tower reads."""
+    """Names of the features that each tower reads."""
 
     user: tuple[str, ...]
     item: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""From scores to probabilities that mean what they say, and how far they are from it."""
+"""Calibration: from scores to probabilities, and the error of these."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What every trained ranker offers, neural or not."""
+"""The contract of every trained ranker, neural or not."""
 
 from typing import Protocol
 

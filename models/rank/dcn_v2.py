@@ -23,7 +23,7 @@ class DCNv2Config(Config):
     embedding_dim: PositiveInt = 16
     """Length of a feature's embedding."""
     crosses: PositiveInt = 3
-    """Cross layers: the last one holds crosses of one feature more than that."""
+    """Number of cross layers; n of them cross up to n + 1 features."""
     hidden: Units = (64, 64)
     """Units of the dense layers."""
     dropout: BelowOne = 0.1

@@ -43,7 +43,7 @@ class Gate(nn.Module):
 
 
 class Tower(nn.Sequential):
-    """From a task's view of the row to its logit: (B, W) to (B, 1)."""
+    """The logit of a task by its view of the row: (B, W) to (B, 1)."""
 
     def __init__(self, width: int, sizes: Sequence[int], dropout: float) -> None:
         super().__init__(MLP(width, sizes, dropout), nn.Linear(sizes[-1], 1))

@@ -125,7 +125,7 @@ def _ndcg_by_weight(pool: Pool, logits: Floats, targets: Targets, config: RankCo
 def _reliability(
     pool: Pool, logits: Floats, targets: Targets, negative_rate: float
 ) -> dict[str, Reliability]:
-    """Of the main task, on every second query; isotonic regression learns from the others."""
+    """Reliability of the main task on every second query; isotonic regression learns from the others."""
     mask = pool.merged.item >= 0
     watched = is_target(pool.merged.item, targets)[mask].astype(np.float32)
     as_trained = probability(logits[mask][:, 0])

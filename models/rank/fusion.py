@@ -28,16 +28,16 @@ PASSES = 3
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """How the tasks become one score."""
+    """A formula that fuses the tasks into one score, and its fitted parameters."""
 
     formula: str = "boosted"
-    """A name of FORMULAS."""
+    """Name of the formula, in FORMULAS."""
     weights: tuple[float, ...] = (1.0,)
-    """One a task; the main task's is 1, since a common factor changes no order."""
+    """Weight of each task; the main task's is 1, since a common factor changes no order."""
     exponent: float = 1.0
     """Exponent of the ranks (reciprocal_rank only)."""
     offset: float = 60.0
-    """Added to the powers of ranks: how little the first ranks differ (reciprocal_rank only)."""
+    """Offset of the powers of ranks: the larger, the less the first ranks differ (reciprocal_rank only)."""
 
 
 def main_task(n_tasks: int, formula: str = "boosted") -> FusionConfig:
@@ -82,7 +82,7 @@ FORMULAS: dict[str, Callable[[Doubles, Longs, FusionConfig], Doubles]] = {
     "product": product,
     "reciprocal_rank": reciprocal_rank,
 }
-"""From probabilities (N, T) and queries (N,) non-decreasing to scores (N,)."""
+"""Formulas by name: probabilities (N, T) and queries (N,), non-decreasing, to scores (N,)."""
 
 
 def fuse(probability: NDArray[np.floating], query: Longs, config: FusionConfig) -> Doubles:
@@ -113,7 +113,7 @@ Change = Callable[[FusionConfig, float], FusionConfig]
 
 
 def _parameters(config: FusionConfig) -> list[tuple[Change, Sequence[float]]]:
-    """How each fitted parameter is set, and the values that are tried."""
+    """The fitted parameters: how a value is set, and the values that are tried."""
     parameters: list[tuple[Change, Sequence[float]]] = [
         (partial(_with_weight, task), WEIGHTS) for task in range(1, len(config.weights))
     ]

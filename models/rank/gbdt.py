@@ -29,15 +29,15 @@ class GbdtConfig(Config):
     """Trees and how they are grown; the names are LightGBM's."""
 
     num_boost_round: PositiveInt = 400
-    """Trees at most."""
+    """Maximum number of trees."""
     early_stopping_rounds: PositiveInt = 15
     """Trees without a better log loss on the validation rows, after which growing stops."""
     learning_rate: Positive = 0.1
     """Factor that each tree's values are shrunk by."""
     num_leaves: Annotated[int, Field(ge=2)] = 31
-    """Leaves a tree at most."""
+    """Maximum number of leaves of a tree."""
     min_data_in_leaf: PositiveInt = 100
-    """Rows a leaf at least."""
+    """Minimum number of rows in a leaf."""
     feature_fraction: PositiveFraction = 0.4
     """Fraction of the features that each tree may use."""
     bagging_fraction: PositiveFraction = 0.7
@@ -45,7 +45,7 @@ class GbdtConfig(Config):
     lambda_l2: NonNegative = 1.0
     """Penalty of the squared leaf values."""
     max_bin: Annotated[int, Field(ge=2)] = 63
-    """Distinct values that a feature is reduced to."""
+    """Maximum number of distinct values that a feature is reduced to."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Embedding(nn.Module):
 
     A multi-hot feature is the mean of its vectors, a sequence the mean over what is not padding; zero if
     there is nothing. Those ``left_out`` are for ``lookup`` alone. All tables are one parameter. Code 0
-    (missing) starts at zero: until something is learned of it, it says nothing.
+    (missing) starts at zero, without effect until something is learned of it.
     """
 
     offset: Tensor  # (C,) where the table of each categorical feature begins
@@ -131,7 +131,7 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self.dropped = round(256 * rate)
+        self.dropped = min(round(256 * rate), 255)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.dropped:
@@ -169,7 +169,7 @@ def of_kind(schema: FeatureSchema, kind: str) -> list[Feature]:
 
 
 def _layout(schema: FeatureSchema) -> tuple[dict[str, int], int]:
-    """Where the rows of each table begin, and how many rows there are in all."""
+    """The row at which each table begins, and the number of rows in all."""
     sizes: dict[str, int] = {}
     for feature in schema.features:
         if feature.kind != "numeric":

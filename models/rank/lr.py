@@ -10,7 +10,7 @@ from models.rank.trainer import TrainerConfig
 
 
 class LRConfig(Config):
-    """Training of the weights."""
+    """Training of the regression."""
 
     training: TrainerConfig = TrainerConfig()
     """Training of the weights."""

@@ -27,7 +27,7 @@ class PPNetConfig(Config):
     hidden: Units = (64, 64)
     """Units of the dense layers."""
     gate_hidden: PositiveInt = 32
-    """Hidden units of each gate."""
+    """Hidden units of the gate by the user that each dense layer has."""
     dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()

@@ -97,7 +97,7 @@ class BuiltRanker:
     settings: Config
     """Settings of its kind."""
     ranker: Ranker
-    """How its kind is trained and rebuilt."""
+    """Training and rebuilding of its kind."""
 
     def fit(self, train: Rows, validation: Rows, seed: int) -> Trained:
         """Train it; training stops by the validation rows.

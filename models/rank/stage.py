@@ -51,7 +51,7 @@ class Ranking:
     negative_rate: float
     """Fraction of the negatives that the rankers have learned from."""
     fusion: FusionConfig
-    """How the probabilities of their tasks become one score."""
+    """Fusion of the probabilities of their tasks into one score."""
     blend_weight: float
     """Weight of the rankers in the blend with the merged list, 0 to 1."""
 

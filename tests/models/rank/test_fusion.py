@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.rank.fusion import FORMULAS, FusionConfig, fit_fusion, fuse
-from models.rank.validation import metric_value
+from models.rank.validation import metric_value, ranks0
 
 PROBABILITY = np.array([[0.5, 0.2], [0.4, 0.6], [0.1, 0.9]])
 QUERY = np.array([0, 0, 1])
@@ -21,6 +21,12 @@ QUERY = np.array([0, 0, 1])
 )
 def test_formulas(formula: str, expected: list[float]) -> None:
     np.testing.assert_allclose(fuse(PROBABILITY, QUERY, FusionConfig(formula, (1.0, 2.0))), expected)
+
+
+def test_reciprocal_ranks_have_an_exponent_and_an_offset() -> None:
+    config = FusionConfig("reciprocal_rank", (1.0, 2.0), exponent=2.0, offset=3.0)
+    expected = [1 / (1 + 3) + 2 / (4 + 3), 1 / (4 + 3) + 2 / (1 + 3), 1 / (1 + 3) + 2 / (1 + 3)]
+    np.testing.assert_allclose(fuse(PROBABILITY, QUERY, config), expected)
 
 
 def test_the_main_task_alone_keeps_its_own_order() -> None:
@@ -47,6 +53,24 @@ def test_weights_are_fitted_to_the_label(formula: str) -> None:
     fitted = metric_value(label, fuse(signal, query, config), query, "ndcg")
     assert fitted > metric_value(label, signal[:, 0], query, "ndcg") + 0.02
     assert fit_fusion(signal, label, query, formula) == config
+
+
+@pytest.mark.parametrize("first_ranks_count", [True, False])
+def test_exponent_and_offset_are_fitted(first_ranks_count: bool) -> None:
+    """Wanted is what either task ranks first, or what both rank well on the whole."""
+    rng = np.random.default_rng(2)
+    query = np.repeat(np.arange(300), 20)
+    signal = rng.random((len(query), 2))
+    rank = np.stack([ranks0(column, query) + 1 for column in signal.T], axis=1)
+    wanted = 5 / rank.min(axis=1) if first_ranks_count else 60 - rank.sum(axis=1)
+    label = (ranks0(wanted + 1e-3 * rng.random(len(query)), query) < 3).astype(np.float32)
+    config = fit_fusion(signal, label, query, "reciprocal_rank")
+    steep = config.exponent / (1 + config.offset)
+    assert (steep > 0.2) if first_ranks_count else (steep < 0.1)
+    default = FusionConfig("reciprocal_rank", config.weights)
+    reached, before = (metric_value(label, fuse(signal, query, c), query, "ndcg") for c in (config, default))
+    assert reached > 0.95
+    assert (reached > before + 0.05) if first_ranks_count else (reached >= before)
 
 
 def test_without_a_positive_row_nothing_is_fitted() -> None:

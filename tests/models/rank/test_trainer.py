@@ -13,6 +13,7 @@ from models.features.schema import FeatureSchema
 from models.rank.deep import Deep
 from models.rank.lr import LR
 from models.rank.mmoe import MMoE
+from models.rank.registry import build_ranker
 from models.rank.rows import Rows
 from models.rank.trainer import Network, TrainerConfig, fit_network, multi_task_loss
 from models.rank.validation import metric_value, ranks0
@@ -102,6 +103,19 @@ def test_the_average_follows_the_weights_slowly() -> None:
 def last_weights(train: Rows, validation: Rows, config: TrainerConfig) -> Tensor:
     network = fit_network(lambda schema, tasks: LR(schema), ("watched",), train, validation, 0, config)
     return torch.cat([weight.flatten() for weight in network.module.state_dict().values()])
+
+
+def test_a_training_that_diverges_stops_in_one_clear_line() -> None:
+    train, validation = small_rows(400, 0), small_rows(200, 1)
+    # The weights are beyond float32 after a step: the next loss shows it, or else the validation rows do.
+    for batch_size in (64, 400):
+        config = FAST.but(learning_rate=1e38, batch_size=batch_size)
+        with pytest.raises(FloatingPointError, match=r"is (nan|inf): lower training.learning_rate") as error:
+            fit(train, validation, config)
+        assert "\n" not in str(error.value)
+    settings = {"training": {"learning_rate": 1e38}}
+    with pytest.raises(FloatingPointError, match=r"^ranker deep: the .* is"):
+        build_ranker("deep", settings).fit(train, validation, seed=0)
 
 
 def test_a_stronger_penalty_makes_smaller_tables() -> None:
