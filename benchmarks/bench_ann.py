@@ -1,6 +1,6 @@
 """What approximate search misses and saves against exact search, on clustered item vectors.
 
-    python benchmarks/bench_ann.py [--items 100000] [--queries 2000] [--embedding-dim 64] [--n 100] [--vectors FILE]
+    python benchmarks/bench_ann.py [--items 100000] [--queries 2000] [--dim 64] [--n 100] [--vectors FILE]
 
 FILE is a .npy of (I, D) float32 vectors, for example the ``item_embeddings`` of a release. Loss is the share
 of the exact n nearest that is missed; time is that of a search relative to the exact one.
@@ -26,7 +26,7 @@ CONFIGS = {
 
 
 def clustered(n: int, embedding_dim: int, seed: int = 0) -> Floats:
-    """(n, embedding_dim) vectors around 200 centres in a space of a few strong directions, as embeddings are."""
+    """(n, D) vectors around 200 centres in a space of a few strong directions, as embeddings are."""
     rng = np.random.default_rng(seed)
     strength = 1 / np.sqrt(1 + np.arange(embedding_dim))
     centres = rng.normal(size=(200, embedding_dim)) * strength
@@ -38,11 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=2_000)
-    parser.add_argument("--embedding-dim", type=int, default=64)
+    parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--vectors", help=".npy of (I, D) float32 vectors")
     options = parser.parse_args()
-    vectors = np.load(options.vectors) if options.vectors else clustered(options.items, options.embedding_dim)
+    vectors = np.load(options.vectors) if options.vectors else clustered(options.items, options.dim)
     queries = vectors[np.random.default_rng(1).permutation(len(vectors))[: options.queries]]
     for metric in ("inner_product", "cosine"):
         print(f"\n{metric}, {len(vectors):,} vectors")

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.replay import change
 from flows.command.evaluate_screen import MAIN_METRICS, best_of, heading, in_order
-from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.rows import compare
 from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Ints, Longs
-from models.evaluation.ctr import NEUTRAL, labels
+from models.evaluation.ctr_splits import NEUTRAL, ctr_labels
 from models.features.schema import Feature, FeatureSchema
 from models.rank.rows import Rows
 
@@ -43,7 +43,7 @@ def ctr_rows(log: Dataset, rows: Longs, history: bool = False) -> Rows:
             Feature(name, "user", "sequence", log.n_items + 1, "item_id")
             for name in ("liked_items", "disliked_items")
         ]
-    label = labels(log, rows)[:, None]
+    label = ctr_labels(log, rows)[:, None]
     return Rows(
         FeatureSchema(tuple(features)), query, item, users, {**items, "genres": genres}, {}, label, (LIKED,)
     )

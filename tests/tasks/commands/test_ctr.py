@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.dataset import Dataset
-from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.rank.ctr import HISTORY, ctr_rows
 from tasks.commands.evaluate import evaluate
 from tests.models.recall.small_logs import small_log
