@@ -1,13 +1,12 @@
 """What approximate search misses and saves against exact search, on clustered item vectors.
 
-    python benchmarks/bench_ann.py [--items 100000] [--queries 2000] [--dims 64] [--n 100] [--vectors FILE]
+    python benchmarks/bench_ann.py [--items 100000] [--queries 2000] [--dim 64] [--n 100] [--vectors FILE]
 
 FILE is a .npy of (I, D) float32 vectors, for example the ``item_embeddings`` of a release. Loss is the share
 of the exact n nearest that is missed; time is that of a search relative to the exact one.
 """
 
 import argparse
-from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -17,21 +16,21 @@ from models.embeddings.ann import AnnConfig, build_index, nearest, recall_loss
 
 CONFIGS = {
     "flat": AnnConfig(kind="flat"),
-    "hnsw, effort 64": AnnConfig(kind="hnsw", search_effort=64),
+    "hnsw, efSearch 64": AnnConfig(kind="hnsw", efSearch=64),
     "hnsw": AnnConfig(kind="hnsw"),
-    "hnsw, effort 512": AnnConfig(kind="hnsw", search_effort=512),
-    "ivf, 1 % probed": AnnConfig(kind="ivf", probed=0.01),
+    "hnsw, efSearch 512": AnnConfig(kind="hnsw", efSearch=512),
+    "ivf, nprobe 13": AnnConfig(kind="ivf", nprobe=13),
     "ivf": AnnConfig(kind="ivf"),
-    "ivf, 20 % probed": AnnConfig(kind="ivf", probed=0.2),
+    "ivf, nprobe 250": AnnConfig(kind="ivf", nprobe=250),
 }
 
 
-def clustered(n: int, dims: int, seed: int = 0) -> Floats:
-    """(n, dims) vectors around 200 centres in a space of a few strong directions, as embeddings are."""
+def clustered(n: int, embedding_dim: int, seed: int = 0) -> Floats:
+    """(n, D) vectors around 200 centres in a space of a few strong directions, as embeddings are."""
     rng = np.random.default_rng(seed)
-    strength = 1 / np.sqrt(1 + np.arange(dims))
-    centres = rng.normal(size=(200, dims)) * strength
-    noise = rng.normal(size=(n, dims)) * strength
+    strength = 1 / np.sqrt(1 + np.arange(embedding_dim))
+    centres = rng.normal(size=(200, embedding_dim)) * strength
+    noise = rng.normal(size=(n, embedding_dim)) * strength
     return (centres[rng.integers(0, 200, n)] + 0.7 * noise).astype(np.float32)
 
 
@@ -39,17 +38,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=2_000)
-    parser.add_argument("--dims", type=int, default=64)
+    parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--vectors", help=".npy of (I, D) float32 vectors")
     options = parser.parse_args()
-    vectors = np.load(options.vectors) if options.vectors else clustered(options.items, options.dims)
+    vectors = np.load(options.vectors) if options.vectors else clustered(options.items, options.dim)
     queries = vectors[np.random.default_rng(1).permutation(len(vectors))[: options.queries]]
     for metric in ("inner_product", "cosine"):
         print(f"\n{metric}, {len(vectors):,} vectors")
         print(f"{'index':18}{'build s':>9}{'search s':>9}{'time':>7}{'loss':>8}")
         for name, config in CONFIGS.items():
-            config = replace(config, metric=metric)
+            config = config.but(metric=metric)
             start = perf_counter()
             index = build_index(vectors, config)
             built = perf_counter()

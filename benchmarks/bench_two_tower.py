@@ -38,7 +38,7 @@ def main() -> None:
             started = time.perf_counter()
             model = build(channel, options.seed).fit(split.train)
             seconds = time.perf_counter() - started
-            ranks = metrics.target_ranks(model.recommend(split.queries, TOP), split.targets)
+            ranks = metrics.target_rank0(model.recommend(split.queries, TOP), split.targets)
             hits = " ".join(f"{(ranks < k).mean():.4f}" for k in (10, 50, 300))
             ndcg = metrics.ndcg(ranks, split.targets, 10).mean()
             print(

@@ -17,8 +17,8 @@ from models.dataset import DAY, Dataset, first_ratings, queries_before
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
 from models.evaluation.split import epoch
 from models.pipeline.replay import METRICS, values
+from models.recall.contract import Recaller
 from models.recall.registry import build
-from models.recall.two_tower import TwoTower
 from tasks.commands.evaluate import read_log
 
 TOP = 50
@@ -38,8 +38,7 @@ def main() -> None:
         yesterday, today = log.before(day), log.before(day + DAY)
         before = build(options.channel).fit(yesterday)
         started = time.perf_counter()
-        warm: TwoTower = build(options.channel)
-        warm.state = before.state
+        warm = before.copy()
         news = np.flatnonzero(today.at >= day)
         warm.catch_up(today, news).warm(today, news)
         warm_seconds = time.perf_counter() - started
@@ -50,7 +49,7 @@ def main() -> None:
         _compare(log, day + DAY, warm, cold)
 
 
-def _compare(log: Dataset, day: int, warm: TwoTower, cold: TwoTower) -> None:
+def _compare(log: Dataset, day: int, warm: Recaller, cold: Recaller) -> None:
     """Both on the events of the day, by users who did something before them."""
     until = log.before(day + DAY)
     rows = np.flatnonzero((until.at >= day) & first_ratings(until))

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from tasks.commands.offline import BEST, PUBLISHED
 
 from benchmarks.replay import change
-from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.rows import compare
 from models.evaluation.saved import unpack

@@ -25,7 +25,7 @@ HOUR, DAY = 3_600, 86_400
 
 @dataclass(frozen=True)
 class Dataset:
-    """A log of E ratings by U users of I items, with what is known of both.
+    """A log of E ratings by U users of I items, with the attributes of both.
 
     ``user_idx`` and ``item_idx`` are dense (by ascending source id). The E rows are sorted by
     (user, time, order of the file); ``at`` is in epoch seconds, UTC. All rows are before ``as_of``.
@@ -47,7 +47,7 @@ class Dataset:
 
     @cached_property
     def indptr(self) -> Longs:
-        """(U + 1,) where each user's rows begin and end."""
+        """(U + 1,) bounds of each user's rows: those of user u are ``indptr[u]`` to ``indptr[u + 1]``."""
         counts = np.bincount(self.user_idx, minlength=self.n_users)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
@@ -57,7 +57,7 @@ class Dataset:
         return len(self.user_idx)
 
     def where(self, keep: NDArray[np.bool_], as_of: int | None = None) -> "Dataset":
-        """The same users and items with only the kept rows, (E,) bool."""
+        """The same users and items with only the rows to keep, (E,) bool."""
         return Dataset(
             self.user_idx[keep],
             self.item_idx[keep],
@@ -81,11 +81,11 @@ class Queries:
 
     The history of query b is ``log[start[b]:end[b]]``, oldest first. The log may be later than the one a
     model was fitted on, so the same fitted model serves a longer history. ``user_idx`` is -1 for a user
-    the model has never heard of.
+    unknown to the model.
     """
 
     user_idx: Ints  # (B,)
-    at: Longs  # (B,) epoch seconds: when the question is asked
+    at: Longs  # (B,) epoch seconds: the time of the query
     start: Longs  # (B,)
     end: Longs  # (B,)
     log: Dataset
@@ -123,7 +123,7 @@ def queries_after(log: Dataset, users: Ints) -> Queries:
 
 
 def queries_before(log: Dataset, rows: Longs) -> Queries:
-    """One query an event of the log (row numbers): what the user did strictly before that row."""
+    """One query an event of the log (row numbers), with the user's history strictly before that row."""
     users = log.user_idx[rows]
     return Queries(users, log.at[rows], log.indptr[users], rows.astype(np.int64), log)
 

@@ -17,7 +17,7 @@ REGION_DIGITS = 1
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What dense indices and codes stand for: position = index."""
+    """Source ids by dense index, and labels by code."""
 
     user_ids: Longs  # (U,) ascending
     item_ids: Longs  # (I,) ascending
@@ -76,23 +76,23 @@ def encode(
 def reindexed(queries: Queries, now: Vocabulary, then: Vocabulary) -> Queries:
     """The same queries as a model of an earlier vocabulary reads them.
 
-    Users it has never heard of are -1; events of items it has never heard of are left out of the histories.
+    Users unknown to it are -1; events of items unknown to it are left out of the histories.
     """
     users = now.user_positions(then)[queries.user_idx]
     if np.array_equal(now.item_ids, then.item_ids):
         return replace(queries, user_idx=users)
     item = now.item_positions(then)[queries.log.item_idx]
-    kept = item >= 0
-    before = np.concatenate([[0], np.cumsum(kept)])
-    log = replace(queries.log.where(kept), item_idx=item[kept], n_items=len(then.item_ids), items={})
+    has_item = item >= 0
+    before = np.concatenate([[0], np.cumsum(has_item)])
+    log = replace(queries.log.where(has_item), item_idx=item[has_item], n_items=len(then.item_ids), items={})
     return Queries(users, queries.at, before[queries.start], before[queries.end], log)
 
 
 def _positions(ids: Longs, among: Longs) -> Ints:
     if not len(among):
         return np.full(len(ids), -1, dtype=np.int32)
-    place = np.minimum(np.searchsorted(among, ids), len(among) - 1)
-    return np.where(among[place] == ids, place, -1).astype(np.int32)
+    position = np.minimum(np.searchsorted(among, ids), len(among) - 1)
+    return np.where(among[position] == ids, position, -1).astype(np.int32)
 
 
 def _codes(column: pl.Series, before: Sequence[str]) -> tuple[Ints, list[str]]:

@@ -1,14 +1,14 @@
 """Many channels' candidates into one list a query, with provenance.
 
-Every candidate has three features a channel: its score there, scaled to [0, 1] within the list; its place,
-falling from 1 for the first to 1 / n for the n-th; and 1 for being there at all. All are 0 where the
-channel did not bring it. The merged score is their weighted sum. The weights are those of a conditional
-logit (McFadden 1974): the likelihood that, of all candidates of a query, its targets are chosen,
+Every candidate has three features a channel: its score in the channel's list, scaled to [0, 1] within it; its
+rank, as a number that falls from 1 for the first to 1 / n for the n-th; and 1 for being listed at all. All
+are 0 where the channel did not recall it. The merged score is their weighted sum. The weights are those of a
+conditional logit (McFadden 1974): the likelihood that, of all candidates of a query, its targets are chosen,
 
     maximize  sum over queries q, targets t of q:  s(q, t) - log sum over candidates i of q: exp s(q, i)
 
 with s = w . f and w > 0, so that no channel counts against its own candidates: convex, one optimum.
-Whoever is left with fewer than n items gets the rest from one order of all items.
+A list of fewer than n items is filled up from one order of all items.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,13 @@ from scipy.optimize import minimize
 
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
 from models.recall.popular import PopularConfig, decayed_popularity
 from models.sampling import spread
 from models.top_n import top_n
 
-Doubles = NDArray[np.float64]
-
-FEATURES = ("score", "place", "presence")
-"""What a channel says of a candidate that it brings."""
+CANDIDATE_FEATURES = ("score", "rank", "presence")
+"""Features that each channel gives a candidate that it recalls."""
 
 MAX_CHANNELS = 63
 """Who recalled a candidate is a bit mask of 64 signed bits."""
@@ -58,7 +56,7 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class Merged:
-    """The merged list and who recalled what: bit c of ``channels`` stands for the c-th channel."""
+    """The merged list and which channels recalled each item: bit c of ``channels`` stands for the c-th."""
 
     candidates: Candidates
     channels: Longs  # (B, n)
@@ -71,10 +69,10 @@ def fit_weights(
     target_item: Ints,
     config: MergeConfig = MergeConfig(),
 ) -> Floats:
-    """(C, F) weights of each channel's features, in the order of FEATURES.
+    """(C, F) weights of each channel's features, in the order of CANDIDATE_FEATURES.
 
     The targets of query b are ``target_item[target_indptr[b]:target_indptr[b + 1]]``; those that no channel
-    brought teach nothing. Without any left, all weights are 1.
+    recalled are left out. Without any left, all weights are 1.
     """
     if config.method == "equal":
         return equal_weights(len(channels))
@@ -86,21 +84,20 @@ def fit_weights(
         return equal_weights(len(channels))
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
-        weight = flat.reshape(-1, len(FEATURES))
+        weight = flat.reshape(-1, len(CANDIDATE_FEATURES))
         value, gradient = _negative_log_likelihood(weight, slot, feature, size, start, end, target_slot)
         n = len(chosen)
-        return value.sum() / n + config.l2 * flat @ flat, gradient.sum(
-            axis=0
-        ).ravel() / n + 2 * config.l2 * flat
+        slope = gradient.sum(axis=0).ravel() / n + 2 * config.l2 * flat
+        return value.sum() / n + config.l2 * flat @ flat, slope
 
-    ones = np.ones(len(FEATURES) * len(channels))
+    ones = np.ones(len(CANDIDATE_FEATURES) * len(channels))
     best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(config.min_weight, None)] * len(ones))
-    return np.asarray(best.x, dtype=np.float32).reshape(-1, len(FEATURES))
+    return np.asarray(best.x, dtype=np.float32).reshape(-1, len(CANDIDATE_FEATURES))
 
 
 def equal_weights(n_channels: int) -> Floats:
-    """(C, F) weights of 1: all that can be said where nothing was held back to fit them on."""
-    return np.ones((n_channels, len(FEATURES)), dtype=np.float32)
+    """(C, F) weights of 1, for a log of which nothing could be held back to fit them on."""
+    return np.ones((n_channels, len(CANDIDATE_FEATURES)), dtype=np.float32)
 
 
 def merge(
@@ -108,7 +105,7 @@ def merge(
 ) -> Merged:
     """The n best of all channels (at most 63), filled up from ``order`` (I,), never with a seen item.
 
-    ``weights`` (C, F) as fitted. Items that only ``order`` brings have score 0 and no channel.
+    ``weights`` (C, F) as fitted. Items that come from ``order`` alone have score 0 and no channel.
     """
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
@@ -127,13 +124,15 @@ def merge(
 def newcomers_from(
     channels: Mapping[str, Candidates], newcomers: str, queries: Queries
 ) -> dict[str, Candidates]:
-    """The channels, all but one silent where the history is empty: newcomers get that channel's list."""
-    known = (queries.end > queries.start)[:, None]
+    """The channels, all but one emptied where the history is empty: newcomers get that channel's list."""
+    has_history = (queries.end > queries.start)[:, None]
     return {
-        name: brought
+        name: recalled
         if name == newcomers
-        else Candidates(np.where(known, brought.item, -1), np.where(known, brought.score, -np.inf))
-        for name, brought in channels.items()
+        else Candidates(
+            np.where(has_history, recalled.item, -1), np.where(has_history, recalled.score, -np.inf)
+        )
+        for name, recalled in channels.items()
     }
 
 
@@ -156,23 +155,23 @@ def _stacked(channels: Mapping[str, Candidates], rows: Longs) -> tuple[Ints, Flo
     """Items (C, b, n) and features (C, b, n, F) of some queries, padded to the longest list."""
     width = max(channel.n for channel in channels.values())
     item = np.full((len(channels), len(rows), width), -1, dtype=np.int32)
-    feature = np.zeros((*item.shape, len(FEATURES)), dtype=np.float32)
+    feature = np.zeros((*item.shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
     for number, channel in enumerate(channels.values()):
-        brought = channel.take(rows)
-        item[number, :, : channel.n] = brought.item
-        feature[number, :, : channel.n] = _features(brought)
+        recalled = channel.take(rows)
+        item[number, :, : channel.n] = recalled.item
+        feature[number, :, : channel.n] = _features(recalled)
     return item, feature
 
 
 def _features(candidates: Candidates) -> Floats:
     """(b, n, F), 0 for padding."""
-    found, score = candidates.item >= 0, candidates.score
-    high = np.max(score, axis=1, where=found, initial=-np.inf, keepdims=True)
-    low = np.min(score, axis=1, where=found, initial=np.inf, keepdims=True)
+    listed, score = candidates.item >= 0, candidates.score
+    high = np.max(score, axis=1, where=listed, initial=-np.inf, keepdims=True)
+    low = np.min(score, axis=1, where=listed, initial=np.inf, keepdims=True)
     # One candidate, or equal scores: all are the best.
-    scaled = np.divide(score - low, high - low, where=found & (high > low), out=found.astype(np.float32))
-    place = found * (1 - np.arange(candidates.n, dtype=np.float32) / candidates.n)
-    return np.stack([scaled, place, found], axis=-1)
+    scaled = np.divide(score - low, high - low, where=listed & (high > low), out=listed.astype(np.float32))
+    rank = listed * (1 - np.arange(candidates.n, dtype=np.float32) / candidates.n)
+    return np.stack([scaled, rank, listed], axis=-1)
 
 
 @njit(parallel=True, cache=True)
@@ -188,16 +187,16 @@ def _slots(item: Ints, start: Longs, end: Longs, target: Ints, n_items: int) -> 
     for row in prange(rows):
         number = np.full(n_items, -1, dtype=np.int32)
         for channel in range(n_channels):
-            for place in range(width):
-                candidate = item[channel, row, place]
+            for rank0 in range(width):
+                candidate = item[channel, row, rank0]
                 if candidate < 0:
                     continue
                 if number[candidate] < 0:
                     number[candidate] = size[row]
                     size[row] += 1
-                slot[channel, row, place] = number[candidate]
-        for answer in range(start[row], end[row]):
-            target_slot[answer] = number[target[answer]]
+                slot[channel, row, rank0] = number[candidate]
+        for t in range(start[row], end[row]):
+            target_slot[t] = number[target[t]]
     return slot, size, target_slot
 
 
@@ -216,73 +215,73 @@ def _negative_log_likelihood(
             continue
         score = np.zeros(size[row])
         for channel in range(n_channels):
-            for place in range(width):
-                if slot[channel, row, place] >= 0:
+            for rank0 in range(width):
+                if slot[channel, row, rank0] >= 0:
                     for f in range(weight.shape[1]):
-                        score[slot[channel, row, place]] += (
-                            weight[channel, f] * feature[channel, row, place, f]
+                        score[slot[channel, row, rank0]] += (
+                            weight[channel, f] * feature[channel, row, rank0, f]
                         )
         top = score.max()
-        share = np.exp(score - top)
-        total = share.sum()
+        chance = np.exp(score - top)
+        total = chance.sum()
         value[row] = len(chosen) * (np.log(total) + top) - score[chosen].sum()
-        share *= len(chosen) / total
+        chance *= len(chosen) / total
         for target in chosen:
-            share[target] -= 1.0
+            chance[target] -= 1.0
         for channel in range(n_channels):
-            for place in range(width):
-                if slot[channel, row, place] >= 0:
-                    excess = share[slot[channel, row, place]]
+            for rank0 in range(width):
+                if slot[channel, row, rank0] >= 0:
+                    excess = chance[slot[channel, row, rank0]]
                     for f in range(weight.shape[1]):
-                        gradient[row, channel, f] += excess * feature[channel, row, place, f]
+                        gradient[row, channel, f] += excess * feature[channel, row, rank0, f]
     return value, gradient
 
 
 @njit(parallel=True, cache=True)
 def _fused(item: Ints, feature: Floats, weight: Floats, n_items: int) -> Floats:
-    """(b, I) the merged score of every item, -inf where no channel brought it."""
+    """(b, I) the merged score of every item, -inf where no channel recalled it."""
     n_channels, rows, width = item.shape
     score = np.full((rows, n_items), -np.inf, dtype=np.float32)
     for row in prange(rows):
         for channel in range(n_channels):
-            for place in range(width):
-                candidate = item[channel, row, place]
+            for rank0 in range(width):
+                candidate = item[channel, row, rank0]
                 if candidate >= 0:
                     score[row, candidate] = max(score[row, candidate], np.float32(0))
                     for f in range(weight.shape[1]):
-                        score[row, candidate] += weight[channel, f] * feature[channel, row, place, f]
+                        score[row, candidate] += weight[channel, f] * feature[channel, row, rank0, f]
     return score
 
 
 @njit(parallel=True, cache=True)
 def _origin(merged: Ints, item: Ints, n_items: int) -> Longs:
-    """(b, n) a bit for each channel that brought the merged item."""
+    """(b, n) a bit for each channel that recalled the merged item."""
     n_channels, rows, width = item.shape
     bits = np.zeros(merged.shape, dtype=np.int64)
     for row in prange(rows):
-        position = np.full(n_items, -1, dtype=np.int32)
-        for place in range(merged.shape[1]):
-            if merged[row, place] >= 0:
-                position[merged[row, place]] = place
+        rank0_of = np.full(n_items, -1, dtype=np.int32)
+        for rank0 in range(merged.shape[1]):
+            if merged[row, rank0] >= 0:
+                rank0_of[merged[row, rank0]] = rank0
         for channel in range(n_channels):
-            for place in range(width):
-                candidate = item[channel, row, place]
-                if candidate >= 0 and position[candidate] >= 0:
-                    bits[row, position[candidate]] |= 1 << channel
+            for rank0 in range(width):
+                candidate = item[channel, row, rank0]
+                if candidate >= 0 and rank0_of[candidate] >= 0:
+                    bits[row, rank0_of[candidate]] |= 1 << channel
     return bits
 
 
 @njit(parallel=True, cache=True)
 def _fill(merged: Ints, score: Floats, order: Ints, start: Longs, end: Longs, log_item: Ints) -> None:
-    """Put the first items of the order that are neither listed nor seen in place of padding, at score 0."""
+    """Overwrite padding by the first items of the order that are neither listed nor seen, at score 0."""
     rows, n = merged.shape
     for row in prange(rows):
         size = np.count_nonzero(merged[row] >= 0)
         if size == n:
             continue
         taken = np.zeros(len(order), dtype=np.bool_)
-        for place in range(size):
-            taken[merged[row, place]] = True
+        for rank0 in range(size):
+            taken[merged[row, rank0]] = True
         for event in range(start[row], end[row]):
             taken[log_item[event]] = True
         for candidate in order:

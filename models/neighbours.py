@@ -1,4 +1,4 @@
-"""Item-to-item recall: the nearest items of each item, and what a history makes of them."""
+"""Item-to-item recall: the nearest items of each item, and scores of a history by them."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Sparse matrices as scores and as state: the work of every neighbourhood channel."""
+"""Products of sparse matrices as scores, and such matrices as state: common to neighbourhood channels."""
 
 import numpy as np
 from numba import njit, prange

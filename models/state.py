@@ -1,4 +1,4 @@
-"""Learned state is arrays alone: texts in it are bytes, its parts are told by the prefix of their names."""
+"""Learned state is arrays alone: texts in it are bytes, its parts have names of one prefix."""
 
 from typing import Any
 

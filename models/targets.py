@@ -1,4 +1,4 @@
-"""What answers the queries: the items that users went on to."""
+"""Targets: the items that answer queries, because their users went on to them."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,9 @@ class Targets:
     """The items that answer B queries: query b is answered by ``item[indptr[b]:indptr[b + 1]]``.
 
     Every query has at least one target and none of them twice.
+
+    Raises:
+        ValueError: a query has no target.
     """
 
     indptr: Longs  # (B + 1,)
@@ -36,7 +39,7 @@ class Targets:
         return np.repeat(np.arange(len(self)), self.count)
 
     def where(self, keep: Mask) -> tuple["Targets", Longs]:
-        """The kept targets, (T,) bool, and the numbers of the queries that still have one."""
+        """The targets to keep, (T,) bool, and the numbers of the queries that still have one."""
         count = np.add.reduceat(keep, self.indptr[:-1], dtype=np.int64) if len(self) else self.count
         queries = np.flatnonzero(count)
         return Targets(offsets(count[queries]), self.item[keep]), queries

@@ -4,27 +4,39 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
 from models.candidates import Candidates
-from models.dataset import Floats, Ints, Longs, Queries
+from models.dataset import Floats, Ints, Longs, Mask, Queries
 
 BLOCK = 1024
 """Queries scored at once: a block of scores over 4,000 items is 16 MB."""
 
 
 def recommend_by_score(
-    score: Callable[[Queries], Floats], queries: Queries, n: int, filter_seen: bool = True
+    score: Callable[[Queries], Floats],
+    queries: Queries,
+    n: int,
+    filter_seen: bool = True,
+    *,
+    among: Mask | None = None,
+    needs_history: bool = False,
 ) -> Candidates:
     """Candidates of a channel that scores every item, block by block of queries.
 
-    ``score`` maps b queries to (b, I) float32; an item at -inf is no candidate.
+    ``score`` maps b queries to (b, I) float32 scores of its own, which may be overwritten; an item at -inf is
+    no candidate. ``among`` (I,) are the only items recommended, all by default. With ``needs_history`` a
+    query without a history gets only padding: the channel knows nothing of it.
     """
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
     for begin in range(0, len(queries), BLOCK):
         block = queries.rows(begin, begin + BLOCK)
-        top = top_n(score(block), block, n, filter_seen)
+        scored = score(block)  # (b, I)
+        if among is not None:
+            scored[:, ~among] = -np.inf
+        if needs_history:
+            scored[block.start == block.end] = -np.inf
+        top = top_n(scored, block, n, filter_seen)
         items[begin : begin + BLOCK], scores[begin : begin + BLOCK] = top.item, top.score
     return Candidates(items, scores)
 
@@ -48,7 +60,7 @@ def _worse(score_a: float, item_a: int, score_b: float, item_b: int) -> bool:
 
 @njit(cache=True)
 def _sift_down(score: Floats, item: Ints, root: int, size: int) -> None:
-    """Restore the heap whose root is the worst element kept."""
+    """Restore the heap whose root is the worst of the best so far."""
     while True:
         child = 2 * root + 1
         if child >= size:
@@ -63,7 +75,7 @@ def _sift_down(score: Floats, item: Ints, root: int, size: int) -> None:
 
 
 @njit(cache=True)
-def _select(row: Floats, seen: NDArray[np.bool_], item: Ints, score: Floats) -> None:
+def _select(row: Floats, seen: Mask, item: Ints, score: Floats) -> None:
     """Fill item and score (n,), initially -1 and -inf, with the best of one row, best first."""
     n = len(item)
     size = 0
@@ -74,16 +86,16 @@ def _select(row: Floats, seen: NDArray[np.bool_], item: Ints, score: Floats) -> 
             continue
         if size < n:
             # Grow the heap from its end: sift up.
-            place = size
+            node = size
             size += 1
-            score[place], item[place] = value, candidate
-            while place > 0:
-                parent = (place - 1) // 2
-                if not _worse(score[place], item[place], score[parent], item[parent]):
+            score[node], item[node] = value, candidate
+            while node > 0:
+                parent = (node - 1) // 2
+                if not _worse(score[node], item[node], score[parent], item[parent]):
                     break
-                score[place], score[parent] = score[parent], score[place]
-                item[place], item[parent] = item[parent], item[place]
-                place = parent
+                score[node], score[parent] = score[parent], score[node]
+                item[node], item[parent] = item[parent], item[node]
+                node = parent
         elif _worse(score[0], item[0], value, candidate):
             score[0], item[0] = value, candidate
             _sift_down(score, item, 0, n)

@@ -2,9 +2,9 @@
 
 Flat search is exact. HNSW (Malkov & Yashunin 2018, arXiv 1603.09320) searches a graph of near neighbours
 and suits up to about a million vectors; IVF (Jégou et al. 2011) searches the nearest cells of a k-means
-partition, builds faster and holds less. What the approximation costs is measured by ``recall_loss``.
+partition, builds faster and holds less. The loss by approximation is measured by ``recall_loss``.
 
-Seen items and ties are exact whatever the index: a query whose last kept item ties with the last item
+Seen items and ties are exact whatever the index: a query whose last listed item ties with the last item
 fetched, or that has too few left, is searched again for twice as many.
 """
 
@@ -16,41 +16,41 @@ from typing import Literal
 import faiss
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
 
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Floats, Ints, Longs, Queries
+from models.dataset import Floats, Ints, Longs, Mask, Queries
 
-Kind = Literal["flat", "hnsw", "ivf"]
+IndexKind = Literal["flat", "hnsw", "ivf"]
 
 
 class AnnConfig(Config):
-    """Which index is built and how hard it searches."""
+    """The kind of index, by faiss's own names, and how hard it searches."""
 
-    kind: Kind | None = None
-    """The index; None chooses by the number of vectors."""
+    kind: IndexKind | None = None
+    """Kind of the index; None chooses by the number of vectors."""
     metric: Literal["inner_product", "cosine"] = "inner_product"
-    """What is near."""
-    flat_up_to: int = 50_000
-    """Most vectors searched exactly."""
-    hnsw_up_to: int = 1_000_000
-    """Most vectors in a graph; more go into cells."""
-    links: int = 32
-    """HNSW: neighbours a vector is linked to (M)."""
-    build_effort: int = 80
-    """HNSW: candidates weighed when a vector is linked (efConstruction)."""
-    search_effort: int = 256
-    """HNSW: candidates kept while searching (efSearch)."""
-    cells_per_root: float = 4.0
-    """IVF: cells over the square root of the number of vectors."""
-    probed: float = 0.05
-    """IVF: share of the cells that a search looks into."""
+    """Similarity that the nearest vectors are the most similar by."""
+    flat_up_to: NonNegativeInt = 50_000
+    """Largest number of vectors searched exactly, unless the kind is set."""
+    hnsw_up_to: NonNegativeInt = 1_000_000
+    """Largest number of vectors searched by HNSW, unless the kind is set; beyond it is IVF."""
+    M: PositiveInt = 32
+    """Neighbours that HNSW links a vector to."""
+    efConstruction: PositiveInt = 80  # noqa: N815
+    """Candidates that HNSW weighs when it links a vector."""
+    efSearch: PositiveInt = 256  # noqa: N815
+    """Candidates that HNSW holds while it searches, at least."""
+    nlist: PositiveInt | None = None
+    """Cells of IVF; None for four times the square root of the number of vectors."""
+    nprobe: PositiveInt | None = None
+    """Cells of IVF that a search looks into; None for a twentieth of them."""
     seed: int = 0
-    """IVF: seed of the k-means that makes the cells."""
+    """Seed of the k-means that makes the cells of IVF."""
 
-    def kind_for(self, n_vectors: int) -> Kind:
-        """The index for so many vectors."""
+    def kind_for(self, n_vectors: int) -> IndexKind:
+        """The kind of index for so many vectors."""
         if self.kind is not None:
             return self.kind
         if n_vectors <= self.flat_up_to:
@@ -105,7 +105,7 @@ def nearest(index: Index, vectors: Floats, n: int) -> Neighbours:
 
 
 def recall_loss(exact: Neighbours, found: Neighbours) -> float:
-    """Share of the exact nearest items of B queries that an approximate search did not find."""
+    """Fraction of the exact nearest items of B queries that an approximate search did not find."""
     n_items = 1 + max(int(exact.item.max(initial=0)), int(found.item.max(initial=0)))
     wanted, row = exact.item >= 0, n_items * np.arange(len(exact.item))[:, None]
     missed = ~np.isin((row + exact.item)[wanted], (row + found.item)[found.item >= 0])
@@ -131,22 +131,22 @@ def _of_equal_length(vectors: Floats) -> Floats:
 
 
 def _hnsw(vectors: Floats, config: AnnConfig) -> faiss.Index:
-    index = faiss.IndexHNSWFlat(vectors.shape[1], config.links, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = config.build_effort
+    index = faiss.IndexHNSWFlat(vectors.shape[1], config.M, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = config.efConstruction
     with _one_thread():
         index.add(vectors)
     return index
 
 
 def _ivf(vectors: Floats, config: AnnConfig) -> faiss.Index:
-    n_cells = min(len(vectors), round(config.cells_per_root * len(vectors) ** 0.5))
+    nlist = min(len(vectors), config.nlist or round(4 * len(vectors) ** 0.5))
     cells = faiss.IndexFlatIP(vectors.shape[1])
-    index = faiss.IndexIVFFlat(cells, vectors.shape[1], n_cells, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexIVFFlat(cells, vectors.shape[1], nlist, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed = config.seed
     index.cp.min_points_per_centroid = 1  # cells of a small catalogue are small: no warning
     index.train(vectors)
     index.add(vectors)
-    index.nprobe = max(1, round(config.probed * n_cells))
+    index.nprobe = min(nlist, config.nprobe or max(1, round(nlist / 20)))
     return index
 
 
@@ -177,17 +177,17 @@ def _search(
         fetched = int(min(2 * width[pending].min(), total))
         due = pending[width[pending] <= fetched]
         if isinstance(index.faiss, faiss.IndexHNSWFlat):
-            index.faiss.hnsw.efSearch = max(index.config.search_effort, fetched)
-        value, place = index.faiss.search(prepared[due], fetched)
-        item = np.where(place >= 0, index.item[place], -1).astype(np.int32)
-        settled = _keep_unseen(item, value, due, start, end, seen, items, scores)
+            index.faiss.hnsw.efSearch = max(index.config.efSearch, fetched)
+        value, position = index.faiss.search(prepared[due], fetched)
+        item = np.where(position >= 0, index.item[position], -1).astype(np.int32)
+        settled = _list_unseen(item, value, due, start, end, seen, items, scores)
         width[due] = np.where(settled | (fetched == total), 0, min(2 * fetched, total))
         pending = pending[width[pending] > 0]
     return items, scores
 
 
 @njit(parallel=True, cache=True)
-def _keep_unseen(
+def _list_unseen(
     found: Ints,
     value: Floats,
     rows: Longs,
@@ -196,28 +196,28 @@ def _keep_unseen(
     seen: Ints,
     items: Ints,
     scores: Floats,
-) -> NDArray[np.bool_]:
-    """Fill items and scores (B, n) of ``rows`` from what was found for them (rows, fetched), best first.
+) -> Mask:
+    """Fill items and scores (B, n) of ``rows`` from the nearest found for them (rows, fetched), best first.
 
-    Tells for each row whether fetching more could change nothing.
+    Returns for each row whether fetching more could change nothing.
     """
     n, fetched = items.shape[1], found.shape[1]
     settled = np.zeros(len(rows), dtype=np.bool_)
     for number in prange(len(rows)):
         row, item, score = rows[number], found[number], value[number]
-        for place in range(1, fetched):
+        for rank0 in range(1, fetched):
             # Ties by ascending item.
-            while place > 0 and score[place] == score[place - 1] and item[place] < item[place - 1]:
-                item[place], item[place - 1] = item[place - 1], item[place]
-                place -= 1
+            while rank0 > 0 and score[rank0] == score[rank0 - 1] and item[rank0] < item[rank0 - 1]:
+                item[rank0], item[rank0 - 1] = item[rank0 - 1], item[rank0]
+                rank0 -= 1
         history = np.sort(seen[start[row] : end[row]])
-        kept = 0
-        for place in range(fetched):
-            if kept == n or item[place] < 0:
+        size = 0
+        for rank0 in range(fetched):
+            if size == n or item[rank0] < 0:
                 break
-            at = np.searchsorted(history, item[place])
-            if at == len(history) or history[at] != item[place]:
-                items[row, kept], scores[row, kept] = item[place], score[place]
-                kept += 1
-        settled[number] = item[-1] < 0 or (kept == n and scores[row, n - 1] > score[-1])
+            at = np.searchsorted(history, item[rank0])
+            if at == len(history) or history[at] != item[rank0]:
+                items[row, size], scores[row, size] = item[rank0], score[rank0]
+                size += 1
+        settled[number] = item[-1] < 0 or (size == n and scores[row, n - 1] > score[-1])
     return settled

@@ -1,7 +1,7 @@
 """Continuous bag of words (Mikolov et al. 2013, arXiv 1301.3781) that looks back, compiled.
 
-The bag of a place in a sequence is the mean of the input vectors of the tokens before it, the k-th newest
-weighing exp(-k / decay): just what a history is turned into when it asks for its next item. The bag h, the
+The bag of a position in a sequence is the mean of the input vectors of the tokens before it, the k-th newest
+weighing exp(-k / decay): the very vector of a history that asks for its next item. The bag h, the
 token c that came next and k uniform noise tokens n give a step down
 
     -log sigmoid(h . y_c) - sum_n log sigmoid(-h . y_n)
@@ -11,25 +11,27 @@ Uniform noise leaves popularity in the score, see ``skip_gram``. One thread, so 
 
 import numpy as np
 from numba import njit
+from pydantic import NonNegativeInt, PositiveInt
 
+from models.bounds import Positive
 from models.config import Config
 from models.dataset import Floats, Ints, Longs
+from models.embeddings.retrieval import HistoryConfig
 from models.embeddings.skip_gram import FAST, TokenVectors, first_vectors, pull
 from models.embeddings.splitmix import GOLDEN, mix
-from models.embeddings.use import HistoryConfig
 
 
 class CbowConfig(Config):
-    """How token vectors are trained."""
+    """Training of token vectors by continuous bags of words."""
 
-    dims: int = 64
-    """Length of a vector."""
-    negatives: int = 20
-    """Noise tokens a place, uniform over the tokens that occur."""
-    epochs: int = 10
+    embedding_dim: PositiveInt = 64
+    """Length of a token vector."""
+    n_negatives: NonNegativeInt = 20
+    """Noise tokens a position, uniform over the tokens that occur."""
+    epochs: NonNegativeInt = 10
     """Passes over the sequences."""
-    learning_rate: float = 0.1
-    """First step size; falls linearly to a ten thousandth of it."""
+    learning_rate: Positive = 0.1
+    """Step size at first; it falls linearly to a ten thousandth of that."""
     seed: int = 0
     """Seed of the first vectors and the noise."""
 
@@ -38,7 +40,7 @@ def cbow(
     token: Ints, indptr: Longs, n_tokens: int, history: HistoryConfig, config: CbowConfig = CbowConfig()
 ) -> TokenVectors:
     """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first."""
-    vocabulary, vectors = first_vectors(token, n_tokens, config.dims, config.seed)
+    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed)
     _train(
         token,
         indptr,
@@ -46,7 +48,7 @@ def cbow(
         vectors.input,
         vectors.output,
         np.exp(-np.arange(history.newest) / history.decay).astype(np.float32),
-        config.negatives,
+        config.n_negatives,
         config.epochs,
         config.learning_rate,
         np.uint64(config.seed),
@@ -62,7 +64,7 @@ def _train(
     inputs: Floats,
     outputs: Floats,
     weight: Floats,
-    negatives: int,
+    n_negatives: int,
     epochs: int,
     learning_rate: float,
     seed: np.uint64,
@@ -73,21 +75,21 @@ def _train(
     for epoch in range(epochs):
         for sequence in range(len(indptr) - 1):
             begin, end = indptr[sequence], indptr[sequence + 1]
-            for place in range(begin + 1, end):
-                done = (epoch + place / len(token)) / epochs
+            for position in range(begin + 1, end):
+                done = (epoch + position / len(token)) / epochs
                 rate = np.float32(learning_rate * max(1e-4, 1 - done))
-                size = min(len(weight), place - begin)
+                size = min(len(weight), position - begin)
                 total = weight[:size].sum()
                 bag[:] = 0
                 step[:] = 0
                 for back in range(size):
-                    _add(bag, weight[back] / total, inputs[token[place - 1 - back]])
-                state = pull(bag, token[place], outputs, vocabulary, negatives, rate, state, step)
+                    _add(bag, weight[back] / total, inputs[token[position - 1 - back]])
+                state = pull(bag, token[position], outputs, vocabulary, n_negatives, rate, state, step)
                 for back in range(size):
-                    _add(inputs[token[place - 1 - back]], weight[back] / total, step)
+                    _add(inputs[token[position - 1 - back]], weight[back] / total, step)
 
 
 @njit(cache=True, fastmath=FAST, inline="always")
-def _add(vector: Floats, share: np.float32, other: Floats) -> None:
+def _add(vector: Floats, weight: np.float32, other: Floats) -> None:
     for dim in range(len(vector)):
-        vector[dim] += share * other[dim]
+        vector[dim] += weight * other[dim]

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from pydantic import NonNegativeInt, PositiveInt
 
+from models.bounds import Positive
 from models.config import Config
 from models.dataset import Floats, Ints, Longs
 from models.embeddings.splitmix import GOLDEN, below, mix
@@ -26,18 +28,18 @@ FAST = {"reassoc", "contract", "nsz"}
 
 
 class SkipGramConfig(Config):
-    """How token vectors are trained."""
+    """Training of token vectors by skip-gram with negative sampling."""
 
-    dims: int = 64
-    """Length of a vector."""
-    window: int = 5
-    """Tokens away at most; the reach of each step is uniform from 1 to this."""
-    negatives: int = 5
+    embedding_dim: PositiveInt = 64
+    """Length of a token vector."""
+    window: PositiveInt = 5
+    """Largest distance of a pair, in tokens; the reach of each step is uniform from 1 to this."""
+    n_negatives: NonNegativeInt = 5
     """Noise tokens a pair, uniform over the tokens that occur."""
-    epochs: int = 1
+    epochs: NonNegativeInt = 1
     """Passes over the sequences."""
-    learning_rate: float = 0.05
-    """First step size; falls linearly to a ten thousandth of it."""
+    learning_rate: Positive = 0.05
+    """Step size at first; it falls linearly to a ten thousandth of that."""
     seed: int = 0
     """Seed of the first vectors, the windows and the noise."""
 
@@ -52,7 +54,7 @@ class TokenVectors:
 
 def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig) -> TokenVectors:
     """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``."""
-    vocabulary, vectors = first_vectors(token, n_tokens, config.dims, config.seed)
+    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed)
     _train(
         token,
         indptr,
@@ -60,7 +62,7 @@ def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig)
         vectors.input,
         vectors.output,
         config.window,
-        config.negatives,
+        config.n_negatives,
         config.epochs,
         config.learning_rate,
         np.uint64(config.seed),
@@ -68,11 +70,12 @@ def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig)
     return vectors
 
 
-def first_vectors(token: Ints, n_tokens: int, dims: int, seed: int) -> tuple[Ints, TokenVectors]:
+def first_vectors(token: Ints, n_tokens: int, embedding_dim: int, seed: int) -> tuple[Ints, TokenVectors]:
     """The tokens that occur, and vectors before training: small random inputs, outputs of zero."""
     occurs = np.bincount(token, minlength=n_tokens) > 0
-    inputs = np.random.default_rng(seed).uniform(-0.5, 0.5, (n_tokens, dims)) / dims * occurs[:, None]
-    vectors = TokenVectors(inputs.astype(np.float32), np.zeros((n_tokens, dims), dtype=np.float32))
+    shape = n_tokens, embedding_dim
+    inputs = np.random.default_rng(seed).uniform(-0.5, 0.5, shape) / embedding_dim * occurs[:, None]
+    vectors = TokenVectors(inputs.astype(np.float32), np.zeros(shape, dtype=np.float32))
     return np.flatnonzero(occurs).astype(np.int32), vectors
 
 
@@ -84,7 +87,7 @@ def _train(
     inputs: Floats,
     outputs: Floats,
     window: int,
-    negatives: int,
+    n_negatives: int,
     epochs: int,
     learning_rate: float,
     seed: np.uint64,
@@ -94,18 +97,18 @@ def _train(
     for epoch in range(epochs):
         for sequence in range(len(indptr) - 1):
             begin, end = indptr[sequence], indptr[sequence + 1]
-            for place in range(begin, end):
-                done = (epoch + place / len(token)) / epochs
+            for position in range(begin, end):
+                done = (epoch + position / len(token)) / epochs
                 rate = np.float32(learning_rate * max(1e-4, 1 - done))
                 state += GOLDEN
                 reach = 1 + below(mix(state), window)
-                target = token[place]
-                for other in range(max(begin, place - reach), min(end, place + reach + 1)):
-                    if other == place:
+                target = token[position]
+                for other in range(max(begin, position - reach), min(end, position + reach + 1)):
+                    if other == position:
                         continue
                     source = inputs[token[other]]
                     step[:] = 0
-                    state = pull(source, target, outputs, vocabulary, negatives, rate, state, step)
+                    state = pull(source, target, outputs, vocabulary, n_negatives, rate, state, step)
                     source += step
 
 
@@ -115,15 +118,17 @@ def pull(
     target: int,
     outputs: Floats,
     vocabulary: Ints,
-    negatives: int,
+    n_negatives: int,
     rate: np.float32,
     state: np.uint64,
     step: Floats,
 ) -> np.uint64:
-    """One step of ``source`` towards its target and away from noise: moves the outputs, adds to ``step`` what
-    the source is to move. Returns the state of the random stream."""
+    """One step of ``source`` towards its target and away from noise.
+
+    Moves the outputs and adds the move of the source to ``step``. Returns the state of the random stream.
+    """
     _logistic_step(source, outputs[target], np.float32(1), rate, step)
-    for _ in range(negatives):
+    for _ in range(n_negatives):
         state += GOLDEN
         noise = vocabulary[below(mix(state), len(vocabulary))]
         if noise != target:

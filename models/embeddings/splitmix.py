@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-"""What a stream adds to its state for every number drawn."""
+"""Increment of a stream's state for every number drawn."""
 
 
 @njit(cache=True, inline="always")

@@ -14,39 +14,35 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+from pydantic import FiniteFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from models.bounds import Positive
 from models.config import Config
-from models.dataset import DAY, Dataset, Floats, Ints, Longs
+from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs
 from models.embeddings.splitmix import GOLDEN, below, mix, unit
+from models.history import FOREVER
 
 _ABREAST = 32
 """Walks a thread takes step by step in turn: while one waits for memory, the others go on."""
 
 
 class WalkConfig(Config):
-    """Which walks are taken from every node that has a neighbour."""
+    """Random walks from every node that has a neighbour."""
 
-    per_node: int = 10
+    per_node: NonNegativeInt = 10
     """Walks that start at each node."""
-    length: int = 40
+    length: PositiveInt = 40
     """Nodes of a walk, its start included."""
-    rating_power: float = 0.0
-    """An edge weighs rating ** rating_power; 0 treats all ratings alike."""
-    half_life: float = float("inf")
+    rating_power: FiniteFloat = 0.0
+    """Power of the rating that an edge weighs; 0 treats all ratings alike."""
+    half_life: PositiveFloat = FOREVER
     """Days after which a rating weighs half in the walk; infinite for ratings that do not age."""
-    p: float = 1.0
-    """Return parameter: the higher, the rarer a step straight back."""
-    q: float = 1.0
-    """In-out parameter: the higher, the rarer a step on. With p = q the walk is of first order."""
+    p: Positive = 1.0
+    """Return parameter of node2vec: the higher, the rarer a step straight back."""
+    q: Positive = 1.0
+    """In-out parameter of node2vec: the higher, the rarer a step on. With p = q walks are of first order."""
     seed: int = 0
     """Seed of all walks."""
-
-    def __post_init__(self) -> None:
-        if self.per_node < 0 or self.length < 1:
-            raise ValueError(f"walks need per_node >= 0 and length >= 1, not {self.per_node}, {self.length}")
-        if not (self.p > 0 and self.q > 0):
-            raise ValueError(f"p and q must be positive, not {self.p}, {self.q}")
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def random_walks(graph: Graph, config: WalkConfig = WalkConfig()) -> Ints:
 
 
 @njit(cache=True)
-def _alias(indptr: Longs, neighbour: Ints, log_weight: NDArray[np.float64]) -> tuple[Floats, Ints]:
+def _alias(indptr: Longs, neighbour: Ints, log_weight: Doubles) -> tuple[Floats, Ints]:
     """Vose's alias table of each node: entries above the mean weight fill up those below it."""
     keep = np.ones(len(neighbour), dtype=np.float32)
     alias = neighbour.copy()
@@ -103,12 +99,12 @@ def _alias(indptr: Longs, neighbour: Ints, log_weight: NDArray[np.float64]) -> t
         begin, end = indptr[node], indptr[node + 1]
         if begin == end:
             continue
-        share = np.exp2(log_weight[begin:end] - log_weight[begin:end].max())
-        share *= (end - begin) / share.sum()  # mean 1
+        weight = np.exp2(log_weight[begin:end] - log_weight[begin:end].max())
+        weight *= (end - begin) / weight.sum()  # mean 1
         # One array holds both stacks: small entries grow from the left, large ones from the right.
         small, large = 0, end - begin
         for entry in range(end - begin):
-            if share[entry] < 1:
+            if weight[entry] < 1:
                 stack[small] = entry
                 small += 1
             else:
@@ -117,9 +113,9 @@ def _alias(indptr: Longs, neighbour: Ints, log_weight: NDArray[np.float64]) -> t
         while small > 0 and large < end - begin:
             small -= 1
             poor, rich = stack[small], stack[large]
-            keep[begin + poor], alias[begin + poor] = share[poor], neighbour[begin + rich]
-            share[rich] -= 1 - share[poor]
-            if share[rich] < 1:
+            keep[begin + poor], alias[begin + poor] = weight[poor], neighbour[begin + rich]
+            weight[rich] -= 1 - weight[poor]
+            if weight[rich] < 1:
                 large += 1
                 stack[small] = rich
                 small += 1

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 
+from models.bounds import Between
 from models.config import Config
-from models.dataset import Ints, Longs
-from models.evaluation.metrics import Values
+from models.dataset import Doubles, Ints, Longs, Mask
 
 BLOCK = 1 << 22
 """Weights drawn at once: 32 MB."""
@@ -23,12 +24,12 @@ BLOCK = 1 << 22
 class BootstrapConfig(Config):
     """How intervals are drawn."""
 
-    resamples: int = 1000
-    """Number of resamples; 0 leaves the intervals out."""
-    level: float = 0.95
-    """Coverage aimed at, between 0 and 1."""
+    resamples: NonNegativeInt = 1000
+    """Number of resamples of the users; 0 leaves the intervals out."""
+    level: Between = 0.95
+    """Coverage that the intervals aim at."""
     seed: int = 0
-    """Seed of the weights."""
+    """Seed of the resamples."""
 
 
 def user_weights(n_users: int, config: BootstrapConfig) -> Iterator[Longs]:
@@ -41,7 +42,7 @@ def user_weights(n_users: int, config: BootstrapConfig) -> Iterator[Longs]:
         yield np.bincount(drawn.ravel(), minlength=r * n_users).reshape(r, n_users)
 
 
-def resampled_ratios(numerator: Values, denominator: Values, config: BootstrapConfig) -> Values:
+def resampled_ratios(numerator: Doubles, denominator: Doubles, config: BootstrapConfig) -> Doubles:
     """(R, M) ratios of M metrics in each resample, from their sums a user, (U, M) each.
 
     nan where a resample has nothing to divide by (a small slice whose users were not drawn).
@@ -54,11 +55,11 @@ def resampled_ratios(numerator: Values, denominator: Values, config: BootstrapCo
         done += len(weights)
     top, bottom = np.split(drawn, 2, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratios: Values = top / bottom
+        ratios: Doubles = top / bottom
     return ratios
 
 
-def percentile_interval(resampled: Values, level: float) -> tuple[Values, Values]:
+def percentile_interval(resampled: Doubles, level: float) -> tuple[Doubles, Doubles]:
     """(M,) lower and upper bounds of (R, M) resampled statistics, of which nan ones are left out."""
     tail = (1 - level) / 2
     bounds = np.full((2, resampled.shape[1]), np.nan)
@@ -69,7 +70,7 @@ def percentile_interval(resampled: Values, level: float) -> tuple[Values, Values
 
 def resampled_auc(
     label: NDArray[np.generic], score: NDArray[np.generic], user_idx: Ints, config: BootstrapConfig
-) -> Values:
+) -> Doubles:
     """(R,) AUC in each resample of users; nan where a class is missing."""
     order = np.argsort(score, kind="stable")
     users, user = np.unique(user_idx[order], return_inverse=True)
@@ -83,9 +84,7 @@ def resampled_auc(
 
 
 @njit(parallel=True, cache=True)
-def _weighted_auc(
-    positive: NDArray[np.bool_], last_of_tie: NDArray[np.bool_], user: Longs, weights: Longs
-) -> Values:
+def _weighted_auc(positive: Mask, last_of_tie: Mask, user: Longs, weights: Longs) -> Doubles:
     """Rows by ascending score; each row counts as often as its user was drawn."""
     area = np.full(len(weights), np.nan)
     for resample in prange(len(weights)):

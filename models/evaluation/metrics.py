@@ -1,8 +1,9 @@
 """Metrics of ranked lists and of predicted probabilities.
 
 All accuracy metrics at k are functions of one small array: where in its query's list each target stands
-(:func:`target_ranks`). They return one value a query, (B,) float64, so that means, slices, intervals and
-paired differences are all taken from the same values. k is a number of list places, at least 1.
+(:func:`target_rank0`). They return one value a query, (B,) float64, so that means, slices, intervals and
+paired differences are all taken from the same values. k is a list length of at least 1. A rank is 1-based, as
+in papers; ``rank0`` counts from 0.
 """
 
 from collections.abc import Callable
@@ -12,98 +13,96 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats, Ints, Longs, Mask, first_ratings
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, first_ratings
 from models.targets import Targets
 
-Values = NDArray[np.float64]
-
 ABSENT = np.iinfo(np.int32).max
-"""The rank of a target that is not in the list."""
+"""The rank0 of a target that is not in the list."""
 
 
-def target_ranks(candidates: Candidates, targets: Targets) -> Ints:
-    """(T,) the 0-based place of each target in the list of its query; ABSENT where it is not listed."""
-    return _target_ranks(candidates.item, targets.indptr, targets.item)
+def target_rank0(candidates: Candidates, targets: Targets) -> Ints:
+    """(T,) the rank0 of each target in the list of its query; ABSENT where it is not listed."""
+    return _target_rank0(candidates.item, targets.indptr, targets.item)
 
 
 @njit(parallel=True, cache=True)
-def _target_ranks(item: Ints, indptr: Longs, target: Ints) -> Ints:
-    ranks = np.full(len(target), ABSENT, dtype=np.int32)
+def _target_rank0(item: Ints, indptr: Longs, target: Ints) -> Ints:
+    rank0 = np.full(len(target), ABSENT, dtype=np.int32)
     for query in prange(len(item)):
-        for place in range(indptr[query], indptr[query + 1]):
-            for rank in range(item.shape[1]):
-                if item[query, rank] == target[place]:
-                    ranks[place] = rank
+        for t in range(indptr[query], indptr[query + 1]):
+            for position in range(item.shape[1]):
+                if item[query, position] == target[t]:
+                    rank0[t] = position
                     break
-    return ranks
+    return rank0
 
 
-def hit_rate(ranks: Ints, targets: Targets, k: int) -> Values:
+def hit_rate(rank0: Ints, targets: Targets, k: int) -> Doubles:
     """HR@k: 1 if any target is among the first k, else 0."""
-    return (_first(ranks, targets) < k).astype(np.float64)
+    return (_first(rank0, targets) < k).astype(np.float64)
 
 
-def recall(ranks: Ints, targets: Targets, k: int) -> Values:
-    """Recall@k: the share of the targets that is among the first k."""
-    return hits(ranks, targets, k) / targets.count
+def recall(rank0: Ints, targets: Targets, k: int) -> Doubles:
+    """Recall@k: the fraction of the targets that is among the first k."""
+    return hits(rank0, targets, k) / targets.count
 
 
-def precision(ranks: Ints, targets: Targets, k: int) -> Values:
-    """Precision@k: the share of the k places that holds a target."""
-    return hits(ranks, targets, k) / k
+def precision(rank0: Ints, targets: Targets, k: int) -> Doubles:
+    """Precision@k: targets among the first k, over k."""
+    return hits(rank0, targets, k) / k
 
 
-def reciprocal_rank(ranks: Ints, targets: Targets, k: int) -> Values:
-    """MRR@k: 1 / place (from 1) of the first target, 0 if that is beyond k (Voorhees 1999)."""
-    first = _first(ranks, targets)
+def reciprocal_rank(rank0: Ints, targets: Targets, k: int) -> Doubles:
+    """MRR@k: 1 / rank of the first target, 0 if that is beyond k (Voorhees 1999)."""
+    first = _first(rank0, targets)
     return np.where(first < k, 1.0 / (first + 1.0), 0.0)
 
 
-def average_precision(ranks: Ints, targets: Targets, k: int) -> Values:
-    """AP@k: the precision at the place of each target among the first k, summed, over all R targets.
+def average_precision(rank0: Ints, targets: Targets, k: int) -> Doubles:
+    """AP@k: the precision at the rank of each target among the first k, summed, over all R targets.
 
     The divisor is R, not min(k, R), as in trec_eval and ranx.
     """
     query = targets.query
-    order = np.lexsort((ranks, query))
+    order = np.lexsort((rank0, query))
     nth = np.arange(len(order)) - targets.indptr[query] + 1  # among the targets of its query, best first
-    ranks = ranks[order]
-    return _sum(np.where(ranks < k, nth / (ranks + 1.0), 0.0), targets) / targets.count
+    rank0 = rank0[order]
+    return _sum(np.where(rank0 < k, nth / (rank0 + 1.0), 0.0), targets) / targets.count
 
 
-def ndcg(ranks: Ints, targets: Targets, k: int) -> Values:
-    """NDCG@k with binary gains: sum of 1 / log2(place + 1), over that of min(k, R) leading targets.
+def ndcg(rank0: Ints, targets: Targets, k: int) -> Doubles:
+    """NDCG@k with binary gains: sum of 1 / log2(rank + 1), over that of min(k, R) leading targets.
 
     Järvelin and Kekäläinen 2002, https://doi.org/10.1145/582415.582418.
     """
-    gains = np.where(ranks < k, 1.0 / np.log2(ranks + 2.0), 0.0)
+    gains = np.where(rank0 < k, 1.0 / np.log2(rank0 + 2.0), 0.0)
     ideal = np.cumsum(1.0 / np.log2(np.arange(2.0, k + 2.0)))
-    values: Values = _sum(gains, targets) / ideal[np.minimum(targets.count, k) - 1]
+    values: Doubles = _sum(gains, targets) / ideal[np.minimum(targets.count, k) - 1]
     return values
 
 
 def mean_ndcg(candidates: Candidates, targets: Targets, k: int) -> float:
     """NDCG@k averaged over the queries: how lists are chosen between."""
-    return float(ndcg(target_ranks(candidates, targets), targets, k).mean())
+    return float(ndcg(target_rank0(candidates, targets), targets, k).mean())
 
 
-def hits(ranks: Ints, targets: Targets, k: int) -> Values:
+def hits(rank0: Ints, targets: Targets, k: int) -> Doubles:
     """How many targets are among the first k; pooled recall is their sum over that of the targets."""
-    return _sum((ranks < k).astype(np.float64), targets)
+    return _sum((rank0 < k).astype(np.float64), targets)
 
 
-def serendipity(ranks: Ints, targets: Targets, k: int, popularity_rank: Longs) -> Values:
-    """Hits that popularity would have placed lower, weighted by how much lower, over the k places.
+def serendipity(rank0: Ints, targets: Targets, k: int, by_popularity: Longs) -> Doubles:
+    """Hits that popularity would have ranked lower, weighted by how much lower, over k.
 
-    ``1/k * sum over hits of max(0, P(place) - P(popularity rank))`` with ``P(place) = 1 - place / I`` for
-    0-based places among I items; ``popularity_rank`` (I,) is :func:`popularity_ranks`. The primitive
-    recommender of Murakami, Mori and Orihara 2007, https://doi.org/10.1007/978-3-540-78197-4_5.
+    ``1/k * sum over hits of max(0, P(rank0) - P(rank0 by popularity))`` with ``P(rank0) = 1 - rank0 / I``
+    among I items; ``by_popularity`` (I,) is :func:`popularity_rank0`. The primitive recommender of Murakami,
+    Mori and Orihara 2007, https://doi.org/10.1007/978-3-540-78197-4_5.
     """
-    lift = (popularity_rank[targets.item] - ranks.astype(np.int64)) / len(popularity_rank)
-    return _sum(np.where(ranks < k, np.maximum(lift, 0.0), 0.0), targets) / k
+    lift = (by_popularity[targets.item] - rank0.astype(np.int64)) / len(by_popularity)
+    return _sum(np.where(rank0 < k, np.maximum(lift, 0.0), 0.0), targets) / k
 
 
-ACCURACY: dict[str, Callable[[Ints, Targets, int], Values]] = {
+ACCURACY: dict[str, Callable[[Ints, Targets, int], Doubles]] = {
     "hr": hit_rate,
     "ndcg": ndcg,
     "recall": recall,
@@ -111,15 +110,15 @@ ACCURACY: dict[str, Callable[[Ints, Targets, int], Values]] = {
     "mrr": reciprocal_rank,
     "map": average_precision,
 }
-"""The contract's names of the metrics that average one value a query."""
+"""The metrics that average one value a query, by name."""
 
 
-def _sum(values: Values, targets: Targets) -> Values:
+def _sum(values: Doubles, targets: Targets) -> Doubles:
     return np.add.reduceat(values, targets.indptr[:-1])
 
 
-def _first(ranks: Ints, targets: Targets) -> Ints:
-    return np.minimum.reduceat(ranks, targets.indptr[:-1])
+def _first(rank0: Ints, targets: Targets) -> Ints:
+    return np.minimum.reduceat(rank0, targets.indptr[:-1])
 
 
 def raters(log: Dataset) -> Longs:
@@ -127,17 +126,17 @@ def raters(log: Dataset) -> Longs:
     return np.bincount(log.item_idx[first_ratings(log)], minlength=log.n_items)
 
 
-def popularity_ranks(log: Dataset) -> Longs:
-    """(I,) the 0-based place of each item in the list of the most rated, ties by item index."""
-    ranks = np.empty(log.n_items, dtype=np.int64)
-    ranks[np.argsort(-raters(log), kind="stable")] = np.arange(log.n_items)
-    return ranks
+def popularity_rank0(log: Dataset) -> Longs:
+    """(I,) the rank0 of each item in the list of the most rated, ties by item index."""
+    rank0 = np.empty(log.n_items, dtype=np.int64)
+    rank0[np.argsort(-raters(log), kind="stable")] = np.arange(log.n_items)
+    return rank0
 
 
-def self_information(log: Dataset) -> Values:
-    """(I,) ``-log2(share of users who rated the item)`` in bits; an unrated item counts as rated once."""
+def self_information(log: Dataset) -> Doubles:
+    """(I,) ``-log2(fraction of users who rated the item)`` in bits; an unrated item counts as rated once."""
     n_users = np.count_nonzero(np.diff(log.indptr))
-    bits: Values = np.log2(max(n_users, 1) / np.maximum(raters(log), 1))
+    bits: Doubles = np.log2(max(n_users, 1) / np.maximum(raters(log), 1))
     return bits
 
 
@@ -151,14 +150,14 @@ def _exposure(item: Ints, n_items: int, among: Mask) -> Longs:
     shown = np.zeros(n_items, dtype=np.int64)
     for row in range(len(item)):
         if among[row]:
-            for place in range(item.shape[1]):
-                if item[row, place] >= 0:
-                    shown[item[row, place]] += 1
+            for position in range(item.shape[1]):
+                if item[row, position] >= 0:
+                    shown[item[row, position]] += 1
     return shown
 
 
 def coverage(exposure: Longs) -> float:
-    """The share of all items that at least one list shows."""
+    """The fraction of all items that at least one list shows."""
     return float(np.count_nonzero(exposure) / len(exposure))
 
 
@@ -174,7 +173,7 @@ def gini(exposure: Longs) -> float:
     return float(2.0 * (np.arange(1, n + 1) @ x) / (n * total) - (n + 1) / n)
 
 
-def novelty(candidates: Candidates, k: int, information: Values) -> Values:
+def novelty(candidates: Candidates, k: int, information: Doubles) -> Doubles:
     """The mean self-information, (I,) bits, of the first k items; nan for an empty list.
 
     Zhou et al. 2010, https://doi.org/10.1073/pnas.1000488107.
@@ -183,20 +182,20 @@ def novelty(candidates: Candidates, k: int, information: Values) -> Values:
 
 
 @njit(parallel=True, cache=True)
-def _mean_over_list(item: Ints, value: Values) -> Values:
+def _mean_over_list(item: Ints, value: Doubles) -> Doubles:
     means = np.full(len(item), np.nan)
     for row in prange(len(item)):
         total, n = 0.0, 0
-        for place in range(item.shape[1]):
-            if item[row, place] >= 0:
-                total += value[item[row, place]]
+        for position in range(item.shape[1]):
+            if item[row, position] >= 0:
+                total += value[item[row, position]]
                 n += 1
         if n:
             means[row] = total / n
     return means
 
 
-def intra_list_distance(candidates: Candidates, k: int, vectors: NDArray[np.generic]) -> Values:
+def intra_list_distance(candidates: Candidates, k: int, vectors: NDArray[np.generic]) -> Doubles:
     """ILD@k: mean of 1 - cosine over all pairs of the first k items; nan for fewer than two.
 
     ``vectors`` is (I, D): genres, or any item embedding. A zero vector is at distance 1 from all.
@@ -208,18 +207,18 @@ def intra_list_distance(candidates: Candidates, k: int, vectors: NDArray[np.gene
 
 
 @njit(parallel=True, cache=True)
-def _intra_list_distance(item: Ints, unit: Floats) -> Values:
+def _intra_list_distance(item: Ints, unit: Floats) -> Doubles:
     """The cosines of all pairs are ``(|sum of v|^2 - sum of |v|^2) / 2``: no loop over pairs."""
     distance = np.full(len(item), np.nan)
     for row in prange(len(item)):
         total = np.zeros(unit.shape[1])
         squares, n = 0.0, 0
-        for place in range(item.shape[1]):
-            if item[row, place] < 0:
+        for position in range(item.shape[1]):
+            if item[row, position] < 0:
                 continue
             n += 1
             for d in range(unit.shape[1]):
-                x = np.float64(unit[item[row, place], d])
+                x = np.float64(unit[item[row, position], d])
                 total[d] += x
                 squares += x * x
         if n >= 2:
@@ -248,7 +247,7 @@ def gauc(label: NDArray[np.generic], score: NDArray[np.generic], user_idx: Ints)
     return float(np.average(values[defined], weights=rows[defined]))
 
 
-def grouped_auc(label: NDArray[np.generic], score: NDArray[np.generic], group: Ints) -> Values:
+def grouped_auc(label: NDArray[np.generic], score: NDArray[np.generic], group: Ints) -> Doubles:
     """AUC of each distinct group, in ascending order of the group; nan where a class is missing.
 
     Mann-Whitney: ``(sum of the positives' mid-ranks - P (P + 1) / 2) / (P N)``.
@@ -264,11 +263,11 @@ def grouped_auc(label: NDArray[np.generic], score: NDArray[np.generic], group: I
     p = np.add.reduceat(positive, begin)
     n = np.diff(np.append(begin, len(group))) - p
     with np.errstate(invalid="ignore", divide="ignore"):
-        area: Values = (np.add.reduceat(positive * rank, begin) - p * (p + 1) / 2) / (p * n)
+        area: Doubles = (np.add.reduceat(positive * rank, begin) - p * (p + 1) / 2) / (p * n)
     return area
 
 
-def log_loss(label: NDArray[np.generic], probability: NDArray[np.generic]) -> Values:
-    """(N,) ``-log`` of the probability given to what happened; probabilities are kept 1e-7 from 0 and 1."""
+def log_loss(label: NDArray[np.generic], probability: NDArray[np.generic]) -> Doubles:
+    """(N,) ``-log`` of the probability of what happened; probabilities are clipped to 1e-7 from 0 and 1."""
     p = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
     return -np.where(label.astype(np.bool_), np.log(p), np.log1p(-p))

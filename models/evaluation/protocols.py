@@ -40,7 +40,8 @@ ROLLING_WINDOWS = (("2000-11-20", "2000-11-26"), ("2001-06-01", "2001-06-30"), (
 class Protocol:
     """How a log is split, and how the training part of a split is split again for validation.
 
-    Both raise ValueError when there is nothing to train on or nothing to test.
+    Raises:
+        ValueError: by both functions, when there is nothing to train on or nothing to test.
     """
 
     splits: Callable[[Dataset], list[Split]]
@@ -50,14 +51,14 @@ class Protocol:
 def leave_one_out(log: Dataset) -> Split:
     """Each user's last rating is the target; the time of the query is the user's last training event.
 
-    Other users' later events are in the training part. A user with a single rating keeps it there and is
-    not asked.
+    Other users' later events are in the training part. A user with a single rating keeps it there and has
+    no query.
     """
     users = np.flatnonzero(np.diff(log.indptr) >= 2).astype(np.int32)
     last = log.indptr[users + 1] - 1
-    kept = np.ones(log.n_events, dtype=np.bool_)
-    kept[last] = False
-    train = log.where(kept)
+    in_train = np.ones(log.n_events, dtype=np.bool_)
+    in_train[last] = False
+    train = log.where(in_train)
     new = first_ratings(log)[last]
     users, last = users[new], last[new]
     if not len(users):
@@ -69,11 +70,11 @@ def leave_one_out(log: Dataset) -> Split:
 def next_films(log: Dataset, n: int) -> Split:
     """Each user's n newest ratings (at most half of them) predicted one by one from all before each.
 
-    As in ``leave_one_out``, of which this asks more, a query is asked at the time of the user's event before
-    the target. Nothing is fitted on any of the n.
+    As in ``leave_one_out``, of which this is more, the time of a query is that of the user's event before the
+    target. Nothing is fitted on any of the n.
     """
-    place = log.indptr[log.user_idx + 1] - np.arange(log.n_events)  # 1 for the newest
-    held_back = place <= np.minimum(n, np.diff(log.indptr) // 2)[log.user_idx]
+    from_last = log.indptr[log.user_idx + 1] - np.arange(log.n_events)  # 1 for the newest
+    held_back = from_last <= np.minimum(n, np.diff(log.indptr) // 2)[log.user_idx]
     rows = np.flatnonzero(held_back & first_ratings(log))
     if not len(rows):
         raise ValueError(f"next films need users with two ratings; the log has {span(log)}")
@@ -83,10 +84,10 @@ def next_films(log: Dataset, n: int) -> Split:
 
 
 def temporal(log: Dataset, cut: str = TEMPORAL_CUT) -> Split:
-    """Train before ``cut`` (a day, UTC); users with a history who rate later are asked once, at the cut."""
+    """Train before ``cut`` (a day, UTC); users with a history who rate later have one query, at the cut."""
     moment = epoch(cut)
     train = log.before(moment)
-    rows = np.flatnonzero((log.at >= moment) & first_ratings(log) & _known(train)[log.user_idx])
+    rows = np.flatnonzero((log.at >= moment) & first_ratings(log) & _has_history(train)[log.user_idx])
     if not len(rows):
         raise ValueError(
             f"temporal-2003 needs users with events on both sides of {cut}; the log has {span(log)}"
@@ -101,8 +102,8 @@ def successive(log: Dataset) -> Split:
 
     Items with fewer than 5 ratings over the whole log are removed first, as candidates too: the items of
     the split are numbered anew, and ``Split.items`` maps them back. Models are fitted once, histories
-    grow. As in ``leave-one-out`` nobody learns the time of the target: a query is asked at the time of
-    the user's event before it. A user's first event has no history and is no target.
+    grow. As in ``leave-one-out`` the time of the target is a secret: that of a query is the time of the
+    user's event before it. A user's first event has no history and is no target.
 
     Source: "successive" targets in Gusak et al. 2025, https://arxiv.org/abs/2507.16289.
     """
@@ -131,7 +132,7 @@ def rolling(log: Dataset) -> list[Split]:
 
 
 def daily_window(log: Dataset, start: int, end: int) -> Split:
-    """Train before ``start``; until ``end``, ask every active user at the start of each day.
+    """Train before ``start``; until ``end``, one query of every active user at the start of each day.
 
     ``start`` and ``end`` (exclusive) are midnights in epoch seconds. Histories hold all that the user did
     before the day; targets are the films that the user newly rates on it. Slices: ``known`` and
@@ -146,7 +147,7 @@ def daily_window(log: Dataset, start: int, end: int) -> Split:
     begin = _run_starts(users, days)
     users, at = users[begin], start + days[begin] * DAY
     queries = Queries(users, at, seen.indptr[users], rows_before(seen, users, at), seen)
-    known = _known(train)[users]
+    has_history = _has_history(train)[users]
     return Split(
         "rolling",
         train,
@@ -154,7 +155,7 @@ def daily_window(log: Dataset, start: int, end: int) -> Split:
         _runs(seen, rows, begin),
         _all_items(log),
         window=day(start),
-        slices={"known": known, "unknown": ~known},
+        slices={"known": has_history, "unknown": ~has_history},
     )
 
 
@@ -174,7 +175,7 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def _known(train: Dataset) -> Mask:
+def _has_history(train: Dataset) -> Mask:
     """(U,) users with training history."""
     return np.diff(train.indptr) > 0
 
@@ -187,9 +188,9 @@ def only_items(log: Dataset, items: Ints) -> Dataset:
     """The log of some items alone, which are renumbered in the order given (ascending)."""
     number = np.full(log.n_items, -1, dtype=np.int32)
     number[items] = np.arange(len(items), dtype=np.int32)
-    kept = log.where(number[log.item_idx] >= 0)
+    part = log.where(number[log.item_idx] >= 0)
     attributes = {name: values[items] for name, values in log.items.items()}
-    return replace(kept, item_idx=number[kept.item_idx], n_items=len(items), items=attributes)
+    return replace(part, item_idx=number[part.item_idx], n_items=len(items), items=attributes)
 
 
 def _one_each(log: Dataset, rows: Longs) -> Targets:

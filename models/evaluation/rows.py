@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Ints
+from models.dataset import Doubles, Ints
 from models.evaluation import metrics
 from models.evaluation.bootstrap import (
     BootstrapConfig,
@@ -15,30 +15,29 @@ from models.evaluation.bootstrap import (
     resampled_auc,
     resampled_ratios,
 )
-from models.evaluation.metrics import Values
 from models.evaluation.scores import OVERALL, Scores
 
 UNDEFINED = (math.nan, math.nan)
-"""The interval of a figure that has none."""
+"""The interval of a metric that has none."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """Which model was measured, and how it came about."""
+class MeasuredModel:
+    """The model that was measured, and its fit."""
 
     stage: str
-    """recall, merge, prerank, rank, rerank or published."""
+    """Stage of the model: recall, merge, prerank, rank, rerank or published."""
     model: str
-    """A channel, a ranker, ``merged`` or ``union``."""
+    """Name of a channel or a ranker, or ``merged``."""
     seed: int = 0
-    """The seed the model was fitted with."""
+    """Seed that the model was fitted with."""
     fit_seconds: float | None = None
     """Wall time of fitting in seconds, JIT compilation left out; None if nothing was fitted."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: an element of the JSON list of ``evaluate --out``. What is undefined is None."""
+    """One value of a metric: an element of the JSON list of ``evaluate --out``; None for undefined."""
 
     stage: str
     model: str
@@ -57,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure less that of a baseline on the same queries; they differ if 0 is outside the interval."""
+    """A value less that of a baseline on the same queries; they differ if 0 is outside the interval."""
 
     slice: str
     metric: str
@@ -67,15 +66,15 @@ class Difference:
     ci_high: float | None
 
 
-def ranking_rows(scores: Scores, run: Run, bootstrap: BootstrapConfig | None = None) -> list[Row]:
+def ranking_rows(scores: Scores, model: MeasuredModel, bootstrap: BootstrapConfig | None = None) -> list[Row]:
     """The rows of one model. Coverage and gini, which are no averages over users, have no interval."""
     bootstrap = bootstrap or BootstrapConfig()
     resampled = resampled_ratios(scores.numerator, scores.denominator, bootstrap)
     intervals = percentile_interval(resampled, bootstrap.level)
-    averages = zip(scores.keys, scores.figures(), zip(*intervals, strict=True), strict=True)
+    averages = zip(scores.keys, scores.values(), zip(*intervals, strict=True), strict=True)
     catalogue = ((key, value, UNDEFINED) for key, value in scores.catalogue.items())
     return [
-        _row(run, scores.protocol, key, value, interval, scores.size[key[0]])
+        _row(model, scores.protocol, key, value, interval, scores.size[key[0]])
         for key, value, interval in (*averages, *catalogue)
     ]
 
@@ -85,17 +84,17 @@ def classifier_rows(
     probability: NDArray[np.generic],
     user_idx: Ints,
     protocol: str,
-    run: Run,
+    model: MeasuredModel,
     bootstrap: BootstrapConfig | None = None,
 ) -> list[Row]:
     """AUC, GAUC and log loss of N predictions; ``label`` is 0 or 1, ``probability`` between them."""
     bootstrap = bootstrap or BootstrapConfig()
-    figures, resampled = _classified(label, probability, user_idx, bootstrap)
+    values, resampled = _classified(label, probability, user_idx, bootstrap)
     intervals = zip(*percentile_interval(resampled, bootstrap.level), strict=True)
     size = len(np.unique(user_idx)), len(label)
     return [
-        _row(run, protocol, (OVERALL, metric, None), value, interval, size)
-        for (metric, value), interval in zip(figures.items(), intervals, strict=True)
+        _row(model, protocol, (OVERALL, metric, None), value, interval, size)
+        for (metric, value), interval in zip(values.items(), intervals, strict=True)
     ]
 
 
@@ -119,7 +118,8 @@ def compare_classifiers(
 def compare(scores: Scores, baseline: Scores, bootstrap: BootstrapConfig | None = None) -> list[Difference]:
     """Paired differences, ``scores`` less ``baseline``, of every averaged metric that both have.
 
-    Raises ValueError if the two were measured on different splits.
+    Raises:
+        ValueError: the two were measured on different splits.
     """
     if scores.digest != baseline.digest:
         raise ValueError("a paired difference needs two models measured on the same split")
@@ -130,7 +130,7 @@ def compare(scores: Scores, baseline: Scores, bootstrap: BootstrapConfig | None 
     resampled = resampled_ratios(ours.numerator, ours.denominator, bootstrap)
     resampled -= resampled_ratios(theirs.numerator, theirs.denominator, bootstrap)
     low, high = percentile_interval(resampled, bootstrap.level)
-    differences = ours.figures() - theirs.figures()
+    differences = ours.values() - theirs.values()
     return [
         Difference(*key, *map(_finite, interval))
         for key, *interval in zip(keys, differences, low, high, strict=True)
@@ -139,24 +139,24 @@ def compare(scores: Scores, baseline: Scores, bootstrap: BootstrapConfig | None 
 
 def _classified(
     label: NDArray[np.generic], probability: NDArray[np.generic], user_idx: Ints, config: BootstrapConfig
-) -> tuple[dict[str, float], Values]:
-    """The figures of N predictions, and the same in each resample of users (R, figures)."""
+) -> tuple[dict[str, float], Doubles]:
+    """The metrics of N predictions, and the same in each resample of users (R, M)."""
     _, user, count = np.unique(user_idx, return_inverse=True, return_counts=True)
     within = metrics.grouped_auc(label, probability, user_idx)
     loss = np.bincount(user, metrics.log_loss(label, probability))
     numerator = np.stack([np.nan_to_num(within) * count, loss], axis=1)
     denominator = np.stack([np.isfinite(within) * count, count], axis=1).astype(np.float64)
     area = resampled_auc(label, probability, user_idx, config)[:, None]
-    figures = {
+    values = {
         "auc": metrics.auc(label, probability),
         "gauc": metrics.gauc(label, probability, user_idx),
         "logloss": loss.sum() / max(len(label), 1),
     }
-    return figures, np.concatenate([area, resampled_ratios(numerator, denominator, config)], axis=1)
+    return values, np.concatenate([area, resampled_ratios(numerator, denominator, config)], axis=1)
 
 
 def _row(
-    run: Run,
+    model: MeasuredModel,
     protocol: str,
     key: tuple[str, str, int | None],
     value: float,
@@ -164,16 +164,16 @@ def _row(
     size: tuple[int, int],
 ) -> Row:
     return Row(
-        run.stage,
-        run.model,
+        model.stage,
+        model.model,
         protocol,
         *key,
         _finite(value),
         _finite(interval[0]),
         _finite(interval[1]),
         *size,
-        run.seed,
-        run.fit_seconds,
+        model.seed,
+        model.fit_seconds,
     )
 
 

@@ -1,14 +1,11 @@
 """Scores as named arrays and back, so that a later evaluation can be compared user by user."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.evaluation.scores import Scores
-
-Arrays = dict[str, NDArray[Any]]
+from models.state import State
 
 
 def of_slices(scores: Scores, slices: Sequence[str]) -> Scores:
@@ -16,9 +13,9 @@ def of_slices(scores: Scores, slices: Sequence[str]) -> Scores:
     return scores.only([key for key in scores.keys if key[0] in slices])
 
 
-def pack(models: Mapping[str, Scores]) -> Arrays:
-    """What :func:`unpack` needs to make the scores of each model again, without sizes and catalogue."""
-    arrays: Arrays = {}
+def pack(models: Mapping[str, Scores]) -> State:
+    """The scores of each model as named arrays for :func:`unpack`, without sizes and catalogue."""
+    arrays: State = {}
     for name, scores in models.items():
         arrays |= {
             f"{name}/split": np.array([scores.protocol, scores.digest]),
@@ -29,13 +26,17 @@ def pack(models: Mapping[str, Scores]) -> Arrays:
     return arrays
 
 
-def unpack(arrays: Arrays) -> dict[str, Scores]:
-    """The scores that were packed, by model. Raises KeyError for arrays that are none."""
+def unpack(arrays: State) -> dict[str, Scores]:
+    """The scores that were packed, by model.
+
+    Raises:
+        KeyError: the arrays are no packed scores.
+    """
     names = [name.removesuffix("/split") for name in arrays if name.endswith("/split")]
     return {name: _scores(name, arrays) for name in names}
 
 
-def _scores(name: str, arrays: Arrays) -> Scores:
+def _scores(name: str, arrays: State) -> Scores:
     protocol, digest = arrays[f"{name}/split"].tolist()
     return Scores(
         protocol,

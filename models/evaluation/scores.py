@@ -1,7 +1,7 @@
 """Measuring lists of candidates on the splits of a protocol, by slice.
 
 Every averaged metric is kept as two sums a user, numerator and denominator. They add up over windows, give
-the figure as a ratio of totals, and are all that the bootstrap needs, also for the paired difference of
+the metric as a ratio of totals, and are all that the bootstrap needs, also for the paired difference of
 two models.
 """
 
@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, PositiveInt
 from scipy.sparse import csr_array
 
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Ints, Longs, Mask
+from models.dataset import Doubles, Ints, Longs, Mask
 from models.evaluation import metrics
-from models.evaluation.metrics import ACCURACY, Values
-from models.evaluation.slices import Labels, SliceConfig, query_slices, target_slices
+from models.evaluation.metrics import ACCURACY
+from models.evaluation.slices import AttributeLabels, SliceConfig, query_slices, target_slices
 from models.evaluation.split import Split
 from models.targets import Targets
 
@@ -27,50 +29,50 @@ OVERALL = "all"
 """The slice of all queries."""
 
 WINDOW = "window="
-"""How the name of a slice of one window begins."""
+"""Prefix of the name of a slice of one window."""
 
 RANKING_METRICS = (*ACCURACY, "pooled_recall", "serendipity", "novelty", "ild", "coverage", "gini")
 
 Key = tuple[str, str, int]
 """Slice, metric, k."""
 
-Columns = dict[tuple[str, int], Values]
-"""Metric and k: (2, B) numerators and denominators."""
+Ratios = dict[tuple[str, int], Doubles]
+"""(2, B) numerators and denominators by metric and k."""
 
 
 class EvaluationConfig(Config):
-    """What is measured of a list."""
+    """The metrics that lists are measured by."""
 
-    ks: tuple[int, ...] = (10, 50, 300)
-    """List lengths, in places; those longer than the lists at hand are left out."""
+    ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (10, 50, 300)
+    """Lengths of lists, in items; those longer than the lists at hand are left out."""
     metrics: tuple[str, ...] = RANKING_METRICS
-    """Names of the contract; ``ild`` is left out where items have no genres."""
+    """Names of metrics; ``ild`` is left out where items have no genres."""
     slices: SliceConfig = SliceConfig()
-    """Where the groups of users and items begin and end."""
+    """Bounds of the groups of users and items."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """All that the figures of one model and their intervals are made of."""
+    """All that the metrics of one model and their intervals are made of."""
 
     protocol: str
     digest: str  # of the splits: only scores of equal digests are comparable
     size: Mapping[str, tuple[int, int]]  # slice: users, events (targets)
     keys: list[Key]  # M averaged metrics
-    numerator: Values  # (U, M)
-    denominator: Values  # (U, M)
-    catalogue: Mapping[Key, float]  # coverage and gini: one figure of all lists together
+    numerator: Doubles  # (U, M)
+    denominator: Doubles  # (U, M)
+    catalogue: Mapping[Key, float]  # coverage and gini: one value of all lists together
 
-    def figures(self) -> Values:
+    def values(self) -> Doubles:
         """(M,) the averaged metrics; nan where nothing defines one."""
         with np.errstate(invalid="ignore"):
-            ratios: Values = self.numerator.sum(axis=0) / self.denominator.sum(axis=0)
+            ratios: Doubles = self.numerator.sum(axis=0) / self.denominator.sum(axis=0)
         return ratios
 
     def only(self, keys: Sequence[Key]) -> "Scores":
         """The same scores with some of the averaged metrics, in the order given."""
-        place = {key: column for column, key in enumerate(self.keys)}
-        columns = [place[key] for key in keys]
+        number = {key: column for column, key in enumerate(self.keys)}
+        columns = [number[key] for key in keys]
         return replace(
             self,
             keys=list(keys),
@@ -81,12 +83,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class _Window:
-    """A split and what the metrics need to know of its training part."""
+    """A split and the statistics of its training part that metrics need."""
 
     split: Split
     user: Longs  # (B,) from 0 to U - 1
-    popularity_ranks: Longs  # (I,)
-    information: Values  # (I,)
+    popularity_rank0: Longs  # (I,)
+    information: Doubles  # (I,)
     by_query: Mapping[str, Mask]  # (B,)
     by_target: Mapping[str, Mask]  # (T,)
 
@@ -94,16 +96,20 @@ class _Window:
 class Evaluator:
     """Measures any number of models on the splits of one protocol.
 
-    Figures of slice ``all`` and of every other group pool the queries of all windows. Where there are
+    Metrics of slice ``all`` and of every other group pool the queries of all windows. Where there are
     several windows, each also has slices named like ``window=2001-06-01`` and ``window=2001-06-01|known``.
     """
 
     def __init__(
-        self, splits: Sequence[Split], config: EvaluationConfig | None = None, labels: Labels | None = None
+        self,
+        splits: Sequence[Split],
+        config: EvaluationConfig | None = None,
+        labels: AttributeLabels | None = None,
     ) -> None:
         """``labels`` name the codes of user attributes; without them the codes are the names.
 
-        Raises ValueError for an unknown metric.
+        Raises:
+            ValueError: a metric is unknown.
         """
         self.config = config or EvaluationConfig()
         if unknown := set(self.config.metrics) - set(RANKING_METRICS):
@@ -116,7 +122,7 @@ class Evaluator:
             _Window(
                 split,
                 np.searchsorted(users, split.queries.user_idx),
-                metrics.popularity_ranks(split.train),
+                metrics.popularity_rank0(split.train),
                 metrics.self_information(split.train),
                 _named_queries(split, len(splits) > 1, self.config.slices, labels or {}),
                 _not_empty(target_slices(split, self.config.slices)),
@@ -127,20 +133,21 @@ class Evaluator:
 
     def _sizes(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """The users and the events of every slice."""
-        asked: dict[str, Mask] = defaultdict(lambda: np.zeros(self.n_users, dtype=np.bool_))
+        users: dict[str, Mask] = defaultdict(lambda: np.zeros(self.n_users, dtype=np.bool_))
         events: dict[str, int] = defaultdict(int)
         for window in self.windows:
             query = window.split.targets.query
             groups = {name: mask[query] for name, mask in window.by_query.items()} | dict(window.by_target)
             for name, mask in groups.items():
-                asked[name][window.user[query[mask]]] = True
+                users[name][window.user[query[mask]]] = True
                 events[name] += int(mask.sum())
-        return ((name, (int(asked[name].sum()), n)) for name, n in events.items())
+        return ((name, (int(users[name].sum()), n)) for name, n in events.items())
 
     def scores(self, lists: Sequence[Candidates]) -> Scores:
         """Measure the lists of one model, (B, n) for each split.
 
-        Raises ValueError if they do not match the queries or are shorter than every k.
+        Raises:
+            ValueError: they do not match the queries or are shorter than every k.
         """
         if [len(c.item) for c in lists] != [len(window.user) for window in self.windows]:
             raise ValueError("there must be one list for each query of each split")
@@ -148,7 +155,7 @@ class Evaluator:
         ks = [k for k in self.config.ks if k <= width]
         if not ks:
             raise ValueError(f"lists of {width} items are shorter than every k: {self.config.ks}")
-        sums: dict[Key, Values] = {}
+        sums: dict[Key, Doubles] = {}
         for window, candidates in zip(self.windows, lists, strict=True):
             for key, pair in self._sums(window, candidates, ks):
                 sums[key] = sums.get(key, 0.0) + pair
@@ -159,17 +166,17 @@ class Evaluator:
 
     def _sums(
         self, window: _Window, candidates: Candidates, ks: Sequence[int]
-    ) -> Iterator[tuple[Key, Values]]:
+    ) -> Iterator[tuple[Key, Doubles]]:
         """(2, U) sums of the metrics of one window: all metrics by query, those of targets by target."""
         targets = window.split.targets
-        ranks = metrics.target_ranks(candidates, targets)
+        rank0 = metrics.target_rank0(candidates, targets)
         wanted = self.config.metrics
-        columns = _of_targets(window, ranks, targets, ks, wanted) | _of_lists(window, candidates, ks, wanted)
+        columns = _of_targets(window, rank0, targets, ks, wanted) | _of_lists(window, candidates, ks, wanted)
         for name, mask in window.by_query.items():
             yield from self._by_user(name, columns, window.user, mask)
         for name, mask in window.by_target.items():
             part, queries = targets.where(mask)
-            columns = _of_targets(window, ranks[mask], part, ks, wanted)
+            columns = _of_targets(window, rank0[mask], part, ks, wanted)
             yield from self._by_user(name, columns, window.user[queries], np.ones(len(part), dtype=np.bool_))
 
     def _catalogue(self, lists: Sequence[Candidates], ks: Sequence[int]) -> Iterator[tuple[Key, float]]:
@@ -184,18 +191,20 @@ class Evaluator:
         for (name, k), exposure in shown.items():
             yield from (((name, metric, k), functions[metric](exposure)) for metric in wanted)
 
-    def _by_user(self, name: str, columns: Columns, user: Longs, mask: Mask) -> Iterator[tuple[Key, Values]]:
+    def _by_user(self, name: str, columns: Ratios, user: Longs, mask: Mask) -> Iterator[tuple[Key, Doubles]]:
         """(2, U) the columns summed over each user's queries that are in the mask."""
         if not columns:
             return
         table = np.concatenate(list(columns.values())).T  # (B, 2 M)
-        place = (user, np.arange(len(user)))
-        sums = csr_array((mask.astype(np.float64), place), shape=(self.n_users, len(user))) @ table
+        cells = user, np.arange(len(user))
+        sums = csr_array((mask.astype(np.float64), cells), shape=(self.n_users, len(user))) @ table
         for column, (metric, k) in enumerate(columns):
             yield (name, metric, k), sums[:, 2 * column : 2 * column + 2].T
 
 
-def _named_queries(split: Split, several: bool, config: SliceConfig, labels: Labels) -> dict[str, Mask]:
+def _named_queries(
+    split: Split, several: bool, config: SliceConfig, labels: AttributeLabels
+) -> dict[str, Mask]:
     everyone = np.ones(len(split.queries), dtype=np.bool_)
     slices = {OVERALL: everyone} | query_slices(split, config, labels)
     if several:
@@ -214,12 +223,12 @@ def _not_empty(slices: Mapping[str, Mask]) -> dict[str, Mask]:
 
 
 def _of_targets(
-    window: _Window, ranks: Ints, targets: Targets, ks: Iterable[int], wanted: Sequence[str]
-) -> Columns:
+    window: _Window, rank0: Ints, targets: Targets, ks: Iterable[int], wanted: Sequence[str]
+) -> Ratios:
     """Numerators and denominators of the metrics that need targets."""
     functions = ACCURACY | {
         "pooled_recall": metrics.recall,
-        "serendipity": partial(metrics.serendipity, popularity_rank=window.popularity_ranks),
+        "serendipity": partial(metrics.serendipity, by_popularity=window.popularity_rank0),
     }
     # Recall pooled over all events is the mean of recall weighted by each query's targets.
     weights = {"pooled_recall": targets.count.astype(np.float64)}
@@ -227,11 +236,11 @@ def _of_targets(
     columns = {}
     for name, k in product((name for name in functions if name in wanted), ks):
         weight = weights.get(name, one)
-        columns[name, k] = np.stack([functions[name](ranks, targets, k) * weight, weight])
+        columns[name, k] = np.stack([functions[name](rank0, targets, k) * weight, weight])
     return columns
 
 
-def _of_lists(window: _Window, candidates: Candidates, ks: Iterable[int], wanted: Sequence[str]) -> Columns:
+def _of_lists(window: _Window, candidates: Candidates, ks: Iterable[int], wanted: Sequence[str]) -> Ratios:
     """Numerators and denominators of the metrics of the list alone; undefined values weigh nothing."""
     functions = {"novelty": partial(metrics.novelty, information=window.information)}
     if "genres" in window.split.train.items:

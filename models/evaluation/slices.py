@@ -1,38 +1,47 @@
-"""Who and what a figure is about: groups of queries, and groups of targets.
+"""Slices that metrics are taken of: groups of queries, and groups of targets.
 
 A slice is a boolean mask with a name such as ``user=hot`` or ``gender=F``. Slices of one kind do not
 overlap. Which users and items are hot is defined on the training part, never on the test.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import numpy as np
+from pydantic import PositiveInt, model_validator
 
+from models.bounds import Fraction
 from models.config import Config
 from models.dataset import DAY, Ints, Longs, Mask, rows_before
 from models.evaluation.metrics import raters
 from models.evaluation.split import Split
 
-Labels = Mapping[str, Sequence[str]]
+AttributeLabels = Mapping[str, Sequence[str]]
 """The names of the codes of a user attribute, in the order of the codes."""
 
 
 class SliceConfig(Config):
-    """Where the groups begin and end."""
+    """Bounds of the groups of users and items."""
 
-    cold: float = 0.2
+    cold: Fraction = 0.2
     """Quantile of the training counts (of users, or items, that have any) up to which one is cold."""
-    hot: float = 0.8
-    """Quantile above which one is hot."""
-    recent_days: int = 30
+    hot: Fraction = 0.8
+    """Quantile of the training counts above which one is hot."""
+    recent_days: PositiveInt = 30
     """Days before the query in which events count as activity."""
-    active_events: int = 10
-    """Recent events from which activity is high."""
+    active_events: PositiveInt = 10
+    """Recent events from which on a user's activity is high."""
     attributes: tuple[str, ...] = ("gender", "age")
     """User attributes to slice by, where the data set has them."""
 
+    @model_validator(mode="after")
+    def _ascends(self) -> Self:
+        if self.cold > self.hot:
+            raise ValueError(f"cold must not be above hot, but {self.cold} is above {self.hot}")
+        return self
 
-def query_slices(split: Split, config: SliceConfig, labels: Labels) -> dict[str, Mask]:
+
+def query_slices(split: Split, config: SliceConfig, labels: AttributeLabels) -> dict[str, Mask]:
     """Masks (B,): the split's own, then users by training count, recent activity and attributes."""
     counts = np.diff(split.train.indptr)
     groups = {
@@ -59,9 +68,10 @@ def _by_count(counts: Longs, config: SliceConfig) -> dict[str, Mask]:
 
 
 def _activity(split: Split, config: SliceConfig) -> dict[str, Mask]:
-    asked = split.queries
-    since = asked.at - config.recent_days * DAY
-    recent = asked.end - np.maximum(asked.start, rows_before(asked.log, asked.user_idx, since))
+    queries = split.queries
+    since = queries.at - config.recent_days * DAY
+    first = np.maximum(queries.start, rows_before(queries.log, queries.user_idx, since))
+    recent = queries.end - first
     return {
         "activity=none": recent <= 0,
         "activity=low": (recent > 0) & (recent < config.active_events),

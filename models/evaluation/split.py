@@ -1,6 +1,6 @@
-"""A split: what models may learn from, the questions asked, and the answers.
+"""A split: the part of a log that models may learn from, the queries, and their targets.
 
-Splits are plain arrays over :class:`models.dataset.Dataset`, so that two people who compare figures can
+Splits are plain arrays over :class:`models.dataset.Dataset`, so that two people who compare metrics can
 first compare the hash of their splits.
 """
 
@@ -34,13 +34,13 @@ class Split:
     slices: Mapping[str, Mask] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """SHA-256 (hex) of everything that a figure depends on; equal splits, equal digests."""
+        """SHA-256 (hex) of everything that a metric depends on; equal splits, equal digests."""
         sha = hashlib.sha256(f"{self.protocol} {self.train.as_of}".encode())
         for log in (self.train, self.queries.log):
             sha.update(f"{log.n_users} {log.n_items}".encode())
             feed(sha, log.user_idx, log.item_idx, log.rating, log.at)
-        asked, targets = self.queries, self.targets
-        feed(sha, asked.user_idx, asked.at, asked.start, asked.end, targets.indptr, targets.item)
+        queries, targets = self.queries, self.targets
+        feed(sha, queries.user_idx, queries.at, queries.start, queries.end, targets.indptr, targets.item)
         return sha.hexdigest()
 
 

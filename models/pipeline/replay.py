@@ -8,17 +8,14 @@ updates, so policies that retrain share them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.candidates import Candidates
-from models.dataset import DAY, HOUR, Dataset, Ints, Longs, Mask, Queries, first_ratings, queries_at
+from models.dataset import DAY, HOUR, Dataset, Doubles, Ints, Longs, Mask, Queries, first_ratings, queries_at
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
-from models.evaluation.metrics import Values
+from models.recall.contract import Incremental, Recaller
 from models.recall.segment import Segment
-from models.state import State
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,6 @@ METRICS = ("hr@10", "ndcg@10", "recall@50")
 
 SLICES = ("all", "known", "new")
 """Users known before the day of the event, and users new on that day."""
-
-
-class Learner(Protocol):
-    """A recall channel that also learns on: see ``models.recall.two_tower``."""
-
-    state: State
-
-    def fit(self, dataset: Dataset) -> Self: ...
-    def warm(self, dataset: Dataset, rows: Longs) -> Self: ...
-    def catch_up(self, dataset: Dataset, rows: Longs) -> Self: ...
-    def update(self, dataset: Dataset, rows: Longs) -> Any: ...
-    def recommend(self, queries: Queries, n: int) -> Candidates: ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +84,7 @@ def replay(
     log: Dataset,
     start: int,
     end: int,
-    build: Callable[[], Learner],
+    build: Callable[[], Incremental],
     n: int = 50,
     told: Callable[[str], None] = lambda line: None,
 ) -> Replayed:
@@ -120,7 +105,7 @@ def replay(
         if hour > start and hour % DAY == 0:
             told(f"retraining at {np.datetime64(hour, 's')}")
             day = _since(log, hour - DAY, hour)
-            full = _copy(full, build).catch_up(*day).warm(*day)
+            full = full.copy().catch_up(*day).warm(*day)
             everybody = _lists(full, queries_at(log.before(hour)), first, n)
             models |= {name: full for name, policy in POLICIES.items() if policy.nightly}
             lists |= {name: everybody for name, policy in POLICIES.items() if policy.nightly}
@@ -128,7 +113,7 @@ def replay(
         for name, policy in POLICIES.items():
             place[name].append(_places(lists[name][log.user_idx[now]], log.item_idx[now]))
             if policy.refresh:
-                models[name], lists[name] = _hour(log, hour, policy, models[name], lists[name], build)
+                models[name], lists[name] = _hour(log, hour, policy, models[name], lists[name])
     found = {name: np.concatenate(parts) for name, parts in place.items()}
     return Replayed(log.user_idx[scored], log.at[scored], _known(log, scored), found)
 
@@ -155,20 +140,20 @@ def summary(replayed: Replayed, control: str, bootstrap: BootstrapConfig | None 
     return rows
 
 
-def values(place: Ints) -> Values:
+def values(place: Ints) -> Doubles:
     """(N, 3) the METRICS of each event from its place."""
     listed = place >= 0
     hit = listed & (place < 10)
     return np.stack([hit, hit / np.log2(place + 2.0, where=hit, out=np.ones(len(place))), listed], axis=1)
 
 
-def _sums(place: Ints, user: NDArray[np.intp], chosen: Mask, n_users: int) -> Values:
+def _sums(place: Ints, user: NDArray[np.intp], chosen: Mask, n_users: int) -> Doubles:
     """(U, 3) sums a user over the chosen events."""
     figures = values(place)[chosen]
     return np.stack([np.bincount(user[chosen], column, n_users) for column in figures.T], axis=1)
 
 
-def _figures(sums: Values, size: Values, bootstrap: BootstrapConfig) -> Values:
+def _figures(sums: Doubles, size: Doubles, bootstrap: BootstrapConfig) -> Doubles:
     """(3, M): means over events with the bounds of their intervals."""
     denominator = np.repeat(size[:, None], sums.shape[1], axis=1)
     resampled = resampled_ratios(sums, denominator, bootstrap)
@@ -176,14 +161,14 @@ def _figures(sums: Values, size: Values, bootstrap: BootstrapConfig) -> Values:
 
 
 def _hour(
-    log: Dataset, hour: int, policy: Policy, model: Learner, lists: Ints, build: Callable[[], Learner]
-) -> tuple[Learner, Ints]:
+    log: Dataset, hour: int, policy: Policy, model: Incremental, lists: Ints
+) -> tuple[Incremental, Ints]:
     """The model and the lists at the end of an hour."""
     seen, rows = _since(log, hour, hour + HOUR)
     if not len(rows):
         return model, lists
     if policy.learn:
-        model = _copy(model, build)
+        model = model.copy()
         model.update(seen, rows)
     return model, _lists(model, queries_at(seen, users=np.unique(seen.user_idx[rows])), lists, lists.shape[1])
 
@@ -194,24 +179,18 @@ def _since(log: Dataset, start: int, end: int) -> tuple[Dataset, Longs]:
     return seen, np.flatnonzero(seen.at >= start)
 
 
-def _first_lists(past: Dataset, model: Learner, n: int) -> Ints:
+def _first_lists(past: Dataset, model: Recaller, n: int) -> Ints:
     """(U, n)"""
     queries = queries_at(past)
     return _lists(model, queries, Segment().fit(past).recommend(queries, n).item, n)
 
 
-def _lists(model: Learner, queries: Queries, lists: Ints, n: int) -> Ints:
+def _lists(model: Recaller, queries: Queries, lists: Ints, n: int) -> Ints:
     """The lists (U, n) with new ones for the users of the queries who have a history."""
     asked = queries.take(np.flatnonzero(queries.end > queries.start))
     updated = lists.copy()
     updated[asked.user_idx] = model.recommend(asked, n).item
     return updated
-
-
-def _copy(model: Learner, build: Callable[[], Learner]) -> Learner:
-    other = build()
-    other.state = dict(model.state)
-    return other
 
 
 def _places(lists: Ints, item: Ints) -> Ints:

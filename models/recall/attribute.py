@@ -6,15 +6,18 @@ A mixture of kinds, with p(i | c) read from an inverted index of the best films 
     p(c | u) = (n(c, u) + mu p(c)) / (n(u) + mu)
 
 n(c, u) adds up the history's recency weight times rating, split evenly among the kinds of a film (Dirichlet
-smoothing as in ``demographics``); p(i | c) is the share of film i in the decayed popularity of its kind. A
-user without history gets the kinds of everybody. It stands where other houses recall by author or category.
+smoothing as in ``demographics``); p(i | c) is the fraction that film i has of the decayed popularity of its
+kind. A user without history gets the kinds of everybody. Where films have authors or categories, such a
+channel recalls by those.
 """
 
 from typing import Self
 
 import numpy as np
+from pydantic import PositiveFloat, PositiveInt
 from scipy.sparse import csr_array, diags_array
 
+from models.bounds import Positive
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Floats, Queries
@@ -28,26 +31,26 @@ from models.top_n import recommend_by_score
 
 
 class AttributeConfig(Config):
-    """What makes a kind a favourite and a film the best of its kind."""
+    """The favourite kinds of a user, and the best films of a kind."""
 
-    half_life: float = 365.0
+    half_life: PositiveFloat = 365.0
     """Days after which a rating counts half in the popularity of a film."""
-    decay: float = 10.0
-    """The k-th newest item of a history weighs exp(-k / decay), in items."""
-    smoothing: float = 10.0
-    """mu: stars that everybody's kinds count for."""
-    favourites: int = 20
-    """Kinds a user."""
-    best: int = 200
-    """Films a kind."""
+    decay: PositiveFloat = 10.0
+    """Decay of a history, in items: the k-th newest weighs exp(-k / decay)."""
+    smoothing: Positive = 10.0
+    """Stars that everybody's kinds count for among those of a user (mu)."""
+    favourites: PositiveInt = 20
+    """Favourite kinds looked into for each user."""
+    best: PositiveInt = 200
+    """Best films held of each kind."""
 
 
 class Attribute:
     """The best films of the user's favourite kinds.
 
     State: sparse rows of the kinds of each item, ``kinds_*`` (I, C), each row summing to 1; ``prior`` (C,),
-    everybody's kinds; the inverted index ``best`` (C, N), items, and ``share`` (C, N), their popularity
-    among all of the kind, padded with -1 and -inf.
+    everybody's kinds; the inverted index ``best`` (C, N), items, and ``chance`` (C, N), p(i | c), padded
+    with -1 and -inf.
     """
 
     def __init__(self, config: AttributeConfig = AttributeConfig()) -> None:
@@ -64,7 +67,7 @@ class Attribute:
         self.state = sparse_state("kinds", kinds) | {
             "prior": prior / max(float(prior.sum()), 1.0),
             "best": best.item,
-            "share": best.score,
+            "chance": best.score,
         }
         return self
 
@@ -75,7 +78,7 @@ class Attribute:
         return Tables()
 
     def _score(self, queries: Queries) -> Floats:
-        prior, best = self.state["prior"], Neighbours(self.state["best"], self.state["share"])
+        prior, best = self.state["prior"], Neighbours(self.state["best"], self.state["chance"])
         kinds = sparse_from_state("kinds", self.state, len(prior))
         mu = self.config.smoothing
         liked = (decayed_history(queries, self.config.decay, rated=True) @ kinds).toarray()  # (B, C)
@@ -87,7 +90,7 @@ class Attribute:
 def kinds_of_items(dataset: Dataset) -> csr_array:
     """The kinds (genre x decade) of each item, (I, C) float32, each row summing to 1.
 
-    A film of no genre, or of no known year, has a kind of its own for that; so every film has one.
+    A film without a genre, or without a year, has a kind of its own for that; so every film has one.
     """
     nothing = np.zeros((dataset.n_items, 0), dtype=np.bool_)
     genres = np.asarray(dataset.items.get("genres", nothing), dtype=np.bool_)

@@ -1,16 +1,17 @@
-"""What every recall channel offers (candidate generation)."""
+"""The protocols of recall channels (candidate generation): all recommend, some also learn on."""
 
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from models.candidates import Candidates, Neighbours
-from models.dataset import Dataset, Floats, Queries
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.state import State
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What a channel publishes for people to query; None where it has no such thing."""
+    """Tables that a channel publishes for people to query; None where it has no such thing."""
 
     item_similarity: Neighbours | None = None
     item_embeddings: Floats | None = None  # (I, D)
@@ -31,12 +32,65 @@ class Recaller(Protocol):
         ...
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        """At most n candidates a query, without the items of its history unless told otherwise.
+        """At most n candidates a query, without the items of its history unless ``filter_seen`` is off.
 
-        A channel that knows nothing for a query returns only padding; the merge fills up.
+        A channel that has nothing for a query returns only padding; the merge fills up.
         """
         ...
 
     def tables(self) -> Tables:
         """The similarities and embeddings worth publishing."""
+        ...
+
+
+class Incremental(Recaller, Protocol):
+    """A recall channel that learns on from its state: from night to night, and from every hour.
+
+    ``rejected`` (U, K), padded with -1, are items that an earlier run ranked for each user and did not
+    publish; a channel without a use for them ignores them.
+    """
+
+    @property
+    def epochs(self) -> int:
+        """Largest number of epochs of a training from scratch, for a display of its progress."""
+        ...
+
+    def fit(
+        self,
+        dataset: Dataset,
+        checkpoint_callback: CheckpointCallback | None = None,
+        resume: Checkpoint | None = None,
+        rejected: Ints | None = None,
+    ) -> Self:
+        """Train from scratch; ``resume`` goes on from a checkpoint of the same log, config and ``rejected``.
+
+        A resumed training ends in the same bits as one that was never interrupted.
+        """
+        ...
+
+    def warm(self, dataset: Dataset, rows: Longs, rejected: Ints | None = None) -> Self:
+        """Train on from the state: all parameters, over some rows of the log and some replayed ones."""
+        ...
+
+    def catch_up(self, dataset: Dataset, rows: Longs) -> Self:
+        """Learn some rows of the log as one update after the other would have, hour by hour."""
+        ...
+
+    def update(self, dataset: Dataset, rows: Longs) -> UpdateReport:
+        """Learn some rows of the log in the order of time, and report whether that can be trusted."""
+        ...
+
+    def grow(self, users: Ints, items: Ints, n_users: int, n_items: int) -> Self:
+        """Take the state over to a larger vocabulary: user (item) u is now ``users[u]`` of ``n_users``.
+
+        Known users get the answers they got before.
+        """
+        ...
+
+    def copy(self) -> Self:
+        """Another channel of the same config and state, which learns on by itself."""
+        ...
+
+    def user_vectors(self, queries: Queries) -> Floats:
+        """(B, D) vectors whose inner products with the published ``item_embeddings`` are the scores."""
         ...

@@ -23,15 +23,16 @@ from typing import Self
 import numpy as np
 import torch
 from numba import njit
-from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.bounds import NonNegative, Positive
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_before
-from models.embeddings.use import HistoryConfig
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries, queries_before
+from models.embeddings.retrieval import HistoryConfig
 from models.history import decayed_history
 from models.recall.contract import Tables
 from models.state import State
@@ -41,29 +42,29 @@ from models.top_n import recommend_by_score
 class DeepRetrievalConfig(Config):
     """Shape of the paths, and their training."""
 
-    depth: int = 3
-    """Layers (D)."""
-    width: int = 32
-    """Nodes a layer (K)."""
-    paths_per_item: int = 3
-    """Paths an item lies on (J)."""
-    beam: int = 64
-    """Paths kept by a beam search."""
-    dims: int = 64
-    """Length of all vectors."""
+    depth: PositiveInt = 3
+    """Layers that a path crosses (D)."""
+    width: PositiveInt = 32
+    """Nodes of each layer (K)."""
+    paths_per_item: PositiveInt = 3
+    """Paths that an item lies on (J)."""
+    beam: PositiveInt = 64
+    """Paths that a beam search holds after each layer."""
+    embedding_dim: PositiveInt = 64
+    """Length of all vectors, and units of the hidden layers."""
     history: HistoryConfig = HistoryConfig()
-    """How much of a history speaks for its user."""
-    rounds: int = 4
-    """E-steps, each a pass over the log; an M-step lies between two."""
-    assignment_pairs: int = 50_000
-    """Pairs of a history and its next item that an M-step looks at, at most."""
-    penalty: float = 1e-8
+    """The part of a history that stands for its user."""
+    epochs: NonNegativeInt = 4
+    """Passes over the log, each an E-step; an M-step lies between two."""
+    assignment_pairs: PositiveInt = 50_000
+    """Largest number of pairs of a history and its next item that an M-step looks at."""
+    penalty: NonNegative = 1e-8
     """Price of crowded paths (alpha) over the number of pairs looked at."""
-    negatives: int = 512
+    n_negatives: NonNegativeInt = 512
     """Items that compete with the next ones, uniform, the same for all of a batch."""
-    batch: int = 4096
-    """Pairs a gradient step."""
-    learning_rate: float = 3e-3
+    batch_size: PositiveInt = 4096
+    """Pairs of a gradient step."""
+    learning_rate: Positive = 3e-3
     """Step size of Adam."""
     seed: int = 0
     """Seed of the first vectors and paths, the batches and the negatives."""
@@ -74,19 +75,18 @@ class PathNetwork(nn.Module):
 
     def __init__(self, n_items: int, config: DeepRetrievalConfig) -> None:
         super().__init__()
-        dims, width = config.dims, config.width
+        dim, width = config.embedding_dim, config.width
         self.config = config
-        self.item = nn.Parameter(torch.randn(n_items, dims) * dims**-0.5)
-        self.output = nn.Parameter(torch.zeros(n_items, dims))
-        self.user = nn.Sequential(nn.Linear(dims, dims), nn.ReLU(), nn.Linear(dims, dims))
-        self.node = nn.ParameterList([torch.randn(width, dims) * dims**-0.5 for _ in range(config.depth - 1)])
+        self.item = nn.Parameter(torch.randn(n_items, dim) * dim**-0.5)
+        self.output = nn.Parameter(torch.zeros(n_items, dim))
+        self.user = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
+        self.node = nn.ParameterList([torch.randn(width, dim) * dim**-0.5 for _ in range(config.depth - 1)])
         self.layer = nn.ModuleList(
-            nn.Sequential(nn.Linear(dims, dims), nn.ReLU(), nn.Linear(dims, width))
-            for _ in range(config.depth)
+            nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, width)) for _ in range(config.depth)
         )
 
     def forward(self, history: csr_array) -> Tensor:
-        """The vectors (B, dims) of sparse histories (B, I) whose rows sum to 1."""
+        """The vectors (B, dim) of sparse histories (B, I) whose rows sum to 1."""
         item, begin = (torch.from_numpy(part.astype(np.int64)) for part in (history.indices, history.indptr))
         weight = torch.from_numpy(history.data)
         bag = functional.embedding_bag(
@@ -96,8 +96,8 @@ class PathNetwork(nn.Module):
         return user
 
     def log_chance(self, user: Tensor, paths: Tensor) -> Tensor:
-        """log p(c | x) of paths (B, J, D) for users (B, dims): (B, J)."""
-        state = user[:, None].expand(-1, paths.shape[1], -1)  # (B, J, dims)
+        """log p(c | x) of paths (B, J, D) for users (B, dim): (B, J)."""
+        state = user[:, None].expand(-1, paths.shape[1], -1)  # (B, J, dim)
         total = torch.zeros(paths.shape[:2])
         for depth, layer in enumerate(self.layer):
             chosen = paths[:, :, depth]  # (B, J)
@@ -112,7 +112,7 @@ class PathNetwork(nn.Module):
 
         The number of a path is its nodes read as digits of base K.
         """
-        state = user[:, None]  # (B, W, dims), W paths so far
+        state = user[:, None]  # (B, W, dim), W paths so far
         path = torch.zeros(len(user), 1, dtype=torch.int64)  # (B, W)
         total = torch.zeros(len(user), 1)
         for depth, layer in enumerate(self.layer):
@@ -145,8 +145,8 @@ class DeepRetrieval:
         optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
         # Every event but a user's first is the next item of a history.
         rows = np.flatnonzero(dataset.user_idx[1:] == dataset.user_idx[:-1]) + 1
-        for round_ in range(config.rounds if len(rows) else 0):
-            if round_ > 0:
+        for epoch in range(config.epochs if len(rows) else 0):
+            if epoch > 0:
                 sample = rng.permutation(rows)[: config.assignment_pairs]
                 chances, counts = path_chances(network, dataset, sample, n_paths)
                 price = config.penalty * len(sample)
@@ -193,11 +193,11 @@ def train(
     """E-step: one pass over the events ``rows`` (P,), in their order, with the paths (I, J) fixed."""
     config = network.config
     digits = torch.from_numpy(_digits(paths, config))  # (I, J, D)
-    known = np.flatnonzero(paths[:, 0] >= 0)
-    for part in _batches(rows, config.batch):
-        user = network(_bags(queries_before(dataset, part), config.history))  # (B, dims)
+    has_events = np.flatnonzero(paths[:, 0] >= 0)
+    for part in _batches(rows, config.batch_size):
+        user = network(_bags(queries_before(dataset, part), config.history))  # (B, dim)
         target = torch.from_numpy(dataset.item_idx[part].astype(np.int64))
-        noise = torch.from_numpy(rng.choice(known, config.negatives))
+        noise = torch.from_numpy(rng.choice(has_events, config.n_negatives))
         on_path = network.log_chance(user, digits[target]).logsumexp(dim=1)  # (B,)
         against = (user @ functional.embedding(noise, network.output).T).masked_fill(
             noise == target[:, None], -torch.inf
@@ -218,7 +218,7 @@ def path_chances(
     """s(v, c) as sparse (I, paths) from the events ``rows``, and how many of them each item has (I,)."""
     config = network.config
     found, chance = [], []
-    for part in _batches(rows, config.batch):
+    for part in _batches(rows, config.batch_size):
         user = network(_bags(queries_before(dataset, part), config.history))
         path, log_chance = network.beam_search(user)  # (B, beam)
         found.append(path.numpy())
@@ -247,7 +247,7 @@ def assign_paths(chances: csr_array, counts: Longs, paths: Longs, n_paths: int, 
 def _assign(
     indptr: Ints,
     path: Ints,
-    chance: NDArray[np.float64],
+    chance: Doubles,
     counts: Longs,
     assigned: Longs,
     size: Longs,

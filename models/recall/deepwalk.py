@@ -1,6 +1,6 @@
 """DeepWalk (Perozzi et al. 2014, arXiv 1403.6652) on the user-item graph: users and items in one space.
 
-Random walks over who rated what are texts whose words are users and items; skip-gram gives both a vector.
+Random walks over the ratings are texts whose words are users and items; skip-gram gives both a vector.
 With p and q other than 1 the walks are node2vec's (Grover & Leskovec 2016, arXiv 1607.00653). ``u2i``
 finds the items whose outputs are nearest to the input of the user, or of the decayed mean of the history's
 items for a user unknown at fit; ``i2i`` sums the lists of the items likeliest beside the last ones.
@@ -9,13 +9,14 @@ items for a user unknown at fit; ``i2i`` sums the lists of the items likeliest b
 from typing import Literal, Self
 
 import numpy as np
+from pydantic import PositiveInt
 
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Floats, Queries
 from models.embeddings.ann import AnnConfig, build_index, recommend_nearest
+from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
 from models.embeddings.skip_gram import SkipGramConfig, skip_gram
-from models.embeddings.use import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
 from models.embeddings.walks import WalkConfig, bipartite_graph, random_walks
 from models.recall.contract import Tables
 from models.state import State
@@ -25,17 +26,17 @@ class DeepWalkConfig(Config):
     """The walks, the training on them, and the use of the vectors."""
 
     walks: WalkConfig = WalkConfig(half_life=180.0)
-    """Where the walks go; p and q other than 1 make it node2vec."""
+    """Random walks over the graph of users and items; p and q other than 1 make it node2vec."""
     training: SkipGramConfig = SkipGramConfig()
-    """How vectors are learned from the walks."""
+    """Training of the vectors on the walks."""
     use: Literal["u2i", "i2i"] = "u2i"
-    """Search by the user's vector, or by the neighbours of the user's items."""
+    """Search by the user's vector (u2i), or by the neighbours of the user's items (i2i)."""
     history: HistoryConfig = HistoryConfig()
-    """How much of a history speaks for its user."""
-    n_neighbours: int = 100
-    """Neighbours an item, published and used by i2i."""
+    """The part of a history that stands for its user."""
+    n_neighbours: PositiveInt = 100
+    """Nearest items of each item, published and used by i2i."""
     ann: AnnConfig = AnnConfig()
-    """The index that is searched."""
+    """Index of the vectors that is searched."""
 
 
 class DeepWalk:

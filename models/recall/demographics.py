@@ -1,9 +1,8 @@
-"""What groups of users watch: popularity by a code of users, smoothed towards a wider group."""
+"""Popularity among groups of users, by a code of users, smoothed towards a wider group."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.dataset import DAY, Dataset, Ints
+from models.dataset import DAY, Dataset, Doubles, Ints
 
 
 def user_codes(dataset: Dataset, name: str, user_idx: Ints | None = None) -> Ints:
@@ -14,13 +13,11 @@ def user_codes(dataset: Dataset, name: str, user_idx: Ints | None = None) -> Int
     users = np.arange(dataset.n_users, dtype=np.int32) if user_idx is None else user_idx
     if name not in dataset.users:
         return np.full(len(users), -1, dtype=np.int32)
-    codes = np.append(dataset.users[name], -1).astype(np.int32)  # user -1 reads the last place
+    codes = np.append(dataset.users[name], -1).astype(np.int32)  # user -1 reads the last code
     return codes[users]
 
 
-def counts_by_group(
-    dataset: Dataset, group_of_user: Ints, n_groups: int, half_life: float
-) -> NDArray[np.float64]:
+def counts_by_group(dataset: Dataset, group_of_user: Ints, n_groups: int, half_life: float) -> Doubles:
     """Ratings of each item in each group (n_groups, I); a user in group -1 is in none.
 
     Each rating is halved every ``half_life`` days before as_of.
@@ -33,14 +30,12 @@ def counts_by_group(
     return counts.reshape(n_groups, dataset.n_items)
 
 
-def back_off(
-    counts: NDArray[np.float64], wider: NDArray[np.float64], smoothing: float
-) -> NDArray[np.float64]:
-    """(G, I) shares of items in each group, ``smoothing`` ratings being spread as in the wider group.
+def back_off(counts: Doubles, wider: Doubles, smoothing: float) -> Doubles:
+    """(G, I) chances p(i | g) of items in each group, mixed with those of a wider group, (I,) or (G, I).
 
-    ``wider`` are shares, (I,) or (G, I). Zhai and Lafferty, "A Study of Smoothing Methods for Language
-    Models" (2004), https://doi.org/10.1145/984321.984322, Dirichlet smoothing:
+    ``smoothing`` ratings (mu) are spread as in the wider group: the Dirichlet smoothing of Zhai and Lafferty,
+    "A Study of Smoothing Methods for Language Models" (2004), https://doi.org/10.1145/984321.984322,
     p(i | g) = (n(i, g) + mu p(i | wider)) / (n(g) + mu).
     """
-    shares: NDArray[np.float64] = (counts + smoothing * wider) / (counts.sum(1, keepdims=True) + smoothing)
-    return shares
+    chances: Doubles = (counts + smoothing * wider) / (counts.sum(1, keepdims=True) + smoothing)
+    return chances

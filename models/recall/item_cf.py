@@ -3,8 +3,8 @@
 Sarwar, Karypis, Konstan and Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms" (2001),
 https://doi.org/10.1145/371920.372071, with an inverse user frequency, as Breese, Heckerman and Kadie,
 "Empirical Analysis of Predictive Algorithms for Collaborative Filtering" (1998),
-https://arxiv.org/abs/1301.7363, have it for items: who rates everything says little. Here it is the rows
-of unit length and the normalised neighbours of Deshpande and Karypis, "Item-Based Top-N Recommendation
+https://arxiv.org/abs/1301.7363, have it for items: a user who rates everything says little. Here it is the
+rows of unit length and the normalised neighbours of Deshpande and Karypis, "Item-Based Top-N Recommendation
 Algorithms" (2004), https://doi.org/10.1145/963770.963776:
 
     f_u = |I_u|^-1/2
@@ -18,11 +18,12 @@ from typing import Self
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 
+from models.bounds import NonNegative
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
 from models.history import decayed_history, interactions
 from models.neighbours import nearest, score_by_neighbours
 from models.recall.contract import Tables
@@ -34,14 +35,14 @@ BLOCK = 512
 
 
 class ItemCFConfig(Config):
-    """Similarity and how a history uses it."""
+    """Similarity of items, and how a history uses it."""
 
-    shrinkage: float = 0.0
-    """Added to the denominator: pulls similarities that rest on few users towards 0."""
-    neighbours: int = 200
-    """Neighbours kept an item."""
-    decay: float = 4.0
-    """The k-th newest item of a history weighs exp(-k / decay), in items."""
+    shrinkage: NonNegative = 0.0
+    """Number added to the denominator of a similarity: pulls those that rest on few users towards 0."""
+    n_neighbours: PositiveInt = 200
+    """Nearest items of each item."""
+    decay: PositiveFloat = 4.0
+    """Decay of a history, in items: the k-th newest weighs exp(-k / decay)."""
 
 
 class ItemCF:
@@ -52,7 +53,7 @@ class ItemCF:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
-        near = item_neighbours(dataset, self.config.neighbours, self.config.shrinkage)
+        near = item_neighbours(dataset, self.config.n_neighbours, self.config.shrinkage)
         self.state = {"neighbour": near.item, "similarity": near.score}
         return self
 
@@ -92,13 +93,13 @@ def item_neighbours(dataset: Dataset, n: int, shrinkage: float = 0.0) -> Neighbo
 
 @njit(parallel=True, cache=True)
 def _cosine(
-    rows: NDArray[np.int64],
+    rows: Longs,
     user_ptr: Ints,
     user: Ints,
     item_ptr: Ints,
     item: Ints,
-    weight: NDArray[np.float64],
-    norm: NDArray[np.float64],
+    weight: Doubles,
+    norm: Doubles,
     shrinkage: float,
 ) -> Floats:
     """The similarities of some items to all, (len(rows), I), 0 to themselves."""

@@ -19,38 +19,33 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from numba import njit, prange
-from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.bounds import NonNegative, Positive
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at
-from models.history import FOREVER, decayed_history, interactions
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries, queries_at
+from models.history import FOREVER, decayed_history, interactions, reach
 from models.neighbours import nearest
 from models.recall.contract import Tables
 from models.state import State
 from models.top_n import recommend_by_score
-
-Doubles = NDArray[np.float64]
-
-FADED = 10
-"""Decays after which an event of the history is left out: it would weigh e^-10."""
 
 
 class Als(Config):
     """Implicit ALS: a pair not rated is a 0 of confidence 1, a rated one a 1 of confidence 1 + alpha."""
 
     kind: Literal["als"] = "als"
-    """Names this trainer in a configuration."""
-    factors: int = 128
-    """Dimensions of a vector."""
-    alpha: float = 10.0
+    """Name of this trainer."""
+    embedding_dim: PositiveInt = 128
+    """Length of a vector."""
+    alpha: Positive = 10.0
     """Confidence that an event adds."""
-    ridge: float = 100.0
-    """Weight of the squared norm of each vector."""
-    iterations: int = 10
+    l2: Positive = 100.0
+    """Weight of the squared norm of each vector in the loss."""
+    epochs: PositiveInt = 10
     """Sweeps over users and items."""
 
 
@@ -58,52 +53,52 @@ class Bpr(Config):
     """Pairwise ranking by stochastic gradients: rated before not rated."""
 
     kind: Literal["bpr"] = "bpr"
-    """Names this trainer in a configuration."""
-    factors: int = 64
-    """Dimensions of a vector, without the item's bias."""
-    learning_rate: float = 0.05
-    """Step of the gradient."""
-    ridge: float = 0.01
-    """Weight of the squared norm of the vectors of each sampled triple."""
-    iterations: int = 60
-    """Epochs of one sampled triple an event."""
+    """Name of this trainer."""
+    embedding_dim: PositiveInt = 64
+    """Length of a vector, without the item's bias."""
+    learning_rate: Positive = 0.05
+    """Step size of stochastic gradient descent."""
+    l2: NonNegative = 0.01
+    """Weight of the squared norm of the vectors of each sampled triple in the loss."""
+    epochs: PositiveInt = 60
+    """Passes over the log, with one sampled triple an event."""
 
 
 class Ratings(Config):
     """Squared error of the ratings, with user and item biases."""
 
     kind: Literal["ratings"] = "ratings"
-    """Names this trainer in a configuration."""
-    factors: int = 32
-    """Dimensions of a vector, without the bias."""
-    ridge: float = 20.0
-    """Weight of the squared norm of each vector, its bias included."""
-    iterations: int = 10
+    """Name of this trainer."""
+    embedding_dim: PositiveInt = 32
+    """Length of a vector, without the bias."""
+    l2: Positive = 20.0
+    """Weight of the squared norm of each vector, its bias included, in the loss."""
+    epochs: PositiveInt = 10
     """Sweeps over users and items."""
 
 
 class MFConfig(Config):
-    """Who learns the vectors, and how they are used."""
+    """Training of the vectors, and their use."""
 
     trainer: Annotated[Als | Bpr | Ratings, Field(discriminator="kind")] = Als()
     """Trainer of the item vectors."""
     use: Literal["u2i", "i2i"] = "u2i"
-    """Score by the user's vector, or by the items of the history."""
-    decay: float = 5.0
+    """Score by the user's vector (u2i), or by the items of the history (i2i)."""
+    decay: PositiveFloat = 5.0
     """Events after which an event of the history weighs 1/e; infinity for equal weights."""
-    neighbours: int = 200
+    n_neighbours: PositiveInt = 200
     """Items of the highest cosine published for each item."""
     seed: int = 0
-    """Of the first vectors and of BPR's samples."""
+    """Seed of the first vectors and of BPR's samples."""
 
 
 class MF:
     """Matrix factorisation.
 
     State: ``item`` (I, W) and ``user`` (U, W) float32, whose inner products are the scores. The first F of
-    the W columns are factors; the rest carry biases: ``Bpr`` (b_i against 1), ``Ratings`` (b_i against 1,
-    1 against mean + b_u). ``encoder`` (F + 1, F), for ``Bpr`` alone; ``mean`` (), for ``Ratings`` alone;
-    ``known`` (I,) bool, the items of the log it was fitted on, the only ones it recommends.
+    the W columns are learned vectors; the rest carry biases: ``Bpr`` (b_i against 1), ``Ratings`` (b_i
+    against 1, 1 against mean + b_u). ``encoder`` (F + 1, F), for ``Bpr`` alone; ``mean`` (), for ``Ratings``
+    alone; ``has_events`` (I,) bool, the items of the log it was fitted on, the only ones it recommends.
     """
 
     def __init__(self, config: MFConfig = MFConfig()) -> None:
@@ -118,24 +113,27 @@ class MF:
                 self.state = _train_bpr(dataset, bpr, self.config.seed)
             case Ratings() as ratings:
                 self.state = _train_ratings(dataset, ratings, self.config.seed)
-        self.state["known"] = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
+        self.state["has_events"] = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
         self.state["user"] = self.user_vectors(queries_at(dataset))
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        score = self._by_user if self.config.use == "u2i" else self._by_items
+        among = self.state["has_events"]
+        return recommend_by_score(score, queries, n, filter_seen, among=among, needs_history=True)
 
     def tables(self) -> Tables:
-        unit = self._unit_factors()
+        unit = self._unit_vectors()
         similarity = unit @ unit.T
         np.fill_diagonal(similarity, 0)
-        neighbours = nearest(similarity, self.config.neighbours)
+        neighbours = nearest(similarity, self.config.n_neighbours)
         return Tables(neighbours, self.state["item"], self.state["user"])
 
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, W) the vectors that the histories of the queries give, zero for no history."""
         decay = self.config.decay
-        recent = queries if np.isinf(decay) else queries.last(int(np.ceil(FADED * decay)))
+        newest = reach(decay)
+        recent = queries if newest is None else queries.last(newest)
         match self.config.trainer:
             case Als() as als:
                 vectors = _fold_in_als(recent, self.state, als, decay)
@@ -146,35 +144,29 @@ class MF:
         vectors[queries.start == queries.end] = 0
         return vectors
 
-    def _score(self, queries: Queries) -> Floats:
-        score = self._by_user(queries) if self.config.use == "u2i" else self._by_items(queries)  # (B, I)
-        score[:, ~self.state["known"]] = -np.inf
-        score[queries.start == queries.end] = -np.inf  # nothing is known of who has no history
-        return score
-
     def _by_user(self, queries: Queries) -> Floats:
         score: Floats = self.user_vectors(queries) @ self.state["item"].T
         return score
 
     def _by_items(self, queries: Queries) -> Floats:
-        unit = self._unit_factors()
+        unit = self._unit_vectors()
         score: Floats = (decayed_history(queries, self.config.decay) @ unit) @ unit.T
         return score
 
-    def _unit_factors(self) -> Floats:
+    def _unit_vectors(self) -> Floats:
         """(I, F) of length 1, or zero."""
-        factors: Floats = self.state["item"][:, : self.config.trainer.factors]
-        length = np.linalg.norm(factors, axis=1, keepdims=True)
-        return (factors / np.where(length > 0, length, 1)).astype(np.float32)
+        vectors: Floats = self.state["item"][:, : self.config.trainer.embedding_dim]
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
 
 
 def _train_als(dataset: Dataset, config: Als, seed: int) -> State:
     with threadpool_limits(1, "blas"):  # the library runs its own threads
         model = AlternatingLeastSquares(
-            factors=config.factors,
-            regularization=config.ridge,
+            factors=config.embedding_dim,
+            regularization=config.l2,
             alpha=1 + config.alpha,
-            iterations=config.iterations,
+            iterations=config.epochs,
             random_state=seed,
         )
         model.fit(csr_matrix(interactions(dataset)), show_progress=False)
@@ -184,7 +176,7 @@ def _train_als(dataset: Dataset, config: Als, seed: int) -> State:
 def _fold_in_als(queries: Queries, state: State, config: Als, decay: float) -> Floats:
     """The library's problem for one user, an event that weighs w counting as w events."""
     item = state["item"]
-    base = item.T @ item + config.ridge * np.eye(config.factors, dtype=np.float32)
+    base = item.T @ item + config.l2 * np.eye(config.embedding_dim, dtype=np.float32)
     target = np.full(queries.log.n_events, 1 + 1 / config.alpha, dtype=np.float32)
     return _ridge_rows(
         queries.start, queries.end, queries.log.item_idx, target, item, base, config.alpha, decay
@@ -194,17 +186,17 @@ def _fold_in_als(queries: Queries, state: State, config: Als, decay: float) -> F
 def _train_bpr(dataset: Dataset, config: Bpr, seed: int) -> State:
     rated = interactions(dataset)
     model = BayesianPersonalizedRanking(
-        factors=config.factors,
+        factors=config.embedding_dim,
         learning_rate=config.learning_rate,
-        regularization=config.ridge,
-        iterations=config.iterations,
+        regularization=config.l2,
+        iterations=config.epochs,
         num_threads=1,  # more threads would race for the same vectors: no two fits would be equal
         random_state=seed,
     )
     model.fit(csr_matrix(rated), show_progress=False)
     item = model.item_factors  # (I, F + 1), the last column is the bias
     active = np.diff(rated.indptr) > 0
-    mean = _mean_factors(rated, item[:, :-1])[active]
+    mean = _mean_vectors(rated, item[:, :-1])[active]
     user = model.user_factors[active, :-1]
     encoder = np.linalg.lstsq(mean, user, rcond=None)[0]
     return {"item": item, "encoder": encoder.astype(np.float32)}
@@ -212,14 +204,14 @@ def _train_bpr(dataset: Dataset, config: Bpr, seed: int) -> State:
 
 def _fold_in_bpr(queries: Queries, state: State, decay: float) -> Floats:
     """BPR has no closed form for a new user: trained vectors regressed on the mean of the user's items."""
-    mean = _mean_factors(decayed_history(queries, decay), state["item"][:, :-1])
+    mean = _mean_vectors(decayed_history(queries, decay), state["item"][:, :-1])
     return np.column_stack([mean @ state["encoder"], np.ones(len(queries), dtype=np.float32)])
 
 
-def _mean_factors(history: csr_matrix, factors: Floats) -> Floats:
-    """(B, F + 1) the weighted mean of the items' factors, and a constant."""
+def _mean_vectors(history: csr_matrix, vectors: Floats) -> Floats:
+    """(B, F + 1) the weighted mean of the items' vectors, and a constant."""
     total = np.maximum(history.sum(axis=1), np.finfo(np.float32).tiny)
-    mean = (history @ factors) / total[:, None]
+    mean = (history @ vectors) / total[:, None]
     return np.column_stack([mean, np.ones(len(mean), dtype=np.float32)])
 
 
@@ -229,11 +221,10 @@ def _train_ratings(dataset: Dataset, config: Ratings, seed: int) -> State:
     by_item = np.argsort(dataset.item_idx, kind="stable")
     bounds = np.searchsorted(dataset.item_idx[by_item], np.arange(dataset.n_items + 1))
     raters = dataset.user_idx[by_item]
-    base = config.ridge * np.eye(config.factors + 1, dtype=np.float32)
-    item = (
-        np.random.default_rng(seed).normal(0, 0.1, (dataset.n_items, config.factors + 1)).astype(np.float32)
-    )
-    for _ in range(config.iterations):
+    base = config.l2 * np.eye(config.embedding_dim + 1, dtype=np.float32)
+    shape = dataset.n_items, config.embedding_dim + 1
+    item = np.random.default_rng(seed).normal(0, 0.1, shape).astype(np.float32)
+    for _ in range(config.epochs):
         target = residual - item[dataset.item_idx, -1]
         user = _ridge_rows(
             dataset.indptr[:-1], dataset.indptr[1:], dataset.item_idx, target, _with_one(item), base
@@ -246,14 +237,14 @@ def _train_ratings(dataset: Dataset, config: Ratings, seed: int) -> State:
 def _fold_in_ratings(queries: Queries, state: State, config: Ratings, decay: float) -> Floats:
     log, item = queries.log, state["item"][:, :-1]
     target = log.rating - state["mean"] - item[log.item_idx, -1]
-    base = config.ridge * np.eye(config.factors + 1, dtype=np.float32)
+    base = config.l2 * np.eye(config.embedding_dim + 1, dtype=np.float32)
     user = _ridge_rows(queries.start, queries.end, log.item_idx, target, _with_one(item), base, decay=decay)
     ones = np.ones(len(user), dtype=np.float32)
     return np.column_stack([user[:, :-1], ones, user[:, -1] + state["mean"]])
 
 
 def _with_one(vectors: Floats) -> Floats:
-    """The factors with a constant in place of the bias: what the other side is regressed on."""
+    """The vectors with a constant in place of the bias: the regressors of the other side."""
     return np.column_stack([vectors[:, :-1], np.ones(len(vectors), dtype=np.float32)])
 
 

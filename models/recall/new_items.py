@@ -1,11 +1,13 @@
 """New items: first rated lately, and rated often since.
 
-An item counts its decayed popularity (``popular``), halved for every so many days since its first rating.
+The score of an item is its decayed popularity (``popular``), halved for every so many days since its first
+rating.
 """
 
 from typing import Self
 
 import numpy as np
+from pydantic import PositiveFloat
 
 from models.candidates import Candidates
 from models.config import Config
@@ -17,11 +19,11 @@ from models.top_n import recommend_by_score
 
 
 class NewItemsConfig(Config):
-    """What counts as new and as popular."""
+    """How fast popularity and novelty fade."""
 
-    half_life: float = 90.0
+    half_life: PositiveFloat = 90.0
     """Days after which a rating counts half."""
-    novelty: float = 90.0
+    novelty: PositiveFloat = 90.0
     """Days since its first rating after which an item counts half."""
 
 

@@ -8,6 +8,7 @@ changes no order: the fitted scores serve it as they are.
 from typing import Self
 
 import numpy as np
+from pydantic import PositiveFloat
 
 from models.candidates import Candidates
 from models.config import Config
@@ -20,7 +21,7 @@ from models.top_n import recommend_by_score
 class PopularConfig(Config):
     """How fast popularity fades."""
 
-    half_life: float = 180.0
+    half_life: PositiveFloat = 180.0
     """Days after which a rating counts half."""
 
 

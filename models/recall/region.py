@@ -1,4 +1,4 @@
-"""What people of the same region watch.
+"""Popularity in the user's region.
 
 Popularity among the users whose zip codes begin alike (the code ``region`` of the data set), smoothed
 towards everybody's popularity (``demographics.back_off``). A user of unknown region gets the latter.
@@ -7,7 +7,9 @@ towards everybody's popularity (``demographics.back_off``). A user of unknown re
 from typing import Self
 
 import numpy as np
+from pydantic import PositiveFloat
 
+from models.bounds import Positive
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Queries
@@ -20,10 +22,10 @@ from models.top_n import recommend_by_score
 class RegionConfig(Config):
     """How fast popularity fades and how much evidence a region needs."""
 
-    half_life: float = 180.0
+    half_life: PositiveFloat = 180.0
     """Days after which a rating counts half."""
-    smoothing: float = 10_000.0
-    """Ratings that everybody's popularity counts for."""
+    smoothing: Positive = 10_000.0
+    """Ratings that everybody's popularity counts for in a region."""
 
 
 class Region:

@@ -1,4 +1,4 @@
-"""What people of the same gender and age watch: for users of whom nothing else is known.
+"""Popularity among users of the same gender and age: for users without a history.
 
 Popularity in a demographic segment, smoothed towards the wider segment that holds it (gender and age ->
 gender -> all, by ``demographics.back_off``), so that a small segment resembles the wider one.
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import PositiveFloat
 
+from models.bounds import Positive
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Queries
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.recall.contract import Tables
 from models.recall.demographics import back_off, counts_by_group, user_codes
 from models.state import State
@@ -24,10 +25,10 @@ from models.top_n import best_of_rows, recommend_by_score
 class SegmentConfig(Config):
     """How fast popularity fades and how much evidence a segment needs."""
 
-    half_life: float = 365.0
+    half_life: PositiveFloat = 365.0
     """Days after which a rating counts half."""
-    smoothing: float = 1000.0
-    """mu: ratings that the wider segment counts for."""
+    smoothing: Positive = 1000.0
+    """Ratings that the wider segment counts for in a segment (mu)."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ class Segment:
         score: Floats = self.state["score"][self._segment(queries)]  # (B, I)
         return score
 
-    def _segment(self, queries: Queries) -> NDArray[np.int64]:
-        """The narrowest segment that is known of each query, (B,)."""
+    def _segment(self, queries: Queries) -> Longs:
+        """(B,) the narrowest segment of each query's user."""
         n_genders = int(self.state["gender"].max()) + 1
         n_ages = int(self.state["age"].max()) + 1
         gender = user_codes(queries.log, "gender", queries.user_idx)

@@ -5,46 +5,45 @@ SLIST / SLIT of Choi et al., "Session-aware Linear Item-Item Models for Session-
 user's log the input x holds, once for each decay d, the items up to there, the k-th newest weighing
 exp(-k / d); the target y holds the items after it, the k-th next weighing exp(-k / target_decay). Then
 
-    W = (X'X + ridge I)^-1 X'Y        and the score of a history is x W.
+    W = (X'X + l2 I)^-1 X'Y        and the score of a history is x W.
 
 X and Y are never built. Two events of one user add to X'X and X'Y a weight that depends only on how far
 apart they are and on how many positions follow the later one, so one pass over the pairs of near events
 fills both matrices, each item's row by one thread: deterministic, and the row stays in the cache.
 """
 
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 from scipy.linalg import cho_factor, cho_solve
 
+from models.bounds import Positive
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
-from models.history import decayed_history
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
+from models.history import decayed_history, reach
 from models.neighbours import nearest
 from models.recall.contract import Tables
 from models.state import State
 from models.top_n import recommend_by_score
 
-Doubles = NDArray[np.float64]
-
-FADED = 5
-"""Decays after which an event is left out: it would weigh e^-5, less than 1 %."""
+NEAR = 5.0
+"""Decays after which an event is left out: it would weigh e^-5, less than 1 %, and every pair costs time."""
 
 
 class SequentialLinearConfig(Config):
     """Shape of the history and of the target, and the strength of the regularisation."""
 
-    decays: tuple[float, ...] = (1.0, 15.0)
+    decays: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 15.0)
     """Events after which an input weighs 1/e, one block of inputs each. Memory grows as (D I)^2, time as its
     3/2th power."""
-    target_decay: float = 1.0
+    target_decay: Positive = 1.0
     """Events after which a target weighs 1/e."""
-    ridge: float = 300.0
-    """Added to the diagonal of X'X, in squared input weights."""
-    neighbours: int = 200
+    l2: Positive = 300.0
+    """Weight of the squared norm, in squared input weights: added to the diagonal of X'X."""
+    n_neighbours: PositiveInt = 200
     """Likely next items published for each item."""
 
 
@@ -52,7 +51,7 @@ class SequentialLinear:
     """Closed-form next-item regression.
 
     State: ``weight`` (D, I, I), from the item in the history to the item scored, for each of D decays;
-    ``known`` (I,) bool, the items of the log it was fitted on, the only ones it recommends.
+    ``has_events`` (I,) bool, the items of the log it was fitted on, the only ones it recommends.
     """
 
     def __init__(self, config: SequentialLinearConfig = SequentialLinearConfig()) -> None:
@@ -61,29 +60,28 @@ class SequentialLinear:
 
     def fit(self, dataset: Dataset) -> Self:
         gram, cross = normal_equations(dataset, self.config)
-        gram[np.diag_indices_from(gram)] += self.config.ridge
+        gram[np.diag_indices_from(gram)] += self.config.l2
         factor = cho_factor(gram.T, overwrite_a=True, check_finite=False)
         weight = cho_solve(factor, cross.T, overwrite_b=True, check_finite=False)  # (D * I, I)
-        known = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
+        has_events = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
         shape = (len(self.config.decays), dataset.n_items, dataset.n_items)
-        self.state = {"weight": np.ascontiguousarray(weight).reshape(shape), "known": known}
+        self.state = {"weight": np.ascontiguousarray(weight).reshape(shape), "has_events": has_events}
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        among = self.state["has_events"]
+        return recommend_by_score(self._score, queries, n, filter_seen, among=among, needs_history=True)
 
     def tables(self) -> Tables:
-        """What follows an item when nothing else is known: its weights in all blocks together."""
+        """The likely next items of a history of one item: its weights in all blocks together."""
         follows = self.state["weight"].sum(axis=0)
         np.fill_diagonal(follows, 0)
-        return Tables(item_similarity=nearest(follows, self.config.neighbours))
+        return Tables(item_similarity=nearest(follows, self.config.n_neighbours))
 
     def _score(self, queries: Queries) -> Floats:
-        score = np.zeros((len(queries), len(self.state["known"])), dtype=np.float32)  # (B, I)
+        score = np.zeros((len(queries), len(self.state["has_events"])), dtype=np.float32)  # (B, I)
         for decay, weight in zip(self.config.decays, self.state["weight"], strict=True):
-            score += decayed_history(queries, decay, _reach(decay)) @ weight
-        score[:, ~self.state["known"]] = -np.inf
-        score[queries.start == queries.end] = -np.inf  # nothing is known of who has no history
+            score += decayed_history(queries, decay, reach(decay, NEAR)) @ weight
         return score
 
 
@@ -104,17 +102,17 @@ def normal_equations(dataset: Dataset, config: SequentialLinearConfig) -> tuple[
 
 def _reach(decay: float) -> int:
     """Events that a history or target of this decay holds."""
-    return int(np.ceil(FADED * decay))
+    return reach(decay, NEAR) or 0
 
 
 def _decayed(decay: float, length: int) -> Doubles:
     """(length,) weights of the nearest events."""
-    place = np.arange(length)
-    return np.where(place < _reach(decay), np.exp(-place / decay), 0)
+    distance = np.arange(length)
+    return np.where(distance < _reach(decay), np.exp(-distance / decay), 0)
 
 
 def _pair_weights(config: SequentialLinearConfig) -> tuple[Doubles, Doubles]:
-    """What a pair of events of one user adds, by how far apart they are.
+    """Weights that a pair of events of one user adds, by how far apart they are.
 
     ``gram`` (lag, later, D, D): to X'X, for the later event's decay and the earlier event's, when ``later``
     positions hold both. ``cross`` (lag, D): to X'Y; lag 0 is no pair.

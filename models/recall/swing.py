@@ -1,4 +1,4 @@
-"""Swing: two films are alike when people who share little else rated both.
+"""Swing: two films are alike when users who have little else in common rated both.
 
 Yang, Zhu, Zhang, Wang and Yuan, "Large Scale Product Graph Construction for Recommendation in E-commerce"
 (2020), https://arxiv.org/abs/2010.05525, with the user weights of its section 3:
@@ -7,21 +7,22 @@ Yang, Zhu, Zhang, Wang and Yuan, "Large Scale Product Graph Construction for Rec
     w_u = |I_u|^-1/2
 
 computed exactly, over all users and items. Every pair of users adds one number, c(u, v), to all pairs of the
-items they share. Users are taken in order of activity and each u meets the more active v: all that u adds
-falls into a matrix over the items of u alone, small enough for the cache, which then is added to the whole.
-Its row for item p is the sum of the rows c(u, v) [v has q] of all v who have p: dense vectors, a block of
-users at a time. Only places q > p count, so popular items, whose rows add up most users, come last.
+items they both rated. Users are taken in order of activity and each u meets the more active v: all that u
+adds falls into a matrix over the items of u alone, small enough for the cache, which then is added to the
+whole. Its row for item p is the sum of the rows c(u, v) [v has q] of all v who have p: dense vectors, a block
+of users at a time. Only positions q > p count, so popular items, whose rows add up most users, come last.
 """
 
 from typing import Self
 
 import numpy as np
 from numba import get_num_threads, njit, prange
-from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 
+from models.bounds import NonNegative
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Queries
 from models.history import decayed_history, interactions
 from models.neighbours import nearest, score_by_neighbours
 from models.recall.contract import Tables
@@ -39,19 +40,19 @@ USERS = 512
 
 
 class SwingConfig(Config):
-    """Similarity and how a history uses it."""
+    """Similarity of items, and how a history uses it."""
 
-    alpha: float = 1.0
-    """Smoothing of the overlap, in items."""
-    damping: float = 0.6
+    alpha: NonNegative = 1.0
+    """Smoothing of the overlap of two users, in items."""
+    damping: NonNegative = 0.6
     """Power of an item's summed similarity that its scores are divided by; 0 favours the popular."""
-    neighbours: int = 200
-    """Neighbours kept an item."""
-    decay: float = 5.0
-    """The k-th newest item of a history weighs exp(-k / decay), in items."""
+    n_neighbours: PositiveInt = 200
+    """Nearest items of each item."""
+    decay: PositiveFloat = 5.0
+    """Decay of a history, in items: the k-th newest weighs exp(-k / decay)."""
 
 
-def swing_similarity(dataset: Dataset, alpha: float = 1.0) -> NDArray[np.float64]:
+def swing_similarity(dataset: Dataset, alpha: float = 1.0) -> Doubles:
     """s(i, j) of all pairs, (I, I) float64, symmetric, zero on the diagonal.
 
     Time grows with the squared overlaps of all pairs of users, memory with I squared.
@@ -66,8 +67,8 @@ def swing_similarity(dataset: Dataset, alpha: float = 1.0) -> NDArray[np.float64
     weight = 1 / np.sqrt(np.maximum(np.diff(rated.indptr), 1))
     stripes = min(get_num_threads(), MAX_STRIPES)
     half = _swing(rated.indptr, rated.indices, raters.indptr, raters.indices, weight, alpha, stripes)
-    place = np.argsort(by_popularity)
-    similarity: NDArray[np.float64] = (half + half.T)[np.ix_(place, place)]
+    position = np.argsort(by_popularity)
+    similarity: Doubles = (half + half.T)[np.ix_(position, position)]
     return similarity
 
 
@@ -90,16 +91,16 @@ class Swing:
 
     def fit(self, dataset: Dataset) -> Self:
         similarity = swing_similarity(dataset, self.config.alpha)
-        published = nearest(similarity, self.config.neighbours)
+        published = nearest(similarity, self.config.n_neighbours)
         total = similarity.sum(0)
         total[total == 0] = 1
-        used = nearest(similarity / total**self.config.damping, self.config.neighbours)
-        given = np.where(used.item >= 0, used.score, 0).sum(1, keepdims=True)
+        used = nearest(similarity / total**self.config.damping, self.config.n_neighbours)
+        total_used = np.where(used.item >= 0, used.score, 0).sum(1, keepdims=True)
         self.state = {
             "neighbour": published.item,
             "similarity": published.score,
             "near": used.item,
-            "weight": used.score / np.where(given > 0, given, 1),
+            "weight": used.score / np.where(total_used > 0, total_used, 1),
         }
         return self
 
@@ -120,10 +121,10 @@ def _swing(
     item: Ints,
     user_ptr: Ints,
     user: Ints,
-    weight: NDArray[np.float64],
+    weight: Doubles,
     alpha: float,
     stripes: int,
-) -> NDArray[np.float64]:
+) -> Doubles:
     """The upper triangle of s (I, I).
 
     Users are numbered by activity, items by popularity, both ascending, and so is each list of them.
@@ -139,15 +140,15 @@ def _swing(
                     total[stripe, mine[p], mine[q]] += local[p, q]
     for stripe in range(1, stripes):
         total[0] += total[stripe]
-    upper: NDArray[np.float64] = total[0]
+    upper: Doubles = total[0]
     return upper
 
 
 @njit(cache=True)
 def _with_more_active(
-    u: int, mine: Ints, user_ptr: Ints, user: Ints, weight: NDArray[np.float64], alpha: float
+    u: int, mine: Ints, user_ptr: Ints, user: Ints, weight: Doubles, alpha: float
 ) -> Floats:
-    """Sum over v > u of c(u, v) on all pairs of shared items, over the places p < q of u's own items.
+    """Sum over v > u of c(u, v) on all pairs of shared items, over the positions p < q of u's own items.
 
     Below the diagonal is nonsense: columns begin at a multiple of LANES, so that loops are vectors.
     """

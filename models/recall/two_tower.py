@@ -8,35 +8,47 @@ the query's history; what the towers are made of and how they learn is in ``mode
 from typing import Self
 
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats, Longs, Queries
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.recall.contract import Tables
 from models.state import State
+from models.two_tower import hourly, training, vocabulary
 from models.two_tower.config import TwoTowerConfig
-from models.two_tower.hourly import UpdateReport, learn_hour, learn_hours
 from models.two_tower.model import Model
 from models.two_tower.presets import PRESETS
-from models.two_tower.training import Checkpoint, Watch, learn_from, train
 
 
 class TwoTower:
-    """State: all weights (``weight.*``), item features (``item.*``), ``known`` (I,) items, ``schema`` (JSON
-    in bytes), ``curve`` (epochs, 2): the training loss and validation NDCG@10 of each epoch.
+    """State: all weights (``weight.*``), item features (``item.*``), ``has_events`` (I,), ``schema`` (JSON in
+    bytes), ``curve`` (epochs, 2): the training loss and validation NDCG@10 of each epoch.
     """
 
     def __init__(self, config: TwoTowerConfig = PRESETS["decayed_means"]) -> None:
         self.config = config
         self.state: State = {}
 
-    def fit(self, dataset: Dataset, watch: Watch | None = None, resume: Checkpoint | None = None) -> Self:
-        """Train from scratch. ``watch`` gets a checkpoint after each epoch; ``resume`` goes on from one.
+    @property
+    def epochs(self) -> int:
+        """Largest number of epochs of a training from scratch."""
+        return self.config.training.epochs
 
-        A resumed training must be of the same log and config: it then ends as if never interrupted.
+    def fit(
+        self,
+        dataset: Dataset,
+        checkpoint_callback: CheckpointCallback | None = None,
+        resume: Checkpoint | None = None,
+        rejected: Ints | None = None,
+    ) -> Self:
+        """Train from scratch, or on from a checkpoint of the same log, config and ``rejected``.
+
+        ``rejected`` (U, K), padded with -1, are the items that hard negatives of this source are drawn from;
+        without them they are the model's own.
         """
-        model, curve = train(dataset, self.config, watch, resume)
+        model, curve = training.train(dataset, self.config, checkpoint_callback, resume, rejected)
         self.state = model.state() | {"curve": curve}
         return self
 
-    def warm(self, dataset: Dataset, rows: Longs) -> Self:
+    def warm(self, dataset: Dataset, rows: Longs, rejected: Ints | None = None) -> Self:
         """Train on from the state: all parameters, one epoch over some rows of the log and some replayed.
 
         Raises:
@@ -44,7 +56,7 @@ class TwoTower:
         """
         model = self._model_for(dataset)
         model.refresh(dataset)
-        learn_from(model, dataset, rows, self.config)
+        training.warm(model, dataset, rows, self.config, rejected)
         self.state = model.state() | {"curve": self.state["curve"]}
         return self
 
@@ -55,7 +67,7 @@ class TwoTower:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
         model = self._model_for(dataset)
-        learn_hours(model, dataset, rows, self.config)
+        hourly.catch_up(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
         return self
 
@@ -66,9 +78,20 @@ class TwoTower:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
         model = self._model_for(dataset)
-        report = learn_hour(model, dataset, rows, self.config)
+        report = hourly.update(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
         return report
+
+    def grow(self, users: Ints, items: Ints, n_users: int, n_items: int) -> Self:
+        """Take the state over to a larger vocabulary: user (item) u is now ``users[u]`` of ``n_users``."""
+        self.state = vocabulary.grow(self.state, users, items, n_users, n_items)
+        return self
+
+    def copy(self) -> Self:
+        """Another channel of the same config and state; no method changes an array of a state."""
+        other = type(self)(self.config)
+        other.state = dict(self.state)
+        return other
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         """The n nearest items, exactly.
@@ -79,7 +102,11 @@ class TwoTower:
         return self._model().recommend(queries, n, filter_seen)
 
     def user_vectors(self, queries: Queries) -> Floats:
-        """(B, D + 1): their inner products with the published item vectors are the scores."""
+        """(B, D + 1): their inner products with the published item vectors are the scores.
+
+        Raises:
+            ValueError: the state is of another schema than the log of the queries.
+        """
         return self._model_for(queries.log).user_vectors(queries)
 
     def tables(self) -> Tables:
@@ -90,6 +117,11 @@ class TwoTower:
         return Model.from_state(self.state, self.config.towers)
 
     def _model_for(self, dataset: Dataset) -> Model:
+        """The model of the state.
+
+        Raises:
+            ValueError: it is of another schema than the log.
+        """
         model = self._model()
         model.check(dataset)
         return model

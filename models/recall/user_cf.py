@@ -1,4 +1,4 @@
-"""User-based collaborative filtering: what the people most like you watched last.
+"""User-based collaborative filtering: the newest films of the users most like the one who asks.
 
 Resnick, Iacovou, Suchak, Bergstrom and Riedl, "GroupLens: An Open Architecture for Collaborative Filtering
 of Netnews" (1994), https://doi.org/10.1145/192844.192905, with the inverse user frequency of Breese,
@@ -15,6 +15,7 @@ users v among whose newest items it is, newer ones heavier.
 from typing import Self
 
 import numpy as np
+from pydantic import PositiveFloat, PositiveInt
 from scipy.sparse import diags_array
 
 from models.candidates import Candidates, Neighbours
@@ -29,16 +30,16 @@ from models.top_n import best_of_rows, recommend_by_score
 
 
 class UserCFConfig(Config):
-    """Who is near, and what counts of them."""
+    """The nearest users, and how their items count."""
 
-    neighbours: int = 200
-    """Nearest users a query."""
-    newest: int = 100
-    """Newest items of each neighbour."""
-    decay: float = 7.0
-    """The k-th newest item of a history weighs exp(-k / decay), in items."""
-    neighbour_decay: float = 30.0
-    """The same for the items of the neighbours."""
+    n_neighbours: PositiveInt = 200
+    """Nearest users of each query."""
+    newest: PositiveInt = 100
+    """Newest items of each neighbour that count."""
+    decay: PositiveFloat = 7.0
+    """Decay of a history, in items: the k-th newest weighs exp(-k / decay)."""
+    neighbour_decay: PositiveFloat = 30.0
+    """Decay of a neighbour's items, in items: the k-th newest weighs exp(-k / neighbour_decay)."""
 
 
 class UserCF:
@@ -75,7 +76,7 @@ class UserCF:
         recent = sparse_from_state("recent", self.state, n_items)
         # Dividing by |q| would change no order among the users near q.
         alike = score_by_product(decayed_history(queries, self.config.decay), taste)  # (B, U)
-        known = np.flatnonzero((queries.user_idx >= 0) & (queries.user_idx < n_users))
-        alike[known, queries.user_idx[known]] = -np.inf  # nobody is their own neighbour
-        near = Neighbours(*best_of_rows(alike, self.config.neighbours))
+        fitted = np.flatnonzero((queries.user_idx >= 0) & (queries.user_idx < n_users))
+        alike[fitted, queries.user_idx[fitted]] = -np.inf  # nobody is their own neighbour
+        near = Neighbours(*best_of_rows(alike, self.config.n_neighbours))
         return score_by_product(to_sparse(near, n_users), recent)  # (B, I)

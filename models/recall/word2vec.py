@@ -1,19 +1,21 @@
 """word2vec over films: what a user watched is a text whose words are items, in the order of time (Mikolov
 et al. 2013, arXiv 1301.3781; Barkan & Koenigstein 2016, "item2vec", arXiv 1603.04259).
 
-An item's input vector says what it announces, its output vector what announces it. ``u2i`` finds the outputs
-nearest to the decayed mean of the last items' inputs, the very bag of words that was trained to predict the
-next; ``i2i`` sums the lists of each last item's likely next ones.
+An item has an input vector, by which it predicts others, and an output vector, by which it is predicted.
+``u2i`` finds the outputs nearest to the decayed mean of the last items' inputs, the very bag of words that
+was trained to predict the next; ``i2i`` sums the lists of each last item's likely next ones.
 """
 
 from typing import Literal, Self
+
+from pydantic import PositiveInt
 
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Queries
 from models.embeddings.ann import AnnConfig, build_index, recommend_nearest
 from models.embeddings.cbow import CbowConfig, cbow
-from models.embeddings.use import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
 from models.recall.contract import Tables
 from models.state import State
 
@@ -22,15 +24,15 @@ class Word2VecConfig(Config):
     """Training of the vectors and their use."""
 
     training: CbowConfig = CbowConfig()
-    """How vectors are learned."""
+    """Training of the item vectors."""
     use: Literal["u2i", "i2i"] = "u2i"
-    """Search by the user's vector, or by the neighbours of the user's items."""
+    """Search by the user's vector (u2i), or by the neighbours of the user's items (i2i)."""
     history: HistoryConfig = HistoryConfig()
-    """How much of a history speaks for its user, in training as in use."""
-    n_neighbours: int = 100
-    """Neighbours an item, published and used by i2i."""
+    """The part of a history that stands for its user, in training as in use."""
+    n_neighbours: PositiveInt = 100
+    """Nearest items of each item, published and used by i2i."""
     ann: AnnConfig = AnnConfig()
-    """The index that is searched."""
+    """Index of the vectors that is searched."""
 
 
 class Word2Vec:

@@ -15,25 +15,19 @@ MOST_STARS = 5.0
 """The best rating."""
 
 
-class Objective:
-    """What a model is trained towards on one log.
-
-    Raises:
-        ValueError: a loss other than softmax without negatives.
-    """
+class BatchLoss:
+    """The loss of batches of one log, and the state of its sampler."""
 
     def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
-        if config.negatives.every_item and config.loss.kind != "softmax":
-            raise ValueError("Only the softmax can take all items as negatives; set how many are drawn.")
         self.towers, self.dataset, self.config = model.towers, dataset, config
         self.columns = tensors(model.items)
         self.sampler = Sampler(np.bincount(dataset.item_idx, minlength=dataset.n_items), config.negatives)
-        self.only_known = torch.where(torch.from_numpy(model.known), 0.0, -torch.inf)
+        self.mask = torch.where(torch.from_numpy(model.has_events), 0.0, -torch.inf)
         self.drawn: Longs = np.empty(0, dtype=np.int64)
         """The negatives that the newest batch shared."""
         self.weight = _event_weights(dataset, config)
-        soft = config.loss.ratings == "label"
-        self.label = dataset.rating / MOST_STARS if soft else np.ones_like(dataset.rating)
+        rated = config.loss.ratings == "label"
+        self.label = dataset.rating / MOST_STARS if rated else np.ones_like(dataset.rating)
 
     def loss(
         self,
@@ -42,18 +36,18 @@ class Objective:
         generator: torch.Generator | None = None,
         ranked: Ints | None = None,
     ) -> tuple[Tensor, int]:
-        """The mean loss of the places that have a target, and their number N.
+        """The mean loss of the positions that have a target, and their number N.
 
         With a ``generator`` there is dropout; ``ranked`` (U, K) are the items that hard negatives come from.
         """
-        window, place = torch.nonzero(histories.target >= 0, as_tuple=True)
-        target, row = histories.target[window, place], histories.row[window, place].numpy()
-        users = self.towers.users(histories.inputs, (window, place), generator)  # (N, D)
-        share = torch.from_numpy(self.weight[row]) / max(1, len(row))
+        window, position = torch.nonzero(histories.target >= 0, as_tuple=True)
+        target, row = histories.target[window, position], histories.row[window, position].numpy()
+        users = self.towers.users(histories.inputs, (window, position), generator)  # (N, D)
+        weight = torch.from_numpy(self.weight[row]) / max(1, len(row))
         if self.config.negatives.every_item:
             items = self.towers.items(self.columns)
-            bias = self.towers.biases(self.columns["item_id"]) + self.only_known
-            return full_softmax(users, items, bias, target, share), len(row)
+            bias = self.towers.biases(self.columns["item_id"]) + self.mask
+            return full_softmax(users, items, bias, target, weight), len(row)
         shared = self.sampler.draw(target.numpy(), rng)
         self.drawn = shared.item
         negative, log_expected = torch.from_numpy(shared.item), torch.from_numpy(shared.log_expected)
@@ -71,15 +65,15 @@ class Objective:
         positive = self._score_own(users, target[:, None])[:, 0]
         label = torch.from_numpy(self.label[row])
         losses = event_losses(positive, scores, log_expected, masked, label, self.config.loss)
-        return (share * losses).sum(), len(row)
+        return (weight * losses).sum(), len(row)
 
     def _score_all(self, users: Tensor, item: Tensor) -> Tensor:
-        """(N, M) of each place (N, D) and each item (M,)."""
+        """(N, M) scores of each position (N, D) and each item (M,)."""
         columns = self._columns_of(item)
         return users @ self.towers.items(columns).T + self.towers.biases(columns["item_id"])
 
     def _score_own(self, users: Tensor, item: Tensor) -> Tensor:
-        """(N, K) of each place (N, D) and its own items (N, K)."""
+        """(N, K) scores of each position (N, D) and its own items (N, K)."""
         columns = self._columns_of(item.reshape(-1))
         vectors = self.towers.items(columns).view(*item.shape, -1)  # (N, K, D)
         return (users[:, None] * vectors).sum(-1) + self.towers.biases(columns["item_id"]).view(item.shape)
@@ -89,7 +83,7 @@ class Objective:
 
 
 def _event_weights(dataset: Dataset, config: TwoTowerConfig) -> Floats:
-    """(E,) what each event weighs as a target, 1 on average."""
+    """(E,) the weight of each event as a target, 1 on average."""
     weight = np.ones(dataset.n_events)
     if config.loss.ratings == "weight":
         weight *= dataset.rating

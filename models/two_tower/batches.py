@@ -1,8 +1,8 @@
 """Histories packed into batches: windows of users' logs in buckets of like length, collated by compiled code.
 
 A window is a run of one user's rows. Its inputs are the rows [start, stop), its targets the rows after them:
-the place of row t foretells row t + 1, if that is one of the rows to learn from. Windows of all users cover
-each of those rows once; longer logs are cut, at random places in each epoch, and every window reaches back
+the position of row t predicts row t + 1, if that is one of the rows to learn from. Windows of all users cover
+each of those rows once; longer logs are cut, at random positions in each epoch, and every window reaches back
 over the cut for as much context as fits.
 """
 
@@ -12,14 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numba import njit
-from numpy.typing import NDArray
 
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
 from models.features.schema import FeatureSchema
 from models.features.statistics import sums_before
 from models.two_tower.inputs import Columns, scaled_count, scaled_mean
 
-Flags = NDArray[np.bool_]
 Tensors = dict[str, torch.Tensor]
 
 BUCKET = 8
@@ -50,7 +48,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Histories:
-    """A batch: the inputs of the user tower, by feature, and what each place foretells."""
+    """A batch: the inputs of the user tower, by feature, and the target of each position."""
 
     inputs: Tensors  # history and numbers (B, L), codes (B,); histories are padded at the end with 0
     user: torch.Tensor  # (B,) user_idx
@@ -58,14 +56,14 @@ class Histories:
     row: torch.Tensor  # (B, L) the row of the log that is the target, -1 where there is none
 
 
-def windows_over(dataset: Dataset, wanted: Flags, newest: int, rng: np.random.Generator) -> Windows:
+def windows_over(dataset: Dataset, wanted: Mask, newest: int, rng: np.random.Generator) -> Windows:
     """Windows of at most ``newest`` inputs that cover the wanted rows (E,) with a row before them once."""
     shift = rng.integers(1, newest + 1, dataset.n_users)
     return Windows(*_windows(dataset.indptr, wanted, newest, shift))
 
 
 def in_buckets(windows: Windows, tokens: int, rng: np.random.Generator) -> Iterator[Windows]:
-    """Batches of at most ``tokens`` places, padding included, in random order."""
+    """Batches of at most ``tokens`` positions, padding included, in random order."""
     length = windows.stop - windows.start
     order = np.lexsort((rng.random(len(windows)), length // BUCKET))
     bounds = cuts(length[order], tokens)
@@ -82,11 +80,11 @@ class Collator:
         self.numeric = any(feature.kind == "numeric" for feature in schema.of("user"))
         self.sums = sums_before(dataset.rating) if self.numeric else np.empty(0)
 
-    def histories(self, windows: Windows, wanted: Flags, ahead: Floats | None = None) -> Histories:
+    def histories(self, windows: Windows, wanted: Mask, ahead: Floats | None = None) -> Histories:
         """A batch of windows; ``wanted`` (E,) are the rows that may be targets.
 
-        ``ahead`` (B, L) in [0, 1): targets are drawn from all later rows of the user, at this share of
-        the way; without it the target is the next row.
+        ``ahead`` (B, L) in [0, 1): targets are drawn from all later rows of the user, this far on the way;
+        without it the target is the next row.
         """
         inputs = self._inputs(windows.user, windows.start, windows.stop)
         length = inputs["history"].shape[1]
@@ -98,7 +96,7 @@ class Collator:
         return Histories(inputs, user, torch.from_numpy(target), torch.from_numpy(row))
 
     def queries(self, queries: Queries, newest: int) -> tuple[Tensors, torch.Tensor]:
-        """The newest events of B histories, and the last place (B,) of each; none is one place of padding."""
+        """The newest events of B histories, and the last position (B,) of each, of padding if it is empty."""
         recent = queries.last(newest)
         inputs = self._inputs(queries.user_idx, recent.start, recent.end, queries.start)
         return inputs, torch.from_numpy(np.maximum(recent.end - recent.start - 1, 0))
@@ -118,13 +116,13 @@ class Collator:
 
 
 @njit(cache=True)
-def _windows(indptr: Longs, wanted: Flags, newest: int, shift: Longs) -> tuple[Ints, Longs, Longs, Longs]:
+def _windows(indptr: Longs, wanted: Mask, newest: int, shift: Longs) -> tuple[Ints, Longs, Longs, Longs]:
     n_users = len(indptr) - 1
-    most = 0
+    limit = 0
     for user in range(n_users):
-        most += (indptr[user + 1] - indptr[user]) // newest + 2
-    users, firsts = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int64)
-    starts, stops = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
+        limit += (indptr[user + 1] - indptr[user]) // newest + 2
+    users, firsts = np.empty(limit, dtype=np.int32), np.empty(limit, dtype=np.int64)
+    starts, stops = np.empty(limit, dtype=np.int64), np.empty(limit, dtype=np.int64)
     size = 0
     for user in range(n_users):
         begin, end = indptr[user], indptr[user + 1]
@@ -145,14 +143,14 @@ def _windows(indptr: Longs, wanted: Flags, newest: int, shift: Longs) -> tuple[I
 
 @njit(cache=True)
 def cuts(length: Longs, tokens: int) -> Longs:
-    """Where batches of lengths begin, and the end of the last: none pads to more than ``tokens`` places."""
+    """Where batches of lengths begin, and the end of the last; none is padded to more than ``tokens``."""
     found = [0]
     longest = 0
-    for place in range(len(length)):
-        longest = max(longest, length[place])
-        if place > found[-1] and longest * (place + 1 - found[-1]) > tokens:
-            found.append(place)
-            longest = length[place]
+    for row in range(len(length)):
+        longest = max(longest, length[row])
+        if row > found[-1] and longest * (row + 1 - found[-1]) > tokens:
+            found.append(row)
+            longest = length[row]
     if len(length) > 0:
         found.append(len(length))
     return np.array(found)
@@ -162,24 +160,24 @@ def cuts(length: Longs, tokens: int) -> Longs:
 def _padded(start: Longs, stop: Longs, item: Ints, length: int) -> Longs:
     codes = np.zeros((len(start), length), dtype=np.int64)
     for window in range(len(start)):
-        for place in range(stop[window] - start[window]):
-            codes[window, place] = item[start[window] + place] + 1
+        for position in range(stop[window] - start[window]):
+            codes[window, position] = item[start[window] + position] + 1
     return codes
 
 
 @njit(cache=True)
 def _target_rows(
-    start: Longs, stop: Longs, first: Longs, end: Longs, wanted: Flags, length: int, ahead: Floats
+    start: Longs, stop: Longs, first: Longs, end: Longs, wanted: Mask, length: int, ahead: Floats
 ) -> Longs:
     rows = np.full((len(start), length), -1, dtype=np.int64)
     for window in range(len(start)):
-        for place in range(stop[window] - start[window]):
-            following = start[window] + place + 1
+        for position in range(stop[window] - start[window]):
+            following = start[window] + position + 1
             if following < first[window] or not wanted[following]:
                 continue
             row = following
             if ahead.size > 0:
-                row += int(ahead[window, place] * (end[window] - following))
+                row += int(ahead[window, position] * (end[window] - following))
             if wanted[row]:
-                rows[window, place] = row
+                rows[window, position] = row
     return rows

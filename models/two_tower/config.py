@@ -1,149 +1,231 @@
-"""What a two-tower model is made of and how it learns; the known members of the family by name."""
+"""Settings of a two-tower model: its towers, its negatives, its loss, its training and its hourly update."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from models.bounds import BelowOne, Between, Fraction, NonNegative, Positive, only_where
 from models.config import Config
 from models.embeddings.cbow import CbowConfig
+from models.embeddings.retrieval import HistoryConfig
 
-Encoder = Literal["mean", "attention", "causal"]
+HistoryEncoder = Literal["mean", "attention", "causal"]
 Precision = Literal["float32", "bfloat16"]
-Loss = Literal["bce", "hinge", "logistic", "softmax"]
+LossKind = Literal["bce", "hinge", "logistic", "softmax"]
+
+Layers = tuple[PositiveInt, ...]
+"""Units of hidden layers, the first layer first."""
 
 
 class TowersConfig(Config):
     """The user tower, the item tower, and how their vectors meet."""
 
-    dims: int = 64
+    embedding_dim: PositiveInt = 64
     """Length of the vectors of both towers, and of every embedding."""
-    history: tuple[Encoder, ...] = ("mean",)
-    """How the history is read; what several encoders say is added up."""
-    newest: int = 200
-    """Most events of a history that are read."""
-    decays: tuple[float, ...] = (1.0, 3.0, 15.0, 100.0)
-    """mean: the k-th newest event weighs exp(-k / decay); one weighted mean for each decay, inf is plain."""
-    mean_width: int = 256
-    """mean: units of the hidden layer over the means; 0 leaves the linear part alone."""
-    blocks: int = 2
-    """causal: transformer blocks."""
-    heads: int = 1
-    """attention, causal: heads; they divide ``dims``."""
-    dropout: float = 0.2
-    """Share of the dimensions of a history that are left out of a training step."""
+    history: Annotated[tuple[HistoryEncoder, ...], Field(min_length=1)] = ("mean",)
+    """Encoders of the history; the vectors of several are added up."""
+    newest: PositiveInt = 200
+    """Newest events of a history that are read."""
+    decays: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0, 3.0, 15.0, 100.0)
+    """Decays of the encoder mean, in events: one mean for each, in which the k-th newest event weighs
+    exp(-k / decay); infinity for the plain mean."""
+    mean_hidden: NonNegativeInt = 256
+    """Units of the hidden layer over the means of the encoder mean; 0 leaves its linear part alone."""
+    blocks: PositiveInt = 2
+    """Transformer blocks of the encoder causal."""
+    heads: PositiveInt = 1
+    """Attention heads of the encoders attention and causal; they divide ``embedding_dim``."""
+    dropout: BelowOne = 0.2
+    """Fraction of the dimensions of a history that are left out of a training step."""
     user_id: bool = False
     """The user tower has a vector for each user."""
     demographics: bool = False
-    """The user tower knows gender, age, occupation and region."""
+    """The user tower reads gender, age, occupation and region."""
     statistics: bool = False
-    """The towers know counts and mean ratings: of the history, and of the item in the fitted log."""
+    """The towers read counts and mean ratings: of the history, and of the item in the fitted log."""
     attributes: bool = False
-    """The item tower knows genres and the year."""
-    user_layers: tuple[int, ...] = ()
-    """Hidden units over the concatenated parts of the user; without any, the parts are added up."""
-    item_layers: tuple[int, ...] = ()
-    """The same of the item."""
+    """The item tower reads genres and the year."""
+    user_hidden: Layers = ()
+    """Units of the hidden layers over the concatenated parts of the user; without any, parts are added up."""
+    item_hidden: Layers = ()
+    """Units of the hidden layers over the concatenated parts of the item; without any, parts are added up."""
     tied: bool = True
     """Histories are read by the item tower's ID vectors; otherwise by a table of their own."""
     bias: bool = True
     """Each item has a bias."""
     similarity: Literal["dot", "cosine"] = "dot"
-    """The score of a pair, over ``temperature``, plus the item's bias."""
-    temperature: float = 1.0
-    """What similarities are divided by."""
+    """Similarity of the two vectors; over ``temperature``, plus the item's bias, it is the score."""
+    temperature: Positive = 1.0
+    """Number that similarities are divided by."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.embedding_dim % self.heads:
+            raise ValueError(
+                f"heads must divide embedding_dim, but {self.heads} does not divide {self.embedding_dim}"
+            )
+        only_where("mean" in self.history, "history holds mean", self, "decays", "mean_hidden")
+        only_where("causal" in self.history, "history holds causal", self, "blocks")
+        attends = "attention" in self.history or "causal" in self.history
+        only_where(attends, "history holds attention or causal", self, "heads")
+        return self
 
 
 class NegativesConfig(Config):
-    """How many negatives of each kind; kinds add up to a mixture. None at all: all items (softmax only)."""
+    """Negatives by kind, in numbers; kinds add up to a mixture. Without any, all items are negatives."""
 
-    uniform: int = 512
-    """Uniform over the catalogue, shared by a batch."""
-    popularity: int = 0
-    """By the number of events to the power 0.75, shared by a batch."""
-    in_batch: int = 0
-    """Drawn from the batch's own targets, shared by the batch."""
-    hard: int = 0
-    """For each user, from what the model of the epoch before ranked ``hard_ranks``."""
-    hard_ranks: tuple[int, int] = (101, 500)
-    """First and last rank that hard negatives come from."""
+    uniform: NonNegativeInt = 512
+    """Negatives drawn uniformly from the items that occur, shared by a batch."""
+    popularity: NonNegativeInt = 0
+    """Negatives drawn by the number of events to the power 0.75, shared by a batch."""
+    popularity_top: NonNegativeInt = 0
+    """Items, the most frequent ones, that popularity negatives are drawn from; 0 for all of them."""
+    in_batch: NonNegativeInt = 0
+    """Negatives drawn from the batch's own targets, shared by the batch."""
+    correct_in_batch: bool = True
+    """Lower the scores of in-batch negatives by the log of their estimated frequency (logQ, softmax only);
+    otherwise they count as drawn uniformly, and frequent items are pushed down."""
+    gap_rate: Fraction = 0.05
+    """Weight of the newest gap in the streaming estimate of the frequency of an in-batch negative."""
+    hard: NonNegativeInt = 0
+    """Hard negatives of each target, drawn from those of its user."""
+    hard_source: Literal["model", "rejected"] = "model"
+    """Source of hard negatives: ranks of the model of the epoch before, or items that an earlier run ranked
+    and did not publish (the model's ranks where there was none)."""
+    hard_ranks: tuple[PositiveInt, PositiveInt] = (101, 500)
+    """First and last rank of the model that hard negatives are drawn from."""
     mask_seen: bool = False
-    """Also mask negatives that the user has anywhere in the log, not only the target itself."""
-    gap_rate: float = 0.05
-    """in_batch: weight of the newest gap in the streaming estimate of an item's frequency."""
+    """Mask shared negatives that the user has anywhere in the log, not only the target itself."""
 
     @property
     def every_item(self) -> bool:
         """Whether there is no sample: all items are negatives."""
         return not (self.uniform or self.popularity or self.in_batch or self.hard)
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        first, last = self.hard_ranks
+        if first > last:
+            raise ValueError(f"hard_ranks must ascend: {first} is after {last}")
+        only_where(self.popularity > 0, "popularity is above 0", self, "popularity_top")
+        only_where(self.in_batch > 0, "in_batch is above 0", self, "correct_in_batch")
+        corrected = self.in_batch > 0 and self.correct_in_batch
+        only_where(corrected, "in-batch negatives are corrected", self, "gap_rate")
+        only_where(self.hard > 0, "hard is above 0", self, "hard_source", "hard_ranks")
+        shared = self.uniform + self.popularity + self.in_batch > 0
+        only_where(shared, "a batch shares negatives", self, "mask_seen")
+        return self
+
 
 class LossConfig(Config):
-    """What a score is trained towards."""
+    """The loss of a target and its negatives."""
 
-    kind: Loss = "softmax"
-    """bce: pointwise; hinge: triplets; logistic: pairs; softmax: lists."""
-    margin: float = 0.5
-    """hinge: the target shall score so much more than a negative."""
+    kind: LossKind = "softmax"
+    """Loss: pointwise (bce), over triplets with a margin (hinge), over pairs (logistic), or over lists
+    (softmax)."""
+    margin: Positive = 0.5
+    """Distance by which hinge wants the target's score above that of a negative."""
     ratings: Literal["ignore", "weight", "label"] = "ignore"
-    """weight: an event counts by its rating over 5; label: and bce's target is that, not 1."""
+    """Use of the ratings: none, the weight of an event, or, over 5 stars, the label of bce in place of 1."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        only_where(self.kind == "hinge", "kind is hinge", self, "margin")
+        if self.ratings == "label" and self.kind != "bce":
+            raise ValueError(f"ratings are labels of the loss bce alone, not of {self.kind}")
+        return self
 
 
 class UpdateConfig(Config):
-    """The hourly update: only the ID embeddings learn."""
+    """The hourly update, by which only the ID embeddings learn, and the limits of its drift."""
 
-    learning_rate: float = 0.02
-    """Step of the row-wise Adagrad."""
-    batch_events: int = 64
-    """New events a step, in order of time."""
-    replay: float = 0.3
-    """Share of a step's events that are drawn from the log before."""
-    initial: float = 0.1
-    """Mean square gradient that a row's accumulator starts with."""
-    negatives: int = 256
-    """Uniform negatives, shared by a step."""
+    learning_rate: Positive = 0.02
+    """Step size of the row-wise Adagrad."""
+    batch_size: PositiveInt = 64
+    """New events of a step, in order of time."""
+    replay: BelowOne = 0.3
+    """Fraction of a step's events that are drawn from the log before."""
+    initial: Positive = 0.1
+    """Mean squared gradient that the accumulator of a row starts with."""
+    n_negatives: NonNegativeInt = 256
+    """Uniform negatives, shared by a step; 0 for all items (softmax only)."""
+    max_shift: Positive = 0.5
+    """Mean move of the changed item embeddings, over their mean length, beyond which an update is drift."""
+    max_loss_rise: NonNegative = 0.05
+    """Relative rise of the loss on earlier events beyond which an update is drift."""
 
 
 class TrainingConfig(Config):
-    """The loop."""
+    """The nightly training."""
 
-    epochs: int = 8
-    """Most passes over the log; the learning rate falls linearly over them."""
-    learning_rate: float = 1e-3
-    """Of Adam, at its highest."""
-    warmup: float = 0.03
-    """Share of the training in which the learning rate rises from 0."""
-    weight_decay: float = 0.0
-    """Of AdamW, decoupled."""
-    batch_tokens: int = 3200
-    """Places in a batch of histories, padding included."""
+    epochs: NonNegativeInt = 8
+    """Passes over the log at most; the learning rate falls linearly over them."""
+    learning_rate: Positive = 1e-3
+    """Learning rate of AdamW at its highest."""
+    warmup: Between = 0.03
+    """Fraction of the training in which the learning rate rises from 0."""
+    weight_decay: NonNegative = 0.0
+    """Decoupled weight decay of AdamW."""
+    batch_tokens: PositiveInt = 3200
+    """Positions of a batch of histories, padding included."""
     target: Literal["next", "future"] = "next"
-    """What a place in a history is to foretell: the next event, or any later one of its user."""
-    recency: float = 0.0
-    """Days after which a target counts 1/e of a new one; 0: all count alike."""
-    validation_users: int = 1000
-    """Users whose newest event is no target but validates each epoch; at most a quarter of them."""
-    patience: int = 2
+    """Target of a position in a history: the user's next event, or any later one."""
+    recency: NonNegative = 0.0
+    """Days before the newest event at which a target counts 1/e; 0 lets all count alike."""
+    validation_users: NonNegativeInt = 1000
+    """Users whose newest event is no target but validates each epoch; at most a quarter of all."""
+    patience: PositiveInt = 2
     """Epochs without a better validation NDCG@10 after which training stops."""
     first_vectors: CbowConfig | None = None
-    """Start item vectors from a bag-of-words model with this training; None: at random."""
-    warm_learning_rate: float = 1e-5
-    """Of Adam in a warm training, at first; it falls to 0."""
-    warm_replay: float = 4.0
-    """History replayed in a warm training, in events a new event."""
+    """Training of a bag-of-words model whose vectors the towers start from; None for random ones."""
+    warm_learning_rate: Positive = 1e-5
+    """Learning rate of AdamW at the start of a warm training; it falls to 0."""
+    warm_replay: NonNegative = 4.0
+    """Events of the history that a warm training replays for each new event."""
     precision: Precision = "float32"
-    """Of the factors of matrix products in training; sums, and everything else, are float32."""
+    """Precision of the factors of matrix products in training; all else is float32."""
+
+
+def _check_first_vectors(vectors: CbowConfig, towers: TowersConfig) -> None:
+    """Refuse towers that cannot start from a bag-of-words model.
+
+    Raises:
+        ValueError: they have another length of vectors, or nothing that reads histories as its bags are read.
+    """
+    if vectors.embedding_dim != towers.embedding_dim:
+        lengths = f"{vectors.embedding_dim} and {towers.embedding_dim}"
+        raise ValueError(f"first_vectors and towers must have the same embedding_dim, not {lengths}")
+    decay = HistoryConfig().decay
+    if towers.tied or "mean" not in towers.history or decay not in towers.decays:
+        raise ValueError(
+            f"first_vectors need the encoder mean with a decay of {decay:g} and towers that are not tied: "
+            "set those, or first_vectors to null"
+        )
 
 
 class TwoTowerConfig(Config):
-    """A model of the family."""
+    """A two-tower model: its parts and how they learn."""
 
     towers: TowersConfig = TowersConfig()
-    """What it is."""
+    """The two towers."""
     negatives: NegativesConfig = NegativesConfig()
-    """What it is shown besides the targets."""
+    """Negatives of the nightly training."""
     loss: LossConfig = LossConfig()
-    """What it aims at."""
+    """Loss of the nightly training and of the hourly update."""
     training: TrainingConfig = TrainingConfig()
-    """How it learns at night."""
+    """The nightly training."""
     update: UpdateConfig = UpdateConfig()
-    """How it learns by the hour."""
+    """The hourly update."""
     seed: int = 0
     """Seed of the first weights, the batches, the negatives and the dropout."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        softmax = self.loss.kind == "softmax"
+        if not softmax and (self.negatives.every_item or not self.update.n_negatives):
+            raise ValueError("only the softmax can take all items as negatives: set how many are drawn")
+        if not softmax and not self.negatives.correct_in_batch:
+            raise ValueError(f"only the softmax corrects in-batch negatives: {self.loss.kind} never does")
+        if self.training.first_vectors is not None:
+            _check_first_vectors(self.training.first_vectors, self.towers)
+        return self

@@ -9,18 +9,19 @@ row as in Mudigere et al. 2022, arXiv 2104.05158): the k-th step along a row's g
 so that rows that are pushed a lot slow down, and a faint push, as of most negatives, stays a faint one.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.dataset import HOUR, Dataset, Floats, Longs
-from models.two_tower.batch_loss import Objective
-from models.two_tower.batches import Collator, Flags, Histories, windows_over
+from models.dataset import HOUR, Dataset, Floats, Longs, Mask
+from models.incremental import UpdateReport
+from models.two_tower.batch_loss import BatchLoss
+from models.two_tower.batches import Collator, Histories, windows_over
 from models.two_tower.config import NegativesConfig, TwoTowerConfig
+from models.two_tower.drift import drift
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model
 from models.two_tower.towers import ID_TABLES
@@ -29,45 +30,31 @@ from models.two_tower.training import replayed
 HOURLY = 1_000_003
 """Second seed of an update."""
 
-RUN = 8
+REPLAY_LENGTH = 8
 """Consecutive events of a user that are replayed together."""
 
 JUDGED = 256
 """Events of the history that the loss is compared on, before and after."""
 
 
-@dataclass(frozen=True)
-class UpdateReport:
-    """What an update did, for people and for a guard against drift."""
-
-    rows: Mapping[str, Longs]  # by ID table: the rows that may have changed, ascending; row 0 is nobody's
-    shift_mean: float  # Euclidean length of the change of such a row of the item table
-    shift_max: float
-    norm_mean: float  # Euclidean length of those rows before
-    new_before: float  # mean loss of the new events
-    new_after: float
-    old_before: float  # mean loss of a sample of the history that was not replayed
-    old_after: float
-
-
-def learn_hour(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> UpdateReport:
-    """Teach a model some rows of the log, (N,) in any order."""
+def update(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> UpdateReport:
+    """Let a model learn some rows of the log, (N,) in any order."""
     rng = np.random.default_rng((config.seed, HOURLY, len(rows)))
     rows = rows[np.lexsort((rows, dataset.at[rows]))]
     model.admit(dataset)
-    old = np.setdiff1d(replayed(dataset, JUDGED, rng, RUN), rows)
+    old = np.setdiff1d(replayed(dataset, JUDGED, rng, REPLAY_LENGTH), rows)
     hour = Hour(model, dataset, config)
     before = hour.mean_loss(rows), hour.mean_loss(old)
     weights = {name: table.weight.detach().clone() for name, table in hour.tables.items()}
-    hour.learn(rows, np.union1d(rows, old), rng)
+    hour.take_steps(rows, np.union1d(rows, old), rng)
     after = hour.mean_loss(rows), hour.mean_loss(old)
-    touched = {name: np.flatnonzero(hour.touched[name]) for name in hour.tables}
-    items = touched["item_id"]
+    changed = {name: np.flatnonzero(hour.changed[name]) for name in hour.tables}
+    items = changed["item_id"]
     was, now = weights["item_id"][items], hour.tables["item_id"].weight.detach()[items]
     shift = torch.linalg.vector_norm(now - was, dim=1).numpy()
     norm = torch.linalg.vector_norm(was, dim=1).numpy()
-    return UpdateReport(
-        touched,
+    report = UpdateReport(
+        changed,
         _mean(shift),
         float(shift.max(initial=0)),
         _mean(norm),
@@ -76,10 +63,11 @@ def learn_hour(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConf
         before[1],
         after[1],
     )
+    return replace(report, drift=drift(report, config.update))
 
 
-def learn_hours(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> None:
-    """Teach a model some rows of the log, (N,) in any order, as the hours in which they came would have.
+def catch_up(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> None:
+    """Let a model learn some rows of the log, (N,) in any order, as the hours in which they came would have.
 
     Where little happens an update takes as many hours as fill a step.
     """
@@ -87,9 +75,9 @@ def learn_hours(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerCon
     rows = rows[np.lexsort((rows, dataset.at[rows]))]
     model.admit(dataset)
     hour = Hour(model, dataset, config)
-    for begin, end in pairwise(bounds(dataset.at[rows] // HOUR, config.update.batch_events)):
+    for begin, end in pairwise(bounds(dataset.at[rows] // HOUR, config.update.batch_size)):
         hour.forget()
-        hour.learn(rows[begin:end], rows, rng)
+        hour.take_steps(rows[begin:end], rows, rng)
 
 
 def bounds(hour: Longs, least: int) -> list[int]:
@@ -97,8 +85,8 @@ def bounds(hour: Longs, least: int) -> list[int]:
     first = np.flatnonzero(np.diff(hour, prepend=-1))
     chosen = [0]
     while len(hour) - chosen[-1] > least:
-        place = np.searchsorted(first, chosen[-1] + least)
-        chosen.append(int(first[place]) if place < len(first) else len(hour))
+        position = np.searchsorted(first, chosen[-1] + least)
+        chosen.append(int(first[position]) if position < len(first) else len(hour))
     return chosen if chosen[-1] == len(hour) else [*chosen, len(hour)]
 
 
@@ -109,41 +97,41 @@ class Hour:
         self.dataset, self.config = dataset, config
         self.newest = config.towers.newest
         self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
-        negatives = NegativesConfig(uniform=config.update.negatives)
-        self.objective = Objective(model, dataset, config.but(negatives=negatives))
+        negatives = NegativesConfig(uniform=config.update.n_negatives)
+        self.batch_loss = BatchLoss(model, dataset, config.but(negatives=negatives))
         model.towers.requires_grad_(False)
         self.tables = {name: model.towers.table(name) for name in ID_TABLES if name in model.towers.tables}
         for table in self.tables.values():
             # Gradients then hold the rows that were read, and a step costs nothing for all others.
             table.sparse = True
             table.requires_grad_(True)
-        self.touched = {name: np.zeros(len(table.weight), dtype=bool) for name, table in self.tables.items()}
+        self.changed = {name: np.zeros(len(table.weight), dtype=bool) for name, table in self.tables.items()}
         self.forget()
 
     def forget(self) -> None:
         """Let the accumulators begin anew."""
         self.pushed = {name: torch.zeros(len(table.weight)) for name, table in self.tables.items()}
 
-    def learn(self, rows: Longs, forbidden: Longs, rng: np.random.Generator) -> None:
-        """Learn rows in this order, and replayed ones that are none of the forbidden."""
-        share = self.config.update.replay / (1 - self.config.update.replay)
-        for start in range(0, len(rows), self.config.update.batch_events):
-            new = rows[start : start + self.config.update.batch_events]
-            again = replayed(self.dataset, round(share * len(new)), rng, RUN)
+    def take_steps(self, rows: Longs, forbidden: Longs, rng: np.random.Generator) -> None:
+        """Steps on rows in this order, and on replayed ones that are none of the forbidden."""
+        per_new = self.config.update.replay / (1 - self.config.update.replay)
+        for start in range(0, len(rows), self.config.update.batch_size):
+            new = rows[start : start + self.config.update.batch_size]
+            again = replayed(self.dataset, round(per_new * len(new)), rng, REPLAY_LENGTH)
             self.step(np.union1d(new, np.setdiff1d(again, forbidden)), rng)
 
     def step(self, rows: Longs, rng: np.random.Generator) -> None:
         """One step on the events in some rows of the log, ascending."""
         histories = self._histories(rows, rng)
-        loss, n_places = self.objective.loss(histories, rng)
-        if n_places == 0:
+        loss, n_positions = self.batch_loss.loss(histories, rng)
+        if n_positions == 0:
             return
-        (loss * n_places).backward()  # type: ignore[no-untyped-call]
-        items: Longs = np.union1d(self.dataset.item_idx[rows], self.objective.drawn) + 1
+        (loss * n_positions).backward()  # type: ignore[no-untyped-call]
+        items: Longs = np.union1d(self.dataset.item_idx[rows], self.batch_loss.drawn) + 1
         users: Longs = np.unique(self.dataset.user_idx[rows]).astype(np.int64) + 1
         for name, table in self.tables.items():
             of_events = users if name == "user_id" else items
-            self.touched[name][of_events] = True
+            self.changed[name][of_events] = True
             if table.weight.grad is not None:
                 gradient = table.weight.grad.coalesce()
                 self._move(name, gradient.indices()[0], gradient.values(), of_events)
@@ -155,10 +143,10 @@ class Hour:
             return 0.0
         rng = np.random.default_rng((self.config.seed, HOURLY))
         with torch.no_grad():
-            return self.objective.loss(self._histories(rows, rng), rng)[0].item()
+            return self.batch_loss.loss(self._histories(rows, rng), rng)[0].item()
 
     def _histories(self, rows: Longs, rng: np.random.Generator) -> Histories:
-        wanted: Flags = np.zeros(self.dataset.n_events, dtype=bool)
+        wanted: Mask = np.zeros(self.dataset.n_events, dtype=bool)
         wanted[rows] = True
         return self.collator.histories(windows_over(self.dataset, wanted, self.newest, rng), wanted)
 

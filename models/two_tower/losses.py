@@ -1,4 +1,4 @@
-"""Losses over the scores of one target and its negatives, for N places and M negatives.
+"""Losses over the scores of one target and its negatives, for N positions and M negatives.
 
 - bce: each score on its own, the negatives' loss averaged
 - hinge: triplets, target over each negative by a margin (Schroff, Kalenichenko and Philbin, "FaceNet", 2015)
@@ -18,7 +18,7 @@ from torch.nn import functional
 from models.two_tower.config import LossConfig
 
 ROWS = 1024
-"""Places whose scores of all items are held at once."""
+"""Positions whose scores of all items are held at once."""
 
 
 def event_losses(
@@ -46,9 +46,9 @@ def event_losses(
 
 
 def full_softmax(users: Tensor, items: Tensor, bias: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """The weighted sum of the softmax losses of places (N, D) over all items (I, D), bias (I,).
+    """The weighted sum of the softmax losses of positions (N, D) over all items (I, D), bias (I,).
 
-    No (N, I) matrix is held: the gradient is computed beside the loss, a block of places at a time.
+    No (N, I) matrix is held: the gradient is computed beside the loss, a block of positions at a time.
     """
     loss: Tensor = _FullSoftmax.apply(  # type: ignore[no-untyped-call]
         users, items, bias, target, weight
@@ -70,11 +70,11 @@ class _FullSoftmax(torch.autograd.Function):
         to_users, to_items, to_bias = (torch.zeros_like(x) for x in (users, items, bias))
         for start in range(0, len(users), ROWS):
             block = users[start : start + ROWS]
-            wanted, share = target[start : start + ROWS, None], weight[start : start + ROWS, None]
+            wanted, weighted = target[start : start + ROWS, None], weight[start : start + ROWS, None]
             chance = torch.softmax(block @ items.T + bias, dim=1)  # (R, I)
-            loss -= (share * chance.gather(1, wanted).clamp_min(1e-20).log()).sum()
-            chance.scatter_add_(1, wanted, -torch.ones_like(share))
-            chance *= share
+            loss -= (weighted * chance.gather(1, wanted).clamp_min(1e-20).log()).sum()
+            chance.scatter_add_(1, wanted, -torch.ones_like(weighted))
+            chance *= weighted
             to_users[start : start + ROWS] = chance @ items
             to_items += chance.T @ block
             to_bias += chance.sum(dim=0)
@@ -88,5 +88,5 @@ class _FullSoftmax(torch.autograd.Function):
 
 
 def _mean(losses: Tensor, masked: Tensor) -> Tensor:
-    kept = (~masked).float()
-    return (losses * kept).sum(1) / kept.sum(1).clamp_min(1)
+    counted = (~masked).float()
+    return (losses * counted).sum(1) / counted.sum(1).clamp_min(1)

@@ -1,4 +1,4 @@
-"""Decayed means of a sequence at each of its places, in time linear in its length, with gradients.
+"""Decayed means of a sequence at each of its positions, in time linear in its length, with gradients.
 
 One thread: it is a few percent of a training step, and a second pool of threads beside that of torch makes
 each wait for the other, which costs several times as much as it saves.
@@ -15,7 +15,7 @@ from models.dataset import Floats
 
 
 def decayed_means(events: Tensor, decays: tuple[float, ...]) -> Tensor:
-    """(B, L, K, D) means of events (B, L, D) up to each place, the k-th newest weighing exp(-k / decay)."""
+    """(B, L, K, D) means of events (B, L, D) up to each position, the k-th newest weighs exp(-k / decay)."""
     fading = np.exp(-1 / np.array(decays)).astype(np.float32)
     means: Tensor = _DecayedMeans.apply(events, fading)  # type: ignore[no-untyped-call]
     return means
@@ -36,36 +36,36 @@ class _DecayedMeans(torch.autograd.Function):
 
 @njit(cache=True)
 def _forward(events: Floats, fading: Floats) -> Floats:
-    batch, length, dims = events.shape
-    means = np.empty((batch, length, len(fading), dims), dtype=np.float32)
+    batch, length, n_dims = events.shape
+    means = np.empty((batch, length, len(fading), n_dims), dtype=np.float32)
     for row in range(batch):
-        total = np.zeros((len(fading), dims), dtype=np.float32)
+        total = np.zeros((len(fading), n_dims), dtype=np.float32)
         weight = np.zeros(len(fading), dtype=np.float32)
-        for place in range(length):
+        for position in range(length):
             for k in range(len(fading)):
                 weight[k] = fading[k] * weight[k] + np.float32(1)
-                share = np.float32(1) / weight[k]
-                for dim in range(dims):
-                    total[k, dim] = fading[k] * total[k, dim] + events[row, place, dim]
-                    means[row, place, k, dim] = share * total[k, dim]
+                scale = np.float32(1) / weight[k]
+                for dim in range(n_dims):
+                    total[k, dim] = fading[k] * total[k, dim] + events[row, position, dim]
+                    means[row, position, k, dim] = scale * total[k, dim]
     return means
 
 
 @njit(cache=True)
 def _backward(up: Floats, fading: Floats) -> Floats:
-    batch, length, _, dims = up.shape
-    gradient = np.zeros((batch, length, dims), dtype=np.float32)
+    batch, length, _, n_dims = up.shape
+    gradient = np.zeros((batch, length, n_dims), dtype=np.float32)
     for row in range(batch):
-        total = np.zeros((len(fading), dims), dtype=np.float32)
+        total = np.zeros((len(fading), n_dims), dtype=np.float32)
         weight = np.zeros((length, len(fading)), dtype=np.float32)
-        for place in range(length):
+        for position in range(length):
             for k in range(len(fading)):
-                before = weight[place - 1, k] if place > 0 else np.float32(0)
-                weight[place, k] = fading[k] * before + np.float32(1)
-        for place in range(length - 1, -1, -1):
+                before = weight[position - 1, k] if position > 0 else np.float32(0)
+                weight[position, k] = fading[k] * before + np.float32(1)
+        for position in range(length - 1, -1, -1):
             for k in range(len(fading)):
-                share = np.float32(1) / weight[place, k]
-                for dim in range(dims):
-                    total[k, dim] = fading[k] * total[k, dim] + share * up[row, place, k, dim]
-                    gradient[row, place, dim] += total[k, dim]
+                scale = np.float32(1) / weight[position, k]
+                for dim in range(n_dims):
+                    total[k, dim] = fading[k] * total[k, dim] + scale * up[row, position, k, dim]
+                    gradient[row, position, dim] += total[k, dim]
     return gradient

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats, Queries
+from models.dataset import Dataset, Floats, Mask, Queries
 from models.features.schema import FeatureSchema
 from models.state import State, named, pack_text, unpack_text
 from models.top_n import recommend_by_score
-from models.two_tower.batches import Collator, Flags, Tensors, cuts
+from models.two_tower.batches import Collator, Tensors, cuts
 from models.two_tower.config import TowersConfig
 from models.two_tower.inputs import Columns, item_columns, schema_of, user_columns
 from models.two_tower.towers import Towers
 
 TOKENS = 12_800
-"""Places of histories read at once."""
+"""Positions of histories read at once."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Model:
     schema: FeatureSchema
     towers: Towers
     items: Columns  # one row an item
-    known: Flags  # (I,) the items that occur in the log: the only ones recommended
+    has_events: Mask  # (I,) the items that occur in the log: the only ones recommended
 
     @staticmethod
     def new(dataset: Dataset, config: TowersConfig, seed: int) -> "Model":
@@ -48,7 +48,7 @@ class Model:
         """
         schema = FeatureSchema.from_json(unpack_text(state["schema"]))
         towers = Towers(schema, config)
-        model = Model(schema, towers, named(state, "item."), state["known"])
+        model = Model(schema, towers, named(state, "item."), state["has_events"])
         weights = named(state, "weight.")
         different = _differing(_shapes(weights), _shapes(model.weights()))
         if different:
@@ -68,20 +68,21 @@ class Model:
         """Everything learned, as arrays; the schema is JSON in bytes."""
         weights = {f"weight.{name}": value for name, value in self.weights().items()}
         items = {f"item.{name}": column for name, column in self.items.items()}
-        return {"schema": pack_text(self.schema.to_json()), "known": self.known, **items, **weights}
+        schema = pack_text(self.schema.to_json())
+        return {"schema": schema, "has_events": self.has_events, **items, **weights}
 
     def refresh(self, dataset: Dataset) -> None:
         """Take the features and the occurrence of all items from this log."""
-        self.items, self.known = item_columns(dataset, self.schema), occurring(dataset)
+        self.items, self.has_events = item_columns(dataset, self.schema), occurring(dataset)
 
     def admit(self, dataset: Dataset) -> None:
-        """Take those of items that had not occurred; what is known of the others stays."""
-        fresh, new = item_columns(dataset, self.schema), ~self.known
+        """Take those of items that had not occurred; the features of the others stay."""
+        fresh, new = item_columns(dataset, self.schema), ~self.has_events
         self.items = {
             name: np.where(new.reshape(-1, *[1] * (column.ndim - 1)), fresh[name], column)
             for name, column in self.items.items()
         }
-        self.known = self.known | occurring(dataset)
+        self.has_events = self.has_events | occurring(dataset)
 
     def check(self, dataset: Dataset) -> None:
         """Refuse a data set that the towers were not built for.
@@ -111,7 +112,7 @@ class Model:
         newest = self.towers.config.newest
         length = np.minimum(queries.end - queries.start, newest)
         order = np.argsort(length, kind="stable")
-        vectors = np.ones((len(queries), self.towers.config.dims + 1), dtype=np.float32)
+        vectors = np.ones((len(queries), self.towers.config.embedding_dim + 1), dtype=np.float32)
         bounds = cuts(np.maximum(length[order], 1), TOKENS)
         for start, stop in pairwise(bounds):
             rows = order[start:stop]
@@ -121,19 +122,18 @@ class Model:
         return vectors
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        """The n known items of the highest score, exactly."""
+        """The n items of the highest score among those that occur in the log, exactly."""
         self.check(queries.log)
         items = self.item_vectors().T
 
         def score(block: Queries) -> Floats:
             scores: Floats = self.user_vectors(block) @ items
-            scores[:, ~self.known] = -np.inf
             return scores
 
-        return recommend_by_score(score, queries, n, filter_seen)
+        return recommend_by_score(score, queries, n, filter_seen, among=self.has_events)
 
 
-def occurring(dataset: Dataset) -> Flags:
+def occurring(dataset: Dataset) -> Mask:
     """(I,) the items that have an event."""
     return np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
 
@@ -148,5 +148,5 @@ def _shapes(weights: State) -> dict[str, tuple[int, ...]]:
 
 
 def _differing(left: Mapping[str, object], right: Mapping[str, object]) -> str:
-    """The names under which two mappings say different things, for people."""
+    """The names whose values differ in two mappings, for people."""
     return ", ".join(sorted(name for name in {*left, *right} if left.get(name) != right.get(name)))

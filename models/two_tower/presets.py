@@ -1,4 +1,4 @@
-"""Known members of the family by name, and the one that won here."""
+"""Published members of the family by name, and the one that won here."""
 
 from models.embeddings.cbow import CbowConfig
 from models.two_tower.config import TowersConfig, TrainingConfig, TwoTowerConfig
@@ -10,13 +10,13 @@ PRESETS: dict[str, TwoTowerConfig] = {
         towers=TowersConfig(
             decays=(float("inf"),),
             newest=500,
-            mean_width=0,
+            mean_hidden=0,
             user_id=True,
             demographics=True,
             statistics=True,
             attributes=True,
-            user_layers=(128,),
-            item_layers=(128,),
+            user_hidden=(128,),
+            item_hidden=(128,),
             similarity="cosine",
             temperature=0.05,
         ),
@@ -28,10 +28,10 @@ PRESETS: dict[str, TwoTowerConfig] = {
         towers=TowersConfig(
             decays=(float("inf"),),
             newest=500,
-            mean_width=0,
+            mean_hidden=0,
             demographics=True,
             statistics=True,
-            user_layers=(128,),
+            user_hidden=(128,),
         ),
         training=TrainingConfig(target="future", recency=180.0, epochs=3),
     ),
@@ -41,10 +41,10 @@ PRESETS: dict[str, TwoTowerConfig] = {
         towers=TowersConfig(history=("causal",), newest=100),
         training=TrainingConfig(epochs=6),
     ),
-    # The default: what the nearest events say at several speeds of forgetting, started from word2vec's bags.
+    # The default: means of the newest events at several speeds of forgetting, started from word2vec's bags.
     "decayed_means": TwoTowerConfig(
-        towers=TowersConfig(dims=128, tied=False),
-        training=TrainingConfig(epochs=4, first_vectors=CbowConfig(dims=128)),
+        towers=TowersConfig(embedding_dim=128, tied=False),
+        training=TrainingConfig(epochs=4, first_vectors=CbowConfig(embedding_dim=128)),
     ),
 }
 """Configs of the two-tower model."""

@@ -1,7 +1,7 @@
-"""The two towers: what a user's history and attributes say, and what an item is, as vectors of one space.
+"""The two towers: a user's history and attributes, and an item, as vectors of one space.
 
-The user tower reads a history once and has a vector at any place of it, of the events up to there alone, so
-that one pass learns from every place. Encoders of histories:
+The user tower reads a history once and has a vector at any position of it, of the events up to there alone,
+so that one pass learns from every position. Encoders of histories:
 
 - mean: means under several exponential decays, side by side, into a linear map and a small network.
   Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations" (RecSys 2016), with decays
@@ -9,7 +9,7 @@ that one pass learns from every place. Encoders of histories:
 - causal: a transformer that looks back. Kang and McAuley, "Self-Attentive Sequential Recommendation"
   (ICDM 2018, https://arxiv.org/abs/1808.09781)
 
-Shapes: B histories, L places, D dims, M items.
+Shapes: B histories, L positions, D dimensions, M items.
 """
 
 import math
@@ -25,8 +25,8 @@ from models.two_tower.batches import Tensors
 from models.two_tower.config import TowersConfig
 from models.two_tower.means import decayed_means
 
-Places = tuple[Tensor, Tensor]
-"""N places in a batch of histories: which history, ascending, and where in it, (N,) each."""
+Positions = tuple[Tensor, Tensor]
+"""N positions in a batch of histories: the number of the history, ascending, and the event, (N,) each."""
 
 ID_TABLES = ("item_id", "history", "user_id", "bias")
 """Embedding tables with a row an item or a user: all that the hourly update changes."""
@@ -43,16 +43,15 @@ class Towers(nn.Module):
         history = next(f for f in schema.of("user") if f.kind == "sequence")
         self.history_table = history.table
         embedded = {f.table: f.size for f in schema.features if f.kind in ("categorical", "sequence")}
-        self.tables = nn.ModuleDict({name: _embedding(size, config.dims) for name, size in embedded.items()})
+        dim = config.embedding_dim
+        self.tables = nn.ModuleDict({name: _embedding(size, dim) for name, size in embedded.items()})
         self.tables["bias"] = _embedding(history.size, 1, deviation=0.0)
         mapped = {f.name: f.size for f in schema.features if f.kind in ("numeric", "multi_hot")}
-        self.maps = nn.ModuleDict(
-            {name: nn.Linear(size, config.dims, bias=False) for name, size in mapped.items()}
-        )
+        self.maps = nn.ModuleDict({name: nn.Linear(size, dim, bias=False) for name, size in mapped.items()})
         makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
         self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
-        self.user_head = _head(1 + len(self.user_features), config.user_layers, config.dims)
-        self.item_head = _head(len(self.item_features), config.item_layers, config.dims)
+        self.user_head = _head(1 + len(self.user_features), config.user_hidden, dim)
+        self.item_head = _head(len(self.item_features), config.item_hidden, dim)
 
     def table(self, name: str) -> nn.Embedding:
         """An embedding table by its name in the schema, or ``bias``."""
@@ -60,15 +59,14 @@ class Towers(nn.Module):
         assert isinstance(table, nn.Embedding)
         return table
 
-    def users(self, inputs: Tensors, places: Places, generator: torch.Generator | None = None) -> Tensor:
-        """Vectors (N, D) at N places of histories; with a generator, dimensions are left out."""
+    def users(self, inputs: Tensors, at: Positions, generator: torch.Generator | None = None) -> Tensor:
+        """Vectors (N, D) at N positions of histories; with a generator, dimensions are left out."""
         events = self.tables[self.history_table](inputs["history"])  # (B, L, D)
         events = _without_some_dims(events, self.config.dropout, generator)
-        history = torch.stack([encoder(events, places, generator) for encoder in self.encoders]).sum(0)
-        of_places = [
-            inputs[f.name][places if inputs[f.name].dim() == 2 else places[:1]] for f in self.user_features
-        ]
-        parts = [self._part(f, values) for f, values in zip(self.user_features, of_places, strict=True)]
+        history = torch.stack([encoder(events, at, generator) for encoder in self.encoders]).sum(0)
+        columns = [inputs[f.name] for f in self.user_features]  # (B, L) or (B,) each
+        values = [column[at if column.dim() == 2 else at[:1]] for column in columns]  # (N,) each
+        parts = [self._part(f, value) for f, value in zip(self.user_features, values, strict=True)]
         return self._normed(self.user_head([history, *parts])) / self.config.temperature
 
     def items(self, columns: Tensors) -> Tensor:
@@ -76,7 +74,7 @@ class Towers(nn.Module):
         return self._normed(self.item_head([self._part(f, columns[f.name]) for f in self.item_features]))
 
     def biases(self, item_id: Tensor) -> Tensor:
-        """(M,) what is added to an item's scores; zero when the towers have no bias."""
+        """(M,) biases added to the scores of items; zero when the towers have none."""
         bias: Tensor = self.tables["bias"](item_id).squeeze(-1)
         return bias if self.config.bias else torch.zeros_like(bias)
 
@@ -96,26 +94,26 @@ class DecayedMeans(nn.Module):
 
     def __init__(self, config: TowersConfig) -> None:
         super().__init__()
-        width = len(config.decays) * config.dims
+        width = len(config.decays) * config.embedding_dim
         self.decays = config.decays
-        self.linear = nn.Linear(width, config.dims)
-        self.network = MeansNetwork(width, config) if config.mean_width else None
+        self.linear = nn.Linear(width, config.embedding_dim)
+        self.network = MeansNetwork(width, config) if config.mean_hidden else None
 
-    def forward(self, events: Tensor, places: Places, generator: torch.Generator | None) -> Tensor:
-        means = decayed_means(events, self.decays)[places].flatten(1)  # (N, K * D)
+    def forward(self, events: Tensor, positions: Positions, generator: torch.Generator | None) -> Tensor:
+        means = decayed_means(events, self.decays)[positions].flatten(1)  # (N, K * D)
         vectors: Tensor = self.linear(means)
-        return vectors if self.network is None else vectors + self.network(means, places[0], generator)
+        return vectors if self.network is None else vectors + self.network(means, positions[0], generator)
 
 
 class MeansNetwork(nn.Module):
-    """What is not linear in the means; silent at first."""
+    """The part that is not linear in the means; zero at first."""
 
     def __init__(self, width: int, config: TowersConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
         self.norm = nn.LayerNorm(width)
-        self.hidden = nn.Linear(width, config.mean_width)
-        self.out = nn.Linear(config.mean_width, config.dims)
+        self.hidden = nn.Linear(width, config.mean_hidden)
+        self.out = nn.Linear(config.mean_hidden, config.embedding_dim)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, means: Tensor, window: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -124,48 +122,49 @@ class MeansNetwork(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention in which a place sees itself and what came before."""
+    """Multi-head attention in which a position sees itself and the ones before."""
 
     def __init__(self, config: TowersConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.project = nn.Linear(config.dims, 3 * config.dims)
-        self.out = nn.Linear(config.dims, config.dims)
+        dim = config.embedding_dim
+        self.project, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
 
     def forward(self, events: Tensor) -> Tensor:
-        batch, length, dims = events.shape
-        split = self.project(events).view(batch, length, 3, self.heads, dims // self.heads)
+        batch, length, dim = events.shape
+        split = self.project(events).view(batch, length, 3, self.heads, dim // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # (B, H, L, D / H) each
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.out(seen.transpose(1, 2).reshape(batch, length, dims))  # type: ignore[no-any-return]
+        return self.out(seen.transpose(1, 2).reshape(batch, length, dim))  # type: ignore[no-any-return]
 
 
 class NewestAttends(nn.Module):
-    """One attention over the history, asked by its newest event; the age of an event is not known."""
+    """One attention over the history, whose query is the newest event; it does not see how old events are."""
 
     def __init__(self, config: TowersConfig) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(config.dims)
+        self.norm = nn.LayerNorm(config.embedding_dim)
         self.attention = CausalAttention(config)
 
-    def forward(self, events: Tensor, places: Places, generator: torch.Generator | None) -> Tensor:
-        return self.attention(self.norm(events))[places]  # type: ignore[no-any-return]
+    def forward(self, events: Tensor, positions: Positions, generator: torch.Generator | None) -> Tensor:
+        return self.attention(self.norm(events))[positions]  # type: ignore[no-any-return]
 
 
 class Transformer(nn.Module):
-    """Blocks of causal attention and a feed-forward network, norms first, over events and their places."""
+    """Blocks of causal attention and a feed-forward network, norms first, over events and their positions."""
 
     def __init__(self, config: TowersConfig) -> None:
         super().__init__()
-        self.places = nn.Parameter(torch.randn(config.newest, config.dims) / math.sqrt(config.dims))
+        dim = config.embedding_dim
+        self.positions = nn.Parameter(torch.randn(config.newest, dim) / math.sqrt(dim))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
-        self.norm = nn.LayerNorm(config.dims)
+        self.norm = nn.LayerNorm(dim)
 
-    def forward(self, events: Tensor, places: Places, generator: torch.Generator | None) -> Tensor:
-        states = events * math.sqrt(events.shape[2]) + self.places[: events.shape[1]]
+    def forward(self, events: Tensor, positions: Positions, generator: torch.Generator | None) -> Tensor:
+        states = events * math.sqrt(events.shape[2]) + self.positions[: events.shape[1]]
         for block in self.blocks:
             states = block(states, generator)
-        return self.norm(states[places])  # type: ignore[no-any-return]
+        return self.norm(states[positions])  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -174,28 +173,27 @@ class Block(nn.Module):
     def __init__(self, config: TowersConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
-        self.before_attention, self.before_network = nn.LayerNorm(config.dims), nn.LayerNorm(config.dims)
+        dim = config.embedding_dim
+        self.before_attention, self.before_network = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attention = CausalAttention(config)
-        self.network = nn.Sequential(
-            nn.Linear(config.dims, 2 * config.dims), nn.GELU(), nn.Linear(2 * config.dims, config.dims)
-        )
+        self.network = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
 
     def forward(self, states: Tensor, generator: torch.Generator | None) -> Tensor:
         seen = self.attention(self.before_attention(states))
         states = states + _without_some_dims(seen, self.dropout, generator)
-        thought = self.network(self.before_network(states))
-        return states + _without_some_dims(thought, self.dropout, generator)
+        mixed = self.network(self.before_network(states))
+        return states + _without_some_dims(mixed, self.dropout, generator)
 
 
 class Concatenated(nn.Module):
     """Parts side by side through a network."""
 
-    def __init__(self, n_parts: int, layers: Sequence[int], dims: int) -> None:
+    def __init__(self, n_parts: int, layers: Sequence[int], embedding_dim: int) -> None:
         super().__init__()
-        sizes = [n_parts * dims, *layers]
+        sizes = [n_parts * embedding_dim, *layers]
         hidden = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)]
         self.network = nn.Sequential(
-            *(layer for pair in hidden for layer in pair), nn.Linear(sizes[-1], dims)
+            *(layer for pair in hidden for layer in pair), nn.Linear(sizes[-1], embedding_dim)
         )
 
     def forward(self, parts: list[Tensor]) -> Tensor:
@@ -209,29 +207,29 @@ class Added(nn.Module):
         return torch.stack(parts).sum(0)
 
 
-def _head(n_parts: int, layers: Sequence[int], dims: int) -> nn.Module:
-    return Concatenated(n_parts, layers, dims) if layers else Added()
+def _head(n_parts: int, layers: Sequence[int], embedding_dim: int) -> nn.Module:
+    return Concatenated(n_parts, layers, embedding_dim) if layers else Added()
 
 
-def _embedding(size: int, dims: int, deviation: float = 0.05) -> nn.Embedding:
+def _embedding(size: int, embedding_dim: int, deviation: float = 0.05) -> nn.Embedding:
     """A table whose row 0, for nothing or unknown, is and stays zero."""
-    table = nn.Embedding(size, dims, padding_idx=0)
+    table = nn.Embedding(size, embedding_dim, padding_idx=0)
     nn.init.normal_(table.weight, std=deviation)
     nn.init.zeros_(table.weight[0])
     return table
 
 
 def _without_some_dims(
-    values: Tensor, share: float, generator: torch.Generator | None, window: Tensor | None = None
+    values: Tensor, dropout: float, generator: torch.Generator | None, window: Tensor | None = None
 ) -> Tensor:
-    """Dropout of the same dimensions at all places of a history, in training alone.
+    """Dropout of the same dimensions at all positions of a history, in training alone.
 
-    ``values`` are (B, L, D), or (N, D) of places in the histories ``window`` (N,), ascending. Gal and
+    ``values`` are (B, L, D), or (N, D) of positions in the histories ``window`` (N,), ascending. Gal and
     Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks" (NIPS 2016);
     a smaller mask is also faster to draw.
     """
-    if generator is None or share == 0 or len(values) == 0:
+    if generator is None or dropout == 0 or len(values) == 0:
         return values
     n_histories = len(values) if window is None else int(window[-1]) + 1
-    scale = (torch.rand(n_histories, values.shape[-1], generator=generator) >= share) / (1 - share)
+    scale = (torch.rand(n_histories, values.shape[-1], generator=generator) >= dropout) / (1 - dropout)
     return values * (scale[:, None] if window is None else scale[window])

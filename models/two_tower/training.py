@@ -6,85 +6,84 @@ generator: a training killed and resumed ends in the same bits as one that was n
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 
-from models.dataset import Dataset, Floats, Ints, Longs, Queries, queries_at, queries_before
+from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries, queries_at, queries_before
 from models.embeddings.cbow import CbowConfig, cbow
-from models.embeddings.use import HistoryConfig
+from models.embeddings.retrieval import HistoryConfig
+from models.incremental import Checkpoint, CheckpointCallback
 from models.state import State, named
-from models.two_tower.batch_loss import Objective
-from models.two_tower.batches import Collator, Flags, in_buckets, windows_over
+from models.two_tower.batch_loss import BatchLoss
+from models.two_tower.batches import Collator, in_buckets, windows_over
 from models.two_tower.config import Precision, TwoTowerConfig
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model
+from models.two_tower.negatives import unseen
 from models.two_tower.towers import DecayedMeans
-
-Watch = Callable[["Checkpoint"], None]
 
 LIST = 10
 """Length of the lists that validation looks at."""
 
-RUN = 32
+REPLAY_LENGTH = 32
 """Consecutive events of a user that are replayed together: one pass over a history serves them all."""
 
 HELD_OUT, WARM = 1_000_001, 1_000_002
-"""Second seeds of what is no numbered epoch."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """All that training needs to go on after an epoch."""
-
-    epoch: int  # epochs done
-    curve: Floats  # (epochs done, 2): mean training loss, validation NDCG@10
-    arrays: State  # weights, the best weights so far, Adam's moments, the stream's item frequencies
+"""Second seeds of draws outside the numbered epochs."""
 
 
 class Trainer:
     """Runs epochs of a model over a log."""
 
-    def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
+    def __init__(
+        self, model: Model, dataset: Dataset, config: TwoTowerConfig, rejected: Ints | None = None
+    ) -> None:
+        """``rejected`` (U, K), padded with -1: hard negatives are drawn from it if that is their source.
+
+        Raises:
+            ValueError: ``rejected`` has not one row a user.
+        """
         self.model, self.dataset, self.config = model, dataset, config
+        self.rejected = _usable(rejected, dataset, config)
         self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
-        self.objective = Objective(model, dataset, config)
+        self.batch_loss = BatchLoss(model, dataset, config)
         self.optimizer = torch.optim.AdamW(
             model.towers.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=config.training.weight_decay
         )
 
-    def epoch(self, wanted: Flags, number: int, rate: Callable[[float], float]) -> float:
+    def epoch(self, wanted: Mask, number: int, rate: Callable[[float], float]) -> float:
         """One pass over the wanted rows (E,); returns their mean loss.
 
-        ``rate`` gives the learning rate when a share (0 to 1) of the epoch is done.
+        ``rate`` gives the learning rate when a fraction of the epoch is done.
         """
         rng = np.random.default_rng((self.config.seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        ranked = self._ranked() if self.config.negatives.hard else None
+        hard = self._hard() if self.config.negatives.hard else None
         windows = windows_over(self.dataset, wanted, self.config.towers.newest, rng)
-        total, places, done = 0.0, 0, 0
+        total, positions, done = 0.0, 0, 0
         with rounded_products(self.config.training.precision), denormals_as_zeros():
             for batch in in_buckets(windows, self.config.training.batch_tokens, rng):
                 ahead = self._ahead(len(batch), batch.longest, rng)
                 histories = self.collator.histories(batch, wanted, ahead)
-                loss, n_places = self.objective.loss(histories, rng, generator, ranked)
+                loss, n_positions = self.batch_loss.loss(histories, rng, generator, hard)
                 self._step(loss, rate(done / len(windows)))
-                total, places, done = total + loss.item() * n_places, places + n_places, done + len(batch)
-        return total / max(1, places)
+                total, positions = total + loss.item() * n_positions, positions + n_positions
+                done += len(batch)
+        return total / max(1, positions)
 
     def checkpoint(self, curve: list[tuple[float, float]], best: State) -> Checkpoint:
-        """What is needed to go on from here."""
+        """Everything needed to go on from here: weights, the best so far, AdamW's moments, frequencies."""
         moments = {
             f"moment.{parameter}.{name}": value.numpy().copy()
             for parameter, of_parameter in self.optimizer.state_dict()["state"].items()
             for name, value in of_parameter.items()
         }
         weights = {f"now.{name}": value for name, value in self.model.weights().items()}
-        kept = {f"best.{name}": value for name, value in best.items()}
-        frequencies = {f"frequency.{k}": v for k, v in self.objective.sampler.frequencies.arrays().items()}
-        arrays = {**weights, **kept, **moments, **frequencies}
+        best = {f"best.{name}": value for name, value in best.items()}
+        frequencies = {f"frequency.{k}": v for k, v in self.batch_loss.sampler.frequencies.arrays().items()}
+        arrays = {**weights, **best, **moments, **frequencies}
         return Checkpoint(len(curve), np.array(curve, dtype=np.float32), arrays)
 
     def resume(self, checkpoint: Checkpoint) -> State:
@@ -95,7 +94,7 @@ class Trainer:
             parameter, kind = name.split(".")
             state["state"].setdefault(int(parameter), {})[kind] = torch.tensor(value)
         self.optimizer.load_state_dict(state)
-        self.objective.sampler.frequencies.set_arrays(named(checkpoint.arrays, "frequency."))
+        self.batch_loss.sampler.frequencies.set_arrays(named(checkpoint.arrays, "frequency."))
         return named(checkpoint.arrays, "best.")
 
     def _step(self, loss: torch.Tensor, rate: float) -> None:
@@ -110,8 +109,10 @@ class Trainer:
             return None
         return rng.random((size, length), dtype=np.float32)
 
-    def _ranked(self) -> Ints:
-        """(U, K) what the model of now ranks high for each user, but not at the top."""
+    def _hard(self) -> Ints:
+        """(U, K) the items of each user that hard negatives are drawn from in an epoch that begins now."""
+        if self.rejected is not None:
+            return self.rejected
         first, last = self.config.negatives.hard_ranks
         return self.model.recommend(queries_at(self.dataset), last).item[:, first - 1 :]
 
@@ -137,58 +138,76 @@ def rounded_products(precision: Precision) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+def _usable(rejected: Ints | None, dataset: Dataset, config: TwoTowerConfig) -> Ints | None:
+    """The rejected items (U, K) that users have not seen; None where hard negatives have another source."""
+    if rejected is None or not rejected.size or config.negatives.hard_source == "model":
+        return None
+    if len(rejected) != dataset.n_users:
+        raise ValueError(f"rejected items of {len(rejected)} users, but {dataset.n_users} in the log")
+    return unseen(rejected, dataset)
+
+
 def train(
-    dataset: Dataset, config: TwoTowerConfig, watch: Watch | None = None, resume: Checkpoint | None = None
+    dataset: Dataset,
+    config: TwoTowerConfig,
+    checkpoint_callback: CheckpointCallback | None = None,
+    resume: Checkpoint | None = None,
+    rejected: Ints | None = None,
 ) -> tuple[Model, Floats]:
     """A model trained from scratch, or on from a checkpoint of the same log and config, and its curve.
 
-    ``watch`` is called after each epoch. The newest events of some users are no targets, only validation:
-    the best epoch by their NDCG@10 is kept.
+    The newest events of some users are no targets, only validation: the model is that of the best epoch by
+    their NDCG@10. ``rejected`` (U, K) as for :class:`Trainer`.
     """
     held = held_out(dataset, config.training.validation_users, config.seed)
     wanted = np.ones(dataset.n_events, dtype=bool)
     wanted[held] = False
     model = Model.new(dataset, config.towers, config.seed)
-    trainer = Trainer(model, dataset, config)
+    trainer = Trainer(model, dataset, config, rejected)
     if resume is None and config.training.first_vectors is not None:
         start_from_bags(model, dataset.where(wanted), config.training.first_vectors)
     elif resume is None and config.towers.bias:
-        start_from_popularity(model, dataset.item_idx, trainer.objective.weight * wanted)
-    asked = queries_before(dataset, held)
+        start_from_popularity(model, dataset.item_idx, trainer.batch_loss.weight * wanted)
+    queries = queries_before(dataset, held)
     if config.training.target == "future":
-        asked = earlier(asked, config.seed)
+        queries = earlier(queries, config.seed)
     curve = [] if resume is None else [tuple(row) for row in resume.curve.tolist()]
     best = trainer.resume(resume) if resume is not None else model.weights()
     while not _stalled(curve, config.training.epochs, config.training.patience):
         number = len(curve)
         loss = trainer.epoch(wanted, number, partial(_rate, config, number))
-        # Compared as a checkpoint keeps it.
-        metric = np.float32(ndcg(model, asked, dataset.item_idx[held]))
+        # Compared as a checkpoint stores it.
+        metric = np.float32(ndcg(model, queries, dataset.item_idx[held]))
         curve.append((loss, float(metric)))
         if curve[-1][1] >= max(metric for _, metric in curve):
             best = model.weights()
-        if watch is not None:
-            watch(trainer.checkpoint(curve, best))
+        if checkpoint_callback is not None:
+            checkpoint_callback(trainer.checkpoint(curve, best))
     model.set_weights(best)
     return model, np.array(curve, dtype=np.float32).reshape(-1, 2)
 
 
-def learn_from(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) -> float:
-    """One shuffled epoch over some rows of the log and a sample of its history; returns the mean loss."""
+def warm(
+    model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig, rejected: Ints | None = None
+) -> float:
+    """One shuffled epoch over some rows of the log and a sample of its history; returns the mean loss.
+
+    ``rejected`` (U, K) as for :class:`Trainer`.
+    """
     wanted = np.zeros(dataset.n_events, dtype=bool)
     wanted[rows] = True
     rng = np.random.default_rng((config.seed, WARM))
     wanted[replayed(dataset, int(config.training.warm_replay * len(rows)), rng)] = True
-    trainer = Trainer(model, dataset, config)
+    trainer = Trainer(model, dataset, config, rejected)
     return trainer.epoch(wanted, WARM, lambda done: config.training.warm_learning_rate * (1 - done))
 
 
-def replayed(dataset: Dataset, n: int, rng: np.random.Generator, run: int = RUN) -> Longs:
+def replayed(dataset: Dataset, n: int, rng: np.random.Generator, length: int = REPLAY_LENGTH) -> Longs:
     """About n rows of the log, ascending: runs of consecutive events of a user, from random ones on."""
     if n == 0 or dataset.n_events == 0:
         return np.empty(0, dtype=np.int64)
-    first = rng.integers(0, dataset.n_events, -(-n // run))
-    rows = first[:, None] + np.arange(run)  # (runs, RUN)
+    first = rng.integers(0, dataset.n_events, -(-n // length))
+    rows = first[:, None] + np.arange(length)  # (runs, length)
     return np.unique(rows[rows < dataset.indptr[dataset.user_idx[first] + 1][:, None]])
 
 
@@ -201,14 +220,14 @@ def held_out(dataset: Dataset, users: int, seed: int) -> Longs:
 
 
 def earlier(queries: Queries, seed: int) -> Queries:
-    """The same questions asked after a random part of the history, of one event at least."""
+    """The same queries after a random first part of the history, of one event at least."""
     rng = np.random.default_rng((seed, HELD_OUT))
-    kept = 1 + rng.integers(0, np.maximum(queries.end - queries.start, 1))
-    return Queries(queries.user_idx, queries.at, queries.start, queries.start + kept, queries.log)
+    length = 1 + rng.integers(0, np.maximum(queries.end - queries.start, 1))
+    return Queries(queries.user_idx, queries.at, queries.start, queries.start + length, queries.log)
 
 
 def ndcg(model: Model, queries: Queries, target: Ints) -> float:
-    """NDCG@10 of the one item (B,) that each of B queries is after; 0 without queries."""
+    """NDCG@10 of B queries, each of which has one target (B,); 0 without queries."""
     found = model.recommend(queries, LIST).item == target[:, None]
     gain = found / np.log2(np.arange(LIST) + 2)
     return float(gain.sum() / max(1, len(target)))
@@ -217,9 +236,9 @@ def ndcg(model: Model, queries: Queries, target: Ints) -> float:
 def start_from_popularity(model: Model, item: Ints, weight: Floats) -> None:
     """Set the biases to the log of how often each item occurs among weighted events (E,), 0 on average.
 
-    That is what the softmax, not knowing anything else, ends at; small steps would take long to get there.
+    A softmax over biases alone ends there; small steps would take long to get that far.
     """
-    popularity = np.log1p(np.bincount(item, weight, len(model.known)))
+    popularity = np.log1p(np.bincount(item, weight, len(model.has_events)))
     with torch.no_grad():
         bias = torch.from_numpy((popularity - popularity.mean()).astype(np.float32))
         model.towers.table("bias").weight[1:, 0] = bias
@@ -229,7 +248,7 @@ def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:
     """Set ID vectors and the linear part of the means to those of a bag-of-words model of the log.
 
     Its bag is one of the decayed means, so that the model starts as good as that one is. Attributes and a
-    transformer beside it start as what they are and learn the rest.
+    transformer beside it start at random and learn the rest.
     """
     history = HistoryConfig()
     vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, history, config)
@@ -240,15 +259,15 @@ def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:
         for encoder in towers.encoders:
             if isinstance(encoder, DecayedMeans):
                 block = towers.config.decays.index(history.decay)
-                dims = towers.config.dims
+                dim = towers.config.embedding_dim
                 encoder.linear.weight.zero_()
-                encoder.linear.weight[:, block * dims : (block + 1) * dims] = torch.eye(dims)
+                encoder.linear.weight[:, block * dim : (block + 1) * dim] = torch.eye(dim)
 
 
-def _rate(config: TwoTowerConfig, epochs: int, share: float) -> float:
-    """The learning rate after so many epochs and a share of one: up at first, then down to zero."""
+def _rate(config: TwoTowerConfig, epochs: int, fraction: float) -> float:
+    """The learning rate after so many epochs and a fraction of one: up at first, then down to zero."""
     training = config.training
-    done = (epochs + share) / training.epochs
+    done = (epochs + fraction) / training.epochs
     return training.learning_rate * min(1.0, done / training.warmup, (1 - done) / (1 - training.warmup))
 
 

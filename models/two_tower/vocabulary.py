@@ -1,4 +1,4 @@
-"""A model carried over to a larger vocabulary: old rows move to their new places, new ones start average."""
+"""A model taken over to a larger vocabulary: old rows move to their new indices, new ones start average."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ from models.state import State, pack_text, unpack_text
 ITEM_TABLES = ("item_id", "history", "bias")
 
 
-def grow(state: State, user_position: Ints, item_position: Ints, n_users: int, n_items: int) -> State:
-    """The state over ``n_users`` and ``n_items``; the old user (item) u is now ``user_position[u]``.
+def grow(state: State, users: Ints, items: Ints, n_users: int, n_items: int) -> State:
+    """The state over ``n_users`` and ``n_items``; the old user (item) u is now ``users[u]`` (``items[u]``).
 
-    Answers for known users stay what they were. A new row of an ID table is the mean of the old rows that
+    Answers for old users stay the same. A new row of an ID table is the mean of the old rows that
     occur, so that a new user or item behaves like an average one until it learns; a new item has no features
     before the next training or update, and is recommended from its first event on.
     """
@@ -22,15 +22,15 @@ def grow(state: State, user_position: Ints, item_position: Ints, n_users: int, n
     for name in ITEM_TABLES:
         key = f"weight.tables.{name}.weight"
         if key in state:
-            grown[key] = _grown_table(state[key], item_position, n_items, state["known"])
+            grown[key] = _grown_table(state[key], items, n_items, state["has_events"])
     key = "weight.tables.user_id.weight"
     if key in state:
-        everybody = np.ones(len(user_position), dtype=bool)
-        grown[key] = _grown_table(state[key], user_position, n_users, everybody)
+        everybody = np.ones(len(users), dtype=bool)
+        grown[key] = _grown_table(state[key], users, n_users, everybody)
     for key, column in state.items():
-        if key.startswith("item.") or key == "known":
+        if key.startswith("item.") or key == "has_events":
             grown[key] = np.zeros((n_items, *column.shape[1:]), dtype=column.dtype)
-            grown[key][item_position] = column
+            grown[key][items] = column
     grown["item.item_id"] = np.arange(1, n_items + 1)
     grown["schema"] = _grown_schema(state["schema"], n_users, n_items)
     return grown

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import merge as fusion
+from models import merge
 from models.candidates import Candidates
 from models.dataset import Dataset, Queries, queries_at
 
@@ -63,7 +63,7 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
         name: candidates(found, n_items + width, scores)
         for width, (name, (found, scores)) in enumerate(channels.items())
     }
-    merged = fusion.merge(lists, weights, queries(histories, n_items), np.array(order), n)
+    merged = merge.merge(lists, weights, queries(histories, n_items), np.array(order), n)
     for row in range(rows):
         score: dict[int, float] = {}
         for weight, (name, (found, scores)) in zip(weights, channels.items(), strict=True):
@@ -82,28 +82,28 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
         )
         for place, item in enumerate(listed):
             who = [name for name, (found, _) in channels.items() if item in found[row]]
-            assert fusion.names(["a", "b"], merged.channels[row, place : place + 1])[0] == who
+            assert merge.names(["a", "b"], merged.channels[row, place : place + 1])[0] == who
 
 
 def test_ties_go_to_the_smaller_item() -> None:
     channels = {"a": candidates([[3, 0]], 2, [[1, 1]]), "b": candidates([[0, 3]], 2, [[1, 1]])}
-    merged = fusion.merge(channels, np.ones((2, 3), np.float32), queries([[1]], 4), np.arange(4), 2)
+    merged = merge.merge(channels, np.ones((2, 3), np.float32), queries([[1]], 4), np.arange(4), 2)
     assert merged.candidates.item.tolist() == [[0, 3]]
 
 
 def test_a_list_is_full_unless_all_items_are_seen() -> None:
     asked = queries([[0, 1], [0, 1, 2, 3]], 4)
     weights = np.ones((1, 3), dtype=np.float32)
-    merged = fusion.merge({"a": candidates([[2], []], 1)}, weights, asked, np.array([3, 2, 1, 0]), 3)
+    merged = merge.merge({"a": candidates([[2], []], 1)}, weights, asked, np.array([3, 2, 1, 0]), 3)
     assert merged.candidates.item.tolist() == [[2, 3, -1], [-1, -1, -1]]
 
 
 def test_blocks_of_queries_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     channels, asked, _ = choices(seed=3, n_queries=50)
     weights = np.array([[1.0, 0.5, 0.2], [0.3, 0.1, 0.7]], dtype=np.float32)
-    whole = fusion.merge(channels, weights, asked, np.arange(30), 20)
-    monkeypatch.setattr(fusion, "BLOCK", 7)
-    parts = fusion.merge(channels, weights, asked, np.arange(30), 20)
+    whole = merge.merge(channels, weights, asked, np.arange(30), 20)
+    monkeypatch.setattr(merge, "BLOCK", 7)
+    parts = merge.merge(channels, weights, asked, np.arange(30), 20)
     np.testing.assert_array_equal(parts.candidates.item, whole.candidates.item)
     np.testing.assert_array_equal(parts.candidates.score, whole.candidates.score)
     np.testing.assert_array_equal(parts.channels, whole.channels)
@@ -132,8 +132,8 @@ def choices(
 
 def test_fitted_weights_find_the_channel_that_informs() -> None:
     channels, asked, target = choices(seed=0, n_queries=4000)
-    weights = fusion.fit_weights(channels, asked, np.arange(len(target) + 1), target)
-    assert weights.shape == (2, len(fusion.FEATURES))
+    weights = merge.fit_weights(channels, asked, np.arange(len(target) + 1), target)
+    assert weights.shape == (2, len(merge.CANDIDATE_FEATURES))
     assert weights.dtype == np.float32
     # Score and place of one channel hang together: what the best item is worth over the worst counts.
     worth = weights @ [1.0, 0.9, 0.0]
@@ -145,12 +145,10 @@ def test_a_channel_that_misleads_counts_for_nothing() -> None:
     channels, asked, target = choices(seed=1, n_queries=500)
     good = channels["good"]
     upside_down = Candidates(good.item[:, ::-1].copy(), 1 - good.score[:, ::-1])
-    weights = fusion.fit_weights(
-        {"good": good, "bad": upside_down}, asked, np.arange(len(target) + 1), target
-    )
+    weights = merge.fit_weights({"good": good, "bad": upside_down}, asked, np.arange(len(target) + 1), target)
     # It would help with negative weights; being there says nothing, both bring the same.
     assert weights[1, :2] == pytest.approx([0, 0], abs=0.1)
-    assert weights.min() == np.float32(fusion.FLOOR)
+    assert weights.min() == np.float32(merge.FLOOR)
     assert weights[0, :2].sum() > 2
 
 
@@ -158,10 +156,10 @@ def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
     channels, asked, target = choices(seed=2, n_queries=60)
     # Two targets for every query, one of which nobody may have brought.
     targets = np.stack([target, np.arange(len(target)) % 30], axis=1).astype(np.int32)
-    weights = fusion.fit_weights(channels, asked, 2 * np.arange(len(target) + 1), targets.ravel())
+    weights = merge.fit_weights(channels, asked, 2 * np.arange(len(target) + 1), targets.ravel())
 
     def loss(flat: np.ndarray) -> float:
-        total = fusion.PENALTY * float(flat @ flat)
+        total = merge.L2 * float(flat @ flat)
         for row in range(len(asked)):
             score: dict[int, float] = {}
             for weight, channel in zip(flat.reshape(2, 3), channels.values(), strict=True):
@@ -184,33 +182,29 @@ def test_who_hears_only_a_channel_of_no_use_gets_its_order() -> None:
     channels, asked, target = choices(seed=0, n_queries=500)
     good = channels["good"]
     useless = Candidates(np.sort(good.item, axis=1)[:, ::-1].copy(), np.ones_like(good.score))
-    weights = fusion.fit_weights(
-        {"good": good, "useless": useless}, asked, np.arange(len(target) + 1), target
-    )
+    weights = merge.fit_weights({"good": good, "useless": useless}, asked, np.arange(len(target) + 1), target)
     silent = Candidates(np.full_like(good.item, -1), np.full_like(good.score, -np.inf))
-    merged = fusion.merge({"good": silent, "useless": useless}, weights, asked, np.arange(30), 10)
+    merged = merge.merge({"good": silent, "useless": useless}, weights, asked, np.arange(30), 10)
     np.testing.assert_array_equal(merged.candidates.item, useless.item)
 
 
 def test_the_fit_is_the_same_every_time() -> None:
     channels, asked, target = choices(seed=4)
-    first, second = (
-        fusion.fit_weights(channels, asked, np.arange(len(target) + 1), target) for _ in range(2)
-    )
+    first, second = (merge.fit_weights(channels, asked, np.arange(len(target) + 1), target) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
 def test_targets_that_nobody_brought_teach_nothing() -> None:
     asked = queries([[0], [1]], 4)
     channels = {"a": candidates([[2], [2]], 1), "b": candidates([[], []], 1)}
-    weights = fusion.fit_weights(channels, asked, np.array([0, 1, 2]), np.array([3, 3], dtype=np.int32))
+    weights = merge.fit_weights(channels, asked, np.array([0, 1, 2]), np.array([3, 3], dtype=np.int32))
     assert weights.tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
 def test_newcomers_hear_one_channel_alone() -> None:
     asked = queries([[0], []], 4)
     channels = {"a": candidates([[1], [1]], 1), "segment": candidates([[2], [2]], 1)}
-    kept = fusion.newcomers_from(channels, "segment", asked)
+    kept = merge.newcomers_from(channels, "segment", asked)
     assert kept["a"].item.tolist() == [[1], [-1]]
     assert kept["a"].score.tolist() == [[0], [-np.inf]]
     assert kept["segment"].item.tolist() == [[2], [2]]
@@ -218,4 +212,4 @@ def test_newcomers_hear_one_channel_alone() -> None:
 
 def test_the_fallback_order_is_by_popularity_then_index() -> None:
     log = queries([[2], [2, 3]], 5).log
-    assert fusion.fallback_order(log).tolist() == [2, 3, 0, 1, 4]
+    assert merge.fallback_order(log).tolist() == [2, 3, 0, 1, 4]

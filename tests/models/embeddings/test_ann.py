@@ -19,7 +19,7 @@ from models.embeddings.ann import (
     recommend_nearest,
 )
 
-EVERYTHING = [AnnConfig(), AnnConfig(kind="ivf", probed=1.0)]
+EVERYTHING = [AnnConfig(), AnnConfig(kind="ivf", nprobe=1_000)]
 """Configurations whose search is exact."""
 
 
@@ -97,14 +97,14 @@ def clusters(n: int = 3000, seed: int = 0) -> Floats:
 def test_approximate_search_finds_nearly_all_and_says_how_much_it_misses(kind: Any, metric: Any) -> None:
     items = clusters()
     exact = nearest(build_index(items, AnnConfig(kind="flat", metric=metric)), items[:200], 10)
-    easy = AnnConfig(kind=kind, metric=metric, probed=0.3)
+    easy = AnnConfig(kind=kind, metric=metric, nprobe=66)
     assert recall_loss(exact, nearest(build_index(items, easy), items[:200], 10)) < 0.1
     # Poorly linked, hardly searched: the measure must notice.
-    poor = AnnConfig(kind=kind, metric=metric, links=2, build_effort=2, search_effort=1, probed=1e-9)
+    poor = AnnConfig(kind=kind, metric=metric, M=2, efConstruction=2, efSearch=1, nprobe=1)
     assert 0.1 < recall_loss(exact, nearest(build_index(items, poor), items[:200], 10)) <= 1
 
 
-def test_recall_loss_is_the_share_of_missed_neighbours() -> None:
+def test_recall_loss_is_the_fraction_of_missed_neighbours() -> None:
     exact = np.array([[0, 1, 2], [3, 4, -1], [-1, -1, -1]], dtype=np.int32)
     found = np.array([[1, 7, 0], [4, -1, -1], [2, 5, 6]], dtype=np.int32)
     scores = np.zeros((3, 3), dtype=np.float32)
@@ -128,7 +128,7 @@ def test_approximate_indexes_are_the_same_each_time(kind: Any) -> None:
 def test_approximate_search_filters_seen_items_exactly(kind: Any) -> None:
     """The whole neighbourhood is seen: n others must be found beyond it."""
     items = clusters()
-    index = build_index(items, AnnConfig(kind=kind, metric="cosine", probed=0.5))
+    index = build_index(items, AnnConfig(kind=kind, metric="cosine", nprobe=110))
     nearest = np.argsort(-(items @ items[0]) / np.linalg.norm(items, axis=1))[:400]
     queries = queries_of([nearest.tolist()], len(items))
     found = recommend_nearest(index, items[:1], queries, 20).item[0]

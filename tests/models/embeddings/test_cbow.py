@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from models.dataset import Ints, Longs
 from models.embeddings.cbow import CbowConfig, cbow
-from models.embeddings.use import HistoryConfig
+from models.embeddings.retrieval import HistoryConfig
 
 
 def sequences(token: list[list[int]]) -> tuple[Ints, Longs]:
@@ -21,8 +21,8 @@ def texts(seed: int = 0, n: int = 5) -> list[list[int]]:
 def test_steps_without_noise_follow_the_gradient() -> None:
     log, n, epochs = texts(), 5, 4
     history = HistoryConfig(newest=3, decay=0.7)
-    config = CbowConfig(dims=6, negatives=0, epochs=epochs, learning_rate=0.5)
-    before = cbow(*sequences(log), n, history, CbowConfig(dims=6, epochs=0))
+    config = CbowConfig(embedding_dim=6, n_negatives=0, epochs=epochs, learning_rate=0.5)
+    before = cbow(*sequences(log), n, history, CbowConfig(embedding_dim=6, epochs=0))
     inputs, outputs = before.input.astype(float), before.output.astype(float)
     total = sum(map(len, log))
     for epoch in range(epochs):
@@ -54,7 +54,7 @@ def test_logits_of_single_items_reach_the_optimum() -> None:
     rng = np.random.default_rng(0)
     n, negatives = 4, 2
     log = [rng.choice(n, 6, p=[0.4, 0.3, 0.2, 0.1]).tolist() for _ in range(60)]
-    config = CbowConfig(dims=8, negatives=negatives, epochs=1500, learning_rate=0.1)
+    config = CbowConfig(embedding_dim=8, n_negatives=negatives, epochs=1500, learning_rate=0.1)
     vectors = cbow(*sequences(log), n, HistoryConfig(newest=1), config)
     counts = np.zeros((n, n))
     for text in log:
@@ -65,14 +65,15 @@ def test_logits_of_single_items_reach_the_optimum() -> None:
 
 
 def test_tokens_that_never_occur_have_no_vector() -> None:
-    vectors = cbow(*sequences([[0, 3], [3, 0]]), 5, HistoryConfig(), CbowConfig(dims=4))
+    vectors = cbow(*sequences([[0, 3], [3, 0]]), 5, HistoryConfig(), CbowConfig(embedding_dim=4))
     assert_array_equal(vectors.input.any(axis=1), [True, False, False, True, False])
     assert_array_equal(vectors.output.any(axis=1), [True, False, False, True, False])
 
 
 def test_the_seed_decides() -> None:
     one, same, other = (
-        cbow(*sequences(texts()), 5, HistoryConfig(), CbowConfig(dims=8, seed=seed)) for seed in (1, 1, 2)
+        cbow(*sequences(texts()), 5, HistoryConfig(), CbowConfig(embedding_dim=8, seed=seed))
+        for seed in (1, 1, 2)
     )
     assert_array_equal(one.output, same.output)
     assert (one.output != other.output).any()

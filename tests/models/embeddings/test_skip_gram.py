@@ -26,7 +26,9 @@ def test_logits_reach_the_optimum(window: int) -> None:
     rng = np.random.default_rng(0)
     n, negatives = 4, 2
     log = [rng.choice(n, 6, p=[0.4, 0.3, 0.2, 0.1]).tolist() for _ in range(60)]
-    config = SkipGramConfig(dims=8, window=window, negatives=negatives, epochs=800, learning_rate=0.1)
+    config = SkipGramConfig(
+        embedding_dim=8, window=window, n_negatives=negatives, epochs=800, learning_rate=0.1
+    )
     vectors = skip_gram(*sequences(log), n, config)
     counts = np.zeros((n, n))
     for sequence in log:
@@ -52,7 +54,7 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 def test_similarities_agree_with_gensim() -> None:
     texts = communities(np.random.default_rng(0))
-    ours = skip_gram(*sequences(texts), 32, SkipGramConfig(dims=8, epochs=30, learning_rate=0.05))
+    ours = skip_gram(*sequences(texts), 32, SkipGramConfig(embedding_dim=8, epochs=30, learning_rate=0.05))
     peer = Gensim(
         [[str(word) for word in text] for text in texts],
         vector_size=8,
@@ -83,7 +85,7 @@ def test_pairs_do_not_cross_sequences() -> None:
 
 
 def test_tokens_that_never_occur_have_no_vector() -> None:
-    vectors = skip_gram(*sequences([[0, 3], [3, 0]]), 5, SkipGramConfig(dims=4))
+    vectors = skip_gram(*sequences([[0, 3], [3, 0]]), 5, SkipGramConfig(embedding_dim=4))
     assert_array_equal(vectors.input.any(axis=1), [True, False, False, True, False])
     assert_array_equal(vectors.output.any(axis=1), [True, False, False, True, False])
 
@@ -92,7 +94,7 @@ def test_the_seed_decides() -> None:
     texts = sequences(communities(np.random.default_rng(0)))
 
     def vectors(seed: int) -> TokenVectors:
-        return skip_gram(*texts, 32, SkipGramConfig(dims=8, epochs=1, seed=seed))
+        return skip_gram(*texts, 32, SkipGramConfig(embedding_dim=8, epochs=1, seed=seed))
 
     assert_array_equal(vectors(1).output, vectors(1).output)
     assert (vectors(1).output != vectors(2).output).any()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.candidates import Candidates
 from models.evaluation import metrics
-from models.evaluation.metrics import ACCURACY, target_ranks
+from models.evaluation.metrics import ACCURACY, target_rank0
 from models.targets import Targets
 from tests.models.evaluation.logs import answers, lists, log_of, random_lists, random_log
 
@@ -66,7 +66,7 @@ def test_accuracy_agrees_with_ranx() -> None:
     )
     theirs = json.loads(answer.stdout)
     assert ACCURACY.keys() == RANX.keys()
-    ranks = target_ranks(candidates, targets)
+    ranks = target_rank0(candidates, targets)
     for name, function in ACCURACY.items():
         for k in ks:
             expected = theirs[f"{RANX[name]}@{k}"]
@@ -77,7 +77,7 @@ def test_accuracy_agrees_with_ranx() -> None:
 
 def test_one_target_at_place_three() -> None:
     targets = answers([[7]])
-    ranks = target_ranks(lists([[1, 2, 7, 9]]), targets)
+    ranks = target_rank0(lists([[1, 2, 7, 9]]), targets)
     figures = {name: float(function(ranks, targets, 4)[0]) for name, function in ACCURACY.items()}
     third = 1 / 3
     assert figures == pytest.approx(
@@ -91,7 +91,7 @@ def test_one_target_at_place_three() -> None:
 def test_accuracy_is_between_0_and_1_and_no_list_beats_the_ideal(seed: int, k: int) -> None:
     candidates, targets = random_lists(seed, 6, 20, N_ITEMS), random_answers(seed, 6)
     ideal = lists([(row + [i for i in range(N_ITEMS) if i not in row])[:25] for row in by_query(targets)])
-    ranks, best = target_ranks(candidates, targets), target_ranks(ideal, targets)
+    ranks, best = target_rank0(candidates, targets), target_rank0(ideal, targets)
     for function in ACCURACY.values():
         values = function(ranks, targets, k)
         assert (values >= 0).all()
@@ -108,18 +108,18 @@ def test_accuracy_knows_only_the_first_k_and_each_query_alone(seed: int) -> None
     last, queries = targets.where(targets.query == 4)
     alone = candidates.take(queries)
     for function in ACCURACY.values():
-        whole = function(target_ranks(candidates, targets), targets, 4)
-        np.testing.assert_array_equal(whole, function(target_ranks(cut, targets), targets, 4))
-        np.testing.assert_array_equal(whole[4:], function(target_ranks(alone, last), last, 4))
+        whole = function(target_rank0(candidates, targets), targets, 4)
+        np.testing.assert_array_equal(whole, function(target_rank0(cut, targets), targets, 4))
+        np.testing.assert_array_equal(whole[4:], function(target_rank0(alone, last), last, 4))
 
 
 def test_serendipity_counts_hits_that_popularity_misses() -> None:
     log = log_of(*[("2000-01-01", user, item) for item in range(4) for user in range(4 - item)])
-    popularity = metrics.popularity_ranks(log)
+    popularity = metrics.popularity_rank0(log)
     assert popularity.tolist() == [0, 1, 2, 3]
     targets = answers([[3, 0], [0, 1]])
     # The first list finds item 3, third in popularity from 0, at place 0; item 0 is no surprise.
-    ranks = target_ranks(lists([[3, 0], [0, 1]]), targets)
+    ranks = target_rank0(lists([[3, 0], [0, 1]]), targets)
     np.testing.assert_allclose(metrics.serendipity(ranks, targets, 2, popularity), [3 / 4 / 2, 0])
 
 
@@ -200,9 +200,9 @@ def test_a_query_without_target_is_refused() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(seed=SEEDS)
-def test_popularity_ranks_order_items_by_their_raters(seed: int) -> None:
+def test_popularity_rank0_order_items_by_their_raters(seed: int) -> None:
     log = random_log(seed, "2000-01-01", "2000-03-01")
     pairs = set(zip(log.user_idx.tolist(), log.item_idx.tolist(), strict=True))
     raters = [sum(item == i for _, item in pairs) for i in range(log.n_items)]
     expected = sorted(range(log.n_items), key=lambda i: (-raters[i], i))
-    assert np.argsort(metrics.popularity_ranks(log)).tolist() == expected
+    assert np.argsort(metrics.popularity_rank0(log)).tolist() == expected

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dataset import DAY, Dataset, rows_beyond
-from models.evaluation.ctr import CTR_PROTOCOLS, ctr_last, ctr_random, labels
+from models.evaluation.ctr_splits import CTR_PROTOCOLS, ctr_labels, ctr_last, ctr_random
 from models.evaluation.protocols import (
     PROTOCOLS,
     ROLLING_WINDOWS,
@@ -224,7 +224,7 @@ def test_ctr_random_splits_the_labelled_rows_8_1_1() -> None:
     labelled = np.flatnonzero(log.rating != 3)
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), labelled)
     assert len(split.validation) == len(split.test) == len(labelled) // 10
-    np.testing.assert_array_equal(labels(log, labelled), log.rating[labelled] >= 4)
+    np.testing.assert_array_equal(ctr_labels(log, labelled), log.rating[labelled] >= 4)
     again, other = ctr_random(log, seed=5), ctr_random(log, seed=6)
     np.testing.assert_array_equal(split.test, again.test)
     assert set(split.test.tolist()) != set(other.test.tolist())

@@ -11,7 +11,14 @@ from models.dataset import DAY, Dataset
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig
 from models.evaluation.protocols import leave_one_out, rolling, temporal
-from models.evaluation.rows import Row, Run, classifier_rows, compare, compare_classifiers, ranking_rows
+from models.evaluation.rows import (
+    MeasuredModel,
+    Row,
+    classifier_rows,
+    compare,
+    compare_classifiers,
+    ranking_rows,
+)
 from models.evaluation.scores import RANKING_METRICS, EvaluationConfig, Evaluator, Scores
 from models.evaluation.slices import SliceConfig, query_slices, target_slices
 from models.evaluation.split import Split
@@ -19,7 +26,7 @@ from tests.models.evaluation.logs import lists, log_of, random_lists, random_log
 
 CONFIG = EvaluationConfig(ks=(3, 20))
 BOOTSTRAP = BootstrapConfig(resamples=50)
-RUN = Run("recall", "random", seed=4, fit_seconds=1.5)
+MODEL = MeasuredModel("recall", "random", seed=4, fit_seconds=1.5)
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +92,10 @@ def test_attributes_are_named_by_their_labels(log: Dataset) -> None:
 def test_figures_are_plain_means_over_the_queries_of_the_slice(log: Dataset) -> None:
     splits = rolling(log)
     candidates = [random_for(split, seed) for seed, split in enumerate(splits)]
-    rows = ranking_rows(Evaluator(splits, CONFIG).scores(candidates), RUN, BOOTSTRAP)
+    rows = ranking_rows(Evaluator(splits, CONFIG).scores(candidates), MODEL, BOOTSTRAP)
     values: dict[str, list[float]] = {"all": [], "known": [], "window=2001-06-01": [], "gender=0": []}
     for split, found in zip(splits, candidates, strict=True):
-        ranks = metrics.target_ranks(found, split.targets)
+        ranks = metrics.target_rank0(found, split.targets)
         for b, value in enumerate(metrics.ndcg(ranks, split.targets, 20)):
             values["all"].append(value)
             if split.slices["known"][b]:
@@ -106,7 +113,7 @@ def test_figures_are_plain_means_over_the_queries_of_the_slice(log: Dataset) -> 
 def test_pooled_recall_and_item_slices_count_events(log: Dataset) -> None:
     split = temporal(log)
     found = random_for(split)
-    rows = ranking_rows(Evaluator([split], CONFIG).scores([found]), RUN, BOOTSTRAP)
+    rows = ranking_rows(Evaluator([split], CONFIG).scores([found]), MODEL, BOOTSTRAP)
     pairs = zip(split.targets.query, split.targets.item, strict=True)
     hit = np.array([item in found.item[query] for query, item in pairs])
     overall = find(rows, "all", "pooled_recall", 20)
@@ -122,7 +129,7 @@ def test_pooled_recall_and_item_slices_count_events(log: Dataset) -> None:
 def test_coverage_and_gini_are_of_the_lists_of_all_windows(log: Dataset) -> None:
     splits = rolling(log)
     candidates = [random_for(split, seed) for seed, split in enumerate(splits)]
-    rows = ranking_rows(Evaluator(splits, CONFIG).scores(candidates), RUN, BOOTSTRAP)
+    rows = ranking_rows(Evaluator(splits, CONFIG).scores(candidates), MODEL, BOOTSTRAP)
     shown = {i for found in candidates for row in found.item[:, :3].tolist() for i in row if i >= 0}
     row = find(rows, "all", "coverage", 3)
     assert row.value == pytest.approx(len(shown) / log.n_items)
@@ -133,7 +140,7 @@ def test_rows_have_the_fields_of_the_contract_and_are_json(log: Dataset) -> None
     split = leave_one_out(log)
     # A channel that answers nothing: novelty, diversity and gini are undefined, and null.
     nothing = lists(np.full((len(split.queries), 20), -1).tolist())
-    rows = ranking_rows(Evaluator([split], CONFIG).scores([nothing]), RUN, BOOTSTRAP)
+    rows = ranking_rows(Evaluator([split], CONFIG).scores([nothing]), MODEL, BOOTSTRAP)
     read = json.loads(json.dumps([asdict(row) for row in rows], allow_nan=False))
     assert set(read[0]) == {
         *("stage", "model", "protocol", "slice", "metric", "k", "value", "ci_low", "ci_high"),
@@ -152,7 +159,7 @@ def test_rows_have_the_fields_of_the_contract_and_are_json(log: Dataset) -> None
 def test_each_metric_can_be_asked_for_alone(log: Dataset, metric: str) -> None:
     split = leave_one_out(log)
     config = CONFIG.but(metrics=(metric,))
-    rows = ranking_rows(Evaluator([split], config).scores([random_for(split)]), RUN, BOOTSTRAP)
+    rows = ranking_rows(Evaluator([split], config).scores([random_for(split)]), MODEL, BOOTSTRAP)
     assert {(row.metric, row.k) for row in rows} == {(metric, 3), (metric, 20)}
 
 
@@ -193,7 +200,7 @@ def test_compare_gives_differences_of_figures_with_paired_intervals(log: Dataset
     differences = {(d.slice, d.metric, d.k): d for d in compare(better, base, BOOTSTRAP)}
     assert set(differences) == set(base.keys)
     for metric in ("hr", "ndcg", "pooled_recall"):
-        figures = [find(ranking_rows(s, RUN, BOOTSTRAP), "all", metric, 3).value for s in (better, base)]
+        figures = [find(ranking_rows(s, MODEL, BOOTSTRAP), "all", metric, 3).value for s in (better, base)]
         got = differences["all", metric, 3]
         assert got.value == pytest.approx(figures[0] - figures[1])
         assert 0 < got.ci_low < got.value < got.ci_high
@@ -216,7 +223,7 @@ def test_classifier_rows() -> None:
     user = rng.integers(0, 30, 2000).astype(np.int32)
     probability = rng.random(2000).astype(np.float32)
     label = (rng.random(2000) < probability).astype(np.float32)
-    rows = classifier_rows(label, probability, user, "ctr-random", Run("rank", "fm"), BOOTSTRAP)
+    rows = classifier_rows(label, probability, user, "ctr-random", MeasuredModel("rank", "fm"), BOOTSTRAP)
     expected = {
         "auc": metrics.auc(label, probability),
         "gauc": metrics.gauc(label, probability, user),
@@ -236,7 +243,7 @@ def test_differences_of_classifiers_are_paired() -> None:
     ours, theirs = (1 / (1 + np.exp(-score - noise * rng.normal(size=2000))) for noise in (0.0, 0.5))
     differences = compare_classifiers(label, ours, theirs, user, BOOTSTRAP)
     rows = [
-        classifier_rows(label, values, user, "ctr-random", Run("rank", "fm"), BOOTSTRAP)
+        classifier_rows(label, values, user, "ctr-random", MeasuredModel("rank", "fm"), BOOTSTRAP)
         for values in (ours, theirs)
     ]
     assert [row.metric for row in differences] == ["auc", "gauc", "logloss"]

@@ -32,13 +32,18 @@ class Counter:
         # The other half: a night needs both.
         return self._count(dataset, rows, 0.5)
 
+    def copy(self) -> Self:
+        other = type(self)()
+        other.state = dict(self.state)
+        return other
+
     def update(self, dataset: Dataset, rows: Longs) -> Any:
         # A thousandth: the next full training must not go on from it.
         self._count(dataset, rows, 0.001)
 
-    def _count(self, dataset: Dataset, rows: Longs, share: float) -> Self:
+    def _count(self, dataset: Dataset, rows: Longs, weight: float) -> Self:
         extra = np.bincount(dataset.item_idx[rows], minlength=N_ITEMS).astype(np.float32)
-        self.state = {"count": self.state["count"] + share * extra}
+        self.state = {"count": self.state["count"] + weight * extra}
         return self
 
     def recommend(self, queries: Queries, n: int) -> Candidates:

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
 from models.dataset import Dataset, Longs, queries_at
-from models.embeddings.use import HistoryConfig
+from models.embeddings.retrieval import HistoryConfig
 from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig, PathNetwork, assign_paths
 
 SMALL = DeepRetrievalConfig(
@@ -17,12 +17,12 @@ SMALL = DeepRetrievalConfig(
     width=4,
     paths_per_item=2,
     beam=6,
-    dims=16,
+    embedding_dim=16,
     history=HistoryConfig(newest=3, decay=0.5),
-    rounds=8,
+    epochs=8,
     penalty=1e-5,
-    negatives=20,
-    batch=128,
+    n_negatives=20,
+    batch_size=128,
     learning_rate=0.02,
 )
 N_ITEMS = 24
@@ -48,7 +48,7 @@ def network(beam: int) -> tuple[PathNetwork, torch.Tensor]:
     """A random network and three users."""
     torch.manual_seed(0)
     made = PathNetwork(N_ITEMS, SMALL.but(beam=beam))
-    return made, 5 * torch.randn(3, SMALL.dims)
+    return made, 5 * torch.randn(3, SMALL.embedding_dim)
 
 
 @torch.no_grad()

@@ -11,7 +11,9 @@ from models.embeddings.skip_gram import SkipGramConfig
 from models.embeddings.walks import WalkConfig
 from models.recall.deepwalk import DeepWalk, DeepWalkConfig
 
-CONFIG = DeepWalkConfig(walks=WalkConfig(per_node=20, length=20), training=SkipGramConfig(dims=16, epochs=2))
+CONFIG = DeepWalkConfig(
+    walks=WalkConfig(per_node=20, length=20), training=SkipGramConfig(embedding_dim=16, epochs=2)
+)
 N_USERS, N_ITEMS = 60, 40
 
 

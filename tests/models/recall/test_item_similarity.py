@@ -85,7 +85,7 @@ def test_a_repeated_rating_is_one_interaction() -> None:
 
 def test_swing_publishes_its_largest_similarities() -> None:
     log = small_log(5)
-    published = Swing(SwingConfig(neighbours=4)).fit(log).tables().item_similarity
+    published = Swing(SwingConfig(n_neighbours=4)).fit(log).tables().item_similarity
     assert published is not None
     largest = -np.sort(-slow_swing(log, 1.0), axis=1)[:, :4]
     np.testing.assert_allclose(np.where(published.item < 0, 0, published.score), largest, rtol=1e-5)
@@ -94,7 +94,7 @@ def test_swing_publishes_its_largest_similarities() -> None:
 def test_swing_scores_by_the_damped_similarity() -> None:
     log = small_log(6)
     queries = queries_at(log)
-    config = SwingConfig(damping=0.5, neighbours=log.n_items, decay=3.0)
+    config = SwingConfig(damping=0.5, n_neighbours=log.n_items, decay=3.0)
     damped = slow_swing(log, config.alpha)
     damped /= np.maximum(damped.sum(0), 1e-12) ** 0.5
     damped /= np.maximum(damped.sum(1, keepdims=True), 1e-12)
@@ -108,7 +108,7 @@ def test_swing_scores_by_the_damped_similarity() -> None:
 @pytest.mark.parametrize("shrinkage", [0.0, 2.0])
 def test_item_cf_publishes_the_largest_cosines(shrinkage: float) -> None:
     log = small_log(7)
-    published = ItemCF(ItemCFConfig(shrinkage=shrinkage, neighbours=5)).fit(log).tables().item_similarity
+    published = ItemCF(ItemCFConfig(shrinkage=shrinkage, n_neighbours=5)).fit(log).tables().item_similarity
     assert published is not None
     cosine = slow_cosine(log, shrinkage)
     largest = -np.sort(-cosine, axis=1)[:, :5]
@@ -121,6 +121,6 @@ def test_item_cf_scores_the_recency_weighted_history() -> None:
     log = small_log(8)
     queries = queries_at(log)
     expected = decayed_history(queries, 2.0).toarray() @ slow_cosine(log, 0.0)
-    found = ItemCF(ItemCFConfig(neighbours=log.n_items, decay=2.0)).fit(log).recommend(queries, 5, False)
+    found = ItemCF(ItemCFConfig(n_neighbours=log.n_items, decay=2.0)).fit(log).recommend(queries, 5, False)
     best = -np.sort(-expected, axis=1)[:, :5]
     np.testing.assert_allclose(np.where(found.item < 0, 0, found.score), best, rtol=1e-4)

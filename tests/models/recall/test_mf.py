@@ -9,7 +9,7 @@ from models.history import FOREVER
 from models.recall.mf import MF, Als, Bpr, MFConfig, Ratings
 from tests.models.recall.small_logs import small_log
 
-TRAINERS = [Als(factors=4, ridge=1.0), Bpr(factors=4), Ratings(factors=4, ridge=1.0)]
+TRAINERS = [Als(embedding_dim=4, l2=1.0), Bpr(embedding_dim=4), Ratings(embedding_dim=4, l2=1.0)]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def two_tastes(seed: int = 0) -> Dataset:
 
 def test_als_user_vectors_solve_the_weighted_problem_over_all_items(log: Dataset) -> None:
     alpha, ridge = 5.0, 2.0
-    mf = MF(MFConfig(trainer=Als(factors=4, alpha=alpha, ridge=ridge), decay=FOREVER)).fit(log)
+    mf = MF(MFConfig(trainer=Als(embedding_dim=4, alpha=alpha, l2=ridge), decay=FOREVER)).fit(log)
     item = mf.state["item"].astype(float)
     for user, rows in enumerate(histories(log), start=1):
         rated = np.isin(np.arange(log.n_items), log.item_idx[rows]).astype(float)
@@ -59,7 +59,7 @@ def test_als_user_vectors_solve_the_weighted_problem_over_all_items(log: Dataset
 
 def test_als_item_vectors_are_a_fixed_point_of_the_alternation(log: Dataset) -> None:
     alpha, ridge = 5.0, 2.0
-    trainer = Als(factors=3, alpha=alpha, ridge=ridge, iterations=100)
+    trainer = Als(embedding_dim=3, alpha=alpha, l2=ridge, epochs=100)
     mf = MF(MFConfig(trainer=trainer, decay=FOREVER)).fit(log)
     user, item = mf.state["user"].astype(float), mf.state["item"]
     for column in range(log.n_items):
@@ -73,7 +73,7 @@ def test_als_item_vectors_are_a_fixed_point_of_the_alternation(log: Dataset) -> 
 
 def test_ratings_user_vectors_solve_the_ridge_regression_of_the_residuals(log: Dataset) -> None:
     ridge, decay = 2.0, 3.0
-    mf = MF(MFConfig(trainer=Ratings(factors=4, ridge=ridge), decay=decay)).fit(log)
+    mf = MF(MFConfig(trainer=Ratings(embedding_dim=4, l2=ridge), decay=decay)).fit(log)
     factors, bias = mf.state["item"][:, :4].astype(float), mf.state["item"][:, 4].astype(float)
     mean = log.rating.mean()
     for user, rows in enumerate(histories(log), start=1):
@@ -93,7 +93,7 @@ def test_ratings_are_predicted_where_biases_and_factors_made_them() -> None:
     truth = 3 + rng.normal(size=80)[:, None] + rng.normal(size=60) + users @ items.T
     shown = rng.random(truth.shape) < 0.5
     user, item = np.nonzero(shown)
-    trainer = Ratings(factors=2, ridge=0.1, iterations=30)
+    trainer = Ratings(embedding_dim=2, l2=0.1, epochs=30)
     mf = MF(MFConfig(trainer=trainer, decay=FOREVER)).fit(make_log(user, item, truth[shown]))
     error = (mf.state["user"] @ mf.state["item"].T - truth)[~shown]
     assert np.sqrt((error**2).mean()) < 0.1 * truth.std()
@@ -149,7 +149,7 @@ def test_the_seed_decides_the_vectors(trainer: Als | Bpr | Ratings, log: Dataset
 
 
 def test_published_neighbours_are_the_nearest_by_cosine(log: Dataset) -> None:
-    mf = MF(MFConfig(trainer=TRAINERS[0], neighbours=3)).fit(log)
+    mf = MF(MFConfig(trainer=TRAINERS[0], n_neighbours=3)).fit(log)
     neighbours = mf.tables().item_similarity
     assert neighbours is not None
     factors = mf.state["item"].astype(float)

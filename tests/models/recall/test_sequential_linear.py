@@ -11,17 +11,17 @@ from models.recall.sequential_linear import SequentialLinear, SequentialLinearCo
 from tests.models.recall.small_logs import small_log
 
 CONFIGS = [
-    SequentialLinearConfig(decays=(5.0,), target_decay=3.0, ridge=10.0),
-    SequentialLinearConfig(decays=(0.7, 2.5), target_decay=1.5, ridge=3.0),
+    SequentialLinearConfig(decays=(5.0,), target_decay=3.0, l2=10.0),
+    SequentialLinearConfig(decays=(0.7, 2.5), target_decay=1.5, l2=3.0),
 ]
 
 
 def decayed(items: NDArray[np.int32], decay: float, n_items: int) -> NDArray[np.float64]:
     """Nearest first; only the nearest 5 decays count."""
     row = np.zeros(n_items)
-    for place, item in enumerate(items):
-        if place < 5 * decay:
-            row[item] += np.exp(-place / decay)
+    for distance, item in enumerate(items):
+        if distance < 5 * decay:
+            row[item] += np.exp(-distance / decay)
     return row
 
 
@@ -39,7 +39,7 @@ def slow_weight(log: Dataset, config: SequentialLinearConfig) -> NDArray[np.floa
             x.append(history_row(items[:position], config, log.n_items))
             y.append(decayed(items[position:], config.target_decay, log.n_items))
     X, Y = np.array(x), np.array(y)
-    return np.linalg.solve(X.T @ X + config.ridge * np.eye(X.shape[1]), X.T @ Y)
+    return np.linalg.solve(X.T @ X + config.l2 * np.eye(X.shape[1]), X.T @ Y)
 
 
 decays = st.floats(0.1, 8.0)
@@ -50,13 +50,13 @@ decays = st.floats(0.1, 8.0)
     seed=st.integers(0, 1000),
     inputs=st.lists(decays, min_size=1, max_size=3),
     target_decay=decays,
-    ridge=st.floats(1.0, 50.0),
+    l2=st.floats(1.0, 50.0),
 )
 def test_weights_are_the_ridge_regression_of_the_explicit_matrices(
-    seed: int, inputs: list[float], target_decay: float, ridge: float
+    seed: int, inputs: list[float], target_decay: float, l2: float
 ) -> None:
     log = small_log(seed, n_users=15, n_items=20)
-    config = SequentialLinearConfig(decays=tuple(inputs), target_decay=target_decay, ridge=ridge)
+    config = SequentialLinearConfig(decays=tuple(inputs), target_decay=target_decay, l2=l2)
     weight = SequentialLinear(config).fit(log).state["weight"].reshape(-1, log.n_items)
     np.testing.assert_allclose(weight, slow_weight(log, config), atol=1e-4)
 
@@ -89,7 +89,7 @@ def test_learns_the_successor_of_a_cycle() -> None:
         n_items,
         as_of=length,
     )
-    candidates = SequentialLinear(SequentialLinearConfig(ridge=0.1)).fit(log).recommend(queries_at(log), 1)
+    candidates = SequentialLinear(SequentialLinearConfig(l2=0.1)).fit(log).recommend(queries_at(log), 1)
     np.testing.assert_array_equal(candidates.item[:, 0], (item[:, -1] + 1) % n_items)
 
 

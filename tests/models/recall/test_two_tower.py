@@ -7,14 +7,14 @@ import pytest
 
 from models.dataset import Dataset, queries_at
 from models.features.schema import FeatureSchema
+from models.incremental import Checkpoint
 from models.recall.two_tower import TwoTower
-from models.two_tower.config import NegativesConfig, TowersConfig, TrainingConfig, TwoTowerConfig
+from models.two_tower.config import TowersConfig, TrainingConfig, TwoTowerConfig
 from models.two_tower.presets import PRESETS
-from models.two_tower.training import Checkpoint
 from tests.models.recall.small_logs import small_log
 
 QUICK = TwoTowerConfig(
-    towers=TowersConfig(dims=8, user_id=True, demographics=True, attributes=True),
+    towers=TowersConfig(embedding_dim=8, user_id=True, demographics=True, attributes=True),
     training=TrainingConfig(epochs=2),
 )
 
@@ -36,9 +36,9 @@ def test_published_vectors_times_user_vectors_are_the_scores(log: Dataset, fitte
     assert vectors.dtype == np.float32
     scores = fitted.user_vectors(queries) @ vectors.T
     found = fitted.recommend(queries, 10)
-    rows, places = np.nonzero(found.item >= 0)
-    expected = scores[rows, found.item[rows, places]]
-    np.testing.assert_allclose(found.score[rows, places], expected, rtol=1e-4, atol=1e-5)
+    rows, rank0 = np.nonzero(found.item >= 0)
+    expected = scores[rows, found.item[rows, rank0]]
+    np.testing.assert_allclose(found.score[rows, rank0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_state_is_float32_with_schema_and_curve(log: Dataset, fitted: TwoTower) -> None:
@@ -50,10 +50,11 @@ def test_the_state_is_float32_with_schema_and_curve(log: Dataset, fitted: TwoTow
     assert fitted.state["curve"].shape == (2, 2)
 
 
-def test_progress_is_told_epoch_by_epoch(log: Dataset, fitted: TwoTower) -> None:
-    told: list[Checkpoint] = []
-    watched = TwoTower(QUICK).fit(log, watch=told.append)
-    assert [checkpoint.epoch for checkpoint in told] == [1, 2]
+def test_progress_is_reported_epoch_by_epoch(log: Dataset, fitted: TwoTower) -> None:
+    reported: list[Checkpoint] = []
+    watched = TwoTower(QUICK).fit(log, checkpoint_callback=reported.append)
+    assert watched.epochs == 2
+    assert [checkpoint.epoch for checkpoint in reported] == [1, 2]
     for name, value in fitted.state.items():
         np.testing.assert_array_equal(watched.state[name], value)
 
@@ -72,26 +73,20 @@ def test_another_schema_is_an_error_that_says_what_differs(log: Dataset, fitted:
 
 
 def test_weights_of_other_towers_are_an_error(log: Dataset, fitted: TwoTower) -> None:
-    other = TwoTower(QUICK.but(towers=QUICK.towers.but(dims=16)))
+    other = TwoTower(QUICK.but(towers=QUICK.towers.but(embedding_dim=16)))
     other.state = fitted.state
     with pytest.raises(ValueError, match="other towers than the config's"):
         other.recommend(queries_at(log), 5)
 
 
-def test_all_items_as_negatives_need_the_softmax(log: Dataset) -> None:
-    config = QUICK.but(negatives=NegativesConfig(uniform=0), loss=QUICK.loss.but(kind="bce"))
-    with pytest.raises(ValueError, match="softmax"):
-        TwoTower(config).fit(log)
-
-
 def test_warm_and_update_leave_the_old_state_as_it_was(log: Dataset) -> None:
     model = TwoTower(QUICK).fit(log)
-    kept = model.state
-    copy = {name: value.copy() for name, value in kept.items()}
+    before = model.state
+    copy = {name: value.copy() for name, value in before.items()}
     model.warm(log, np.arange(0, log.n_events, 7))
     model.update(log, np.arange(0, log.n_events, 7))
     for name, value in copy.items():
-        np.testing.assert_array_equal(kept[name], value)
+        np.testing.assert_array_equal(before[name], value)
 
 
 def test_an_item_is_recommended_once_the_log_has_it(log: Dataset, fitted: TwoTower) -> None:
@@ -100,7 +95,7 @@ def test_an_item_is_recommended_once_the_log_has_it(log: Dataset, fitted: TwoTow
 
 def test_presets_are_what_their_names_say() -> None:
     assert PRESETS["dssm"].towers.similarity == "cosine"
-    assert PRESETS["dssm"].towers.item_layers
+    assert PRESETS["dssm"].towers.item_hidden
     assert PRESETS["youtube_dnn"].towers.history == ("mean",)
     assert PRESETS["sasrec"].towers.history == ("causal",)
     assert PRESETS["sasrec"].towers.tied

@@ -22,14 +22,14 @@ def slow_scores(config: UserCFConfig, seed: int) -> np.ndarray:
             norm = np.sqrt(frequency[rated[other]].sum())
             if other != user and norm > 0:
                 alike[other] = (history[user] * rated[other] * frequency).sum() / norm
-        for other in np.argsort(-alike, kind="stable")[: config.neighbours]:
+        for other in np.argsort(-alike, kind="stable")[: config.n_neighbours]:
             scores[user] += alike[other] * recent[other]
     return scores
 
 
 @pytest.mark.parametrize(
     "config",
-    [UserCFConfig(), UserCFConfig(neighbours=3, newest=4, decay=2.0, neighbour_decay=1.0)],
+    [UserCFConfig(), UserCFConfig(n_neighbours=3, newest=4, decay=2.0, neighbour_decay=1.0)],
 )
 def test_user_cf_is_that_of_loops(config: UserCFConfig) -> None:
     log = small_log(1)

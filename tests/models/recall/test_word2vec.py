@@ -6,11 +6,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from models.dataset import Dataset, queries_at, queries_before
 from models.embeddings.cbow import CbowConfig
-from models.embeddings.use import HistoryConfig
+from models.embeddings.retrieval import HistoryConfig
 from models.recall.word2vec import Word2Vec, Word2VecConfig
 
 N_ITEMS = 30
-CONFIG = Word2VecConfig(training=CbowConfig(dims=16, epochs=20), history=HistoryConfig(newest=3, decay=0.5))
+CONFIG = Word2VecConfig(
+    training=CbowConfig(embedding_dim=16, epochs=20), history=HistoryConfig(newest=3, decay=0.5)
+)
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,13 @@ from tests.models.recall.small_logs import START, small_log
 
 HOUR = START + 90 * DAY
 CONFIGS = {
-    "tied": TwoTowerConfig(towers=TowersConfig(dims=16, user_id=True, attributes=True, statistics=True)),
+    "tied": TwoTowerConfig(
+        towers=TowersConfig(embedding_dim=16, user_id=True, attributes=True, statistics=True)
+    ),
     "own_history": TwoTowerConfig(
-        towers=TowersConfig(dims=16, history=("mean", "causal"), blocks=1, tied=False, user_layers=(16,)),
+        towers=TowersConfig(
+            embedding_dim=16, history=("mean", "causal"), blocks=1, tied=False, user_hidden=(16,)
+        ),
         negatives=NegativesConfig(uniform=0),
     ),
 }
@@ -39,7 +43,7 @@ def log() -> Dataset:
 
 @pytest.fixture(params=sorted(CONFIGS))
 def config(request: pytest.FixtureRequest) -> TwoTowerConfig:
-    return CONFIGS[request.param].but(update=UpdateConfig(negatives=20, batch_events=8, replay=0.3))
+    return CONFIGS[request.param].but(update=UpdateConfig(n_negatives=20, batch_size=8, replay=0.3))
 
 
 @cache
@@ -97,7 +101,7 @@ def test_the_report_measures_what_happened(log: Dataset, config: TwoTowerConfig)
 
 
 def test_an_item_rises_for_those_who_did_what_its_buyers_did(log: Dataset) -> None:
-    config = CONFIGS["tied"].but(update=UpdateConfig(negatives=50, learning_rate=0.1))
+    config = CONFIGS["tied"].but(update=UpdateConfig(n_negatives=50, learning_rate=0.1))
     model = fitted(config)
     rows = np.flatnonzero(log.at >= HOUR)
     rows = rows[~np.isin(rows, log.indptr[:-1])]
@@ -126,7 +130,7 @@ def test_the_order_of_the_rows_handed_over_does_not_matter(log: Dataset, config:
 
 def test_later_events_of_the_hour_are_not_seen_by_earlier_ones(log: Dataset) -> None:
     # All but the last step is the same whatever the last event is.
-    config = CONFIGS["tied"].but(update=UpdateConfig(negatives=20, batch_events=4, replay=0.0))
+    config = CONFIGS["tied"].but(update=UpdateConfig(n_negatives=20, batch_size=4, replay=0.0))
     rows = np.flatnonzero(log.at >= HOUR)
     rows = rows[np.lexsort((rows, log.at[rows]))][:8]
     trained = fitted(config)
@@ -177,13 +181,13 @@ def test_hours_are_whole_and_hold_enough_events(hours: list[int], least: int) ->
 
 def test_a_night_learns_again_what_the_hours_learned(log: Dataset) -> None:
     # Nothing is drawn at random: no replay, and all items are negatives.
-    update = UpdateConfig(negatives=0, batch_events=20, replay=0.0)
+    update = UpdateConfig(n_negatives=0, batch_size=20, replay=0.0)
     night = fitted(CONFIGS["own_history"].but(update=update))
     hours = TwoTower(night.config)
     hours.state = dict(night.state)
     rows = np.flatnonzero(log.at >= HOUR)
     rows = rows[np.argsort(log.at[rows], kind="stable")]
-    parts = list(pairwise(bounds(log.at[rows] // 3_600, update.batch_events)))
+    parts = list(pairwise(bounds(log.at[rows] // 3_600, update.batch_size)))
     assert len(parts) > 2
     for begin, end in parts:
         hours.update(log, rows[begin:end])

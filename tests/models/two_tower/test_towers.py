@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.dataset import Dataset
-from models.two_tower.batch_loss import Objective
+from models.two_tower.batch_loss import BatchLoss
 from models.two_tower.batches import Collator, windows_over
 from models.two_tower.config import TowersConfig, TwoTowerConfig
 from models.two_tower.inputs import user_columns
@@ -88,7 +88,7 @@ def test_decayed_means_and_their_gradients_are_those_of_the_definition() -> None
 
 
 def test_the_linear_part_of_the_means_is_a_linear_map_of_decayed_means() -> None:
-    config = TowersConfig(dims=3, decays=(1.0, 5.0), mean_width=0, newest=4)
+    config = TowersConfig(embedding_dim=3, decays=(1.0, 5.0), mean_hidden=0, newest=4)
     encoder = DecayedMeans(config)
     events = torch.randn(2, 4, 3)
     window, place = torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])
@@ -132,7 +132,7 @@ def test_every_parameter_learns(log: Dataset, model: Model) -> None:
     collator = Collator(log, model.schema, user_columns(log, model.schema))
     wanted = np.ones(log.n_events, dtype=bool)
     windows = windows_over(log, wanted, 30, np.random.default_rng(0))
-    loss, n_places = Objective(model, log, config).loss(
+    loss, n_places = BatchLoss(model, log, config).loss(
         collator.histories(windows, wanted), np.random.default_rng(0)
     )
     assert n_places == (np.diff(log.indptr) - 1).clip(0).sum()

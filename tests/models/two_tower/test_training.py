@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.dataset import DAY, Dataset, queries_before
+from models.dataset import DAY, queries_before
 from models.embeddings.cbow import CbowConfig
+from models.incremental import Checkpoint
 from models.recall.two_tower import TwoTower
 from models.two_tower.config import (
     LossConfig,
@@ -17,104 +18,35 @@ from models.two_tower.config import (
     TwoTowerConfig,
 )
 from models.two_tower.model import Model
-from models.two_tower.training import Checkpoint, earlier, held_out, ndcg, replayed
+from models.two_tower.training import earlier, held_out, ndcg, replayed
 from tests.models.recall.small_logs import START, small_log
-
-N_ITEMS, STEP = 30, 7
-
-
-def circle(n_users: int = 60, length: int = 15, seed: int = 0) -> Dataset:
-    """Users who walk through the items in a circle: after item i comes i + 7."""
-    rng = np.random.default_rng(seed)
-    first = rng.integers(0, N_ITEMS, n_users)
-    items = (first[:, None] + STEP * np.arange(length)) % N_ITEMS
-    user = np.repeat(np.arange(n_users, dtype=np.int32), length)
-    at = START + np.tile(np.arange(length), n_users)
-    rating = rng.integers(1, 6, len(user)).astype(np.float32)
-    return Dataset(user, items.ravel().astype(np.int32), rating, at, n_users, N_ITEMS, START + length)
-
-
-def learner(**changes: object) -> TwoTowerConfig:
-    base = TwoTowerConfig(
-        towers=TowersConfig(dims=16, mean_width=0, tied=False, dropout=0.0),
-        negatives=NegativesConfig(uniform=40),
-        training=TrainingConfig(
-            epochs=15, learning_rate=0.05, batch_tokens=200, validation_users=4, patience=15
-        ),
-    )
-    return base.but(**changes)
-
-
-def accuracy(config: TwoTowerConfig, log: Dataset) -> float:
-    """How often the next item of the circle is the first of the list."""
-    model = TwoTower(config).fit(log)
-    found = model.recommend(queries_before(log, log.indptr[1:] - 1), 1, filter_seen=False)
-    return float((found.item[:, 0] == log.item_idx[log.indptr[1:] - 1]).mean())
-
-
-@pytest.mark.parametrize("kind", ["bce", "hinge", "logistic", "softmax"])
-def test_every_loss_learns_the_circle(kind: str) -> None:
-    assert accuracy(learner(loss=LossConfig(kind=kind)), circle()) > 0.9
-
-
-@pytest.mark.parametrize(
-    "negatives",
-    [
-        NegativesConfig(uniform=0),
-        NegativesConfig(uniform=0, popularity=40),
-        NegativesConfig(uniform=0, in_batch=40),
-        NegativesConfig(uniform=20, in_batch=20),
-        NegativesConfig(uniform=20, hard=4, hard_ranks=(2, 10)),
-    ],
-    ids=["all", "popularity", "in_batch", "mixed", "hard"],
-)
-def test_every_kind_of_negatives_teaches_the_circle(negatives: NegativesConfig) -> None:
-    assert accuracy(learner(negatives=negatives), circle()) > 0.9
+from tests.models.two_tower.circle import N_ITEMS, STEP, accuracy, circle, small
 
 
 def test_bfloat16_learns_the_circle_and_leaves_torch_as_it_was() -> None:
     before = torch.get_float32_matmul_precision()
-    config = learner()
-    assert accuracy(config.but(training=config.training.but(precision="bfloat16")), circle()) > 0.9
+    config = small()
+    assert (
+        accuracy(
+            TwoTower(config.but(training=config.training.but(precision="bfloat16"))).fit(circle()), circle()
+        )
+        > 0.9
+    )
     assert torch.get_float32_matmul_precision() == before
 
 
 @pytest.mark.parametrize("encoder", ["attention", "causal"])
 def test_every_encoder_learns_the_circle(encoder: str) -> None:
-    towers = TowersConfig(dims=16, history=(encoder,), blocks=1, newest=15, dropout=0.0)
-    assert accuracy(learner(towers=towers), circle()) > 0.9
-
-
-def test_ratings_as_weights_silence_what_was_disliked() -> None:
-    log = circle()
-    # Nobody likes items below 15: as targets they weigh nothing.
-    liked = replace(log, rating=np.where(log.item_idx < 15, 0, 5).astype(np.float32))
-    loss = LossConfig(ratings="weight")
-    model = TwoTower(learner(loss=loss)).fit(liked)
-    first = model.recommend(queries_before(log, log.indptr[1:] - 1), 1, filter_seen=False).item[:, 0]
-    assert (first >= 15).all()
-
-
-def test_labels_lower_what_was_disliked() -> None:
-    log = circle()
-    disliked = replace(log, rating=np.where(log.item_idx < 15, 1, 5).astype(np.float32))
-    rows = log.indptr[1:] - 1
-    target = log.item_idx[rows]
-
-    def score(rated: Dataset) -> np.ndarray:
-        model = TwoTower(learner(loss=LossConfig(kind="bce", ratings="label"))).fit(rated)
-        found = model.recommend(queries_before(log, rows), N_ITEMS, filter_seen=False)
-        return found.score[found.item == target[:, None]]
-
-    scores = score(disliked)
-    assert scores[target < 15].mean() < scores[target >= 15].mean() - 1
+    blocks = {"blocks": 1} if encoder == "causal" else {}
+    towers = TowersConfig(embedding_dim=16, history=(encoder,), newest=15, dropout=0.0, **blocks)
+    assert accuracy(TwoTower(small(towers=towers)).fit(circle()), circle()) > 0.9
 
 
 def test_starting_from_bags_is_as_good_as_the_bags() -> None:
     log = circle()
-    config = learner(training=TrainingConfig(epochs=0, first_vectors=CbowConfig(dims=16, epochs=40)))
+    config = small(training=TrainingConfig(epochs=0, first_vectors=CbowConfig(embedding_dim=16, epochs=40)))
     config = config.but(training=config.training.but(validation_users=0))
-    assert accuracy(config, log) > 0.9
+    assert accuracy(TwoTower(config).fit(log), log) > 0.9
 
 
 def test_recent_targets_weigh_more() -> None:
@@ -123,16 +55,16 @@ def test_recent_targets_weigh_more() -> None:
     late = log.at >= START + 8
     turned = np.where(late, (log.item_idx - 2 * STEP * (log.at - START - 7)) % N_ITEMS, log.item_idx)
     log = replace(log, item_idx=turned.astype(np.int32))
-    config = learner()
+    config = small()
     plain, recent = (
-        accuracy(config.but(training=config.training.but(recency=recency)), log)
+        accuracy(TwoTower(config.but(training=config.training.but(recency=recency))).fit(log), log)
         for recency in (0.0, 1 / 86_400)
     )
     assert recent > max(0.9, plain + 0.1)
 
 
 def test_recent_is_what_is_near_the_newest_event_however_late_it_is() -> None:
-    config = learner(training=TrainingConfig(epochs=2, recency=1.0))
+    config = small(training=TrainingConfig(epochs=2, recency=1.0))
     log = small_log()
     soon, late = (
         TwoTower(config).fit(replace(log, as_of=log.as_of + days * DAY)).state for days in (0, 10_000)
@@ -144,9 +76,9 @@ def test_recent_is_what_is_near_the_newest_event_however_late_it_is() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        learner(),
-        learner(
-            towers=TowersConfig(dims=16, history=("mean", "causal"), user_id=True, statistics=True),
+        small(),
+        small(
+            towers=TowersConfig(embedding_dim=16, history=("mean", "causal"), user_id=True, statistics=True),
             negatives=NegativesConfig(uniform=5, in_batch=5, hard=2, hard_ranks=(2, 10), mask_seen=True),
             loss=LossConfig(kind="logistic"),
         ),
@@ -157,7 +89,7 @@ def test_a_training_killed_and_resumed_ends_in_the_same_bits(config: TwoTowerCon
     config = config.but(training=config.training.but(epochs=6, patience=2))
     log = small_log()
     checkpoints: list[Checkpoint] = []
-    whole = TwoTower(config).fit(log, watch=checkpoints.append)
+    whole = TwoTower(config).fit(log, checkpoint_callback=checkpoints.append)
     assert [checkpoint.epoch for checkpoint in checkpoints] == list(range(1, len(checkpoints) + 1))
     np.testing.assert_array_equal(checkpoints[-1].curve, whole.state["curve"])
     for checkpoint in (checkpoints[0], checkpoints[2], checkpoints[-1]):
@@ -170,16 +102,16 @@ def test_a_training_killed_and_resumed_ends_in_the_same_bits(config: TwoTowerCon
 def test_equal_figures_are_equal_to_a_resumed_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
     # 0.1 is less than the float32 next to it, which a checkpoint keeps.
     monkeypatch.setattr("models.two_tower.training.ndcg", lambda *asked: 0.1)
-    config = learner(training=TrainingConfig(epochs=3, learning_rate=0.05))
+    config = small(training=TrainingConfig(epochs=3, learning_rate=0.05))
     checkpoints: list[Checkpoint] = []
-    whole = TwoTower(config).fit(small_log(), watch=checkpoints.append)
+    whole = TwoTower(config).fit(small_log(), checkpoint_callback=checkpoints.append)
     resumed = TwoTower(config).fit(small_log(), resume=checkpoints[0])
     for name, learned in whole.state.items():
         np.testing.assert_array_equal(resumed.state[name], learned, err_msg=name)
 
 
 def test_training_stops_when_validation_stalls() -> None:
-    config = learner(training=TrainingConfig(epochs=50, learning_rate=0.05, patience=2))
+    config = small(training=TrainingConfig(epochs=50, learning_rate=0.05, patience=2))
     curve = TwoTower(config).fit(small_log()).state["curve"]
     assert len(curve) < 50
     best = int(np.argmax(curve[:, 1]))
@@ -202,7 +134,7 @@ def test_held_out_rows_are_last_rows_and_ndcg_is_that_of_their_items() -> None:
 def test_replayed_rows_are_runs_within_a_user() -> None:
     log = small_log()
     rng = np.random.default_rng(0)
-    rows = replayed(log, 40, rng, run=8)
+    rows = replayed(log, 40, rng, length=8)
     assert 8 <= len(rows) <= 40
     assert (np.diff(rows) > 0).all()
     starts = rows[np.append(True, np.diff(rows) > 1)]
@@ -216,8 +148,8 @@ def test_a_warm_training_learns_the_new_day_and_keeps_the_old() -> None:
     # On the new day the circle turns the other way.
     turned = np.where(day, (log.item_idx - 2 * STEP * (log.at - START - 11)) % N_ITEMS, log.item_idx)
     log = replace(log, item_idx=turned.astype(np.int32))
-    training = learner().training.but(warm_learning_rate=0.03)
-    model = TwoTower(learner(training=training)).fit(log.before(START + 12))
+    training = small().training.but(warm_learning_rate=0.03)
+    model = TwoTower(small(training=training)).fit(log.before(START + 12))
     cold = {name: value.copy() for name, value in model.state.items()}
     new = np.flatnonzero(day)
 
@@ -239,7 +171,7 @@ def test_a_warm_training_learns_the_new_day_and_keeps_the_old() -> None:
 
 def test_biases_start_at_the_log_of_popularity() -> None:
     log = small_log()
-    config = learner(training=TrainingConfig(epochs=0, validation_users=0))
+    config = small(training=TrainingConfig(epochs=0, validation_users=0))
     bias = TwoTower(config).fit(log).state["weight.tables.bias.weight"][:, 0]
     popularity = np.log1p(np.bincount(log.item_idx, minlength=log.n_items))
     np.testing.assert_allclose(bias[1:], popularity - popularity.mean(), rtol=1e-5, atol=1e-6)

@@ -12,8 +12,8 @@ from models.two_tower.inputs import item_columns, schema_of, user_columns
 from models.two_tower.vocabulary import grow
 from tests.models.recall.small_logs import small_log
 
-TIED = TwoTowerConfig(towers=TowersConfig(dims=8, user_id=True, attributes=True, statistics=True))
-OWN = TwoTowerConfig(towers=TowersConfig(dims=8, tied=False))
+TIED = TwoTowerConfig(towers=TowersConfig(embedding_dim=8, user_id=True, attributes=True, statistics=True))
+OWN = TwoTowerConfig(towers=TowersConfig(embedding_dim=8, tied=False))
 
 
 def larger(
@@ -72,7 +72,7 @@ def test_new_items_are_average_and_recommended_from_their_first_event_on(
     model = TwoTower(config).fit(log)
     before = model.state
     model.state = grow(before, users, items, 45, 60)
-    known = before["known"]
+    known = before["has_events"]
     for name in ("item_id", "bias", "history"):
         key = f"weight.tables.{name}.weight"
         if key in before:

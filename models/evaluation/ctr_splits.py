@@ -15,8 +15,8 @@ from models.evaluation.split import span
 
 NEUTRAL = 3.0
 """The rating that is neither liked nor disliked."""
-TEST_SHARE = 0.1
-"""Of the labelled rows of ``ctr-random``; validation gets as many."""
+TEST_FRACTION = 0.1
+"""Fraction of the labelled rows of ``ctr-random`` that tests; validation gets as many."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class CtrSplit:
         return sha.hexdigest()
 
 
-def labels(log: Dataset, rows: Longs) -> Floats:
+def ctr_labels(log: Dataset, rows: Longs) -> Floats:
     """(N,) 1 where the rating of the row is above 3, else 0."""
     return (log.rating[rows] > NEUTRAL).astype(np.float32)
 
@@ -44,10 +44,11 @@ def labels(log: Dataset, rows: Longs) -> Floats:
 def ctr_random(log: Dataset, seed: int = 0) -> CtrSplit:
     """Eight random tenths of the labelled rows to train on, one for validation, one to test.
 
-    Raises ValueError if there are fewer than ten.
+    Raises:
+        ValueError: there are fewer than ten.
     """
     rows = np.random.default_rng(seed).permutation(_labelled(log))
-    tenth = int(TEST_SHARE * len(rows))
+    tenth = int(TEST_FRACTION * len(rows))
     if not tenth:
         raise ValueError(f"ctr-random needs ten ratings above or below 3; the log has {span(log)}")
     train, validation, test = np.split(rows, [len(rows) - 2 * tenth, len(rows) - tenth])
@@ -57,7 +58,10 @@ def ctr_random(log: Dataset, seed: int = 0) -> CtrSplit:
 def ctr_last(log: Dataset) -> CtrSplit:
     """Each user's last labelled row to test, the one before for validation, earlier ones to train on.
 
-    A user's only labelled row is a test row. Raises ValueError if no user has three.
+    A user's only labelled row is a test row.
+
+    Raises:
+        ValueError: no user has three.
     """
     rows = _labelled(log)
     count = np.bincount(log.user_idx[rows], minlength=log.n_users)
@@ -72,7 +76,7 @@ CTR_PROTOCOLS: dict[str, Callable[[Dataset, int], CtrSplit]] = {
     "ctr-random": ctr_random,
     "ctr-last": lambda log, seed: ctr_last(log),
 }
-"""By name; the integer is the seed of the split."""
+"""The protocols of rankers by name: a log and a seed to a split."""
 
 
 def _labelled(log: Dataset) -> Longs:

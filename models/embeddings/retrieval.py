@@ -1,7 +1,7 @@
-"""What the channels of embedded items share: the vector of a history, and lists of neighbours summed."""
+"""Retrieval by embedded items: the vector of a history, and lists of neighbours summed over a history."""
 
 import numpy as np
-from scipy.sparse import csr_array
+from pydantic import PositiveFloat, PositiveInt
 from scipy.special import expit
 
 from models.candidates import Candidates, Neighbours
@@ -9,16 +9,17 @@ from models.config import Config
 from models.dataset import Floats, Queries
 from models.embeddings.ann import Index, nearest_neighbours
 from models.history import decayed_history
+from models.neighbours import to_sparse
 from models.top_n import recommend_by_score
 
 
 class HistoryConfig(Config):
-    """How much of a history speaks for its user."""
+    """The part of a history that stands for its user."""
 
-    newest: int = 15
-    """Newest distinct items used."""
-    decay: float = 3.0
-    """The k-th newest item weighs exp(-k / decay)."""
+    newest: PositiveInt = 15
+    """Newest distinct items of a history that are used."""
+    decay: PositiveFloat = 3.0
+    """Decay of a history, in items: the k-th newest weighs exp(-k / decay)."""
 
 
 def history_vectors(queries: Queries, vectors: Floats, config: HistoryConfig) -> Floats:
@@ -43,10 +44,7 @@ def recommend_by_neighbours(
     neighbours: Neighbours, queries: Queries, n: int, config: HistoryConfig, filter_seen: bool = True
 ) -> Candidates:
     """Items by the sum of their scores in the lists of a history's newest items, newer lists heavier."""
-    known = neighbours.item >= 0
-    indptr = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
-    size = (len(known), len(known))
-    similarity = csr_array((neighbours.score[known], neighbours.item[known], indptr), shape=size)
+    similarity = to_sparse(neighbours, len(neighbours.item))
 
     def score(block: Queries) -> Floats:
         total = (decayed_history(block, config.decay, config.newest) @ similarity).toarray()  # (b, I)
