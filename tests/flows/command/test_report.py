@@ -142,7 +142,7 @@ def test_a_release_of_an_earlier_version_is_one_line(home: Path, matinee: Matine
     release.execute(home, "drop table curves")
     called = matinee("report")
     assert (called.code, called.out) == (2, "")
-    assert "made by an earlier version and lacks a table: run `matinee nightly` first" in called.err
+    assert "published by an earlier version: run `matinee nightly` first" in called.err
     assert called.err.count("\n") == 1
 
 
