@@ -66,7 +66,8 @@ def nightly(
     from flows.nightly import nightly as flow
 
     _say_which_server()
-    published = flow(source=source, as_of=as_of, mode=mode, config=overrides, or_synthetic=or_synthetic)
+    changes = config.Changes(**overrides)
+    published = flow(source=source, as_of=as_of, mode=mode, config=changes, or_synthetic=or_synthetic)
     print_json(published) if as_json else _show_published(published)
 
 
@@ -84,7 +85,7 @@ def hourly(as_of: options.AsOf = None, settings: options.Set = None, as_json: op
     from flows.hourly import hourly as flow
 
     _say_which_server()
-    published = flow(as_of=as_of, config=overrides)
+    published = flow(as_of=as_of, config=config.Changes(**overrides))
     print_json(published) if as_json else _show_published(published)
 
 
@@ -126,20 +127,16 @@ def evaluate(
     """Measure every channel, the merged and the published list offline, on ratings held back."""
     from flows.command.screens.terminal import log_to_terminal
 
-    log_to_terminal()
-    from tasks.commands.evaluate import evaluate as measure
-
-    answer = measure(
-        protocol,
-        source,
+    recall, rank, ks = (
         options.names("channel", channels),
         options.names("ranker", rankers),
         options.lengths(k),
-        seed,
-        baseline,
-        out,
-        config=options.overrides(settings),
     )
+    overrides = options.overrides(settings)
+    log_to_terminal()
+    from tasks.commands.evaluate import evaluate as measure
+
+    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, config=overrides)
     if as_json:
         return print_json(answer)
     from flows.command.screens import evaluation
@@ -172,10 +169,11 @@ def replay(
     """Live through past days hour by hour, under six ways of keeping the model up to date."""
     from flows.command.screens.terminal import log_to_terminal
 
+    overrides = options.overrides(settings)
     log_to_terminal()
     from tasks.commands.replay import replay as live_through
 
-    answer = live_through(begin, end, source, seed, out, config=options.overrides(settings))
+    answer = live_through(begin, end, source, seed, out, config=overrides)
     if as_json:
         return print_json(answer)
     from flows.command.screens import replay as screen

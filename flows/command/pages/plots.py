@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Answer = dict[str, Any]
 Points = list[tuple[float, float]]
@@ -20,21 +21,17 @@ BLUE, RED, GREEN, GREY = "#2b5f92", "#b0352c", "#2a7439", "#6b6b6b"
 LINES = ((RED, "s-"), (BLUE, "o-"), (GREEN, "^-"))
 """Lines of one plot, told apart by their marks too."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 11,
-    "axes.labelsize": 11,
-    "xtick.labelsize": 10.5,
-    "ytick.labelsize": 10.5,
-    "legend.fontsize": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.markersize": 4,
     "svg.hashsalt": "matinee",
 }
-"""Letters of 10.5 pt in a plot as wide as a phone: shown smaller than drawn, they keep 9 pt."""
+"""All letters are of 11 pt: on a phone, where plots are shown smaller than they are drawn, 9 pt are left."""
 
-WIDTH, HEIGHT, BAR = 4.1, 3.1, 0.24
+WIDTH, HEIGHT, BAR = 4.0, 3.1, 0.24
 """Inches of a plot; of a bar in one that grows with them."""
 
 BY_BLEND_WEIGHT = " by blend weight"
@@ -82,13 +79,13 @@ def _curves(answer: Answer) -> dict[tuple[str, str, str], Points]:
 
 
 def _channels(answer: Answer) -> Plot:
-    bars = [(row["channel"], row["share"]) for row in answer["channels"]]
+    bars = [(row["channel"], row["fraction"]) for row in answer["channels"]]
 
     def draw(axes: Axes) -> None:
         _horizontal_bars(axes, bars)
         axes.xaxis.set_major_formatter("{x:.0%}")
 
-    alt = _listed(f"{channel} {share:.0%}" for channel, share in bars)
+    alt = _listed(f"{channel} {fraction:.0%}" for channel, fraction in bars)
     return _plot("Channels of the first ten films", alt, draw, _height(bars))
 
 
@@ -126,7 +123,7 @@ def _training(model: str, loss: Points, ndcg: Points) -> Plot:
         axes.plot(*zip(*loss, strict=True), "o-", color=BLUE)
         axes.set_ylabel("training loss", color=BLUE)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if ndcg:
             right = axes.twinx()
             right.plot(*zip(*ndcg, strict=True), "s-", color=RED)
@@ -147,7 +144,7 @@ def _blend(model: str, metric: str, points: Points, answer: Answer) -> Plot:
         for weight in chosen:
             axes.axvline(weight, color=RED, linestyle=":", label=f"chosen: {weight:g}")
             axes.legend()
-        axes.set_xlabel(f"weight of {model}, the rest is the merged list's")
+        axes.set_xlabel(f"weight of {model}")
         axes.set_ylabel(f"validation {metric.upper()}")
 
     alt = _listed(f"{weight:g}: {value:.4f}" for weight, value in points)

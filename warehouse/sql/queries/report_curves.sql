@@ -1,4 +1,4 @@
--- grain: stage, model, curve, x; of each stage those of the newest release that measured it
+-- grain: curve, x; of each stage those of the newest release that measured it: hourly ones do not train a ranker
 select stage, model, curve, x, y
 from curves
 join releases using (release_id)

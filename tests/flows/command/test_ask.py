@@ -1,0 +1,128 @@
+"""Questions to what is published: lists, similar films, releases."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.flows.command import release
+from tests.flows.command.conftest import Matinee, read
+
+
+@pytest.fixture(autouse=True)
+def published(home: Path, wide: None) -> None:
+    """Every test here has a release and a terminal of 100 columns."""
+
+
+def test_a_list_has_its_films_in_order_with_their_reasons_as_they_are(matinee: Matinee) -> None:
+    called = matinee("recommend", "1", "-n", "2")
+    assert (called.code, called.err) == (0, "")
+    assert "woman · age group 25 · 20 ratings · mean 3.50 · likes Drama" in called.out
+    first, second = (line for line in called.out.splitlines() if "You saw" in line)
+    assert [first.split()[0], second.split()[0]] == ["1", "2"]
+    assert "Toy Story " in first
+    assert "You saw [rec] [/x]" in first
+    assert release.RELEASE in called.out
+
+
+def test_a_user_without_ratings_or_demographics_is_described_all_the_same(matinee: Matinee) -> None:
+    assert "0 ratings\n" in matinee("recommend", "2").out
+
+
+def test_an_unknown_user_gets_the_list_for_everybody_and_is_told_so(matinee: Matinee) -> None:
+    called = matinee("recommend", "99")
+    assert called.code == 0
+    assert called.err == "User 99 is unknown: this is the list for everybody (segment all).\n"
+    assert "Titanic" in called.out
+
+
+def test_json_says_whose_list_it_is(matinee: Matinee) -> None:
+    answer = read(matinee("recommend", "1", "-n", "3", "--json"))
+    assert isinstance(answer, dict)
+    assert (answer["user_id"], answer["segment"], answer["release_id"]) == (1, None, release.RELEASE)
+    assert [film["item_id"] for film in answer["recommendations"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("film", ["1", "toy story", "Toy Story (1995)", "STORY, toy", "toy story 1995"])
+def test_a_film_is_named_by_its_id_or_its_title(film: str, matinee: Matinee) -> None:
+    called = matinee("similar", film)
+    assert (called.code, called.err) == (0, "")
+    assert "Films like Toy Story (1995), by item_cf" in called.out
+    assert "Toy Story 2" in called.out
+
+
+@pytest.mark.parametrize(
+    ("words", "item_id"),
+    [
+        ("the sixth sense", 5),
+        ("titanic 1953", 3),
+        ("miserables", 6),
+        ("childs play", 7),
+        ("child's play", 7),
+        ("terminator", 8),
+        ("judgment", 9),
+    ],
+)
+def test_a_title_is_found_whatever_its_article_accents_and_order(
+    words: str, item_id: int, matinee: Matinee
+) -> None:
+    answer = read(matinee("similar", words, "--json"))
+    assert isinstance(answer, dict)
+    assert answer["item"]["item_id"] == item_id
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["titanic"], "'titanic' may be 4 Titanic (1997), 3 Titanic (1953): choose one by its id"),
+        (["t"], "and 2 more: choose one by its id"),
+        (["casablanca"], "no title has the words 'casablanca'"),
+        (["?"], "no title has the words '?'"),
+        (["99"], "no film has the id 99"),
+        (
+            ["1", "--channel", "magic"],
+            "no channel 'magic' has published similarities",
+        ),
+    ],
+)
+def test_a_film_that_is_none_or_many_is_one_line(words: list[str], message: str, matinee: Matinee) -> None:
+    called = matinee("similar", *words)
+    assert (called.code, called.out) == (2, "")
+    assert message in called.err
+    assert called.err.count("\n") == 1
+
+
+def test_similar_goes_by_the_best_channel_that_is_published(matinee: Matinee, home: Path) -> None:
+    def channel() -> str:
+        answer = read(matinee("similar", "1", "--json"))
+        assert isinstance(answer, dict)
+        return str(answer["channel"])
+
+    assert channel() == "item_cf"
+    release.execute(home, "insert into item_similarity values ('ease', 1, 2, 1, 1.0)")
+    assert channel() == "ease"
+    release.execute(home, "delete from item_similarity where channel <> 'swing'")
+    assert channel() == "swing"
+    release.execute(home, "delete from item_similarity")
+    assert "there are: none" in matinee("similar", "1").err
+
+
+def test_releases_are_listed(matinee: Matinee) -> None:
+    called = matinee("releases")
+    (line,) = (line for line in called.out.splitlines() if release.RELEASE in line)
+    assert line.split()[0] == "current"
+    assert "450" in line
+    assert "[ml]" in line
+    rows = read(matinee("releases", "--json"))
+    assert isinstance(rows, list)
+    assert [row["release_id"] for row in rows] == [release.RELEASE]
+
+
+def test_nothing_published_says_what_to_do(
+    matinee: Matinee, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path_factory.mktemp("empty")))
+    for words in (["recommend", "1"], ["similar", "toy story"], ["report"]):
+        called = matinee(*words)
+        assert (called.code, called.out) == (2, "")
+        assert "run `matinee nightly` first" in called.err
+        assert called.err.count("\n") == 1

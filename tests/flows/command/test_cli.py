@@ -1,0 +1,94 @@
+"""The command as a whole: help, version, mistakes, and what it imports before it is asked for anything."""
+
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from typer.main import get_command
+
+from flows.command import cli
+from tests.flows.command.conftest import Matinee
+
+HEAVY = ("duckdb", "polars", "numpy", "prefect", "torch", "matplotlib")
+
+
+def plain(example: str) -> str:
+    """An example without the escapes of its markup."""
+    return example.replace("\\[", "[")
+
+
+def test_without_a_command_it_prints_its_help(matinee: Matinee) -> None:
+    alone, asked = matinee(), matinee("--help")
+    assert (alone.code, alone.err) == (0, "")
+    assert alone.out.strip() == asked.out.strip()
+    for panel, commands in cli.PANELS.items():
+        assert panel in alone.out
+        for command in commands:
+            assert re.search(rf"^│ {command.__name__} +\w", alone.out, re.MULTILINE)
+
+
+def test_the_version_names_the_code(matinee: Matinee) -> None:
+    called = matinee("--version")
+    assert called.code == 0
+    assert called.out.startswith(f"matinee {version('matinee')}")
+    assert cli.__file__.startswith(called.out.strip().rpartition("(")[2].rstrip(")"))
+
+
+@pytest.mark.parametrize("command", [c.__name__ for commands in cli.PANELS.values() for c in commands])
+def test_every_command_has_help_of_its_own_with_its_examples(
+    command: str, matinee: Matinee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    called = matinee(command, "--help")
+    assert (called.code, called.err) == (0, "")
+    assert f"Usage: matinee {command}" in called.out
+    for example in cli.EXAMPLES.get(command, ()):
+        assert f"$ {plain(example)} " in called.out
+
+
+@pytest.mark.parametrize("example", [line for lines in cli.EXAMPLES.values() for line in lines])
+def test_every_example_is_understood(example: str) -> None:
+    program, name, *words = shlex.split(plain(example).partition(">")[0])
+    assert program == "matinee"
+    command = get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    assert command.make_context(name, words).params
+
+
+@pytest.mark.parametrize("words", [["--help"], ["nightly", "--help"]])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    script = (
+        f"import sys; sys.argv = ['matinee', *{words}]\n"
+        "from flows.command.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print('loaded:', [name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "Usage: matinee" in done.stdout
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+
+
+@pytest.mark.parametrize("word", ["[/x]", "[bold]"])
+def test_a_mistake_is_repeated_as_it_was_typed(word: str, matinee: Matinee) -> None:
+    called = matinee("recommend", word)
+    assert (called.code, called.out) == (2, "")
+    assert called.err == f"matinee: '{word}' is no user id: ids are whole numbers\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["bogus"], "No such command 'bogus' (see `matinee --help`)"),
+        (["recommend"], "Missing argument 'USER_ID' (see `matinee recommend --help`)"),
+        (["recommend", "1", "-n", "0"], "Invalid value for '-n'"),
+        (["nightly", "--mode", "hot"], "Invalid value for '--mode'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], message: str, matinee: Matinee) -> None:
+    called = matinee(*words)
+    assert (called.code, called.out) == (2, "")
+    assert called.err.startswith(f"matinee: {message}")
+    assert called.err.count("\n") == 1
