@@ -14,24 +14,24 @@ Rows = list[dict[str, Any]]
 
 def release(home: Path) -> dict[str, Any]:
     """The row of ``releases`` that is published now."""
-    release_id = serving.current_release(home)
-    return _ask(home, "queries/release", {"release_id": release_id})[0]
+    return _rows(home, "queries/release", release_id=serving.current_release(home))[0]
 
 
 def lineage(home: Path) -> Rows:
     """The steps of the published release, in order."""
-    return _ask(home, "queries/lineage", {"release_id": serving.current_release(home)})
+    return _rows(home, "queries/lineage", release_id=serving.current_release(home))
 
 
 def report(home: Path) -> dict[str, Any]:
-    """What a page about the published release shows, by subject."""
+    """Everything that a page about the published release shows, by subject."""
     published = release(home)
     return {
         "release": published,
-        "coverage": _ask(home, "queries/report_coverage", {"release_id": published["release_id"]})[0],
-        "channels": _ask(home, "queries/report_channels", {}),
-        "popularity": _ask(home, "queries/report_popularity", {}),
-        "metrics": _ask(home, "queries/report_metrics", {}),
+        "coverage": _rows(home, "queries/report_coverage", release_id=published["release_id"])[0],
+        "channels": _rows(home, "queries/report_channels"),
+        "popularity": _rows(home, "queries/report_popularity"),
+        "metrics": _rows(home, "queries/report_metrics"),
+        "curves": _rows(home, "queries/report_curves"),
         "steps": lineage(home),
         "lists": sample_lists(home, 10, 5),
     }
@@ -39,43 +39,52 @@ def report(home: Path) -> dict[str, Any]:
 
 def user(home: Path, user_id: int) -> dict[str, Any] | None:
     """Demographics and features of a user, or None for one nobody knows."""
-    return next(iter(_ask(home, "queries/user", {"user_id": user_id})), None)
+    return next(iter(_rows(home, "queries/user", user_id=user_id)), None)
 
 
 def recommendations(home: Path, user_id: int, n: int) -> Rows:
     """The first n films for a user, best first; empty for a user nobody knows."""
-    return _ask(home, "queries/recommendations", {"user_id": user_id, "n": n})
+    return _rows(home, "queries/recommendations", user_id=user_id, n=n)
 
 
 def default_recommendations(home: Path, segment: str, n: int) -> Rows:
     """The first n films of a segment, in the columns of ``recommendations``."""
-    return _ask(home, "queries/default_recommendations", {"segment": segment, "n": n})
+    return _rows(home, "queries/default_recommendations", segment=segment, n=n)
 
 
 def sample_lists(home: Path, users: int, films: int) -> Rows:
     """The first films of some users spread evenly over all, one row a user."""
-    return _ask(home, "queries/sample_lists", {"users": users, "films": films})
+    return _rows(home, "queries/sample_lists", users=users, films=films)
 
 
 def item(home: Path, item_id: int) -> dict[str, Any]:
-    """A film. Raises MatineeError for an unknown id."""
-    found = _ask(home, "queries/item", {"item_id": item_id})
+    """A film.
+
+    Raises:
+        MatineeError: no film has this id.
+    """
+    found = _rows(home, "queries/item", item_id=item_id)
     if not found:
         raise MatineeError(f"no film has the id {item_id}: look it up in the table `items`")
     return found[0]
 
 
 def similar(home: Path, item_id: int, channel: str, n: int) -> Rows:
-    """The n nearest films by a channel. Raises MatineeError for a channel that published no similarities."""
-    channels = [row["channel"] for row in _ask(home, "queries/similarity_channels", {})]
+    """The n nearest films by a channel.
+
+    Raises:
+        MatineeError: the channel published no similarities.
+    """
+    channels = [row["channel"] for row in _rows(home, "queries/similarity_channels")]
     if channel not in channels:
-        known = ", ".join(channels) or "none"
-        raise MatineeError(f"no channel '{channel}' has published similarities; there are: {known}")
-    return _ask(home, "queries/similar", {"item_id": item_id, "channel": channel, "n": n})
+        choice = ", ".join(channels) or "none"
+        raise MatineeError(f"no channel '{channel}' has published similarities; there are: {choice}")
+    return _rows(home, "queries/similar", item_id=item_id, channel=channel, n=n)
 
 
-def _ask(home: Path, name: str, parameters: dict[str, Any]) -> Rows:
+def _rows(home: Path, query: str, **parameters: Any) -> Rows:
+    """The rows of the published release that a query finds, by column."""
     with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
-        answer = con.execute(sql.load(name), parameters)
-        columns = [column[0] for column in answer.description or []]
-        return [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]
+        found = con.execute(sql.load(query), parameters)
+        columns = [column[0] for column in found.description or []]
+        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]

@@ -1,5 +1,5 @@
--- grain: channel; the share of all first ten films that the channel recalled
-select channel, count(*) / (select count(*) from recommendations where rank <= 10) as share
+-- grain: channel; the fraction of all first ten films that the channel recalled
+select channel, count(*) / (select count(*) from recommendations where rank <= 10) as fraction
 from (select unnest(channels) as channel from recommendations where rank <= 10)
 group by channel
-order by share desc, channel;
+order by fraction desc, channel;

@@ -1,4 +1,4 @@
--- grain: tenth of the films, the most rated first; its share of all ratings, and of all first ten films
+-- grain: tenth of the films, the most rated first; its fraction of all ratings, and of all first ten films
 with
 listed as (
     select item_id, count(*) as n
