@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from warehouse.releases import serving
-from warehouse.runs import run as runs
-from warehouse.runs import snapshot
-from warehouse.runs.run import Run
+from warehouse.releases import journal
+from warehouse.releases.publication import publish as publish_run
+from warehouse.runs import feature_tables, files, lifecycle, snapshot
+from warehouse.runs.run import Run, new_run_id, utc_now
 
 FEATURES = tomllib.loads((Path(__file__).parents[1] / "tasks" / "features.toml").read_text())
 N_USERS, N_ITEMS = 12, 20
@@ -61,10 +61,10 @@ def write_batch(home: Path, events: pl.DataFrame, batch: int) -> None:
 
 def begin(home: Path, as_of: datetime = datetime(2002, 1, 1)) -> Run:
     """A run over all event files, begun."""
-    now = runs.utc_now()
+    now = utc_now()
     batches = tuple(sorted(file.name for file in (home / "events").glob("*.parquet")))
     run = Run(
-        id=runs.new_id(now),
+        id=new_run_id(now),
         home=home,
         kind="full",
         as_of=as_of,
@@ -74,16 +74,16 @@ def begin(home: Path, as_of: datetime = datetime(2002, 1, 1)) -> Run:
         source="hand",
         code_version="test",
         created_at=now,
-        journal_length=len(serving.journal(home)),
+        journal_length=len(journal.entries(home)),
     )
-    runs.begin(run)
+    lifecycle.begin(run)
     return run
 
 
 def compute(run: Run, top_n: int = 5) -> pl.DataFrame:
     """The run's tables, with the first unseen films for everybody as its recommendations."""
-    snapshot.write_tables(run, FEATURES)
-    users, items = snapshot.read_table(run, "users"), snapshot.read_table(run, "items")
+    feature_tables.write(run, FEATURES)
+    users, items = files.read_table(run, "users"), files.read_table(run, "items")
     with snapshot.connect(run) as con:
         seen = con.sql("select user_id, item_id from events").pl()
     unseen = (
@@ -102,17 +102,17 @@ def compute(run: Run, top_n: int = 5) -> pl.DataFrame:
             release_id=pl.lit(run.id),
         )
     )
-    snapshot.write_table(run, "recommended", recommended)
+    files.write_table(run, "recommended", recommended)
     segments = items.select("item_id").head(top_n).with_row_index("rank", offset=1)
     segments = segments.with_columns(segment=pl.lit("all"), score=pl.lit(1.0))
-    snapshot.write_table(run, "segments", segments)
+    files.write_table(run, "segments", segments)
     return recommended
 
 
 def finish(run: Run) -> None:
     """Close a computed run."""
     with snapshot.connect(run) as con:
-        runs.finish(run, {"n_events": con.execute("select count(*) from events").fetchall()[0][0]})
+        lifecycle.finish(run, {"n_events": con.execute("select count(*) from events").fetchall()[0][0]})
 
 
 def publish(home: Path, as_of: datetime = datetime(2002, 1, 1), top_n: int = 5, keep: int = 10) -> Run:
@@ -120,5 +120,5 @@ def publish(home: Path, as_of: datetime = datetime(2002, 1, 1), top_n: int = 5, 
     run = begin(home, as_of)
     compute(run, top_n)
     finish(run)
-    serving.publish(run, top_n, keep)
+    publish_run(run, top_n, keep)
     return run

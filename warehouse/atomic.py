@@ -1,21 +1,19 @@
-"""Files that appear whole or not at all.
+"""Files that appear whole or not at all: how everything under a home is written.
 
 Everything is first written under a hidden temporary name in its own folder, where no ``*.parquet`` pattern
-sees it; one ``commit`` then makes all of it durable and moves it into place.
+sees it; a commit then makes all of it durable and moves it into place. A file is replaced, never written
+into: whoever has the old one open, or shares it by a hard link, keeps it as it is.
 """
 
+import glob
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
-
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-ROW_GROUP = 122_880
-"""Rows; what DuckDB hands to one thread."""
 
 
 class Staging:
@@ -32,10 +30,10 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for temporary in self._files:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
 
     def path(self, final: Path) -> Path:
-        """Where to write what will be ``final``."""
+        """The temporary path under which to write ``final``."""
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._temporary(final)
         self._files[temporary] = final
@@ -44,7 +42,7 @@ class Staging:
     def discard(self, final: Path) -> None:
         """Take back a staged file."""
         temporary = self._temporary(final)
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         del self._files[temporary]
 
     def commit(self) -> None:
@@ -64,38 +62,62 @@ class Staging:
         return final.with_name(f".{final.name}.{self._mark}.tmp")
 
 
+@contextmanager
+def replacing(final: Path) -> Iterator[Path]:
+    """The temporary path of a single file, committed on leaving without an error."""
+    with Staging() as staging:
+        yield staging.path(final)
+        staging.commit()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def point(link: Path, target: str) -> None:
+    """Make a symbolic link lead to another file: who opens it finds the old target or the new one.
+
+    Raises:
+        FileNotFoundError: there is no such target beside the link.
+    """
+    with replacing(link) as temporary:
+        temporary.symlink_to(target)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a text file, once what a killed writer left behind the last whole line is cut off."""
+    with path.open("a+b") as stream:
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b"\n") + 1)
+        stream.write(f"{line}\n".encode())
+    _fsync(path)
+    _fsync(path.parent)
+
+
+def read_lines(path: Path) -> list[str]:
+    """The whole lines of a file that ``append_line`` wrote; none where there is no file."""
+    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+
+
 def sweep(folder: Path) -> None:
     """Delete the temporary files of a writer that was killed. The caller holds the writers' lock."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink()
+    for leftover in folder.glob(".*.tmp*"):
+        _delete(leftover)
 
 
-class ParquetSink:
-    """A Parquet file that grows chunk by chunk, with facts that are known only at its end.
+def _remove(temporary: Path) -> None:
+    """Delete a temporary file and what its writer put beside it, such as the log of a database."""
+    for file in temporary.parent.glob(f"{glob.escape(temporary.name)}*"):
+        _delete(file)
 
-    Closed without ``finish`` the file has no footer: nothing reads it by mistake.
-    """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
-        self.rows = 0
-        self._schema = schema
-        # A Python file, because its errors keep their errno.
-        self._file = path.open("wb")
-        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
-
-    def write(self, frame: pl.DataFrame) -> None:
-        """Append the schema's columns of the frame."""
-        if frame.height:
-            table = frame.select(self._schema.names).to_arrow().cast(self._schema)
-            self._writer.write_table(table, row_group_size=ROW_GROUP)
-            self.rows += frame.height
-
-    def finish(self, facts: dict[str, Any]) -> None:
-        """Write the footer, with the facts as key-value metadata."""
-        self._writer.add_key_value_metadata({key: str(value) for key, value in facts.items()})
-        self._writer.close()
-        self._file.close()
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _fsync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a person can put right. The command prints the message as one line and exits with code 2."""
+"""Mistakes that a person can put right. The command prints the message as one line and exits with code 2."""
 
 
 class MatineeError(Exception):
@@ -10,7 +10,7 @@ class AnotherDataset(MatineeError):  # noqa: N818 - says what it is
 
 
 class Unreachable(MatineeError):  # noqa: N818
-    """A download that the network did not deliver; what arrived is kept and resumed from."""
+    """A download that the network did not deliver."""
 
 
 class LostRace(MatineeError):  # noqa: N818

@@ -1,4 +1,4 @@
-"""What a home knows of the films and the people, beside its log.
+"""The catalogue of a home: its films and people, beside the log.
 
 ``catalog/items.parquet`` (item_id, title, year, genres) and ``catalog/users.parquet`` (user_id, gender,
 age, occupation, zip), sorted by id; ``users.parquet`` is absent until a users file was read. The footer of
@@ -12,14 +12,14 @@ import polars as pl
 
 from warehouse.atomic import Staging
 from warehouse.errors import AnotherDataset
+from warehouse.sources.contract import Source
 from warehouse.sources.movielens import ITEMS, USERS
-from warehouse.sources.source import Source
 
 MAX_DISAGREEMENT = 0.1
-"""Share of the ids named twice that may have another title, or other demographics, within one data set."""
+"""Fraction of the ids named twice that may have another title, or other demographics, within one data set."""
 
 FULL = 0.5
-"""Share of a home's items from which on a movies file is a whole catalogue, not an addition."""
+"""Fraction of a home's items from which on a movies file is a whole catalogue, not an addition."""
 
 FILES_KEY = "sha256"
 """Footer key: the digests of the files merged so far, separated by spaces."""
@@ -28,6 +28,16 @@ FILES_KEY = "sha256"
 def dataset_name(home: Path) -> str:
     """Name of the data set of a home whose log is not empty."""
     return _dataset(home)["name"]
+
+
+def read_items(home: Path) -> pl.DataFrame:
+    """item_id, title, year, genres of every film; no rows before the first movies file."""
+    return _read(_items_file(home), ITEMS)
+
+
+def read_users(home: Path) -> pl.DataFrame:
+    """user_id, gender, age, occupation, zip; no rows before the first users file."""
+    return _read(_users_file(home), USERS)
 
 
 def stage(home: Path, source: Source, is_empty: bool, staging: Staging) -> pl.DataFrame:
@@ -39,8 +49,8 @@ def stage(home: Path, source: Source, is_empty: bool, staging: Staging) -> pl.Da
         AnotherDataset: the source is not of the data set that the home holds.
     """
     digests = source.digests
-    items_path, users_path = (home / "catalog" / f"{name}.parquet" for name in ("items", "users"))
-    old_items, old_users = _read(items_path, ITEMS), _read(users_path, USERS)
+    items_path, users_path = _items_file(home), _users_file(home)
+    old_items, old_users = read_items(home), read_users(home)
     new_items = source.items() if digests.movies not in _merged_files(items_path) else None
     new_users = source.users() if digests.users not in _merged_files(users_path) else None
     if is_empty:
@@ -69,10 +79,10 @@ def _check(
         reason = "generated data is never mixed with other data"
     elif source.layout != held["layout"] and _shared(*items) >= FULL * len(items[0]) > 0:
         reason = f"a whole catalogue in the {source.layout} layout, where the home has {held['layout']}"
-    elif (share := _disagreement(*items, ["title"])) > MAX_DISAGREEMENT:
-        reason = f"{share:.0%} of the shared films have another title"
-    elif (share := _disagreement(*users, USERS.names()[1:])) > MAX_DISAGREEMENT:
-        reason = f"{share:.0%} of the shared users have other demographics"
+    elif (fraction := _disagreement(*items, ["title"])) > MAX_DISAGREEMENT:
+        reason = f"{fraction:.0%} of the shared films have another title"
+    elif (fraction := _disagreement(*users, USERS.names()[1:])) > MAX_DISAGREEMENT:
+        reason = f"{fraction:.0%} of the shared users have other demographics"
     if reason:
         raise AnotherDataset(
             f"{source.text} is another data set than {held['name']}, which {home} holds ({reason}); "
@@ -81,12 +91,12 @@ def _check(
 
 
 def _shared(old: pl.DataFrame, new: pl.DataFrame | None) -> int:
-    """Ids in both."""
+    """Number of ids in both."""
     return 0 if new is None else old.join(new, on=old.columns[0], how="semi").height
 
 
 def _disagreement(old: pl.DataFrame, new: pl.DataFrame | None, columns: list[str]) -> float:
-    """Share of the ids in both whose columns differ; 0 if they share none."""
+    """Fraction of the ids in both whose columns differ; 0 if they share none."""
     if new is None:
         return 0.0
     shared = old.join(new, on=old.columns[0], suffix="_new")
@@ -113,8 +123,16 @@ def _write(rows: pl.DataFrame, path: Path, digest: str, staging: Staging) -> Non
 
 def _merged_files(path: Path) -> set[str]:
     """Digests of the files that went into a table; the empty one stands for no file."""
-    known = pl.read_parquet_metadata(path).get(FILES_KEY, "").split() if path.exists() else []
-    return {"", *known}
+    merged = pl.read_parquet_metadata(path).get(FILES_KEY, "").split() if path.exists() else []
+    return {"", *merged}
+
+
+def _items_file(home: Path) -> Path:
+    return home / "catalog" / "items.parquet"
+
+
+def _users_file(home: Path) -> Path:
+    return home / "catalog" / "users.parquet"
 
 
 def _dataset(home: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The append-only log of ratings: what was ever said, batch by batch, each event once.
+"""The append-only log of ratings: every event once, batch by batch.
 
 ``events/NNNNNN-DIGEST.parquet`` is a batch, and that the file is there is its commit. Its footer tells where
 it came from. Rows that cannot enter lie in ``quarantine/``; those of items that no movies file names yet
@@ -23,13 +23,15 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from warehouse import sql
-from warehouse.atomic import ParquetSink, Staging, sweep
+from warehouse.atomic import Staging, sweep
 from warehouse.errors import MatineeError
 from warehouse.events import catalog, quarantine
+from warehouse.events.parquet import ParquetSink
 from warehouse.events.ratings import validate
-from warehouse.sources import source as sources
+from warehouse.sources.contract import Source
+from warehouse.sources.source import resolve
 
-LOGGER = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
 
 SCHEMA = pa.schema(
     [
@@ -44,7 +46,7 @@ SCHEMA = pa.schema(
 """Grain: an event. Key: (user_id, item_id, event_at), over all files."""
 
 MEMORY = "1GB"
-"""What the search for repeated events may hold in memory; beyond that it spills to the disk."""
+"""Memory of the search for repeated events; beyond that it spills to the disk."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did. Every row read was either logged or quarantined."""
+    """The outcome of an ingest. Every row read was either logged or quarantined."""
 
     source: str
     dataset: str
@@ -88,7 +90,7 @@ def ingest(home: Path, source: str) -> IngestReport:
     """
     started = time.perf_counter()
     with _plain_errors(home):
-        incoming = sources.resolve(source)
+        incoming = resolve(source)
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".ingest.lock"):
             _clear_up(home)
@@ -112,14 +114,14 @@ def dataset_name(home: Path) -> str | None:
     return catalog.dataset_name(home) if event_files(home) else None
 
 
-def _append(home: Path, incoming: sources.Source) -> IngestReport:
+def _append(home: Path, incoming: Source) -> IngestReport:
     digest = incoming.digests.ratings
-    known = any(_batch(path).sha256 == digest for path in event_files(home, digest))
-    report = IngestReport(incoming.text, incoming.dataset, "known" if known else "new")
+    is_logged = any(_batch(path).sha256 == digest for path in event_files(home, digest))
+    report = IngestReport(incoming.text, incoming.dataset, "known" if is_logged else "new")
     with Staging() as staging:
         items = catalog.stage(home, incoming, not event_files(home), staging)
         returned = quarantine.returning(home, items)
-        if not known or returned.height:
+        if not is_logged or returned.height:
             report = _stage_batch(home, incoming, items, returned, report, staging)
         staging.commit()
     return report
@@ -127,13 +129,13 @@ def _append(home: Path, incoming: sources.Source) -> IngestReport:
 
 def _stage_batch(
     home: Path,
-    incoming: sources.Source,
+    incoming: Source,
     items: pl.DataFrame,
     returned: pl.DataFrame,
     report: IngestReport,
     staging: Staging,
 ) -> IngestReport:
-    """Write the rows that return, then the source's own unless they are known; the report, filled in."""
+    """Write the rows that return, then the source's own unless they are logged; the report, filled in."""
     sequence = _next_sequence(home)
     name = f"{sequence:06d}-{incoming.digests.ratings[:12]}.parquet"
     rejected = quarantine.Writer(staging, home / "quarantine" / name, sequence, incoming.ratings_file)
@@ -161,7 +163,7 @@ def _stage_batch(
 
 
 def _copy_rows(
-    incoming: sources.Source,
+    incoming: Source,
     items: pl.DataFrame,
     sequence: int,
     sink: ParquetSink,
@@ -175,14 +177,14 @@ def _copy_rows(
         rejected.write(bad)
         rows += block.height
         if rows > block.height:  # not the first block: this takes a while
-            LOGGER.info("%s: %s rows read", incoming.text, f"{rows:,}")
+            logger.info("%s: %s rows read", incoming.text, f"{rows:,}")
     if rows == 0:
         raise MatineeError(f"{incoming.text}: no ratings in {incoming.ratings_file}; nothing was ingested")
     return rows
 
 
-def _facts(incoming: sources.Source, rows_read: int, rows_returned: int) -> dict[str, Any]:
-    """What the footer of an event file says of its batch."""
+def _facts(incoming: Source, rows_read: int, rows_returned: int) -> dict[str, Any]:
+    """The facts of a batch in the footer of its event file."""
     digests = incoming.digests
     return {
         "source": incoming.text,
@@ -196,7 +198,7 @@ def _facts(incoming: sources.Source, rows_read: int, rows_returned: int) -> dict
 
 
 def _drop_repeated(home: Path, staged: Path, facts: dict[str, Any]) -> pl.Series:
-    """Take out of a staged event file what is logged already; returns the lines of those rows."""
+    """Take the rows that are logged already out of a staged event file; returns their lines."""
     repeated = _repeated(home, staged)
     if repeated.is_empty():
         return repeated
@@ -227,7 +229,7 @@ def _repeated(home: Path, staged: Path) -> pl.Series:
 
 
 def _quarantine_lines(
-    incoming: sources.Source, lines: pl.Series, items: pl.DataFrame, rejected: quarantine.Writer
+    incoming: Source, lines: pl.Series, items: pl.DataFrame, rejected: quarantine.Writer
 ) -> None:
     """Read the source once more for the text of the lines that are duplicates."""
     for block in incoming.ratings():
@@ -258,7 +260,7 @@ def _next_sequence(home: Path) -> int:
 
 
 def _clear_up(home: Path) -> None:
-    """Remove or complete what a killed ingest left. The caller holds the lock."""
+    """Remove or complete the files of a killed ingest. The caller holds the lock."""
     for folder in ("events", "quarantine", "catalog"):
         sweep(home / folder)
     shutil.rmtree(home / ".ingest", ignore_errors=True)

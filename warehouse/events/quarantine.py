@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from warehouse.atomic import ParquetSink, Staging
+from warehouse.atomic import Staging
+from warehouse.events.parquet import ParquetSink
 
 SCHEMA = pa.schema(
     [
@@ -18,7 +19,7 @@ SCHEMA = pa.schema(
         ("line", pa.int64()),  # 1-based, in the source file
         ("raw", pa.string()),  # the line
         ("reason", pa.string()),
-        # What of it can be parsed.
+        # The fields that can be parsed, else null.
         ("user_id", pa.int64()),
         ("item_id", pa.int64()),
         ("rating", pa.float32()),
@@ -58,7 +59,7 @@ def files(home: Path) -> list[Path]:
 
 
 def returning(home: Path, items: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose item is known by now, as events: user_id, item_id, rating, event_at, line.
+    """Rows whose item is in the catalogue by now, as events: user_id, item_id, rating, event_at, line.
 
     Of several with the same (user, item, time) the first that was read counts. The others become
     duplicates when the quarantine is settled.

@@ -16,7 +16,7 @@ class Rating(dy.Schema):
     item_id = dy.Int64(nullable=True)
     rating = dy.Float32(nullable=True, allow_inf=True, allow_nan=True)
     timestamp = dy.Int64(nullable=True)
-    known_item = dy.Bool()
+    has_item = dy.Bool()
 
     @dy.rule()
     def malformed(cls) -> pl.Expr:  # noqa: N805
@@ -36,7 +36,7 @@ class Rating(dy.Schema):
 
     @dy.rule()
     def unknown_item(cls) -> pl.Expr:  # noqa: N805
-        return pl.col("known_item")
+        return pl.col("has_item")
 
 
 REASONS = ("malformed", "rating_out_of_range", "timestamp_out_of_range", "unknown_item")
@@ -46,14 +46,14 @@ REASONS = ("malformed", "rating_out_of_range", "timestamp_out_of_range", "unknow
 def validate(rows: pl.DataFrame, items: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The good rows, and the bad ones with the column ``reason``.
 
-    ``items`` has the known item_id, once each. Both results also have event_at (UTC), null where the
+    ``items`` has each item_id of the catalogue, once. Both results also have event_at (UTC), null where the
     timestamp is out of range.
     """
-    known = items.lazy().select("item_id", known_item=True)
+    catalog = items.lazy().select("item_id", has_item=True)
     rows = (
         rows.lazy()
-        .join(known, on="item_id", how="left", maintain_order="left")
-        .with_columns(pl.col("known_item").fill_null(False))
+        .join(catalog, on="item_id", how="left", maintain_order="left")
+        .with_columns(pl.col("has_item").fill_null(False))
         .collect()
     )
     good, failure = Rating.filter(rows)

@@ -9,7 +9,7 @@ import polars as pl
 
 from warehouse.errors import MatineeError
 
-LOGGER = logging.getLogger("matinee")
+logger = logging.getLogger("matinee")
 
 BLOCK = 32 * 2**20
 """Bytes of a ratings file parsed at once: about 1.3 million rows."""
@@ -106,8 +106,8 @@ def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
             pl.col("line").cast(pl.Int64),
             "raw",
             *(
-                pl.when(four).then(pl.col(f"field_{place}").cast(kind, strict=False)).alias(name)
-                for place, (name, kind) in enumerate(names.items())
+                pl.when(four).then(pl.col(f"field_{number}").cast(kind, strict=False)).alias(name)
+                for number, (name, kind) in enumerate(names.items())
             ),
         )
         .collect()
@@ -122,10 +122,10 @@ def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
     well_formed = lines.filter(split.list.len() == len(names))
     if bad := lines.height - well_formed.height:
         first = lines.join(well_formed, on="number", how="anti")["number"][0]
-        LOGGER.warning(
+        logger.warning(
             "%d lines without the fields %s left out, the first is line %d", bad, "::".join(names), first
         )
-    return well_formed.select(split.list.get(place).alias(name) for place, name in enumerate(names))
+    return well_formed.select(split.list.get(number).alias(name) for number, name in enumerate(names))
 
 
 def _unique(rows: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What a person may name as a source: a folder, a zip or a ratings file in the MovieLens layouts, ``ml-1m``
+"""Sources as people name them: a folder, a zip or a ratings file in the MovieLens layouts, ``ml-1m``
 (downloaded), or ``synthetic[:scale]``."""
 
 import hashlib
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO
 
 import polars as pl
 
 from warehouse.errors import MatineeError
 from warehouse.sources import download, movielens
-from warehouse.sources.synthetic import VERSION, Synthetic, as_lines
-
-Layout = Literal["dat", "csv"]
+from warehouse.sources.contract import Digests, Layout, Source
+from warehouse.sources.synthetic import VERSION
+from warehouse.sources.synthetic.data import Synthetic, as_lines
 
 
 @dataclass(frozen=True)
@@ -56,52 +56,6 @@ class File:
             while block := file.read(2**20):
                 digest.update(block)
         return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Digests:
-    """Hexadecimal sha256 of each file; empty where the source has none."""
-
-    ratings: str
-    movies: str = ""
-    users: str = ""
-
-
-class Source(Protocol):
-    """A batch of ratings, perhaps with a catalogue."""
-
-    @property
-    def text(self) -> str:
-        """As the person named it."""
-
-    @property
-    def dataset(self) -> str:
-        """Name of the data set, for people."""
-
-    @property
-    def layout(self) -> Layout:
-        """Which MovieLens layout it has."""
-
-    @property
-    def ratings_file(self) -> str:
-        """Name of the file that line numbers refer to."""
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether the ratings are made up."""
-
-    @property
-    def digests(self) -> Digests:
-        """What makes two sources the same batch."""
-
-    def items(self) -> pl.DataFrame | None:
-        """item_id, title, year, genres; None without a movies file."""
-
-    def users(self) -> pl.DataFrame | None:
-        """user_id, gender, age, occupation, zip; None without a users file."""
-
-    def ratings(self) -> Iterator[pl.DataFrame]:
-        """Blocks of line, raw, user_id, item_id, rating, timestamp (see ``movielens.read_ratings``)."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +104,7 @@ class Files:
             return movielens.read_users_dat(file)
 
     def ratings(self) -> Iterator[pl.DataFrame]:
-        """The lines of the ratings file."""
+        """Blocks of the lines of the ratings file."""
         separator, encoding = ("::", "latin-1") if self.layout == "dat" else (",", "utf-8")
         with self.ratings_from.open() as file:
             yield from movielens.read_ratings(file, separator, encoding)

@@ -366,7 +366,7 @@ def test_kill_9(home: Path, tmp_path: Path) -> None:
     log.ingest(home, batches.dat(tmp_path / "a", ROWS))
     source = batches.dat(tmp_path / "b", [(9, 1, 4, 1), (9, 1, 9, 1)], movies=None)
     program = (
-        "import os, signal, sys; from pathlib import Path; from warehouse import log\n"
+        "import os, signal, sys; from pathlib import Path; from warehouse.events import log\n"
         "move = os.replace\n"
         "def replace(old, new):\n"
         "    os.kill(os.getpid(), signal.SIGKILL) if Path(new).parent.name == 'events' else move(old, new)\n"

@@ -11,23 +11,17 @@ from polars.testing import assert_frame_equal
 
 from tests import home as homes
 from warehouse.errors import MatineeError
-from warehouse.runs import run as runs
-from warehouse.runs import snapshot
+from warehouse.runs import feature_tables, files, lifecycle, snapshot
 
 AS_OF = homes.START + timedelta(hours=60)
 TABLES = ("users", "items", "user_features", "item_features")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return homes.write_home(tmp_path)
-
-
 def tables(home: Path, as_of: datetime = AS_OF) -> dict[str, pl.DataFrame]:
     run = homes.begin(home, as_of)
-    snapshot.write_tables(run, homes.FEATURES)
-    found = {name: snapshot.read_table(run, name) for name in TABLES}
-    runs.abandon(run)
+    feature_tables.write(run, homes.FEATURES)
+    found = {name: files.read_table(run, name) for name in TABLES}
+    lifecycle.abandon(run)
     return found
 
 
@@ -116,7 +110,7 @@ def test_a_later_rating_of_the_same_film_replaces_the_earlier_from_its_own_time_
         mine = events.filter((pl.col("user_id") == user) & (pl.col("item_id") == item))
         assert mine["rating"].to_list() == [rating]
         assert len(events) == hours  # one an hour; the second rating replaced the first
-        runs.abandon(run)
+        lifecycle.abandon(run)
 
 
 def test_a_user_whom_no_file_names_enters_with_the_first_event_before_as_of(home: Path) -> None:

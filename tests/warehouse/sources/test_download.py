@@ -1,9 +1,11 @@
-"""The download against a server on this machine: resumed, checked, cached, clear about what went wrong."""
+"""The download against a server on this machine: checked, cached, clear about what went wrong."""
 
 import hashlib
+import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,12 +22,12 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 @dataclass
 class Server:
-    """Serves CONTENT, and notes which range was asked for."""
+    """Serves CONTENT, and counts how often."""
 
     url: str = ""
-    ranges: list[str | None] = field(default_factory=list)
+    requests: int = 0
     cut_after: int | None = None  # bytes after which the connection breaks
-    knows_ranges: bool = True
+    says_length: bool = True
     status: int = 200
 
 
@@ -35,22 +37,15 @@ def server() -> Iterator[Server]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers["Range"]
-            state.ranges.append(asked)
+            state.requests += 1
             if state.status != 200:
                 self.send_error(state.status)
                 return
-            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and state.knows_ranges else 0
-            if start >= len(CONTENT):
-                self.send_error(416)
-                return
-            body = CONTENT[start:]
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(body)))
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+            self.send_response(200)
+            if state.says_length:
+                self.send_header("Content-Length", str(len(CONTENT)))
             self.end_headers()
-            self.wfile.write(body[: state.cut_after])
+            self.wfile.write(CONTENT[: state.cut_after])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -62,54 +57,71 @@ def server() -> Iterator[Server]:
         http.shutdown()
 
 
-def test_downloads_once(server: Server, tmp_path: Path) -> None:
-    steps: list[tuple[int, int]] = []
+def fetch(server: Server, folder: Path, md5: str = MD5) -> Path:
+    return download.movielens_1m(folder, server.url, md5)
+
+
+def downloaded(folder: Path) -> list[str]:
+    """Names of the files in the cache, but for the lock."""
+    return [file.name for file in folder.iterdir() if file.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_downloads_once(server: Server, tmp_path: Path, says_length: bool) -> None:
+    server.says_length = says_length
     for _ in range(2):
-        path = download.movielens_1m(server.url, MD5, tmp_path, lambda *step: steps.append(step))
-        assert path.read_bytes() == CONTENT
-    assert server.ranges == [None]
-    assert steps[-1] == (len(CONTENT), len(CONTENT))
-    assert [there for there, _ in steps] == sorted(there for there, _ in steps)
-    assert not list(tmp_path.glob("*.part"))
+        assert fetch(server, tmp_path / "cache").read_bytes() == CONTENT
+    assert server.requests == 1
+    assert downloaded(tmp_path / "cache") == ["ml-1m.zip"]
 
 
-def test_resumes_where_it_broke_off(server: Server, tmp_path: Path) -> None:
-    server.cut_after = 300_000
-    with pytest.raises(Unreachable, match="300,000 bytes are kept"):
-        download.movielens_1m(server.url, MD5, tmp_path)
+def test_its_progress_is_in_the_log(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.INFO):
+        fetch(server, tmp_path)
+    lines = [record.getMessage() for record in caplog.records if record.name == "matinee"]
+    assert lines == sorted(set(lines))
+    assert 2 < len(lines) <= 6
+    assert lines[-1] == "ml-1m: 1.0 of 1.0 MB"
+    assert capfd.readouterr().err == ""  # nothing beside the log
+
+
+def test_two_at_once_download_once(server: Server, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetch(server, tmp_path), range(4)))
+    assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_what_broke_off_is_never_taken_for_whole(server: Server, tmp_path: Path, says_length: bool) -> None:
+    server.cut_after, server.says_length = 300_000, says_length
+    with pytest.raises(Unreachable if says_length else MatineeError) as error:
+        fetch(server, tmp_path)
+    assert "\n" not in str(error.value)
+    assert downloaded(tmp_path) == []
     server.cut_after = None
-    assert download.movielens_1m(server.url, MD5, tmp_path).read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=300000-"]
-
-
-def test_starts_over_with_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "ml-1m.zip.part").write_bytes(b"x" * 1000)
-    server.knows_ranges = False
-    assert download.movielens_1m(server.url, MD5, tmp_path).read_bytes() == CONTENT
-
-
-def test_a_part_that_is_complete_needs_only_its_name(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "ml-1m.zip.part").write_bytes(CONTENT)
-    assert download.movielens_1m(server.url, MD5, tmp_path).read_bytes() == CONTENT
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
 
 
 def test_what_has_another_checksum_is_removed(server: Server, tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match="md5") as error:
-        download.movielens_1m(server.url, "0" * 32, tmp_path)
+        fetch(server, tmp_path, "0" * 32)
     assert not isinstance(error.value, Unreachable)
-    assert not list(tmp_path.glob("*.zip*"))
+    assert downloaded(tmp_path) == []
 
 
 def test_a_damaged_copy_in_the_cache_is_fetched_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "ml-1m.zip").write_bytes(CONTENT[:-1])
-    assert download.movielens_1m(server.url, MD5, tmp_path).read_bytes() == CONTENT
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [404, 503])
 def test_refusals_of_the_server_are_one_line(server: Server, tmp_path: Path, status: int) -> None:
     server.status = status
     with pytest.raises(Unreachable, match=str(status)) as error:
-        download.movielens_1m(server.url, MD5, tmp_path)
+        fetch(server, tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -119,19 +131,19 @@ def test_without_a_network_it_says_what_to_do(
     monkeypatch.setenv("MATINEE_CACHE", str(tmp_path / "cache"))
     nobody = "http://127.0.0.1:1/ml-1m.zip"
     with pytest.raises(Unreachable) as error:
-        download.movielens_1m(nobody, MD5)
+        download.movielens_1m(url=nobody, md5=MD5)
     for part in (nobody, "MATINEE_SOURCE", "synthetic"):
         assert part in str(error.value)
     assert "\n" not in str(error.value)
     # With a copy in the cache no network is needed.
-    download.movielens_1m(server.url, MD5)
-    assert download.movielens_1m(nobody, MD5).parent == tmp_path / "cache"
+    download.movielens_1m(url=server.url, md5=MD5)
+    assert download.movielens_1m(url=nobody, md5=MD5).parent == tmp_path / "cache"
 
 
 def test_a_cache_that_cannot_be_written_is_said(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MatineeError, match="MATINEE_CACHE"):
-        download.movielens_1m(server.url, MD5, tmp_path / "file" / "cache")
+        fetch(server, tmp_path / "file" / "cache")
 
 
 def test_ml_1m_by_name_is_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

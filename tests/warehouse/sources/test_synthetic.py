@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from warehouse.sources import source as sources
-from warehouse.sources import synthetic
-from warehouse.sources.synthetic import END, Synthetic
+from warehouse.sources.synthetic import data as synthetic
+from warehouse.sources.synthetic.data import Synthetic
+from warehouse.sources.synthetic.sessions import END
 
 SMALL = Synthetic(0.02)
 

@@ -1,4 +1,5 @@
--- grain: rating, also of a film rated before; in the order of Dataset: user, time, order of the file
-select user_id, item_id, rating, epoch(event_at)::bigint as at
-from read_parquet(getvariable('files'))
-order by user_id, event_at, batch, line;
+-- The whole log. Variable: files (the event files).
+-- grain: rating, also of a film rated before
+create or replace temp table events as
+select user_id, item_id, rating, event_at, batch, line
+from read_parquet(getvariable('files'));

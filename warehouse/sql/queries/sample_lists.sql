@@ -1,11 +1,11 @@
 with
 numbered as (
-    select user_id, row_number() over (order by user_id) - 1 as place, count(*) over () as n from users
+    select user_id, row_number() over (order by user_id) - 1 as position, count(*) over () as n from users
 ),
 chosen as (
     select user_id
     from numbered
-    where place % greatest(n // $users, 1) = 0
+    where position % greatest(n // $users, 1) = 0
     order by user_id
     limit $users
 )

@@ -1,5 +1,6 @@
--- What one run sees of the log. Variables: files (the event files), as_of (exclusive).
+-- The log of one run. Variables: files (the event files), as_of (exclusive).
 -- grain: user, item (a later rating of the same film replaces the earlier one); key: user_id, item_id
+create or replace temp table events as
 with
 log as (
     select user_id, item_id, rating, event_at, batch, line

@@ -1,5 +1,5 @@
 -- The genres that a user rates more than others do, by smoothed lift: with n ratings of a user, c of them in
--- genre g and p(g) the share of g in all ratings, lift = (c + m p(g)) / ((n + m) p(g)), m = 20 pseudo-ratings.
+-- genre g and p(g) the fraction of g in all ratings, lift = (c + m p(g)) / ((n + m) p(g)), m = 20 pseudo-ratings.
 -- Raw counts would give everybody Drama and Comedy. Ties by name.
 -- grain: user with ratings; key: user_id
 create or replace temp table top_genres as
@@ -9,7 +9,7 @@ tagged as (
     from events
     join items using (item_id)
 ),
-share as (
+overall as (
     select genre, count(*) / (select count(*) from events) as p
     from tagged
     group by genre
@@ -27,14 +27,14 @@ activity as (
 lift as (
     select taste.user_id, genre, (c + 20 * p) / ((n + 20) * p) as lift
     from taste
-    join share using (genre)
+    join overall using (genre)
     join activity using (user_id)
 ),
 ranked as (
-    select *, row_number() over (partition by user_id order by lift desc, genre) as place
+    select *, row_number() over (partition by user_id order by lift desc, genre) as rank
     from lift
 )
-select user_id, list(genre order by place) as genres
+select user_id, list(genre order by rank) as genres
 from ranked
-where place <= 3
+where rank <= 3
 group by user_id;

@@ -1,5 +1,6 @@
 -- grain: user, rank; adds titles and the sentence that people read. Variables: recommended_file and
 -- user_features_file of the run; carried_file, carried_releases, top_n: lists that newer releases computed.
+insert into recommendations
 with
 newer as (
     select user_id, rank, item_id, score, channels, because_item_id, release_id

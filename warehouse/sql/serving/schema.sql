@@ -1,5 +1,4 @@
--- The tables that consumers query, one release a file. Every table exists from the first release. An
--- incremental release begins with those of its parent that did not change.
+-- The tables that consumers query, one release a file. Every table exists from the first release.
 
 -- grain: user, rank
 create table if not exists recommendations (
@@ -108,6 +107,21 @@ create table if not exists metrics (
     value double not null,
     n_users bigint not null
 );
+
+-- grain: release, stage, model, curve, x
+create table if not exists curves (
+    release_id varchar not null,
+    stage varchar not null,
+    model varchar not null,
+    curve varchar not null,
+    x double not null,
+    y double not null,
+    primary key (release_id, stage, model, curve, x)
+);
+comment on table curves is 'What has no single value: training curves by epoch, reliability, trade-offs.';
+comment on column curves.stage is 'the stage that measured it, as in metrics';
+comment on column curves.curve is 'what is drawn, e.g. loss, ndcg, reliability';
+comment on column curves.x is 'e.g. the epoch (from 1), the predicted probability, a blend weight';
 
 -- grain: release, step
 create table if not exists lineage (

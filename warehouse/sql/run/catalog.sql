@@ -1,4 +1,13 @@
+-- The catalogue. Frames: catalog_items, catalog_users. Table: events.
+
+-- grain: item; key: item_id
+create or replace temp table items as
+select item_id, title, year, genres
+from catalog_items
+order by item_id;
+
 -- grain: user; key: user_id. Users of the log whom no users file names have null demographics.
+create or replace temp table users as
 with
 named as (
     select user_id, gender, age, occupation, zip
@@ -6,7 +15,7 @@ named as (
 ),
 unnamed as (
     select distinct user_id
-    from read_parquet(getvariable('files'))
+    from events
     where user_id not in (select user_id from named)
 )
 select user_id, gender, age, occupation, zip from named

@@ -1,0 +1,350 @@
+"""Publication: whole releases or none, at any moment, whatever happens."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from tests import home as homes
+from warehouse import sql
+from warehouse.errors import MatineeError
+from warehouse.releases import journal, serving
+from warehouse.releases.publication import publish
+from warehouse.releases.rollback import rollback
+from warehouse.runs import files, lifecycle, snapshot
+from warehouse.runs.run import Run
+
+TABLES = {
+    "recommendations",
+    "default_recommendations",
+    "items",
+    "users",
+    "user_features",
+    "item_features",
+    "item_similarity",
+    "item_embeddings",
+    "user_embeddings",
+    "releases",
+    "metrics",
+    "curves",
+    "lineage",
+}
+
+
+def ask(home: Path, query: str) -> list[tuple]:
+    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
+        return con.execute(query).fetchall()
+
+
+def test_a_release_holds_every_table_and_the_rows_of_its_run(home: Path) -> None:
+    run = homes.publish(home)
+    assert {name for (name,) in ask(home, "select table_name from duckdb_tables()")} == TABLES
+    listed = ask(home, "select user_id, rank, item_id, release_id from recommendations order by 1, 2")
+    expected = files.read_table(run, "recommended").sort("user_id", "rank")
+    assert listed == expected.select("user_id", "rank", "item_id", "release_id").rows()
+    assert ask(home, "select release_id, kind, n_events, as_of from releases") == [
+        (run.id, "full", 80, datetime(2002, 1, 1))
+    ]
+
+
+def test_the_contract_types_of_the_serving_tables(home: Path) -> None:
+    homes.publish(home)
+    types = dict(
+        ask(home, "select column_name, data_type from duckdb_columns() where table_name = 'recommendations'")
+    )
+    assert types["user_id"] == types["item_id"] == types["because_item_id"] == "BIGINT"
+    assert types["channels"] == "VARCHAR[]"
+    columns = "select data_type from duckdb_columns() where table_name = '{}' and column_name = '{}'"
+    assert ask(home, columns.format("item_embeddings", "vector")) == [("FLOAT[]",)]
+    assert ask(home, columns.format("releases", "as_of")) == [("TIMESTAMP",)]
+    assert ask(home, columns.format("user_features", "top_genres")) == [("VARCHAR[]",)]
+
+
+def test_nothing_is_published_before_the_first_release(tmp_path: Path) -> None:
+    assert serving.current_release(tmp_path) is None
+    for ask_for in (serving.current_file, serving.published_release):
+        with pytest.raises(MatineeError, match="matinee nightly"):
+            ask_for(tmp_path)
+
+
+FIRST = (pl.col("user_id") == 1) & (pl.col("rank") == 1)
+
+
+def changed(run: Run, column: str, value: int) -> None:
+    """Change the first row of user 1."""
+    recommended = files.read_table(run, "recommended")
+    new = pl.when(FIRST).then(value).otherwise(column).alias(column)
+    files.write_table(run, "recommended", recommended.with_columns(new))
+
+
+def without(run: Run, table: str, rows: pl.Expr) -> None:
+    """Leave rows of a table out."""
+    files.write_table(run, table, files.read_table(run, table).filter(~rows))
+
+
+def seen_item(run: Run) -> None:
+    with snapshot.connect(run) as con:
+        ((seen,),) = con.execute("select min(item_id) from events where user_id = 1").fetchall()
+    changed(run, "item_id", seen)
+
+
+def item_twice(run: Run) -> None:
+    second = files.read_table(run, "recommended").filter((pl.col("user_id") == 1) & (pl.col("rank") == 2))
+    changed(run, "item_id", second["item_id"].item())
+
+
+def neighbour_twice(run: Run) -> None:
+    row = {"channel": "swing", "item_id": 10, "neighbour_id": 20, "rank": 1, "score": 1.0}
+    files.write_table(run, "item_similarity/swing", pl.DataFrame([row, row | {"rank": 2}]))
+
+
+def unknown_release(run: Run) -> None:
+    recommended = files.read_table(run, "recommended")
+    files.write_table(run, "recommended", recommended.with_columns(release_id=pl.lit("nobody")))
+
+
+BREAKS: dict[str, tuple[Callable[[Run], None], str]] = {
+    "seen item": (seen_item, "no seen item"),
+    "item twice": (item_twice, "key is unique"),
+    "gap": (lambda run: changed(run, "rank", 99), "ranks are gapless from 1"),
+    "missing user": (
+        lambda run: without(run, "recommended", pl.col("user_id") == 1),
+        "every user is covered",
+    ),
+    "short list": (
+        lambda run: without(run, "recommended", (pl.col("user_id") == 1) & (pl.col("rank") == 5)),
+        "every user is covered",
+    ),
+    "neighbour twice": (neighbour_twice, "no neighbour twice"),
+    "unknown release": (unknown_release, "release is registered"),
+    "no default list": (lambda run: without(run, "segments", pl.lit(True)), "default list exists"),
+}
+"""By what is wrong: how to break a run in this way, and the check that finds it."""
+
+
+@pytest.mark.parametrize("wrong", BREAKS)
+def test_a_release_that_breaks_a_check_is_never_published(home: Path, wrong: str) -> None:
+    good, run = homes.publish(home), homes.begin(home)
+    homes.compute(run)
+    break_run, check = BREAKS[wrong]
+    break_run(run)
+    lifecycle.finish(run, {"n_events": 80})
+    with pytest.raises(MatineeError, match=f"not published: '{check}'"):
+        publish(run, 5, 10)
+    assert serving.current_release(home) == good.id
+    assert serving.kept_releases(home) == [good.id]
+    assert [row["release_id"] for row in journal.releases(home)] == [good.id]
+    assert leftovers(home) == []
+
+
+def test_every_check_has_a_release_that_breaks_it() -> None:
+    named = {name.removeprefix("checks/").replace("_", " ") for name in sql.names("checks")}
+    assert {check for _, check in BREAKS.values()} == named
+
+
+def leftovers(home: Path) -> list[str]:
+    """Names of what is half-built in the serving folder."""
+    return [name for name in os.listdir(home / "serving") if ".tmp" in name]
+
+
+def test_a_user_with_few_unseen_films_gets_all_of_them(home: Path) -> None:
+    homes.publish(home, top_n=19)
+    short = ask(home, "select user_id, count(*) from recommendations group by 1 having count(*) < 19")
+    for user_id, n in short:
+        rated = ask(home, f"select n_ratings from user_features where user_id = {user_id}")[0][0]
+        assert n == homes.N_ITEMS - rated
+    assert short
+
+
+def test_rollback_walks_back_through_what_was_current(home: Path) -> None:
+    first, second, third = (homes.publish(home) for _ in range(3))
+    assert rollback(home) == second.id
+    assert rollback(home) == first.id
+    with pytest.raises(MatineeError, match="no earlier release"):
+        rollback(home)
+    assert rollback(home, third.id) == third.id
+    assert serving.current_release(home) == third.id
+    with pytest.raises(MatineeError, match="kept are"):
+        rollback(home, "20000101-000000-0000")
+
+
+def test_after_a_rollback_the_next_release_goes_back_to_the_one_rolled_back_to(home: Path) -> None:
+    first, _ = homes.publish(home), homes.publish(home)
+    rollback(home)
+    homes.publish(home)
+    assert rollback(home) == first.id
+
+
+def test_a_run_that_began_before_a_rollback_does_not_publish(home: Path) -> None:
+    first, _ = homes.publish(home), homes.publish(home)
+    run = homes.begin(home)
+    homes.compute(run)
+    lifecycle.finish(run, {"n_events": 80})
+    rollback(home)
+    with pytest.raises(MatineeError, match="rolled back"):
+        publish(run, 5, 10)
+    assert serving.current_release(home) == first.id
+
+
+def test_retention_keeps_the_newest_the_current_one_and_their_runs(home: Path) -> None:
+    published = [homes.publish(home, keep=3).id for _ in range(5)]
+    assert serving.kept_releases(home) == sorted(published)[-3:]
+    assert {folder.name for folder in (home / "runs").glob("[!.]*")} == set(published[-3:])
+    listed = journal.releases(home)
+    assert [row["release_id"] for row in listed] == published[::-1]
+    assert [row["kept"] for row in listed] == [True, True, True, False, False]
+    assert ask(home, "select count(*) from releases") == [(5,)]
+
+
+def test_the_warm_start_is_the_newest_full_release_at_or_before_as_of(home: Path) -> None:
+    early, late = homes.publish(home, datetime(2001, 1, 3)), homes.publish(home, datetime(2001, 2, 1))
+    assert journal.newest_full(home, datetime(2001, 1, 2)) is None
+    assert journal.newest_full(home, datetime(2001, 1, 20)) == early.id
+    assert journal.newest_full(home, datetime(2001, 2, 1)) == late.id
+
+
+def test_a_torn_last_line_of_the_journal_never_happened(home: Path) -> None:
+    first = homes.publish(home)
+    file = home / "serving" / "journal.jsonl"
+    with file.open("a") as stream:
+        stream.write('{"action": "rollb')
+    assert [entry["release_id"] for entry in journal.entries(home)] == [first.id]
+    second = homes.publish(home)
+    lines = file.read_text().splitlines()
+    assert [json.loads(line)["release_id"] for line in lines] == [first.id, second.id]
+
+
+KILLED_AFTER = {
+    "build": "publication.build",
+    "validate": "publication.validate",
+    "make durable": "os.replace",  # killed before the move
+    "move": "Staging.commit",
+    "journal": "journal.append",
+    "make current": "serving.make_current",
+    "forget": "publication.forget",
+}
+"""Steps of a publication in their order, and the function that ends each."""
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests import home as homes
+from warehouse.atomic import Staging
+from warehouse.releases import journal, publication, serving
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+owner, name = sys.argv[2].split(".")
+owner = globals()[owner]
+real = getattr(owner, name)
+
+def killed(*arguments):
+    real(*arguments)
+    kill()
+
+def killed_before(old, new):
+    kill() if new.parent.name == "serving" else real(old, new)
+
+def killed_after_move(staging):
+    real(staging)
+    if list((home / "serving").glob("recs-*")) != before:
+        kill()
+
+home = Path(sys.argv[1])
+before = list((home / "serving").glob("recs-*"))
+setattr(owner, name, {"replace": killed_before, "commit": killed_after_move}.get(name, killed))
+homes.publish(home)
+"""
+
+
+@pytest.mark.parametrize("step", KILLED_AFTER)
+def test_a_publication_killed_anywhere_leaves_a_whole_release_and_a_rerun_heals(
+    home: Path, step: str
+) -> None:
+    first = homes.publish(home)
+    command = [sys.executable, "-c", KILLED, str(home), KILLED_AFTER[step]]
+    assert subprocess.run(command, cwd=Path(__file__).parents[3]).returncode == -signal.SIGKILL
+    steps = list(KILLED_AFTER)
+    # It got as far as this step, and no further.
+    assert bool(leftovers(home)) == (steps.index(step) < steps.index("move"))
+    assert (len(serving.kept_releases(home)) == 2) == (steps.index(step) >= steps.index("move"))
+    assert (len(journal.entries(home)) == 2) == (steps.index(step) >= steps.index("journal"))
+    assert (serving.current_release(home) != first.id) == (steps.index(step) >= steps.index("make current"))
+    assert ask(home, "select count(distinct user_id) from recommendations") == [(homes.N_USERS,)]
+    last = homes.publish(home)
+    assert serving.current_release(home) == last.id
+    assert leftovers(home) == []
+    unfinished = [f for f in (home / "runs").glob("[!.]*") if not (f / "manifest.json").exists()]
+    assert unfinished == []
+
+
+def test_readers_never_see_an_error_or_a_torn_release(home: Path) -> None:
+    homes.publish(home)
+    answers: list[str] = []
+    problems: list[str] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        query = (
+            "select count(*), count(distinct release_id), (select count(*) from users), max(release_id) "
+            "from recommendations"
+        )
+        while not stop.is_set():
+            done = subprocess.run(
+                [sys.executable, "-c", READER, str(home), query], capture_output=True, text=True
+            )
+            if done.returncode:
+                problems.append(done.stderr)
+                continue
+            *counts, release = json.loads(done.stdout)
+            answers.append(release)
+            if counts != [homes.N_USERS * 5, 1, homes.N_USERS]:
+                problems.append(done.stdout)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    published = 0
+    # Until the readers have met several releases, however slow the machine is.
+    while published < 4 or (len(set(answers)) < 2 and not problems):
+        homes.publish(home)
+        rollback(home)
+        homes.publish(home)
+        published += 2
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert problems == []
+    assert len(set(answers)) >= 2
+
+
+READER = """
+import duckdb, json, sys
+with duckdb.connect(sys.argv[1] + "/serving/current.duckdb", read_only=True) as con:
+    print(json.dumps(con.execute(sys.argv[2]).fetchall()[0]))
+"""
+
+
+def test_a_full_disk_leaves_what_is_published(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, run = homes.publish(home), homes.begin(home)
+    homes.compute(run)
+    homes.finish(run)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish(run, 5, 10)
+    assert serving.current_release(home) == first.id
+    assert leftovers(home) == []

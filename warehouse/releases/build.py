@@ -1,0 +1,111 @@
+"""The serving file of a release, built from the files of its run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from warehouse import sql
+from warehouse.releases import journal, serving
+from warehouse.runs.run import Json, Run
+
+SCHEMA_VERSION = 2
+"""Raised whenever a serving table changes its columns."""
+
+STORAGE_VERSION = "v1.2.0"
+"""The oldest DuckDB file format that has all we need: clients from 1.2 on open the files."""
+
+SCRIPTED = (
+    "items",
+    "users",
+    "user_features",
+    "item_features",
+    "recommendations",
+    "default_recommendations",
+    "releases",
+)
+"""Tables with a script of their own, ``warehouse/sql/serving/TABLE.sql``."""
+
+OF_FULL_RUNS = ("item_similarity",)
+"""Tables that an incremental release takes from its parent as they are: most of a file."""
+
+GROWING = ("metrics", "curves")
+"""Tables that an incremental release adds to: what is known of the ranker is in the full release's rows."""
+
+COLLECTED = (*OF_FULL_RUNS, *GROWING, "item_embeddings", "user_embeddings", "lineage")
+"""Tables whose rows are those of the run's files ``TABLE/*.parquet``."""
+
+
+def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, int]:
+    """Write the serving file of a run; returns its rows by table.
+
+    ``meanwhile`` has the entries of the journal since the run began.
+    """
+    incremental = run.kind == "incremental"
+    if incremental:
+        shutil.copyfile(serving.file_of(run.home, run.parent().id), file)
+    with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
+        if incremental:
+            _clear(con)
+        con.begin()
+        con.execute(sql.load("serving/schema"))
+        _set_variables(con, run, meanwhile, top_n)
+        for table in SCRIPTED:
+            con.execute(sql.load(f"serving/{table}"))
+        for table in COLLECTED:
+            if not (incremental and table in OF_FULL_RUNS):
+                _collect(con, run, table)
+        con.commit()
+        con.execute("checkpoint")
+        return {table: sql.count(con, table) for table in sorted((*SCRIPTED, *COLLECTED))}
+
+
+def release_row(run: Run) -> Json:
+    """The row of the table ``releases`` for a finished run."""
+    return {
+        "release_id": run.id,
+        "kind": run.kind,
+        "parent_id": run.parent_id,
+        "as_of": run.as_of.isoformat(),
+        "created_at": run.created_at.isoformat(),
+        "n_events": run.manifest()["n_events"],
+        "config": json.dumps(run.config, sort_keys=True),
+        "code_version": run.code_version,
+        "source": run.source,
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def _clear(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop the tables of the parent that are built anew."""
+    for table in sql.tables(con):
+        if table not in (*OF_FULL_RUNS, *GROWING):
+            sql.drop(con, table)
+    # Only now is their space free for what comes: else the file would grow by half.
+    con.execute("checkpoint")
+
+
+def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:
+    names = ("items", "users", "user_features", "item_features", "recommended", "segments")
+    files = {f"{name}_file": str(run.file(f"{name}.parquet")) for name in names}
+    # The newest of the incremental releases in between holds the rows of all of them: each carries over
+    # what the one before it computed.
+    incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
+    source = Run.read(run.home, incremental[-1]) if incremental else run
+    sql.set_variables(
+        con,
+        **files,
+        carried_file=str(source.file("recommended.parquet")),
+        carried_releases=incremental,
+        top_n=top_n,
+        releases=json.dumps([*journal.publications(run.home), release_row(run)]),
+    )
+
+
+def _collect(con: duckdb.DuckDBPyConnection, run: Run, table: str) -> None:
+    """Insert the rows of the run's files of a table."""
+    files = sorted(str(file) for file in run.folder.glob(f"{table}/*.parquet"))
+    if files:
+        sql.set_variables(con, files=files)
+        con.execute(sql.load("serving/collect").format(table=table))

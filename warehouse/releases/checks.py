@@ -1,0 +1,27 @@
+"""Whether a release may be published."""
+
+from pathlib import Path
+
+from warehouse import sql
+from warehouse.errors import MatineeError
+from warehouse.runs import snapshot
+from warehouse.runs.run import Run
+
+
+def validate(run: Run, file: Path, top_n: int) -> None:
+    """Reopen the closed file of a release as a reader would and look for rows that break a check.
+
+    Each file of ``warehouse/sql/checks`` is one, named as the rule that it states.
+
+    Raises:
+        MatineeError: one is broken.
+    """
+    with snapshot.connect(run) as con:
+        sql.attach(con, file, "release")
+        con.execute("set search_path = 'release,memory,temp'")
+        sql.set_variables(con, top_n=top_n)
+        for check in sql.names("checks"):
+            broken = con.execute(sql.load(check)).fetchmany(3)
+            if broken:
+                rule = check.removeprefix("checks/").replace("_", " ")
+                raise MatineeError(f"the new release is not published: '{rule}' fails, e.g. for {broken}")

@@ -1,0 +1,46 @@
+"""Publication: a release is built, validated, made durable, and then published in one atomic step."""
+
+from warehouse.atomic import Staging
+from warehouse.errors import LostRace, MatineeError
+from warehouse.releases import journal, serving
+from warehouse.releases.build import build, release_row
+from warehouse.releases.checks import validate
+from warehouse.releases.lock import locked
+from warehouse.releases.retention import forget
+from warehouse.runs.run import Json, Run
+
+
+def publish(run: Run, top_n: int, keep: int) -> dict[str, int]:
+    """Build, validate and publish the release of a finished run, then forget all but the last ``keep``.
+
+    Users whom incremental releases refreshed while a full run computed keep those rows: they know more.
+    Returns rows by table. What is published stays unchanged if it fails.
+
+    Raises:
+        LostRace: anything was published or rolled back since an incremental run began.
+        MatineeError: a check fails, or somebody rolled back since a full run began.
+    """
+    with locked(run.home):
+        meanwhile = journal.entries(run.home)[run.journal_length :]
+        _check_race(run, meanwhile)
+        with Staging() as staging:
+            file = staging.path(serving.file_of(run.home, run.id))
+            rows = build(run, file, meanwhile, top_n)
+            validate(run, file, top_n)
+            staging.commit()
+        previous = serving.current_release(run.home)
+        journal.append(run.home, {"action": "publish", "previous": previous, **release_row(run)})
+        serving.make_current(run.home, run.id)
+        forget(run.home, keep)
+    return rows
+
+
+def _check_race(run: Run, meanwhile: list[Json]) -> None:
+    now = serving.current_release(run.home)
+    if meanwhile and run.kind == "incremental":
+        raise LostRace(f"release {now} was published while this run computed from {run.parent_id}")
+    if any(entry["action"] == "rollback" for entry in meanwhile):
+        raise MatineeError(
+            f"somebody rolled back to {now} while this run computed: "
+            "nothing is published; look at `matinee releases`, then run again"
+        )

@@ -1,0 +1,21 @@
+"""Which releases are kept."""
+
+from pathlib import Path
+
+from warehouse.releases import journal, serving
+from warehouse.runs import lifecycle
+
+
+def forget(home: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` releases, the current one and the newest full one, with their runs.
+
+    The caller holds the lock.
+    """
+    kept = [row for row in journal.releases(home) if row["kept"]]
+    newest = [row["release_id"] for row in kept][:keep]
+    newest_full = [row["release_id"] for row in kept if row["kind"] == "full"][:1]
+    stay = {*newest, *newest_full, serving.current_release(home) or ""}
+    for release in serving.kept_releases(home):
+        if release not in stay:
+            serving.file_of(home, release).unlink()
+    lifecycle.sweep(home, keep=stay)

@@ -1,0 +1,82 @@
+"""The files of a run: tables, named arrays, and columns that are mapped instead of read."""
+
+import shutil
+
+import numpy as np
+import polars as pl
+
+from warehouse import arrays as npz
+from warehouse.arrays import Arrays
+from warehouse.atomic import Staging, replacing
+from warehouse.errors import MatineeError
+from warehouse.runs.run import Run
+
+
+def read_table(run: Run, name: str) -> pl.DataFrame:
+    """One of the run's Parquet tables."""
+    return pl.read_parquet(run.file(f"{name}.parquet"))
+
+
+def write_table(run: Run, name: str, frame: pl.DataFrame) -> int:
+    """Write one of the run's Parquet tables; returns its rows."""
+    with replacing(run.file(f"{name}.parquet")) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
+    return frame.height
+
+
+def has_arrays(run: Run, name: str) -> bool:
+    """Whether the run has named arrays of that name."""
+    return run.file(f"{name}.npz").exists()
+
+
+def read_arrays(run: Run, name: str) -> Arrays:
+    """Named arrays of the run.
+
+    Raises:
+        MatineeError: it has none of that name.
+    """
+    if not has_arrays(run, name):
+        raise MatineeError(f"release {run.id} has no {name}: run `matinee nightly`, then try again")
+    return npz.load(run.file(f"{name}.npz"))
+
+
+def write_arrays(run: Run, name: str, arrays: Arrays) -> None:
+    """Write named arrays, such as the state of a model."""
+    npz.save(run.file(f"{name}.npz"), arrays)
+
+
+def has_columns(run: Run, name: str) -> bool:
+    """Whether the run has columns of that name."""
+    return run.file(name).is_dir()
+
+
+def read_columns(run: Run, name: str) -> Arrays:
+    """Columns of the run, mapped copy on write: they take no memory of this process until it changes them."""
+    return {
+        file.stem: np.asarray(np.load(file, mmap_mode="c")) for file in sorted(run.file(name).glob("*.npy"))
+    }
+
+
+def write_columns(run: Run, name: str, columns: Arrays) -> None:
+    """Write named arrays to a file each, to be mapped by every step and process that needs them."""
+    with Staging() as staging:
+        for column, values in columns.items():
+            # numpy adds .npy to the name of a file, but not to a stream.
+            with staging.path(run.file(f"{name}/{column}.npy")).open("wb") as stream:
+                np.save(stream, values, allow_pickle=False)
+        staging.commit()
+
+
+def drop(run: Run, name: str) -> None:
+    """Remove columns; who has mapped them keeps them."""
+    shutil.rmtree(run.file(name))
+
+
+def link(parent: Run, run: Run, pattern: str) -> None:
+    """Take over the parent's files of a glob pattern that the run has not made itself, without a copy."""
+    with Staging() as staging:
+        for file in sorted(parent.folder.glob(pattern)):
+            own = run.file(str(file.relative_to(parent.folder)))
+            if not own.exists():
+                staging.path(own).hardlink_to(file)
+        staging.commit()

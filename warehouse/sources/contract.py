@@ -1,0 +1,55 @@
+"""The contract of sources of ratings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import polars as pl
+
+Layout = Literal["dat", "csv"]
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Hexadecimal sha256 of each file; empty where the source has none."""
+
+    ratings: str
+    movies: str = ""
+    users: str = ""
+
+
+class Source(Protocol):
+    """A batch of ratings, perhaps with a catalogue."""
+
+    @property
+    def text(self) -> str:
+        """As the person named it."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set, for people."""
+
+    @property
+    def layout(self) -> Layout:
+        """Which MovieLens layout it has."""
+
+    @property
+    def ratings_file(self) -> str:
+        """Name of the file that line numbers refer to."""
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the ratings are made up."""
+
+    @property
+    def digests(self) -> Digests:
+        """Digests of the files: two sources with the same ones are the same batch."""
+
+    def items(self) -> pl.DataFrame | None:
+        """item_id, title, year, genres; None without a movies file."""
+
+    def users(self) -> pl.DataFrame | None:
+        """user_id, gender, age, occupation, zip; None without a users file."""
+
+    def ratings(self) -> Iterator[pl.DataFrame]:
+        """Blocks of line, raw, user_id, item_id, rating, timestamp (see ``movielens.read_ratings``)."""

@@ -1,0 +1,99 @@
+"""A whole made-up data set: its films, users and ratings, at any scale."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from warehouse.errors import MatineeError
+from warehouse.sources.synthetic import Longs
+from warehouse.sources.synthetic.people import People, make_people
+from warehouse.sources.synthetic.world import World, make_world
+
+USERS, ITEMS = 6040, 3883
+"""Numbers at scale 1. Users grow with the scale, films with its square root."""
+
+MIN_ITEMS = 200
+MAX_SCALE = 1000.0
+
+CHUNK = 4096
+"""Users generated at once: about 700,000 ratings."""
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A data set of ``scale`` times the users of MovieLens 1M.
+
+    Raises:
+        MatineeError: the scale is not above 0, or absurdly large.
+    """
+
+    scale: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale <= MAX_SCALE:
+            raise MatineeError(f"the scale of synthetic data is a number above 0, at most {MAX_SCALE:g}")
+
+    @property
+    def n_users(self) -> int:
+        """Users, at least one."""
+        return max(1, round(USERS * self.scale))
+
+    @property
+    def n_items(self) -> int:
+        """Films; some are so obscure that nobody rates them."""
+        return max(MIN_ITEMS, round(ITEMS * math.sqrt(self.scale)))
+
+    def items(self) -> pl.DataFrame:
+        """item_id, title, year, genres of all films."""
+        return self._world.items
+
+    def users(self) -> pl.DataFrame:
+        """user_id, gender, age, occupation, zip of all users."""
+        return pl.concat(self._people(chunk).table() for chunk in self._chunks())
+
+    def ratings(self) -> Iterator[pl.DataFrame]:
+        """user_id, item_id, rating, timestamp (epoch seconds), by user and time, a chunk of users a frame."""
+        # Only here: the compiler that it imports takes half a second to load.
+        from warehouse.sources.synthetic.ratings import make_ratings
+
+        for number, chunk in enumerate(self._chunks()):
+            people = self._people(chunk)
+            yield make_ratings(self._world, people, np.random.default_rng([self.seed, 2, number]))
+
+    def write(self, folder: Path) -> None:
+        """Write ratings.dat, movies.dat and users.dat as MovieLens 1M has them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        movies = self.items().select("item_id", "title", pl.col("genres").list.join("|"))
+        _write(folder / "movies.dat", [movies])
+        _write(folder / "users.dat", [self.users()])
+        _write(folder / "ratings.dat", self.ratings())
+
+    @cached_property
+    def _world(self) -> World:
+        return make_world(self.n_items, np.random.default_rng([self.seed, 0]))
+
+    def _chunks(self) -> Iterator[Longs]:
+        """Numbers of the users (from 0) of each chunk."""
+        for first in range(0, self.n_users, CHUNK):
+            yield np.arange(first, min(first + CHUNK, self.n_users))
+
+    def _people(self, users: Longs) -> People:
+        return make_people(users, self.n_users, np.random.default_rng([self.seed, 1, users[0]]))
+
+
+def as_lines(rows: pl.DataFrame) -> pl.Series:
+    """Each row as a line of a ``::`` file."""
+    whole = rows.with_columns(pl.col(pl.Float32).cast(pl.Int64))
+    return whole.select(pl.concat_str(pl.all(), separator="::")).to_series()
+
+
+def _write(path: Path, parts: Iterable[pl.DataFrame]) -> None:
+    with path.open("w", encoding="latin-1") as file:
+        for part in parts:
+            file.write(as_lines(part).str.join("\n").item() + "\n")

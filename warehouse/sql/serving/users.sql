@@ -1,0 +1,2 @@
+insert into users by name
+from read_parquet(getvariable('users_file'));

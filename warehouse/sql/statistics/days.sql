@@ -1,0 +1,1 @@
+count(distinct event_at::date){window}

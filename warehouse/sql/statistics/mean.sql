@@ -1,0 +1,1 @@
+avg(rating){window}

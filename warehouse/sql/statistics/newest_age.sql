@@ -1,0 +1,1 @@
+min(age_days){window}

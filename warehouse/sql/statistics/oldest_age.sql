@@ -1,0 +1,1 @@
+max(age_days){window}

@@ -1,0 +1,1 @@
+count(rating){window} / greatest(any_value(overall.n_users), 1)
