@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-
 from flows.command.screen import log_to_terminal
+from tasks.commands.offline import Fitter, Plan, recall
+
 from models import merge
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats
@@ -32,7 +33,6 @@ from models.rank.fit import RankConfig, fit_ranking
 from models.rank.registry import build_ranker
 from models.rank.stage import Ranking
 from tasks.commands.evaluate import read_log
-from tasks.commands.offline import Fitter, Plan, recall
 from tasks.steps.features import READ
 
 N_KEPT = 200

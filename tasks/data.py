@@ -102,7 +102,7 @@ def _columns(run: Run) -> dict[str, NDArray[np.generic]]:
     with snapshot.connect(run) as con:
         events, users, items = snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
     dataset, vocabulary = encode(events, users, items, _epoch(run.as_of), _labels(run))
-    parts = {
+    parts: dict[str, Mapping[str, NDArray[np.generic]]] = {
         "event": {
             "user_idx": dataset.user_idx,
             "item_idx": dataset.item_idx,

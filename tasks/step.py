@@ -63,7 +63,7 @@ def step(
             return rows
 
         decorated = task(name=function.__name__, task_run_name=name, cache_policy=NO_CACHE)(measured)
-        return decorated  # type: ignore[return-value]
+        return decorated
 
     return decorate
 

@@ -14,8 +14,9 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from models.dataset import Dataset, Ints, rows_beyond
 from models.digest import feed
+from models.incremental import Checkpoint
 from models.pipeline.channels import Fitter
-from models.recall.contract import Checkpoint, Incremental
+from models.recall.contract import Incremental
 from tasks import data as run_data
 from tasks.data import RunData
 from tasks.states import HOLDOUT, load_grown

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.dataset import Dataset, Ints, Longs, Mask
 from models.encoding import USER_ATTRIBUTES
-from models.evaluation.ctr import NEUTRAL, labels
+from models.evaluation.ctr_splits import NEUTRAL, ctr_labels
 from models.features.declare import Declaration
 from models.features.encode import fit_encoder
 from models.features.extract import attributes
@@ -40,7 +40,7 @@ def rating_rows(log: Dataset, rows: Longs, history: bool = False) -> Rows:
     encoder = fit_encoder(fields, (), raw, log)
     users, items, _ = encoder.encode(raw)
     user, item = log.user_idx[rows].astype(np.int64), log.item_idx[rows].astype(np.int64)
-    label = labels(log, rows)[:, None]
+    label = ctr_labels(log, rows)[:, None]
     found = Rows(encoder.schema, user, item, users, items, {}, label, (LIKED,))
     return _with_history(found, log, rows) if history else found
 

@@ -1,7 +1,7 @@
 """The protocols of recall channels (candidate generation): all recommend, some also learn on."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
@@ -25,6 +25,7 @@ class Recaller(Protocol):
     the same. Randomness enters by a seed in the config: the same log gives the same state.
     """
 
+    config: Any
     state: State
 
     def fit(self, dataset: Dataset) -> Self:

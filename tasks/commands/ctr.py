@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.dataset import Dataset
-from models.evaluation.ctr import CTR_PROTOCOLS
-from models.evaluation.rows import Difference, Row, Run, classifier_rows, compare_classifiers
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
+from models.evaluation.rows import Difference, MeasuredModel, Row, classifier_rows, compare_classifiers
 from models.pipeline.config import PipelineConfig, ranker_of
-from models.rank.ctr import ctr_rows
+from models.rank.rating_rows import rating_rows
 from models.rank.validation import probability
 
 logger = logging.getLogger("matinee")
@@ -44,17 +44,17 @@ def measure(
     seed = config.seed
     split = CTR_PROTOCOLS[protocol](dataset, seed)
     parts = (split.train, split.validation, split.test)
-    train, validation, test = (ctr_rows(dataset, rows, protocol in IN_TIME) for rows in parts)
+    train, validation, test = (rating_rows(dataset, rows, protocol in IN_TIME) for rows in parts)
     label, user = test.label[:, 0], dataset.user_idx[split.test]
     rows: list[Row] = []
     answers = {}
     for name in rankers:
         started = time.perf_counter()
         trained = ranker_of(config, name).fit(train, validation, seed)
-        run = Run("rank", name, seed, round(time.perf_counter() - started, 3))
+        about = MeasuredModel("rank", name, seed, round(time.perf_counter() - started, 3))
         answers[name] = probability(trained.logits(test)[:, 0])
-        rows += classifier_rows(label, answers[name], user, protocol, run)
-        logger.info("%-18s fit %6.1f s", name, run.fit_seconds)
+        rows += classifier_rows(label, answers[name], user, protocol, about)
+        logger.info("%-18s fit %6.1f s", name, about.fit_seconds)
     differences = {
         name: compare_classifiers(label, answer, answers[baseline], user)
         for name, answer in answers.items()

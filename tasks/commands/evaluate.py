@@ -11,9 +11,9 @@ import numpy as np
 from models.config import choices, overlaid
 from models.dataset import Dataset
 from models.encoding import Vocabulary, encode
-from models.evaluation.ctr import CTR_PROTOCOLS
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
-from models.evaluation.rows import Difference, Run, compare, ranking_rows
+from models.evaluation.rows import Difference, MeasuredModel, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores, is_window
 from models.evaluation.split import Split
@@ -104,7 +104,10 @@ def _configuration(
 ) -> Configuration:
     """The configuration with the options, asked for what the protocol asks, with lists long enough."""
     objective = "daily" if protocol in NEXT_DAYS else "next"
-    options = {"recall": {} if channels is None else {"channels": list(channels)}, "objective": objective}
+    options: dict[str, Any] = {
+        "recall": {} if channels is None else {"channels": list(channels)},
+        "objective": objective,
+    }
     if seed is not None:
         options["seed"] = seed
     changes = overlaid(config or {}, options)
@@ -212,7 +215,7 @@ def _measured(
             continue
         measured = evaluator.scores([answer.lists for answer in windows])
         seconds = round(sum(answer.seconds for answer in windows), 3)
-        rows += [asdict(row) for row in ranking_rows(measured, Run(stage, model, seed, seconds))]
+        rows += [asdict(row) for row in ranking_rows(measured, MeasuredModel(stage, model, seed, seconds))]
         scores[f"{stage}/{model}"] = of_slices(measured, compared)
     return rows, scores
 

@@ -21,12 +21,12 @@ def fit_merge(run: Run) -> Rows:
     else:
         recalled = run_data.read_holdout_candidates(data, data.holdout)
         weights = stages.fit_merge(data.config, recalled, data.holdout)
-    frame = pl.DataFrame({"channel": names} | dict(zip(merge.FEATURES, weights.T, strict=True)))
+    frame = pl.DataFrame({"channel": names} | dict(zip(merge.CANDIDATE_FEATURES, weights.T, strict=True)))
     return {"merge_weights": files.write_table(run, "merge_weights", frame)}
 
 
 def read_weights(run: Run) -> Floats:
     """(C, 3) as ``fit_merge`` wrote them."""
     table = files.read_table(run, "merge_weights")
-    weights: Floats = table.select(merge.FEATURES).to_numpy().astype("float32")
+    weights: Floats = table.select(merge.CANDIDATE_FEATURES).to_numpy().astype("float32")
     return weights

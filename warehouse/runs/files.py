@@ -24,6 +24,11 @@ def write_table(run: Run, name: str, frame: pl.DataFrame) -> int:
     return frame.height
 
 
+def has_table(run: Run, name: str) -> bool:
+    """Whether the run has a table of that name."""
+    return run.file(f"{name}.parquet").exists()
+
+
 def has_arrays(run: Run, name: str) -> bool:
     """Whether the run has named arrays of that name."""
     return run.file(f"{name}.npz").exists()

@@ -36,6 +36,14 @@ def read_events(con: duckdb.DuckDBPyConnection) -> Arrays:
     return con.execute(sql.load("run/events")).fetchnumpy()
 
 
+def n_new_events(run: Run, parent: Run) -> int:
+    """How many events the run sees that an earlier one did not: later ones, and those of later batches."""
+    seen = [int(name.partition("-")[0]) for name in parent.batches]
+    with connect(run) as con:
+        sql.set_variables(con, seen_before=parent.as_of, seen_batches=seen)
+        return int(con.execute(sql.load("run/new_events")).fetchall()[0][0])
+
+
 def span(home: Path, batches: tuple[str, ...]) -> tuple[datetime, datetime] | None:
     """The first and the last event of the log (UTC), or None if it has none."""
     if not batches:
