@@ -104,9 +104,9 @@ def newest_items(queries: Queries, newest: PositiveInt) -> Ints:
     return np.where(exists, _at(queries.log.item_idx, rows, exists), -1).astype(np.int32)
 
 
-def minutes_since(queries: Queries, place: NonNegativeInt) -> Doubles:
-    """Minutes since the newest but ``place``-th event: how fast the user has been rating."""
-    row = queries.end - 1 - place
+def minutes_since(queries: Queries, position: NonNegativeInt) -> Doubles:
+    """Minutes since the newest but ``position``-th event: how fast the user has been rating."""
+    row = queries.end - 1 - position
     exists = row >= queries.start
     return np.where(exists, (queries.at - _at(queries.log.at, row, exists)) / 60, np.nan)
 
@@ -117,13 +117,13 @@ def newest_rating(queries: Queries) -> Doubles:
     return np.where(exists, _at(queries.log.rating, queries.end - 1, exists), np.nan).astype(np.float64)
 
 
-def index_distance(pairs: Pairs, place: NonNegativeInt) -> Doubles:
-    """Item number minus that of the newest but ``place``-th event; ids follow the catalogue's growth.
+def index_distance(pairs: Pairs, position: NonNegativeInt) -> Doubles:
+    """Item number minus that of the newest but ``position``-th event; ids follow the catalogue's growth.
 
     People rate from lists, and lists have an order.
     """
     queries = pairs.queries
-    row = queries.end - 1 - place
+    row = queries.end - 1 - position
     exists = row >= queries.start
     item = np.where(exists, _at(queries.log.item_idx, row, exists), np.nan)
     distance: Doubles = pairs.item.astype(np.float64) - item[pairs.query]
@@ -184,9 +184,9 @@ def discount(pairs: Pairs) -> NDArray[np.floating]:
 
 
 def followers(
-    pairs: Pairs, place: NonNegativeInt, nearest: int, farthest: int, half_life_days: Positive
+    pairs: Pairs, position: NonNegativeInt, nearest: int, farthest: int, half_life_days: Positive
 ) -> Doubles:
-    """How often, of late, others rated the item so near after the newest but ``place``-th one.
+    """How often, of late, others rated the item so near after the newest but ``position``-th one.
 
     The fraction of the earlier ratings of that film by other users, each fading with its age, which the user
     continued with the item ``nearest`` to ``farthest`` events later (negative: before), all strictly before
@@ -198,7 +198,7 @@ def followers(
         (log.item_idx, log.user_idx, log.at, log.indptr),
         (pairs.past.by_item.indptr, pairs.past.by_item.row),
         (pairs.indptr, pairs.item),
-        (place, nearest, farthest),
+        (position, nearest, farthest),
         half_life_days * DAY,
     )
 
@@ -249,10 +249,10 @@ def _followers(
     log_item, log_user, at, user_ptr = log
     item_ptr, events = of_item
     pair_ptr, item = pairs
-    place, nearest, farthest = reach
+    position, nearest, farthest = reach
     found = np.full(len(item), np.nan)
     for query in prange(len(start)):
-        newest = end[query] - 1 - place
+        newest = end[query] - 1 - position
         if newest < start[query]:
             continue
         row_of = np.full(len(item_ptr) - 1, -1)

@@ -31,6 +31,8 @@ class CrossFitted:
     rows: Rows
     """The training rows of all folds."""
     fold: Longs  # (B,) of each query's user
+    past: PastIndex
+    """The index of the log of the queries."""
     coverage: Mapping[str, float]
     """Fraction of the training rows, or of their queries or items, that have each feature."""
 
@@ -43,11 +45,11 @@ class CrossFitted:
 
     def task_logits(self, pool: Pool, queries: Longs) -> Floats:
         """(b, n, T) logits of the candidates of some queries of the pool trained on, out of fold."""
-        past, part = PastIndex(pool.queries.log), pool.where(queries)
+        part = pool.where(queries)
         logits = np.empty((*part.merged.item.shape, len(self.ranking.tasks)), dtype=np.float32)
         for number, ranker in enumerate(self.ranking.rankers):
             mine = np.flatnonzero(self.fold[queries] == number)
-            logits[mine] = replace(self.ranking, rankers=(ranker,)).task_logits(part.where(mine), past)
+            logits[mine] = replace(self.ranking, rankers=(ranker,)).task_logits(part.where(mine), self.past)
         return logits
 
     def _left_out(self) -> list[Mask]:
@@ -83,7 +85,7 @@ def cross_fit(
     rankers = tuple(ranker.fit(rows.where(~mine), rows.where(mine), seed) for mine in left_out)
     made_of = ranker.kind, tuple(pool.lists), encoder, tuple(declared), rankers
     ranking = Ranking(*made_of, sampling.negative_rate, main_task(len(rankers[0].tasks)), blend_weight=1.0)
-    return CrossFitted(ranking, rows, fold, coverage(raw))
+    return CrossFitted(ranking, rows, fold, past, coverage(raw))
 
 
 def _folds(pool: Pool, folds: int, seed: int) -> Longs:

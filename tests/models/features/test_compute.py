@@ -51,7 +51,7 @@ def test_hour_and_weekday() -> None:
 def test_newest_events() -> None:
     items = OF_QUERY["newest_items"](QUERIES, newest=4)
     rating = OF_QUERY["newest_rating"](QUERIES)
-    minutes = OF_QUERY["minutes_since"](QUERIES, place=2)
+    minutes = OF_QUERY["minutes_since"](QUERIES, position=2)
     for query in range(len(QUERIES)):
         rows = history(query)
         expected = [-1] * 4 + LOG.item_idx[rows].tolist()
@@ -61,11 +61,13 @@ def test_newest_events() -> None:
         assert minutes[query] == pytest.approx(since, nan_ok=True)
 
 
-def followers(query: int, item: int, place: int, nearest: int, farthest: int, half_life_days: float) -> float:
+def followers(
+    query: int, item: int, position: int, nearest: int, farthest: int, half_life_days: float
+) -> float:
     rows = history(query)
-    if len(rows) <= place:
+    if len(rows) <= position:
         return np.nan
-    me, now, film = QUERIES.user_idx[query], QUERIES.at[query], LOG.item_idx[rows[-1 - place]]
+    me, now, film = QUERIES.user_idx[query], QUERIES.at[query], LOG.item_idx[rows[-1 - position]]
     total, found = 1.0, 0.0
     for row in range(LOG.n_events):
         if LOG.item_idx[row] != film or LOG.user_idx[row] == me or LOG.at[row] >= now:
@@ -97,22 +99,22 @@ def year_distance(query: int, item: int, newest: int) -> float:
     return LOG.items["year"][item] - LOG.items["year"][films].mean() if len(films) else np.nan
 
 
-def index_distance(query: int, item: int, place: int) -> float:
+def index_distance(query: int, item: int, position: int) -> float:
     rows = history(query)
-    return item - LOG.item_idx[rows[-1 - place]] if len(rows) > place else np.nan
+    return item - LOG.item_idx[rows[-1 - position]] if len(rows) > position else np.nan
 
 
 @pytest.mark.parametrize(
     ("oracle", "parameters"),
     [
-        (followers, {"place": 0, "nearest": 1, "farthest": 1, "half_life_days": 400.0}),
-        (followers, {"place": 2, "nearest": 1, "farthest": 5, "half_life_days": 30.0}),
-        (followers, {"place": 1, "nearest": -3, "farthest": -1, "half_life_days": 30.0}),
+        (followers, {"position": 0, "nearest": 1, "farthest": 1, "half_life_days": 400.0}),
+        (followers, {"position": 2, "nearest": 1, "farthest": 5, "half_life_days": 30.0}),
+        (followers, {"position": 1, "nearest": -3, "farthest": -1, "half_life_days": 30.0}),
         (rating_gap, {}),
         (genre_match, {"newest": 3}),
         (genre_match, {"newest": 1000}),
         (year_distance, {"newest": 5}),
-        (index_distance, {"place": 1}),
+        (index_distance, {"position": 1}),
     ],
 )
 def test_pairs(oracle: Any, parameters: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ def block(kind: str, **more: object) -> dict[str, object]:
 
 
 COUNT = block("log", statistic="count", type="BIGINT")
-FOLLOWERS = {"compute": "followers", "place": 0, "nearest": 1, "farthest": 1, "half_life_days": 14}
+FOLLOWERS = {"compute": "followers", "position": 0, "nearest": 1, "farthest": 1, "half_life_days": 14}
 
 
 def test_those_of_the_project_are_read() -> None:
@@ -40,7 +40,7 @@ def test_what_is_only_published_is_not_read() -> None:
         ("user", block("numeric", statistic="cuont"), "unknown statistic 'cuont', not count"),
         ("user", block("numeric", statistic="count", windwo_days=3), "count: .*windwo_days"),
         ("user", block("numeric", statistic="decayed_count"), "decayed_count: missing .*half_life_days"),
-        ("user", block("numeric", attribute="age", place=1), "age: .*place"),
+        ("user", block("numeric", attribute="age", position=1), "age: .*position"),
         ("channel", block("numeric", compute="rank"), "unknown compute 'rank', not score, gap, discount"),
         ("context", block("bucketed", compute="hour"), "edges"),
         ("context", block("bucketed", compute="hour", edges=[3, 1]), "edges"),
@@ -61,8 +61,8 @@ def test_what_is_only_published_is_not_read() -> None:
         ("user", COUNT | {"window_days": "7"}, "count: window_days: Input should be a valid number"),
         (
             "cross",
-            block("log", **FOLLOWERS | {"place": -1}),
-            "followers: place: .* greater than or equal to 0",
+            block("log", **FOLLOWERS | {"position": -1}),
+            "followers: position: .* greater than or equal to 0",
         ),
         ("cross", block("log", **FOLLOWERS | {"nearest": 1.5}), "followers: nearest: .* valid integer"),
         (

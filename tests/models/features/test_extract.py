@@ -56,7 +56,7 @@ def test_numbers_are_standardised_and_missing_ones_are_the_mean() -> None:
 
 
 def test_a_default_stands_for_what_is_missing_and_log_keeps_the_sign() -> None:
-    _, raw, column = encoded("cross", block("log", compute="index_distance", place=0, default=3.0))
+    _, raw, column = encoded("cross", block("log", compute="index_distance", position=0, default=3.0))
     distance = np.nan_to_num(raw.pairs["x"], nan=3.0)
     logs = np.sign(distance) * np.log1p(np.abs(distance))
     np.testing.assert_allclose(column, (logs - logs.mean()) / logs.std(), rtol=1e-5, atol=1e-6)

@@ -24,14 +24,14 @@ def test_a_model_of_sampled_rows_is_right_about_all_of_them_once_corrected() -> 
 def pool_adjacent_violators(label: list[float], weight: list[float]) -> list[float]:
     """By definition: while neighbours are out of order, put them together."""
     blocks = [[y, w, 1] for y, w in zip(label, weight, strict=True)]
-    place = 0
-    while place + 1 < len(blocks):
-        (y, w, n), (z, v, m) = blocks[place : place + 2]
+    number = 0
+    while number + 1 < len(blocks):
+        (y, w, n), (z, v, m) = blocks[number : number + 2]
         if y <= z:
-            place += 1
+            number += 1
         else:
-            blocks[place : place + 2] = [[(y * w + z * v) / (w + v), w + v, n + m]]
-            place = max(place - 1, 0)
+            blocks[number : number + 2] = [[(y * w + z * v) / (w + v), w + v, n + m]]
+            number = max(number - 1, 0)
     return [y for y, _, n in blocks for _ in range(n)]
 
 

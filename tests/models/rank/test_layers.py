@@ -179,9 +179,9 @@ def test_bilinear_crosses_of_all_pairs() -> None:
     bilinear = randomised(Bilinear(4, embedding_dim=3))
     vectors = torch.randn(2, 4, 3)
     crosses = bilinear(vectors)
-    for place, (i, j) in enumerate(itertools.combinations(range(4), 2)):
+    for pair, (i, j) in enumerate(itertools.combinations(range(4), 2)):
         expected = (vectors[:, i] @ bilinear.weight[i]) * vectors[:, j]
-        torch.testing.assert_close(crosses[:, place], expected)
+        torch.testing.assert_close(crosses[:, pair], expected)
 
 
 def test_the_gates_of_ppnet_know_the_user_and_send_no_gradient_to_the_features() -> None:

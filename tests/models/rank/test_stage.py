@@ -1,9 +1,11 @@
 """The ranking stage: takes charge where it helps, leaves the merged list alone where it does not."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from models.candidates import Candidates
 from models.dataset import Queries
@@ -12,8 +14,8 @@ from models.evaluation.split import Split
 from models.features.declare import Declaration, declarations
 from models.merge import Merged
 from models.rank.candidates import TASKS, Pool
-from models.rank.fit import Fitted, RankConfig, fit_ranking
-from models.rank.fusion import FusionConfig
+from models.rank.fit import Fitted, Formula, RankConfig, fit_ranking
+from models.rank.fusion import FORMULAS, FusionConfig
 from models.rank.registry import build_ranker
 from models.rank.stage import Ranking, order, restore_ranking
 from tests.models.evaluation.logs import random_log
@@ -74,7 +76,7 @@ def test_it_takes_charge_where_it_helps(fitted: Fitted) -> None:
 
 def test_where_features_say_nothing_the_merged_list_stands() -> None:
     pool = pool_of(HELD_BACK, 0.0)
-    # A merged list that knows everything, and a ranker that is not told of it.
+    # A merged list that knows everything, and a ranker that cannot see it.
     pool = Pool(pool.queries, pool_of(HELD_BACK, 9.0, seed=2).channels["hint"], pool.channels)
     year = declarations({"item": [{"name": "year", "kind": "numeric", "attribute": "year", "about": ""}]})
     fitted = fit(pool, year)
@@ -146,6 +148,29 @@ def test_several_tasks_are_fused_and_restored() -> None:
     np.testing.assert_allclose(ranking.logits(pool), expected, rtol=1e-4)
     again = restore_ranking(ranking.state, CHANNEL, build_ranker("shared_bottom"))
     np.testing.assert_array_equal(again.scores(pool), ranking.scores(pool))
+
+
+@pytest.mark.parametrize("formula", sorted(FORMULAS))
+def test_every_formula_can_be_chosen_and_its_parameters_are_state(formula: str) -> None:
+    pool = pool_of(HELD_BACK, 3.0)
+    settings = {"training": {"epochs": 2}}
+    config, ranker = RankConfig(formula=formula, folds=2), build_ranker("shared_bottom", settings)
+    fitted = fit_ranking(pool, HELD_BACK.targets, LOG, CHANNEL, config, ranker, seed=0)
+    assert fitted is not None
+    assert fitted.ranking.fusion.formula == formula
+    fusion = FusionConfig(formula, (1.0, 0.5, 2.0), exponent=2.0, offset=3.0)
+    ranking = replace(fitted.ranking, fusion=fusion, blend_weight=1.0)
+    again = restore_ranking(ranking.state, CHANNEL, ranker)
+    assert again.fusion == fusion
+    np.testing.assert_array_equal(again.scores(pool), ranking.scores(pool))
+    others = [replace(ranking, fusion=replace(fusion, formula=name)) for name in {*FORMULAS} - {formula}]
+    assert all((other.scores(pool) != ranking.scores(pool)).any() for other in others)
+
+
+def test_only_formulas_that_exist_can_be_chosen() -> None:
+    assert set(get_args(Formula)) == set(FORMULAS)
+    with pytest.raises(ValidationError, match="formula"):
+        RankConfig(formula="sum")
 
 
 def test_too_few_answers_teach_nothing() -> None:
