@@ -182,7 +182,7 @@ def test_wrong_input_is_refused(log: Dataset) -> None:
 
 
 def with_targets_first(split: Split, found: Candidates) -> Candidates:
-    """A better model: the first target of each query takes place 0."""
+    """A better model: the first target of each query is at the top."""
     item = found.item.copy()
     item[:, 0] = split.targets.item[split.targets.indptr[:-1]]
     return Candidates(item, found.score)
@@ -200,9 +200,9 @@ def test_compare_gives_differences_of_figures_with_paired_intervals(log: Dataset
     differences = {(d.slice, d.metric, d.k): d for d in compare(better, base, BOOTSTRAP)}
     assert set(differences) == set(base.keys)
     for metric in ("hr", "ndcg", "pooled_recall"):
-        figures = [find(ranking_rows(s, MODEL, BOOTSTRAP), "all", metric, 3).value for s in (better, base)]
+        pair = [find(ranking_rows(s, MODEL, BOOTSTRAP), "all", metric, 3).value for s in (better, base)]
         got = differences["all", metric, 3]
-        assert got.value == pytest.approx(figures[0] - figures[1])
+        assert got.value == pytest.approx(pair[0] - pair[1])
         assert 0 < got.ci_low < got.value < got.ci_high
     same = compare(base, base, BOOTSTRAP)
     assert {(d.value, d.ci_low, d.ci_high) for d in same if d.metric == "ndcg"} == {(0, 0, 0)}
