@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from models.candidates import Candidates
 from models.dataset import DAY, Dataset
@@ -256,3 +258,18 @@ def test_differences_of_classifiers_are_paired() -> None:
     assert differences[0].ci_low > 0
     same = compare_classifiers(label, ours, ours, user, BOOTSTRAP)
     assert {(row.value, row.ci_low, row.ci_high) for row in same} == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"metrics": ("hr", "accuracy")},
+        {"ks": ()},
+        {"ks": (0,)},
+        {"slices": {"cold": 0.9, "hot": 0.1}},
+        {"slices": {"recent_days": 0}},
+    ],
+)
+def test_measures_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EvaluationConfig(**settings)
