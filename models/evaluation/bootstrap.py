@@ -22,7 +22,7 @@ BLOCK = 1 << 22
 
 
 class BootstrapConfig(Config):
-    """How intervals are drawn."""
+    """The resamples of users that intervals are taken from."""
 
     resamples: NonNegativeInt = 1000
     """Number of resamples of the users; 0 leaves the intervals out."""

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 from scipy.sparse import csr_array
 
 from models.candidates import Candidates
@@ -49,6 +49,15 @@ class EvaluationConfig(Config):
     """Names of metrics; ``ild`` is left out where items have no genres."""
     slices: SliceConfig = SliceConfig()
     """Bounds of the groups of users and items."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _has_such_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(names) - set(RANKING_METRICS):
+            raise ValueError(
+                f"unknown metrics: {', '.join(sorted(unknown))}; there are {', '.join(RANKING_METRICS)}"
+            )
+        return names
 
 
 @dataclass(frozen=True)
@@ -106,14 +115,8 @@ class Evaluator:
         config: EvaluationConfig | None = None,
         labels: AttributeLabels | None = None,
     ) -> None:
-        """``labels`` name the codes of user attributes; without them the codes are the names.
-
-        Raises:
-            ValueError: a metric is unknown.
-        """
+        """``labels`` name the codes of user attributes; without them the codes are the names."""
         self.config = config or EvaluationConfig()
-        if unknown := set(self.config.metrics) - set(RANKING_METRICS):
-            raise ValueError(f"unknown metrics: {', '.join(sorted(unknown))}")
         self.protocol = splits[0].protocol
         self.digest = " ".join(split.digest() for split in splits)
         users = np.unique(np.concatenate([split.queries.user_idx for split in splits]))

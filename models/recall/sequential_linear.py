@@ -37,8 +37,7 @@ class SequentialLinearConfig(Config):
     """Shape of the history and of the target, and the strength of the regularisation."""
 
     decays: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.0, 15.0)
-    """Events after which an input weighs 1/e, one block of inputs each. Memory grows as (D I)^2, time as its
-    3/2th power."""
+    """Events after which an input weighs 1/e, one block of inputs each; memory grows as their square."""
     target_decay: Positive = 1.0
     """Events after which a target weighs 1/e."""
     l2: Positive = 300.0

@@ -27,8 +27,7 @@ class TowersConfig(Config):
     newest: PositiveInt = 200
     """Newest events of a history that are read."""
     decays: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0, 3.0, 15.0, 100.0)
-    """Decays of the encoder mean, in events: one mean for each, in which the k-th newest event weighs
-    exp(-k / decay); infinity for the plain mean."""
+    """Decays of the encoder mean, in events: one decayed mean for each; infinity for the plain mean."""
     mean_hidden: NonNegativeInt = 256
     """Units of the hidden layer over the means of the encoder mean; 0 leaves its linear part alone."""
     blocks: PositiveInt = 2
@@ -83,15 +82,13 @@ class NegativesConfig(Config):
     in_batch: NonNegativeInt = 0
     """Negatives drawn from the batch's own targets, shared by the batch."""
     correct_in_batch: bool = True
-    """Lower the scores of in-batch negatives by the log of their estimated frequency (logQ, softmax only);
-    otherwise they count as drawn uniformly, and frequent items are pushed down."""
+    """Lower scores of in-batch negatives by the log of their frequency (logQ); else they count as uniform."""
     gap_rate: Fraction = 0.05
     """Weight of the newest gap in the streaming estimate of the frequency of an in-batch negative."""
     hard: NonNegativeInt = 0
     """Hard negatives of each target, drawn from those of its user."""
     hard_source: Literal["model", "rejected"] = "model"
-    """Source of hard negatives: ranks of the model of the epoch before, or items that an earlier run ranked
-    and did not publish (the model's ranks where there was none)."""
+    """Source of hard negatives: the model's own ranks, or items that an earlier run ranked but rejected."""
     hard_ranks: tuple[PositiveInt, PositiveInt] = (101, 500)
     """First and last rank of the model that hard negatives are drawn from."""
     mask_seen: bool = False
@@ -121,8 +118,7 @@ class LossConfig(Config):
     """The loss of a target and its negatives."""
 
     kind: LossKind = "softmax"
-    """Loss: pointwise (bce), over triplets with a margin (hinge), over pairs (logistic), or over lists
-    (softmax)."""
+    """Loss: bce (pointwise), hinge (triplets with a margin), logistic (pairs) or softmax (lists)."""
     margin: Positive = 0.5
     """Distance by which hinge wants the target's score above that of a negative."""
     ratings: Literal["ignore", "weight", "label"] = "ignore"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.dataset import Dataset, Queries
-from models.history import FOREVER, decayed_history, interactions
+from models.history import FOREVER, decayed_history, interactions, reach
 
 N_ITEMS = 6
 
@@ -54,3 +54,8 @@ def test_interactions_count_a_repeated_item_once() -> None:
     user, item = np.array([0, 0, 0, 2], dtype=np.int32), np.array([1, 0, 1, 1], dtype=np.int32)
     log = Dataset(user, item, np.ones(4, dtype=np.float32), np.arange(4), 3, 2, 4)
     np.testing.assert_array_equal(interactions(log).toarray(), [[1, 1], [0, 0], [0, 1]])
+
+
+def test_a_history_reaches_as_far_as_its_events_weigh_anything() -> None:
+    assert reach(FOREVER) is None
+    assert (reach(5.0), reach(0.25), reach(5.0, 3.0), reach(0.3, 3.0)) == (50, 3, 15, 1)

@@ -1,4 +1,4 @@
-"""Fusion and its weights against slow oracles."""
+"""The merge and its weights against slow oracles."""
 
 import numpy as np
 import pytest
@@ -7,18 +7,11 @@ from hypothesis import strategies as st
 
 from models import merge
 from models.candidates import Candidates
-from models.dataset import Dataset, Queries, queries_at
+from models.dataset import Queries
+from tests.models.histories import queries_of
 
 TRUE_WEIGHT = 3.0
-"""Of the scaled score of the channel ``good`` in what users choose."""
-
-
-def queries(histories: list[list[int]], n_items: int) -> Queries:
-    user = np.repeat(np.arange(len(histories)), [len(history) for history in histories]).astype(np.int32)
-    item = np.array([item for history in histories for item in history], dtype=np.int32)
-    at = np.arange(len(user), dtype=np.int64)
-    log = Dataset(user, item, np.ones(len(user), np.float32), at, len(histories), n_items, len(user))
-    return queries_at(log)
+"""Weight of the scaled score of the channel ``good`` in the choices of users."""
 
 
 def candidates(lists: list[list[int]], width: int, scores: list[list[float]] | None = None) -> Candidates:
@@ -31,14 +24,14 @@ def candidates(lists: list[list[int]], width: int, scores: list[list[float]] | N
 
 
 def features(scores: list[float], width: int) -> list[tuple[float, float, float]]:
-    """Of each place of one list: the score min-max scaled, 1 - (rank - 1) / width, 1."""
+    """Features of each item of one list: the score min-max scaled, 1 - (rank - 1) / width, 1."""
     span = max(scores, default=0) - min(scores, default=0)
     scaled = [(score - min(scores)) / span if span else 1.0 for score in scores]
     return [(value, 1 - rank / width, 1.0) for rank, value in enumerate(scaled)]
 
 
 @st.composite
-def brought(draw: st.DrawFn, n_items: int, rows: int) -> tuple[list[list[int]], list[list[float]]]:
+def recalled_lists(draw: st.DrawFn, n_items: int, rows: int) -> tuple[list[list[int]], list[list[float]]]:
     """Lists without repetition with falling scores, which may tie."""
     items = st.lists(st.integers(0, n_items - 1), unique=True, max_size=n_items)
     lists = [draw(items) for _ in range(rows)]
@@ -56,14 +49,14 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
     items = st.permutations(range(n_items))
     histories = [list(data.draw(items))[: data.draw(st.integers(0, n_items))] for _ in range(rows)]
     order = list(data.draw(items))
-    channels = {name: data.draw(brought(n_items, rows)) for name in "ab"}
+    channels = {name: data.draw(recalled_lists(n_items, rows)) for name in "ab"}
     weights = np.array([[1.0, 0.25, 0.5], [0.0, 2.0, 0.125]], dtype=np.float32)
     # Lists of two widths, the second with more padding.
     lists = {
         name: candidates(found, n_items + width, scores)
         for width, (name, (found, scores)) in enumerate(channels.items())
     }
-    merged = merge.merge(lists, weights, queries(histories, n_items), np.array(order), n)
+    merged = merge.merge(lists, weights, queries_of(histories, n_items), np.array(order), n)
     for row in range(rows):
         score: dict[int, float] = {}
         for weight, (name, (found, scores)) in zip(weights, channels.items(), strict=True):
@@ -80,30 +73,30 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
         assert merged.candidates.score[row] == pytest.approx(
             [*best, *[0.0] * len(filled), *[-np.inf] * (n - len(listed))], abs=1e-5
         )
-        for place, item in enumerate(listed):
+        for rank0, item in enumerate(listed):
             who = [name for name, (found, _) in channels.items() if item in found[row]]
-            assert merge.names(["a", "b"], merged.channels[row, place : place + 1])[0] == who
+            assert merge.names(["a", "b"], merged.channels[row, rank0 : rank0 + 1])[0] == who
 
 
 def test_ties_go_to_the_smaller_item() -> None:
     channels = {"a": candidates([[3, 0]], 2, [[1, 1]]), "b": candidates([[0, 3]], 2, [[1, 1]])}
-    merged = merge.merge(channels, np.ones((2, 3), np.float32), queries([[1]], 4), np.arange(4), 2)
+    merged = merge.merge(channels, np.ones((2, 3), np.float32), queries_of([[1]], 4), np.arange(4), 2)
     assert merged.candidates.item.tolist() == [[0, 3]]
 
 
 def test_a_list_is_full_unless_all_items_are_seen() -> None:
-    asked = queries([[0, 1], [0, 1, 2, 3]], 4)
+    queries = queries_of([[0, 1], [0, 1, 2, 3]], 4)
     weights = np.ones((1, 3), dtype=np.float32)
-    merged = merge.merge({"a": candidates([[2], []], 1)}, weights, asked, np.array([3, 2, 1, 0]), 3)
+    merged = merge.merge({"a": candidates([[2], []], 1)}, weights, queries, np.array([3, 2, 1, 0]), 3)
     assert merged.candidates.item.tolist() == [[2, 3, -1], [-1, -1, -1]]
 
 
 def test_blocks_of_queries_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    channels, asked, _ = choices(seed=3, n_queries=50)
+    channels, queries, _ = choices(seed=3, n_queries=50)
     weights = np.array([[1.0, 0.5, 0.2], [0.3, 0.1, 0.7]], dtype=np.float32)
-    whole = merge.merge(channels, weights, asked, np.arange(30), 20)
+    whole = merge.merge(channels, weights, queries, np.arange(30), 20)
     monkeypatch.setattr(merge, "BLOCK", 7)
-    parts = merge.merge(channels, weights, asked, np.arange(30), 20)
+    parts = merge.merge(channels, weights, queries, np.arange(30), 20)
     np.testing.assert_array_equal(parts.candidates.item, whole.candidates.item)
     np.testing.assert_array_equal(parts.candidates.score, whole.candidates.score)
     np.testing.assert_array_equal(parts.channels, whole.channels)
@@ -120,55 +113,57 @@ def choices(
     score = np.sort(rng.random((n_queries, 10)).astype(np.float32), axis=1)[:, ::-1]
     item = 1 + np.argsort(rng.random((n_queries, n_items - 1)), axis=1)[:, :10].astype(np.int32)
     scaled = (score - score[:, -1:]) / (score[:, :1] - score[:, -1:])
-    place = np.argmax(TRUE_WEIGHT * scaled + rng.gumbel(size=score.shape), axis=1)
+    chosen = np.argmax(TRUE_WEIGHT * scaled + rng.gumbel(size=score.shape), axis=1)
     noise = rng.permuted(item, axis=1)
-    asked = queries([[0]] * n_queries, n_items)
+    queries = queries_of([[0]] * n_queries, n_items)
     return (
         {"good": Candidates(item, score), "noise": Candidates(noise, score)},
-        asked,
-        item[range(n_queries), place],
+        queries,
+        item[range(n_queries), chosen],
     )
 
 
 def test_fitted_weights_find_the_channel_that_informs() -> None:
-    channels, asked, target = choices(seed=0, n_queries=4000)
-    weights = merge.fit_weights(channels, asked, np.arange(len(target) + 1), target)
+    channels, queries, target = choices(seed=0, n_queries=4000)
+    weights = merge.fit_weights(channels, queries, np.arange(len(target) + 1), target)
     assert weights.shape == (2, len(merge.CANDIDATE_FEATURES))
     assert weights.dtype == np.float32
-    # Score and place of one channel hang together: what the best item is worth over the worst counts.
+    # Score and rank of one channel hang together: the value of the best item over the worst counts.
     worth = weights @ [1.0, 0.9, 0.0]
     assert worth[0] == pytest.approx(TRUE_WEIGHT, rel=0.15)
     assert worth[1] == pytest.approx(0, abs=0.2)
 
 
 def test_a_channel_that_misleads_counts_for_nothing() -> None:
-    channels, asked, target = choices(seed=1, n_queries=500)
+    channels, queries, target = choices(seed=1, n_queries=500)
     good = channels["good"]
     upside_down = Candidates(good.item[:, ::-1].copy(), 1 - good.score[:, ::-1])
-    weights = merge.fit_weights({"good": good, "bad": upside_down}, asked, np.arange(len(target) + 1), target)
-    # It would help with negative weights; being there says nothing, both bring the same.
+    weights = merge.fit_weights(
+        {"good": good, "bad": upside_down}, queries, np.arange(len(target) + 1), target
+    )
+    # It would help with negative weights; being there says nothing, both recall the same.
     assert weights[1, :2] == pytest.approx([0, 0], abs=0.1)
     assert weights.min() == np.float32(merge.FLOOR)
     assert weights[0, :2].sum() > 2
 
 
 def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
-    channels, asked, target = choices(seed=2, n_queries=60)
-    # Two targets for every query, one of which nobody may have brought.
+    channels, queries, target = choices(seed=2, n_queries=60)
+    # Two targets for every query, one of which no channel may have recalled.
     targets = np.stack([target, np.arange(len(target)) % 30], axis=1).astype(np.int32)
-    weights = merge.fit_weights(channels, asked, 2 * np.arange(len(target) + 1), targets.ravel())
+    weights = merge.fit_weights(channels, queries, 2 * np.arange(len(target) + 1), targets.ravel())
 
     def loss(flat: np.ndarray) -> float:
         total = merge.L2 * float(flat @ flat)
-        for row in range(len(asked)):
+        for row in range(len(queries)):
             score: dict[int, float] = {}
             for weight, channel in zip(flat.reshape(2, 3), channels.values(), strict=True):
-                places = features(channel.score[row].tolist(), channel.n)
-                for item, feature in zip(channel.item[row].tolist(), places, strict=True):
+                listed = features(channel.score[row].tolist(), channel.n)
+                for item, feature in zip(channel.item[row].tolist(), listed, strict=True):
                     score[item] = score.get(item, 0.0) + float(weight @ feature)
             evidence = np.log(sum(np.exp(value) for value in score.values()))
             hits = [score[item] for item in targets[row].tolist() if item in score]
-            total += sum(evidence - value for value in hits) / len(asked)
+            total += sum(evidence - value for value in hits) / len(queries)
         return total
 
     flat = weights.ravel().astype(np.float64)
@@ -178,38 +173,42 @@ def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
             assert loss(flat + step) > fitted
 
 
-def test_who_hears_only_a_channel_of_no_use_gets_its_order() -> None:
-    channels, asked, target = choices(seed=0, n_queries=500)
+def test_a_channel_of_no_use_keeps_its_order_where_it_is_alone() -> None:
+    channels, queries, target = choices(seed=0, n_queries=500)
     good = channels["good"]
     useless = Candidates(np.sort(good.item, axis=1)[:, ::-1].copy(), np.ones_like(good.score))
-    weights = merge.fit_weights({"good": good, "useless": useless}, asked, np.arange(len(target) + 1), target)
+    weights = merge.fit_weights(
+        {"good": good, "useless": useless}, queries, np.arange(len(target) + 1), target
+    )
     silent = Candidates(np.full_like(good.item, -1), np.full_like(good.score, -np.inf))
-    merged = merge.merge({"good": silent, "useless": useless}, weights, asked, np.arange(30), 10)
+    merged = merge.merge({"good": silent, "useless": useless}, weights, queries, np.arange(30), 10)
     np.testing.assert_array_equal(merged.candidates.item, useless.item)
 
 
 def test_the_fit_is_the_same_every_time() -> None:
-    channels, asked, target = choices(seed=4)
-    first, second = (merge.fit_weights(channels, asked, np.arange(len(target) + 1), target) for _ in range(2))
+    channels, queries, target = choices(seed=4)
+    first, second = (
+        merge.fit_weights(channels, queries, np.arange(len(target) + 1), target) for _ in range(2)
+    )
     np.testing.assert_array_equal(first, second)
 
 
-def test_targets_that_nobody_brought_teach_nothing() -> None:
-    asked = queries([[0], [1]], 4)
+def test_targets_that_no_channel_recalled_are_left_out() -> None:
+    queries = queries_of([[0], [1]], 4)
     channels = {"a": candidates([[2], [2]], 1), "b": candidates([[], []], 1)}
-    weights = merge.fit_weights(channels, asked, np.array([0, 1, 2]), np.array([3, 3], dtype=np.int32))
+    weights = merge.fit_weights(channels, queries, np.array([0, 1, 2]), np.array([3, 3], dtype=np.int32))
     assert weights.tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
-def test_newcomers_hear_one_channel_alone() -> None:
-    asked = queries([[0], []], 4)
+def test_newcomers_get_the_list_of_one_channel_alone() -> None:
+    queries = queries_of([[0], []], 4)
     channels = {"a": candidates([[1], [1]], 1), "segment": candidates([[2], [2]], 1)}
-    kept = merge.newcomers_from(channels, "segment", asked)
-    assert kept["a"].item.tolist() == [[1], [-1]]
-    assert kept["a"].score.tolist() == [[0], [-np.inf]]
-    assert kept["segment"].item.tolist() == [[2], [2]]
+    left = merge.newcomers_from(channels, "segment", queries)
+    assert left["a"].item.tolist() == [[1], [-1]]
+    assert left["a"].score.tolist() == [[0], [-np.inf]]
+    assert left["segment"].item.tolist() == [[2], [2]]
 
 
 def test_the_fallback_order_is_by_popularity_then_index() -> None:
-    log = queries([[2], [2, 3]], 5).log
+    log = queries_of([[2], [2, 3]], 5).log
     assert merge.fallback_order(log).tolist() == [2, 3, 0, 1, 4]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from models.candidates import Neighbours
-from models.dataset import Dataset, Floats, Ints, Queries
+from models.dataset import Floats, Ints
 from models.embeddings.ann import (
     AnnConfig,
     build_index,
@@ -18,20 +18,10 @@ from models.embeddings.ann import (
     recall_loss,
     recommend_nearest,
 )
+from tests.models.histories import queries_of
 
 EVERYTHING = [AnnConfig(), AnnConfig(kind="ivf", nprobe=1_000)]
 """Configurations whose search is exact."""
-
-
-def queries_of(histories: list[list[int]], n_items: int) -> Queries:
-    """One query a history."""
-    item = np.array([item for history in histories for item in history], dtype=np.int32)
-    length = np.array([len(history) for history in histories], dtype=np.int64)
-    user = np.repeat(np.arange(len(histories), dtype=np.int32), length)
-    at = np.zeros(len(item), dtype=np.int64)
-    log = Dataset(user, item, np.ones(len(item), np.float32), at, len(histories), n_items, 1)
-    end = np.cumsum(length)
-    return Queries(np.arange(len(histories), dtype=np.int32), 0 * end, end - length, end, log)
 
 
 def brute_force(items: Floats, vectors: Floats, histories: list[list[int]], n: int) -> Ints:

@@ -28,17 +28,17 @@ def test_steps_without_noise_follow_the_gradient() -> None:
     for epoch in range(epochs):
         done = 0
         for text in log:
-            for place in range(1, len(text)):
-                rate = 0.5 * (1 - (epoch + (done + place) / total) / epochs)
-                bag = text[max(0, place - 3) : place][::-1]
+            for position in range(1, len(text)):
+                rate = 0.5 * (1 - (epoch + (done + position) / total) / epochs)
+                bag = text[max(0, position - 3) : position][::-1]
                 weight = np.exp(-np.arange(len(bag)) / 0.7)
                 weight /= weight.sum()
                 mean = weight @ inputs[bag]
-                push = rate * (1 - 1 / (1 + np.exp(-mean @ outputs[text[place]])))
-                step = push * outputs[text[place]]
-                outputs[text[place]] += push * mean
-                for token, share in zip(bag, weight, strict=True):
-                    inputs[token] += share * step
+                push = rate * (1 - 1 / (1 + np.exp(-mean @ outputs[text[position]])))
+                step = push * outputs[text[position]]
+                outputs[text[position]] += push * mean
+                for token, part in zip(bag, weight, strict=True):
+                    inputs[token] += part * step
             done += len(text)
     after = cbow(*sequences(log), n, history, config)
     assert_allclose(after.input, inputs, atol=1e-5)
@@ -48,8 +48,8 @@ def test_steps_without_noise_follow_the_gradient() -> None:
 def test_logits_of_single_items_reach_the_optimum() -> None:
     """With a history of one, x_w . y_c tends to the log odds of "c follows w" against noise.
 
-    Of k uniform noise tokens a place, those equal to the target are skipped: token c is noise for w
-    k / V times a place after w with another target.
+    Of k uniform noise tokens a position, those equal to the target are skipped: token c is noise for w
+    k / V times a position after w with another target.
     """
     rng = np.random.default_rng(0)
     n, negatives = 4, 2

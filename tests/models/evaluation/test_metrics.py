@@ -51,7 +51,7 @@ def test_accuracy_agrees_with_ranx() -> None:
     qrels = {f"{b:03}": {str(i): 1 for i in items} for b, items in enumerate(by_query(targets))}
     # ranx has no empty lists: such a query gets a document that nobody wants.
     run = {
-        f"{b:03}": {str(i): float(-place) for place, i in enumerate(row) if i >= 0} or {"none": 0.0}
+        f"{b:03}": {str(i): float(-rank0) for rank0, i in enumerate(row) if i >= 0} or {"none": 0.0}
         for b, row in enumerate(candidates.item.tolist())
     }
     names = [f"{name}@{k}" for name in RANX.values() for k in ks]
@@ -78,9 +78,9 @@ def test_accuracy_agrees_with_ranx() -> None:
 def test_one_target_at_place_three() -> None:
     targets = answers([[7]])
     ranks = target_rank0(lists([[1, 2, 7, 9]]), targets)
-    figures = {name: float(function(ranks, targets, 4)[0]) for name, function in ACCURACY.items()}
+    values = {name: float(function(ranks, targets, 4)[0]) for name, function in ACCURACY.items()}
     third = 1 / 3
-    assert figures == pytest.approx(
+    assert values == pytest.approx(
         {"hr": 1, "ndcg": 0.5, "recall": 1, "precision": 0.25, "mrr": third, "map": third}
     )
     assert all(function(ranks, targets, 2)[0] == 0 for function in ACCURACY.values())
@@ -118,7 +118,7 @@ def test_serendipity_counts_hits_that_popularity_misses() -> None:
     popularity = metrics.popularity_rank0(log)
     assert popularity.tolist() == [0, 1, 2, 3]
     targets = answers([[3, 0], [0, 1]])
-    # The first list finds item 3, third in popularity from 0, at place 0; item 0 is no surprise.
+    # The first list finds item 3, third in popularity from 0, at rank0 0; item 0 is no surprise.
     ranks = target_rank0(lists([[3, 0], [0, 1]]), targets)
     np.testing.assert_allclose(metrics.serendipity(ranks, targets, 2, popularity), [3 / 4 / 2, 0])
 
@@ -181,8 +181,8 @@ def test_auc_and_gauc_compare_all_pairs(seed: int, n: int, levels: int) -> None:
     np.testing.assert_allclose(metrics.auc(label, score), brute_auc(label, score))
     users, rows = np.unique(user, return_counts=True)
     each = np.array([brute_auc(label[user == u], score[user == u]) for u in users])
-    known = np.isfinite(each)
-    expected = (each * rows)[known].sum() / rows[known].sum() if known.any() else np.nan
+    defined = np.isfinite(each)
+    expected = (each * rows)[defined].sum() / rows[defined].sum() if defined.any() else np.nan
     np.testing.assert_allclose(metrics.gauc(label, score, user), expected)
 
 

@@ -27,8 +27,8 @@ SEEDS = st.integers(0, 2**32)
 
 def histories(split: Split) -> list[list[int]]:
     """The items of each history."""
-    asked = split.queries
-    return [asked.log.item_idx[b:e].tolist() for b, e in zip(asked.start, asked.end, strict=True)]
+    queries = split.queries
+    return [queries.log.item_idx[b:e].tolist() for b, e in zip(queries.start, queries.end, strict=True)]
 
 
 def wanted(split: Split) -> list[list[int]]:
@@ -48,7 +48,7 @@ def test_leave_one_out_by_hand() -> None:
         ("2000-01-01", 0, 5),
         ("2000-01-03", 0, 2),
         ("2000-01-03", 0, 1),  # a tie: the later line of the file is the later event
-        ("2000-06-01", 1, 3),  # a single rating: learned from, not asked
+        ("2000-06-01", 1, 3),  # a single rating: learned from, no query
         ("2000-01-01", 2, 4),
         ("2000-02-01", 2, 4),  # rated again: held out, but nobody's target
         ("2009-01-01", 3, 0),
@@ -117,7 +117,7 @@ def test_daily_window_by_hand() -> None:
         ("2001-05-31", 0, 0),
         ("2001-06-01", 0, 1),
         ("2001-06-01", 0, 2),
-        ("2001-06-02", 0, 2),  # only a film rated again: not asked that day
+        ("2001-06-02", 0, 2),  # only a film rated again: no query that day
         ("2001-06-03", 0, 0),
         ("2001-06-03", 0, 3),
         ("2001-06-02", 1, 4),
@@ -160,11 +160,11 @@ def test_every_split_and_its_validation_are_sound(name: str, seed: int) -> None:
     protocol = PROTOCOLS[name]
     for test in protocol.splits(busy_log(seed)):
         for split in (test, protocol.validation(test)):
-            asked = split.queries
+            queries = split.queries
             for b, (history, targets) in enumerate(zip(histories(split), wanted(split), strict=True)):
-                rows = slice(asked.start[b], asked.end[b])
-                assert (asked.log.user_idx[rows] == asked.user_idx[b]).all()
-                assert (asked.log.at[rows] <= asked.at[b]).all()
+                rows = slice(queries.start[b], queries.end[b])
+                assert (queries.log.user_idx[rows] == queries.user_idx[b]).all()
+                assert (queries.log.at[rows] <= queries.at[b]).all()
                 assert not set(history) & set(targets)
                 assert len(set(targets)) == len(targets)
             assert (split.train.at < split.train.as_of).all()
@@ -270,19 +270,19 @@ def test_next_films_asks_for_the_newest_ratings_one_by_one(n: int) -> None:
     split = next_films(log, n)
     rows = {user: np.flatnonzero(log.user_idx == user).tolist() for user in range(log.n_users)}
     held_back = {user: mine[len(mine) - min(n, len(mine) // 2) :] for user, mine in rows.items()}
-    asked = 0
+    queries = 0
     for user, newest in held_back.items():
         kept = split.train.item_idx[split.train.indptr[user] : split.train.indptr[user + 1]].tolist()
         assert kept == log.item_idx[rows[user][: len(rows[user]) - len(newest)]].tolist()
         for row in newest:
             if log.item_idx[row] in log.item_idx[rows[user][0] : row]:
                 continue  # rated again: nobody's target
-            assert split.queries.user_idx[asked] == user
-            assert (split.queries.start[asked], split.queries.end[asked]) == (rows[user][0], row)
-            assert split.queries.at[asked] == log.at[row - 1]
-            assert split.targets.item[asked] == log.item_idx[row]
-            asked += 1
-    assert asked == len(split.queries) == len(split.targets) > 0
+            assert split.queries.user_idx[queries] == user
+            assert (split.queries.start[queries], split.queries.end[queries]) == (rows[user][0], row)
+            assert split.queries.at[queries] == log.at[row - 1]
+            assert split.targets.item[queries] == log.item_idx[row]
+            queries += 1
+    assert queries == len(split.queries) == len(split.targets) > 0
 
 
 def test_next_films_need_two_ratings_of_somebody() -> None:

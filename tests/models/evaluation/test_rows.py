@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from models.candidates import Candidates
 from models.dataset import DAY, Dataset
@@ -182,7 +184,7 @@ def test_wrong_input_is_refused(log: Dataset) -> None:
 
 
 def with_targets_first(split: Split, found: Candidates) -> Candidates:
-    """A better model: the first target of each query takes place 0."""
+    """A better model: the first target of each query is at the top."""
     item = found.item.copy()
     item[:, 0] = split.targets.item[split.targets.indptr[:-1]]
     return Candidates(item, found.score)
@@ -200,9 +202,9 @@ def test_compare_gives_differences_of_figures_with_paired_intervals(log: Dataset
     differences = {(d.slice, d.metric, d.k): d for d in compare(better, base, BOOTSTRAP)}
     assert set(differences) == set(base.keys)
     for metric in ("hr", "ndcg", "pooled_recall"):
-        figures = [find(ranking_rows(s, MODEL, BOOTSTRAP), "all", metric, 3).value for s in (better, base)]
+        pair = [find(ranking_rows(s, MODEL, BOOTSTRAP), "all", metric, 3).value for s in (better, base)]
         got = differences["all", metric, 3]
-        assert got.value == pytest.approx(figures[0] - figures[1])
+        assert got.value == pytest.approx(pair[0] - pair[1])
         assert 0 < got.ci_low < got.value < got.ci_high
     same = compare(base, base, BOOTSTRAP)
     assert {(d.value, d.ci_low, d.ci_high) for d in same if d.metric == "ndcg"} == {(0, 0, 0)}
@@ -256,3 +258,18 @@ def test_differences_of_classifiers_are_paired() -> None:
     assert differences[0].ci_low > 0
     same = compare_classifiers(label, ours, ours, user, BOOTSTRAP)
     assert {(row.value, row.ci_low, row.ci_high) for row in same} == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"metrics": ("hr", "accuracy")},
+        {"ks": ()},
+        {"ks": (0,)},
+        {"slices": {"cold": 0.9, "hot": 0.1}},
+        {"slices": {"recent_days": 0}},
+    ],
+)
+def test_measures_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EvaluationConfig(**settings)

@@ -1,6 +1,8 @@
-"""What every recall channel keeps, whatever its algorithm: runs over the registry."""
+"""The contract of every recall channel, whatever its algorithm: runs over the registry."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +11,31 @@ from models.candidates import Candidates
 from models.dataset import DAY, Dataset, Queries, queries_at, queries_before
 from models.recall.contract import Recaller
 from models.recall.registry import CHANNELS, build
-from tests.models.recall.small_logs import START, small_log
+from tests.models.recall.small_logs import START, small_log, two_rated_tastes, two_tastes
 
 CUT = START + 70 * DAY
+
+NOT_COLLABORATIVE = {
+    "popular": "has one list for everybody",
+    "segment": "goes by gender and age",
+    "region": "goes by the zip code",
+    "new_items": "has one list for everybody",
+    "attribute": "goes by genres and decades, of which the log of two tastes has none",
+}
+"""Channels that do not learn from what users have in common, and why not."""
+
+BY_RATING = {"lfm"}
+"""Channels that learn from how much was liked, not from what was watched."""
+
+QUICK = {"epochs": 30, "learning_rate": 0.05, "batch_tokens": 200, "patience": 30}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "lfm": {"decay": float("inf"), "trainer": {"l2": 1.0}},
+    "dssm": {"training": QUICK},
+    "youtube_dnn": {"training": QUICK},
+    "sasrec": {"training": QUICK},
+    "deep_retrieval": {"epochs": 12, "batch_size": 64, "learning_rate": 0.01},
+}
+"""Settings by which channels learn from 700 events as they do from a million."""
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +75,8 @@ def assert_well_formed(candidates: Candidates, n_queries: int, n: int, n_items: 
     ties = both & (score[:, :-1] == score[:, 1:])
     assert (item[:, :-1] < item[:, 1:])[ties].all()
     for row in item:
-        named = row[row >= 0]
-        assert len(np.unique(named)) == len(named)
+        listed = row[row >= 0]
+        assert len(np.unique(listed)) == len(listed)
 
 
 def assert_same(left: Candidates, right: Candidates) -> None:
@@ -70,17 +94,17 @@ def test_lists_are_sorted_distinct_padded_and_unseen(fitted: Recaller, log: Data
         assert not seen(queries, query) & set(row.tolist())
 
 
-def test_seen_items_come_back_when_asked(fitted: Recaller, log: Dataset) -> None:
+def test_seen_items_come_back_without_the_filter(fitted: Recaller, log: Dataset) -> None:
     queries = queries_at(log.before(CUT))
     candidates = fitted.recommend(queries, log.n_items, filter_seen=False)
     assert_well_formed(candidates, len(queries), log.n_items, log.n_items)
     filtered = fitted.recommend(queries, log.n_items)
     came_back = 0
     for query, row in enumerate(candidates.item):
-        kept = [item for item in row.tolist() if item not in seen(queries, query)]
-        came_back += log.n_items - len(kept)
-        # The filter only takes away: what is left keeps its order.
-        assert filtered.item[query].tolist() == kept + [-1] * (log.n_items - len(kept))
+        unseen = [item for item in row.tolist() if item not in seen(queries, query)]
+        came_back += log.n_items - len(unseen)
+        # The filter only takes away: the order of the rest stays.
+        assert filtered.item[query].tolist() == unseen + [-1] * (log.n_items - len(unseen))
     assert came_back > 0
 
 
@@ -115,8 +139,8 @@ def test_a_user_without_history_gets_a_well_formed_list(fitted: Recaller, log: D
 
 
 def test_an_unknown_user_may_come_with_a_history(fitted: Recaller, log: Dataset) -> None:
-    known = queries_at(log.before(CUT))
-    queries = replace(known, user_idx=np.full_like(known.user_idx, -1))
+    queries = queries_at(log.before(CUT))
+    queries = replace(queries, user_idx=np.full_like(queries.user_idx, -1))
     candidates = fitted.recommend(queries, 10)
     assert_well_formed(candidates, len(queries), 10, log.n_items)
     for query, row in enumerate(candidates.item):
@@ -174,3 +198,45 @@ def test_published_tables_have_the_shapes_of_the_log(fitted: Recaller, log: Data
     if tables.user_embeddings is not None:
         assert len(tables.user_embeddings) == log.n_users
         assert np.isfinite(tables.user_embeddings).all()
+
+
+def rightly_ordered(model: Recaller, log: Dataset) -> float:
+    """How often a withheld item of the own taste is before one of the other taste, over all such pairs.
+
+    An item that is not listed comes after all that are; two of them are a draw.
+    """
+    users = np.arange(60, dtype=np.int32)
+    queries = queries_at(log, users=users)
+    found = model.recommend(queries, log.n_items)
+    ordered = []
+    for user in users:
+        rank0 = np.full(log.n_items, log.n_items)
+        listed = found.item[user][found.item[user] >= 0]
+        rank0[listed] = np.arange(len(listed))
+        withheld = np.setdiff1d(np.arange(log.n_items), list(seen(queries, user)))
+        own = withheld // 20 == user % 2
+        further = rank0[withheld[~own]] - rank0[withheld[own]][:, None]
+        ordered.append(((further > 0) + 0.5 * (further == 0)).mean())
+    return float(np.mean(ordered))
+
+
+def fitted_on_two_tastes(name: str, settings: Mapping[str, Any]) -> tuple[Recaller, Dataset]:
+    log = two_rated_tastes() if name in BY_RATING else two_tastes()
+    return build(name, 0, settings).fit(log), log
+
+
+def test_collaborative_channels_put_the_users_own_taste_first(name: str) -> None:
+    ordered = rightly_ordered(*fitted_on_two_tastes(name, SETTINGS.get(name, {})))
+    if name in NOT_COLLABORATIVE:
+        assert ordered < 0.6
+    else:
+        assert ordered > 0.95
+
+
+@pytest.mark.parametrize("trainer", ["mf", "bpr", "word2vec", "deepwalk", "node2vec"])
+def test_channels_of_vectors_recall_by_the_items_of_the_history_too(trainer: str) -> None:
+    by_user, log = fitted_on_two_tastes(trainer, {"use": "u2i"})
+    by_item, _ = fitted_on_two_tastes(trainer, {"use": "i2i"})
+    assert rightly_ordered(by_item, log) > 0.95
+    queries = queries_at(log)
+    assert (by_user.recommend(queries, 10).score != by_item.recommend(queries, 10).score).any()

@@ -34,12 +34,14 @@ def fitted(log: Dataset) -> DeepWalk:
 
 
 @pytest.mark.parametrize("use", ["u2i", "i2i"])
-@pytest.mark.parametrize("known", [True, False])
-def test_recommendations_stay_in_the_community(log: Dataset, fitted: DeepWalk, use: str, known: bool) -> None:
+@pytest.mark.parametrize("fitted_user", [True, False])
+def test_recommendations_stay_in_the_community(
+    log: Dataset, fitted: DeepWalk, use: str, fitted_user: bool
+) -> None:
     model = DeepWalk(CONFIG.but(use=use))  # type: ignore[arg-type]
     model.state = fitted.state
     queries = queries_at(log)
-    if not known:
+    if not fitted_user:
         queries = replace(queries, user_idx=np.full_like(queries.user_idx, -1))
     found = model.recommend(queries, 8).item[:-1]
     assert (found >= 0).all()

@@ -36,9 +36,9 @@ def test_plain_scores_are_the_reconstruction_of_the_paper(log: Dataset) -> None:
     expected = rated(log) @ ease.state["weight"]
     candidates = ease.recommend(queries_at(log), log.n_items)
     for user in range(1, log.n_users):
-        kept = candidates.item[user] >= 0
+        listed = candidates.item[user] >= 0
         np.testing.assert_allclose(
-            candidates.score[user][kept], expected[user, candidates.item[user][kept]], atol=1e-5
+            candidates.score[user][listed], expected[user, candidates.item[user][listed]], atol=1e-5
         )
 
 
@@ -49,9 +49,9 @@ def test_newer_items_weigh_more(log: Dataset) -> None:
     for user in range(1, log.n_users):
         items = log.item_idx[log.indptr[user] : log.indptr[user + 1]]
         expected = np.exp(-np.arange(len(items))[::-1] / decay) @ ease.state["weight"][items]
-        kept = candidates.item[user] >= 0
+        listed = candidates.item[user] >= 0
         np.testing.assert_allclose(
-            candidates.score[user][kept], expected[candidates.item[user][kept]], atol=1e-4
+            candidates.score[user][listed], expected[candidates.item[user][listed]], atol=1e-4
         )
 
 

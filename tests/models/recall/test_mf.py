@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from models.dataset import Dataset, Queries, queries_at
 from models.history import FOREVER
 from models.recall.mf import MF, Als, Bpr, MFConfig, Ratings
-from tests.models.recall.small_logs import small_log
+from tests.models.recall.small_logs import log_in_order, small_log, two_tastes
 
 TRAINERS = [Als(embedding_dim=4, l2=1.0), Bpr(embedding_dim=4), Ratings(embedding_dim=4, l2=1.0)]
 
@@ -22,68 +22,42 @@ def histories(log: Dataset) -> list[NDArray[np.int64]]:
     return [np.arange(log.indptr[user], log.indptr[user + 1]) for user in range(1, log.n_users)]
 
 
-def make_log(user: NDArray[np.integer], item: NDArray[np.integer], rating: NDArray[np.floating]) -> Dataset:
-    """One event a second, already sorted by user."""
-    return Dataset(
-        user.astype(np.int32),
-        item.astype(np.int32),
-        rating.astype(np.float32),
-        np.arange(len(user), dtype=np.int64),
-        int(user.max()) + 1,
-        int(item.max()) + 1,
-        len(user),
-    )
-
-
-def two_tastes(seed: int = 0) -> Dataset:
-    """Even users rate 12 of the items 0 to 19, odd users of 20 to 39; the last user changes."""
-    rng = np.random.default_rng(seed)
-    item = np.array([20 * (user % 2) + rng.permutation(20)[:12] for user in range(60)])
-    last = np.concatenate([rng.permutation(20)[:8], 20 + rng.permutation(20)[:8]])
-    user = np.concatenate([np.repeat(np.arange(60), 12), np.full(16, 60)])
-    return make_log(user, np.concatenate([item.ravel(), last]), np.full(len(user), 4.0))
-
-
 def test_als_user_vectors_solve_the_weighted_problem_over_all_items(log: Dataset) -> None:
-    alpha, ridge = 5.0, 2.0
-    mf = MF(MFConfig(trainer=Als(embedding_dim=4, alpha=alpha, l2=ridge), decay=FOREVER)).fit(log)
+    alpha, l2 = 5.0, 2.0
+    mf = MF(MFConfig(trainer=Als(embedding_dim=4, alpha=alpha, l2=l2), decay=FOREVER)).fit(log)
     item = mf.state["item"].astype(float)
     for user, rows in enumerate(histories(log), start=1):
         rated = np.isin(np.arange(log.n_items), log.item_idx[rows]).astype(float)
         confidence = np.diag(1 + alpha * rated)
-        expected = np.linalg.solve(
-            item.T @ confidence @ item + ridge * np.eye(4), item.T @ confidence @ rated
-        )
+        expected = np.linalg.solve(item.T @ confidence @ item + l2 * np.eye(4), item.T @ confidence @ rated)
         np.testing.assert_allclose(mf.state["user"][user], expected, atol=1e-5)
 
 
 def test_als_item_vectors_are_a_fixed_point_of_the_alternation(log: Dataset) -> None:
-    alpha, ridge = 5.0, 2.0
-    trainer = Als(embedding_dim=3, alpha=alpha, l2=ridge, epochs=100)
+    alpha, l2 = 5.0, 2.0
+    trainer = Als(embedding_dim=3, alpha=alpha, l2=l2, epochs=100)
     mf = MF(MFConfig(trainer=trainer, decay=FOREVER)).fit(log)
     user, item = mf.state["user"].astype(float), mf.state["item"]
     for column in range(log.n_items):
         rated = np.isin(np.arange(log.n_users), log.user_idx[log.item_idx == column]).astype(float)
         confidence = np.diag(1 + alpha * rated)
-        expected = np.linalg.solve(
-            user.T @ confidence @ user + ridge * np.eye(3), user.T @ confidence @ rated
-        )
+        expected = np.linalg.solve(user.T @ confidence @ user + l2 * np.eye(3), user.T @ confidence @ rated)
         np.testing.assert_allclose(item[column], expected, atol=2e-3)
 
 
 def test_ratings_user_vectors_solve_the_ridge_regression_of_the_residuals(log: Dataset) -> None:
-    ridge, decay = 2.0, 3.0
-    mf = MF(MFConfig(trainer=Ratings(embedding_dim=4, l2=ridge), decay=decay)).fit(log)
-    factors, bias = mf.state["item"][:, :4].astype(float), mf.state["item"][:, 4].astype(float)
+    l2, decay = 2.0, 3.0
+    mf = MF(MFConfig(trainer=Ratings(embedding_dim=4, l2=l2), decay=decay)).fit(log)
+    vectors, bias = mf.state["item"][:, :4].astype(float), mf.state["item"][:, 4].astype(float)
     mean = log.rating.mean()
     for user, rows in enumerate(histories(log), start=1):
         items = log.item_idx[rows]
         weight = np.exp(-np.arange(len(rows))[::-1] / decay)
-        x = np.column_stack([factors[items], np.ones(len(rows))])
-        left = (x.T * weight) @ x + ridge * np.eye(5)
+        x = np.column_stack([vectors[items], np.ones(len(rows))])
+        left = (x.T * weight) @ x + l2 * np.eye(5)
         expected = np.linalg.solve(left, (x.T * weight) @ (log.rating[rows] - mean - bias[items]))
         np.testing.assert_allclose(mf.state["user"][user, :4], expected[:4], atol=1e-4)
-        predicted = mean + expected[4] + bias + factors @ expected[:4]
+        predicted = mean + expected[4] + bias + vectors @ expected[:4]
         np.testing.assert_allclose(mf.state["item"] @ mf.state["user"][user], predicted, atol=1e-4)
 
 
@@ -94,7 +68,7 @@ def test_ratings_are_predicted_where_biases_and_factors_made_them() -> None:
     shown = rng.random(truth.shape) < 0.5
     user, item = np.nonzero(shown)
     trainer = Ratings(embedding_dim=2, l2=0.1, epochs=30)
-    mf = MF(MFConfig(trainer=trainer, decay=FOREVER)).fit(make_log(user, item, truth[shown]))
+    mf = MF(MFConfig(trainer=trainer, decay=FOREVER)).fit(log_in_order(user, item, truth[shown]))
     error = (mf.state["user"] @ mf.state["item"].T - truth)[~shown]
     assert np.sqrt((error**2).mean()) < 0.1 * truth.std()
 
@@ -104,9 +78,9 @@ def test_ratings_are_predicted_where_biases_and_factors_made_them() -> None:
 def test_a_history_is_answered_with_its_own_taste(trainer: Als | Bpr, use: str) -> None:
     log = two_tastes()
     mf = MF(MFConfig(trainer=trainer, use=use, decay=FOREVER)).fit(log)  # type: ignore[arg-type]
-    known = queries_at(log, users=np.arange(60, dtype=np.int32))
-    unknown = Queries(np.full(60, -1, dtype=np.int32), known.at, known.start, known.end, log)
-    for queries in (known, unknown):
+    fitted = queries_at(log, users=np.arange(60, dtype=np.int32))
+    unknown = Queries(np.full(60, -1, dtype=np.int32), fitted.at, fitted.start, fitted.end, log)
+    for queries in (fitted, unknown):
         taste = mf.recommend(queries, 5).item // 20
         np.testing.assert_array_equal(taste, np.arange(60)[:, None] % 2 * np.ones(5))
 
@@ -126,16 +100,16 @@ def test_the_newest_taste_wins(trainer: Als | Bpr, use: str) -> None:
 def test_i2i_scores_are_decayed_sums_of_cosines(trainer: Als | Bpr | Ratings, log: Dataset) -> None:
     decay = 3.0
     mf = MF(MFConfig(trainer=trainer, use="i2i", decay=decay)).fit(log)
-    factors = mf.state["item"][:, :4].astype(float)
-    length = np.linalg.norm(factors, axis=1, keepdims=True)
-    unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
+    vectors = mf.state["item"][:, :4].astype(float)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     candidates = mf.recommend(queries_at(log), log.n_items)
     for user, rows in enumerate(histories(log), start=1):
         weight = np.exp(-np.arange(len(rows))[::-1] / decay)
         expected = weight @ (unit[log.item_idx[rows]] @ unit.T)
-        kept = candidates.item[user] >= 0
+        listed = candidates.item[user] >= 0
         np.testing.assert_allclose(
-            candidates.score[user][kept], expected[candidates.item[user][kept]], atol=1e-4
+            candidates.score[user][listed], expected[candidates.item[user][listed]], atol=1e-4
         )
 
 
@@ -152,10 +126,10 @@ def test_published_neighbours_are_the_nearest_by_cosine(log: Dataset) -> None:
     mf = MF(MFConfig(trainer=TRAINERS[0], n_neighbours=3)).fit(log)
     neighbours = mf.tables().item_similarity
     assert neighbours is not None
-    factors = mf.state["item"].astype(float)
+    vectors = mf.state["item"].astype(float)
     for item in range(1, log.n_items):
-        length = np.linalg.norm(factors, axis=1) * np.linalg.norm(factors[item])
-        cosine = np.divide(factors @ factors[item], length, out=np.zeros(log.n_items), where=length > 0)
+        length = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[item])
+        cosine = np.divide(vectors @ vectors[item], length, out=np.zeros(log.n_items), where=length > 0)
         cosine[item] = -1
         np.testing.assert_allclose(neighbours.score[item], np.sort(cosine)[::-1][:3], atol=1e-5)
         np.testing.assert_allclose(cosine[neighbours.item[item]], neighbours.score[item], atol=1e-5)

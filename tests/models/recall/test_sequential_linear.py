@@ -70,9 +70,9 @@ def test_scores_are_the_prediction_for_the_newest_history(config: SequentialLine
     for user in range(1, log.n_users):
         items = log.item_idx[log.indptr[user] : log.indptr[user + 1]]
         expected = history_row(items, config, log.n_items) @ weight
-        kept = candidates.item[user] >= 0
+        listed = candidates.item[user] >= 0
         np.testing.assert_allclose(
-            candidates.score[user][kept], expected[candidates.item[user][kept]], atol=1e-4
+            candidates.score[user][listed], expected[candidates.item[user][listed]], atol=1e-4
         )
 
 

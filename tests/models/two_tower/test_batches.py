@@ -25,22 +25,22 @@ def collator(log: Dataset, config: TowersConfig = ALL) -> Collator:
 
 
 def pairs(rows: np.ndarray) -> dict[int, tuple[int, int]]:
-    """For each target row its window and place."""
+    """For each target row its window and position."""
     found = {}
-    for window, place in zip(*np.nonzero(rows >= 0), strict=True):
-        assert rows[window, place] not in found
-        found[int(rows[window, place])] = (int(window), int(place))
+    for window, position in zip(*np.nonzero(rows >= 0), strict=True):
+        assert rows[window, position] not in found
+        found[int(rows[window, position])] = (int(window), int(position))
     return found
 
 
 @settings(max_examples=30)
-@given(seed=st.integers(0, 99), newest=st.integers(1, 30), share=st.floats(0, 1))
+@given(seed=st.integers(0, 99), newest=st.integers(1, 30), fraction=st.floats(0, 1))
 def test_windows_cover_every_wanted_row_once_after_the_rows_before_it(
-    seed: int, newest: int, share: float
+    seed: int, newest: int, fraction: float
 ) -> None:
     log = small_log(seed)
     rng = np.random.default_rng(seed)
-    wanted = rng.random(log.n_events) < share
+    wanted = rng.random(log.n_events) < fraction
     windows = windows_over(log, wanted, newest, rng)
     assert ((windows.stop - windows.start) <= newest).all()
     histories = collator(log).histories(windows, wanted)
@@ -49,12 +49,12 @@ def test_windows_cover_every_wanted_row_once_after_the_rows_before_it(
     found = pairs(rows)
     assert set(found) == set(np.flatnonzero(wanted & ~firsts))
     codes = histories.inputs["history"].numpy()
-    for row, (window, place) in found.items():
-        assert histories.target[window, place] == log.item_idx[row]
+    for row, (window, position) in found.items():
+        assert histories.target[window, position] == log.item_idx[row]
         assert histories.user[window] == log.user_idx[row]
-        # The place holds the event just before its target, and all before it up to the window's start.
+        # The position holds the event just before its target, and all before it up to the window's start.
         before = log.item_idx[windows.start[window] : row] + 1
-        np.testing.assert_array_equal(codes[window, : place + 1], before)
+        np.testing.assert_array_equal(codes[window, : position + 1], before)
         assert windows.start[window] >= log.indptr[log.user_idx[row]]
 
 
@@ -104,7 +104,7 @@ def test_targets_ahead_are_uniform_over_the_later_rows() -> None:
     ahead = rng.random((times, n - 1), dtype=np.float32)
     drawn = collator(log).histories(windows, wanted, ahead).row[:, 0]
     rows, count = np.unique(drawn, return_counts=True)
-    # Rows that may not be targets give no target in place of another one.
+    # Rows that may not be targets give no target in position of another one.
     np.testing.assert_array_equal(rows, np.append(-1, np.flatnonzero(wanted)[1:]))
     expected = 400.0
     assert ((count - expected) ** 2 / expected).sum() < 2 * n + 20
@@ -115,10 +115,10 @@ def test_statistics_are_those_of_the_history_up_to_each_place(log: Dataset) -> N
     wanted = np.ones(log.n_events, dtype=bool)
     windows = windows_over(log, wanted, 5, rng)
     histories = collator(log).histories(windows, wanted)
-    for row, (window, place) in pairs(histories.row.numpy()).items():
+    for row, (window, position) in pairs(histories.row.numpy()).items():
         history = log.rating[log.indptr[log.user_idx[row]] : row]
-        count = histories.inputs["history_events"][window, place].item()
-        rating = histories.inputs["history_rating"][window, place].item()
+        count = histories.inputs["history_events"][window, position].item()
+        rating = histories.inputs["history_rating"][window, position].item()
         assert count == pytest.approx(np.log1p(len(history)) / 5)
         assert rating == pytest.approx((history - 3.5).sum() / (len(history) + 5), abs=1e-5)
 

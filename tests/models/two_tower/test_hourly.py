@@ -68,7 +68,7 @@ def test_only_the_reported_rows_of_the_id_tables_change(log: Dataset, config: Tw
     before = parameters(model)
     rows = np.flatnonzero(log.at >= HOUR)
     report = model.update(log, rows)
-    tables = {f"weight.tables.{name}.weight": touched for name, touched in report.rows.items()}
+    tables = {f"weight.tables.{name}.weight": changed for name, changed in report.rows.items()}
     assert tables
     for name, value in parameters(model).items():
         changed = np.flatnonzero((value != before[name]).reshape(len(value), -1).any(axis=1))
@@ -91,11 +91,11 @@ def test_the_report_measures_what_happened(log: Dataset, config: TwoTowerConfig)
     model = fitted(config)
     before = model.state["weight.tables.item_id.weight"]
     report = model.update(log, np.flatnonzero(log.at >= HOUR))
-    touched = report.rows["item_id"]
+    changed = report.rows["item_id"]
     shift = np.linalg.norm(model.state["weight.tables.item_id.weight"] - before, axis=1)
-    assert report.shift_mean == pytest.approx(shift[touched].mean(), rel=1e-4)
+    assert report.shift_mean == pytest.approx(shift[changed].mean(), rel=1e-4)
     assert report.shift_max == pytest.approx(shift.max(), rel=1e-4)
-    assert report.norm_mean == pytest.approx(np.linalg.norm(before[touched], axis=1).mean(), rel=1e-4)
+    assert report.norm_mean == pytest.approx(np.linalg.norm(before[changed], axis=1).mean(), rel=1e-4)
     assert report.new_after < report.new_before
     assert report.old_after < report.old_before + 0.3
 

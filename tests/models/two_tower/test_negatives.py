@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chisquare
 
 from models.two_tower.config import NegativesConfig
-from models.two_tower.negatives import Frequencies, Sampler, draw_hard, seen_by
+from models.two_tower.negatives import Frequencies, Sampler, draw_hard, seen_by, unseen
 from tests.models.recall.small_logs import small_log
 
 EVENTS = np.array([0, 40, 1, 7, 7, 300, 2, 90, 15, 0, 4])
@@ -104,3 +104,36 @@ def test_what_users_have_seen_is_marked() -> None:
     ]
     assert any(map(any, seen))
     np.testing.assert_array_equal(seen_by(users, items, log), seen)
+
+
+def test_popularity_negatives_of_the_top_are_the_most_frequent_items() -> None:
+    rng = np.random.default_rng(5)
+    top = [5, 7, 1]
+    sampler = Sampler(EVENTS, NegativesConfig(uniform=0, popularity=20_000, popularity_top=3))
+    shared = sampler.draw(targets(rng, 10), rng)
+    frequency = np.where(np.isin(np.arange(len(EVENTS)), top), EVENTS**0.75, 0)
+    frequency /= frequency.sum()
+    assert_follows(shared.item, frequency)
+    np.testing.assert_allclose(np.exp(shared.log_expected), 20_000 * frequency[shared.item], rtol=1e-5)
+
+
+def test_uncorrected_in_batch_negatives_count_as_uniform_ones() -> None:
+    rng = np.random.default_rng(6)
+    counts = {"uniform": 30, "popularity": 20, "in_batch": 50}
+    sampler = Sampler(EVENTS, NegativesConfig(**counts, correct_in_batch=False))
+    shared = sampler.draw(targets(rng, 64), rng)
+    assert len(shared.item) == 100
+    expected = 80 * frequencies_of("uniform") + 20 * frequencies_of("popularity")
+    np.testing.assert_allclose(np.exp(shared.log_expected), expected[shared.item], rtol=1e-5)
+
+
+def test_rejected_items_that_users_have_are_left_out() -> None:
+    log = small_log()
+    own = log.item_idx[log.indptr[3] : log.indptr[4]]
+    others = np.setdiff1d(np.arange(log.n_items), own)
+    ranked = np.full((log.n_users, 5), -1, dtype=np.int32)
+    ranked[3] = [others[0], own[0], others[1], own[1], -1]
+    found = unseen(ranked, log)
+    assert found[3].tolist() == [others[0], others[1], -1, -1, -1]
+    assert (np.delete(found, 3, axis=0) == -1).all()
+    assert found.dtype == np.int32

@@ -52,28 +52,28 @@ def inputs_of(log: Dataset, model: Model, rows: np.ndarray) -> dict[str, torch.T
 def vectors_of(
     model: Model, inputs: dict[str, torch.Tensor], generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """(B, L, D) the user vectors at all places."""
+    """(B, L, D) the user vectors at all positions."""
     shape = inputs["history"].shape
-    places = torch.nonzero(torch.ones(shape), as_tuple=True)
-    return model.towers.users(inputs, places, generator).view(*shape, -1)
+    positions = torch.nonzero(torch.ones(shape), as_tuple=True)
+    return model.towers.users(inputs, positions, generator).view(*shape, -1)
 
 
 def test_vectors_of_some_places_are_those_of_all(log: Dataset, model: Model) -> None:
     inputs = inputs_of(log, model, log.indptr[1:] - 1)
-    window, place = torch.tensor([0, 0, 2, 5]), torch.tensor([0, 2, 1, 0])
-    some = model.towers.users(inputs, (window, place))
-    torch.testing.assert_close(some, vectors_of(model, inputs)[window, place])
+    window, position = torch.tensor([0, 0, 2, 5]), torch.tensor([0, 2, 1, 0])
+    some = model.towers.users(inputs, (window, position))
+    torch.testing.assert_close(some, vectors_of(model, inputs)[window, position])
 
 
 def slow_means(events: torch.Tensor, decays: tuple[float, ...]) -> torch.Tensor:
     """Decayed means (B, L, K, D) by their definition."""
-    places = []
-    for place in range(events.shape[1]):
-        age = torch.arange(place, -1, -1)
-        weights = torch.stack([torch.exp(-age / decay) for decay in decays])  # (K, place + 1)
+    positions = []
+    for position in range(events.shape[1]):
+        age = torch.arange(position, -1, -1)
+        weights = torch.stack([torch.exp(-age / decay) for decay in decays])  # (K, position + 1)
         weights = weights / weights.sum(1, keepdim=True)
-        places.append(torch.einsum("kp,bpd->bkd", weights, events[:, : place + 1]))
-    return torch.stack(places, dim=1)
+        positions.append(torch.einsum("kp,bpd->bkd", weights, events[:, : position + 1]))
+    return torch.stack(positions, dim=1)
 
 
 def test_decayed_means_and_their_gradients_are_those_of_the_definition() -> None:
@@ -91,9 +91,9 @@ def test_the_linear_part_of_the_means_is_a_linear_map_of_decayed_means() -> None
     config = TowersConfig(embedding_dim=3, decays=(1.0, 5.0), mean_hidden=0, newest=4)
     encoder = DecayedMeans(config)
     events = torch.randn(2, 4, 3)
-    window, place = torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])
-    means = slow_means(events, config.decays).flatten(2)[window, place]
-    torch.testing.assert_close(encoder(events, (window, place), None), encoder.linear(means))
+    window, position = torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])
+    means = slow_means(events, config.decays).flatten(2)[window, position]
+    torch.testing.assert_close(encoder(events, (window, position), None), encoder.linear(means))
 
 
 def test_a_place_sees_only_what_came_before(log: Dataset, model: Model) -> None:

@@ -101,7 +101,7 @@ def test_a_training_killed_and_resumed_ends_in_the_same_bits(config: TwoTowerCon
 
 def test_equal_figures_are_equal_to_a_resumed_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
     # 0.1 is less than the float32 next to it, which a checkpoint keeps.
-    monkeypatch.setattr("models.two_tower.training.ndcg", lambda *asked: 0.1)
+    monkeypatch.setattr("models.two_tower.training.ndcg", lambda *arguments: 0.1)
     config = small(training=TrainingConfig(epochs=3, learning_rate=0.05))
     checkpoints: list[Checkpoint] = []
     whole = TwoTower(config).fit(small_log(), checkpoint_callback=checkpoints.append)
@@ -181,8 +181,8 @@ def test_biases_start_at_the_log_of_popularity() -> None:
 def test_towards_the_future_validation_asks_early() -> None:
     log = small_log()
     queries = queries_before(log, held_out(log, 8, seed=0))
-    asked = earlier(queries, seed=0)
-    assert (asked.start == queries.start).all()
-    assert (asked.end > queries.start).all()
-    assert (asked.end <= queries.end).all()
-    assert (asked.end < queries.end).any()
+    early = earlier(queries, seed=0)
+    assert (early.start == queries.start).all()
+    assert (early.end > queries.start).all()
+    assert (early.end <= queries.end).all()
+    assert (early.end < queries.end).any()

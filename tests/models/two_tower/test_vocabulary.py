@@ -72,12 +72,12 @@ def test_new_items_are_average_and_recommended_from_their_first_event_on(
     model = TwoTower(config).fit(log)
     before = model.state
     model.state = grow(before, users, items, 45, 60)
-    known = before["has_events"]
+    has_events = before["has_events"]
     for name in ("item_id", "bias", "history"):
         key = f"weight.tables.{name}.weight"
         if key in before:
             fresh = np.delete(model.state[key][1:], items, axis=0)
-            average = before[key][1:][known].mean(axis=0)
+            average = before[key][1:][has_events].mean(axis=0)
             np.testing.assert_allclose(fresh, np.tile(average, (10, 1)), rtol=1e-5, atol=1e-7)
             assert (model.state[key][0] == 0).all()
     bigger = larger(log, users, items, 45, 60)
