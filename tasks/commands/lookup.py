@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks import settings
 from warehouse.errors import MatineeError
-from warehouse.releases import queries, serving
+from warehouse.releases import journal, queries, serving
 
 Answer = dict[str, Any]
 
@@ -61,12 +61,12 @@ def similar(film: str, channel: str | None, n: int) -> Answer:
 def report() -> Answer:
     """What there is to look at of the published release: see ``warehouse.releases.queries.report``."""
     home = settings.home()
-    return queries.report(home) | {"releases": serving.releases(home)}
+    return queries.report(home) | {"releases": journal.releases(home)}
 
 
 def releases() -> list[Answer]:
     """All releases, newest first, with ``current`` and ``kept``."""
-    return serving.releases(settings.home())
+    return journal.releases(settings.home())
 
 
 def rollback(release: str | None) -> str:
@@ -75,7 +75,9 @@ def rollback(release: str | None) -> str:
     Raises:
         MatineeError: there is none, or it is not kept.
     """
-    return serving.rollback(settings.home(), release)
+    from warehouse.releases.rollback import roll_back
+
+    return roll_back(settings.home(), release)
 
 
 def _whole_number(text: str) -> int | None:
