@@ -75,9 +75,9 @@ def rollback(release: str | None) -> str:
     Raises:
         MatineeError: there is none, or it is not kept.
     """
-    from warehouse.releases import rollback as publication
+    from warehouse.releases.rollback import rollback as roll_back
 
-    return publication.rollback(settings.home(), release)
+    return roll_back(settings.home(), release)
 
 
 def _whole_number(text: str) -> int | None:

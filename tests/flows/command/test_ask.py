@@ -117,6 +117,17 @@ def test_releases_are_listed(matinee: Matinee) -> None:
     assert [row["release_id"] for row in rows] == [release.RELEASE]
 
 
+def test_there_is_no_way_back_from_the_only_release(matinee: Matinee) -> None:
+    for words, message in (
+        ([], "there is no earlier release"),
+        (["older"], "release older is not kept here"),
+    ):
+        called = matinee("rollback", *words)
+        assert (called.code, called.out) == (2, "")
+        assert called.err.startswith(f"matinee: {message}")
+        assert called.err.count("\n") == 1
+
+
 def test_nothing_published_says_what_to_do(
     matinee: Matinee, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

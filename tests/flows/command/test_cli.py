@@ -1,10 +1,12 @@
 """The command as a whole: help, version, mistakes, and what it imports before it is asked for anything."""
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -57,18 +59,28 @@ def test_every_example_is_understood(example: str) -> None:
     assert command.make_context(name, words).params
 
 
-@pytest.mark.parametrize("words", [["--help"], ["nightly", "--help"]])
-def test_help_imports_nothing_heavy(words: list[str]) -> None:
+def loaded(*words: str) -> list[str]:
+    """The heavy modules that a process has imported once it called the command."""
     script = (
         f"import sys; sys.argv = ['matinee', *{words}]\n"
         "from flows.command.cli import main\n"
         "try: main()\n"
-        "except SystemExit: pass\n"
-        f"print('loaded:', [name for name in {HEAVY} if name in sys.modules])"
+        "except SystemExit as stopped: assert not stopped.code\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "Usage: matinee" in done.stdout
-    assert done.stdout.splitlines()[-1] == "loaded: []"
+    names: list[str] = ast.literal_eval(done.stdout.splitlines()[-1])
+    return names
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert loaded("--help") == []
+    assert loaded("nightly", "--help") == []
+
+
+def test_a_question_imports_nothing_heavy_but_duckdb(home: Path) -> None:
+    for words in (("recommend", "1"), ("similar", "toy story"), ("releases",)):
+        assert loaded(*words) == ["duckdb"]
 
 
 @pytest.mark.parametrize("word", ["[/x]", "[bold]"])

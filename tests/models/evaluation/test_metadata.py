@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from models.evaluation.ctr import CTR_PROTOCOLS
-
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.protocols import PROTOCOLS
 
