@@ -79,7 +79,7 @@ def _update(answer: Answer) -> list[str]:
 
 def _channels(axes: Axes, answer: Answer) -> None:
     rows = answer["channels"][::-1]
-    axes.barh([row["channel"] for row in rows], [row["share"] for row in rows], color=BLUE)
+    axes.barh([row["channel"] for row in rows], [row["fraction"] for row in rows], color=BLUE)
     axes.set_title("Who recalled the first ten films", loc="left")
     axes.xaxis.set_major_formatter("{x:.0%}")
 

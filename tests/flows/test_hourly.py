@@ -19,8 +19,9 @@ from tests.flows.test_nightly import ask, cli, median_event
 from warehouse.errors import LostRace, MatineeError
 from warehouse.events import log as event_log
 from warehouse.releases import queries, serving
-from warehouse.runs import run as runs
-from warehouse.runs import snapshot
+from warehouse.releases.rollback import roll_back
+from warehouse.runs import files, lifecycle
+from warehouse.runs.run import Run
 
 SOURCE = "synthetic:0.01"
 TOP_N = 20
@@ -57,7 +58,7 @@ def second(home: Path, first: dict[str, Any]) -> dict[str, Any]:
 
 def lists(home: Path, release: str) -> dict[int, list[tuple]]:
     query = "select user_id, item_id, score, release_id from recommendations order by user_id, rank"
-    with duckdb.connect(str(serving.serving_file(home, release)), read_only=True) as con:
+    with duckdb.connect(str(serving.file_of(home, release)), read_only=True) as con:
         found: dict[int, list[tuple]] = {}
         for user_id, *row in con.execute(query).fetchall():
             found.setdefault(user_id, []).append(tuple(row))
@@ -95,7 +96,7 @@ def test_the_release_says_what_it_is(home: Path, first: dict[str, Any], second: 
     assert figures["new_after"] < figures["new_before"]
     # What is known of the ranker stays.
     of_ranker = "select slice, metric, value from metrics where stage = 'rank'"
-    with duckdb.connect(str(serving.serving_file(home, first["release_id"])), read_only=True) as con:
+    with duckdb.connect(str(serving.file_of(home, first["release_id"])), read_only=True) as con:
         then = con.execute(of_ranker).fetchall()
     assert sorted(ask(home, of_ranker)) == sorted(then) != []
     told = {(row["stage"], row["slice"], row["metric"]) for row in queries.report(home)["metrics"]}
@@ -106,7 +107,7 @@ def test_only_id_embeddings_of_what_was_learned_move(
     home: Path, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     then, now = (
-        snapshot.read_arrays(runs.read(home, release["release_id"]), f"models/{learner.LEARNER}")
+        files.read_arrays(Run.read(home, release["release_id"]), f"models/{learner.LEARNER}")
         for release in (first, second)
     )
     moved = {name for name in then if not np.array_equal(then[name], now[name])}
@@ -115,7 +116,7 @@ def test_only_id_embeddings_of_what_was_learned_move(
         f"weight.tables.{table}.weight" for table in ("item_id", "history", "bias", "user_id")
     }
     vectors = "select user_id, vector from user_embeddings where model = 'two_tower'"
-    with duckdb.connect(str(serving.serving_file(home, first["release_id"])), read_only=True) as con:
+    with duckdb.connect(str(serving.file_of(home, first["release_id"])), read_only=True) as con:
         earlier = dict(con.execute(vectors).fetchall())
     touched = active(home, first["as_of"], second["as_of"])
     for user, vector in ask(home, vectors):
@@ -151,7 +152,7 @@ def test_late_events_of_unknown_users_and_films_in_a_new_batch(
     after = lists(home, done["release_id"])
     assert len(after[987654]) == TOP_N
     assert {user for user, rows in after.items() if rows[0][2] == done["release_id"]} == {987654}
-    state = snapshot.read_arrays(runs.read(home, done["release_id"]), f"models/{learner.LEARNER}")
+    state = files.read_arrays(Run.read(home, done["release_id"]), f"models/{learner.LEARNER}")
     assert 999001 in state["vocabulary.item_ids"]
     assert ask(
         home, "select count(*) from item_embeddings where item_id = 999001 and model = 'two_tower'"
@@ -162,14 +163,14 @@ def test_late_events_of_unknown_users_and_films_in_a_new_batch(
 def test_a_run_that_lost_the_race_computes_anew(
     home: Path, second: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = runs.read(home, serving.current_release(home) or "")
+    base = Run.read(home, serving.current_release(home) or "")
     real, begun = start.describe, []
 
-    def overtaken(*words: Any) -> runs.Run:
+    def overtaken(*words: Any) -> Run:
         run = real(*words)
         begun.append(run.id)
         if len(begun) == 1:  # somebody publishes the same release again, while the first attempt computes
-            serving.rollback(home, base.id)
+            roll_back(home, base.id)
         return run
 
     monkeypatch.setattr(start, "describe", overtaken)
@@ -185,14 +186,14 @@ def test_who_always_loses_gives_up_and_nothing_is_lost(
     now = serving.current_release(home)
     real = start.describe
 
-    def overtaken(*words: Any) -> runs.Run:
+    def overtaken(*words: Any) -> Run:
         run = real(*words)
-        serving.rollback(home, now)
+        roll_back(home, now)
         return run
 
     monkeypatch.setattr(start, "describe", overtaken)
     monkeypatch.setattr("flows.hourly.MAX_RACES", 1)
-    later = runs.read(home, now or "").as_of + timedelta(days=2)
+    later = Run.read(home, now or "").as_of + timedelta(days=2)
     with pytest.raises(LostRace, match="next hour"):
         hourly(as_of=later.isoformat())
     assert serving.current_release(home) == now
@@ -201,13 +202,13 @@ def test_who_always_loses_gives_up_and_nothing_is_lost(
 def test_drift_leaves_the_parameters_as_they_were(
     home: Path, second: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = runs.read(home, serving.current_release(home) or "")
+    parent = Run.read(home, serving.current_release(home) or "")
     monkeypatch.setattr(learner, "MAX_SHIFT", 0.0)
     done = hourly(as_of=(parent.as_of + timedelta(days=5)).isoformat())
     skipped = "select value from metrics where stage = 'update' and metric = 'skipped'"
     assert ask(home, f"{skipped} and release_id = '{done['release_id']}'") == [(1.0,)]
     then, now = (
-        snapshot.read_arrays(runs.read(home, release), f"models/{learner.LEARNER}")
+        files.read_arrays(Run.read(home, release), f"models/{learner.LEARNER}")
         for release in (parent.id, done["release_id"])
     )
     assert all(np.array_equal(then[name], now[name]) for name in then)
@@ -269,7 +270,7 @@ def test_hourly_before_any_nightly_says_what_to_do(tmp_path: Path, monkeypatch: 
 def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     event_log.ingest(tmp_path, SOURCE)
     run = start.describe(tmp_path, "full", None, {"objective": "daily"})
-    runs.begin(run)
+    lifecycle.begin(run)
 
     def killed(*words: Any) -> None:
         raise KeyboardInterrupt
@@ -280,10 +281,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
             learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
     assert len(list((tmp_path / "checkpoints").glob("*.npz"))) == 1
     learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
-    resumed = snapshot.read_arrays(run, f"models/lagging/{learner.LEARNER}")
+    resumed = files.read_arrays(run, f"models/lagging/{learner.LEARNER}")
     assert not list((tmp_path / "checkpoints").glob("*"))
     learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
-    straight = snapshot.read_arrays(run, f"models/lagging/{learner.LEARNER}")
+    straight = files.read_arrays(run, f"models/lagging/{learner.LEARNER}")
     assert all(np.array_equal(resumed[name], straight[name]) for name in straight)
 
 
@@ -293,9 +294,7 @@ def test_vectors_answer_like_the_channel(home: Path, second: dict[str, Any]) -> 
         ask(home, "select item_id, vector from item_embeddings where model = 'two_tower'"), orient="row"
     )
     release = serving.current_release(home) or ""
-    candidates = snapshot.read_table(runs.read(home, release), "candidates/two_tower").filter(
-        pl.col("rank") <= 5
-    )
+    candidates = files.read_table(Run.read(home, release), "candidates/two_tower").filter(pl.col("rank") <= 5)
     user = candidates["user_id"][0]
     vector = ask(home, f"select vector from user_embeddings where model = 'two_tower' and user_id = {user}")[
         0
@@ -320,18 +319,18 @@ def test_a_lagging_model_that_knows_what_is_held_back_now_is_trained_anew(tmp_pa
     event_log.ingest(tmp_path / "home", str(batch))
     warm, cold = trained(tmp_path / "home", first.id), trained(tmp_path / "home", None)
     name = f"models/lagging/{learner.LEARNER}"
-    then, now, anew = (snapshot.read_arrays(run, name) for run in (first, warm, cold))
+    then, now, anew = (files.read_arrays(run, name) for run in (first, warm, cold))
     assert all(np.array_equal(now[key], anew[key]) for key in anew)
     assert then["curve"].tolist() != now["curve"].tolist()
 
 
-def trained(home: Path, parent: str | None) -> runs.Run:
+def trained(home: Path, parent: str | None) -> Run:
     """A finished run of the learner alone."""
     run = start.describe(home, "full", None, {"objective": "daily"})
     run = replace(run, parent_id=parent, config=run.config | {"mode": "warm" if parent else "cold"})
-    runs.begin(run)
+    lifecycle.begin(run)
     learner.train.fn(run, learner.LEARNER, 50, "daily", 0)
-    runs.finish(run, {})
+    lifecycle.finish(run, {})
     return run
 
 

@@ -12,7 +12,7 @@ from models.features.statistics import by_item, by_user, of_items, of_users, sta
 from tasks import data
 from tasks.steps.features import FEATURES, READ
 from tests import home as small
-from warehouse.runs import snapshot
+from warehouse.runs import feature_tables, files
 
 STATISTICS = [feature for feature in READ if feature.source == "statistic"]
 
@@ -22,7 +22,7 @@ STATISTICS = [feature for feature in READ if feature.source == "statistic"]
 )
 def test_published_statistics_are_those_that_models_read(tmp_path: Path, as_of: datetime) -> None:
     run = small.begin(small.write_home(tmp_path, n_events=150), as_of)
-    snapshot.write_tables(run, FEATURES)
+    feature_tables.write(run, FEATURES)
     log, _ = data.encode_snapshot(run)
     moment = np.full(log.n_items, log.as_of, dtype=np.int64)
     past = {
@@ -31,7 +31,7 @@ def test_published_statistics_are_those_that_models_read(tmp_path: Path, as_of: 
     }
     compared = 0
     for feature in STATISTICS:
-        table = snapshot.read_table(run, f"{feature.side}_features")
+        table = files.read_table(run, f"{feature.side}_features")
         if feature.name in table.columns:
             published = table[feature.name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
             read = statistic(feature.what, past[feature.side], feature.parameters)

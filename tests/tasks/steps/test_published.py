@@ -20,7 +20,7 @@ from tests.home import begin
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
 from warehouse.events import log as event_log
-from warehouse.runs import snapshot
+from warehouse.runs import files
 
 CHANNELS = ("popular", "segment", "item_cf")
 
@@ -44,13 +44,13 @@ def test_the_steps_publish_what_is_evaluated(objective: str, protocol: str, tmp_
     fit_rank.fn(run, CHANNELS, objective, DEFAULT_RANKER, DEFAULT_FORMULA, 0)
     rank.fn(run, CHANNELS, TOP_N)
 
-    found = snapshot.read_table(run, "recommended").sort("user_id", "rank")
+    found = files.read_table(run, "recommended").sort("user_id", "rank")
     listed = found.filter(found["user_id"].is_in((split.queries.user_idx + 1).tolist()))
     np.testing.assert_array_equal(listed["item_id"].to_numpy() - 1, expected[expected >= 0])
     assert len(expected) > 10
 
     # More films than ranking looks at by itself.
     rank.fn(run, CHANNELS, POOL + 50)
-    count = snapshot.read_table(run, "recommended")["user_id"].value_counts()["count"]
+    count = files.read_table(run, "recommended")["user_id"].value_counts()["count"]
     seen = np.bincount(split.train.user_idx)
     assert sorted(count) == sorted(np.minimum(POOL + 50, 400 - seen))
