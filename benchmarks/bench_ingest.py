@@ -23,6 +23,7 @@ import psutil
 
 from warehouse.events import log
 from warehouse.sources import source as sources
+from warehouse.sources.contract import Layout
 
 COLUMNS = {"user_id": "BIGINT", "item_id": "BIGINT", "rating": "FLOAT", "timestamp": "BIGINT"}
 
@@ -55,7 +56,7 @@ def ingest(folder: Path, source: str) -> int:
     return log.ingest(folder, source).rows_logged
 
 
-def copy_with_duckdb(folder: Path, file: Path, layout: sources.Layout) -> int:
+def copy_with_duckdb(folder: Path, file: Path, layout: Layout) -> int:
     """DuckDB's reader and writer."""
     with duckdb.connect() as con:
         delimiter, header = ("::", False) if layout == "dat" else (",", True)
@@ -64,7 +65,7 @@ def copy_with_duckdb(folder: Path, file: Path, layout: sources.Layout) -> int:
     return int(pl.scan_parquet(folder / "copy.parquet").select(pl.len()).collect().item())
 
 
-def copy_with_polars(folder: Path, file: Path, layout: sources.Layout) -> int:
+def copy_with_polars(folder: Path, file: Path, layout: Layout) -> int:
     """Polars' reader and writer."""
     schema = {"user_id": pl.Int64, "item_id": pl.Int64, "rating": pl.Float32, "timestamp": pl.Int64}
     text = file.read_bytes().replace(b"::", b",") if layout == "dat" else file

@@ -25,10 +25,10 @@ from tasks.steps.rank import rank
 from tasks.steps.recall import recall
 from tasks.steps.segments import recommend_segments
 from tasks.steps.start import start
-from warehouse.releases import serving
-from warehouse.runs import run as runs
-from warehouse.runs import snapshot
-from warehouse.runs.run import Run
+from warehouse.releases import journal, publication
+from warehouse.releases.rollback import roll_back
+from warehouse.runs import files, lifecycle
+from warehouse.runs.run import Run, new_run_id, utc_now
 
 CHANNELS = ("popular", "segment", "item_cf")
 TOP_N = 50
@@ -71,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         run = first_release(home, arguments.source)
-        n_users = snapshot.read_table(run, "users").height
+        n_users = files.read_table(run, "users").height
         readers = [start_reader(home, n_users, arguments.seconds) for _ in range(3)]
         published, rolled_back = publish_for(home, run, arguments.seconds)
         answers = [json.loads(reader.communicate()[0]) for reader in readers]
@@ -91,8 +91,8 @@ def first_release(home: Path, source: str) -> Run:
     fit_merge.fn(run, CHANNELS, "daily")
     rank.fn(run, CHANNELS, TOP_N)
     recommend_segments.fn(run, TOP_N)
-    runs.finish(run, {"n_events": data.load(run)[0].n_events})
-    serving.publish(run, TOP_N, 3)
+    lifecycle.finish(run, {"n_events": data.load(run)[0].n_events})
+    publication.publish(run, TOP_N, 3)
     return run
 
 
@@ -107,20 +107,18 @@ def publish_for(home: Path, run: Run, seconds: float) -> tuple[int, int]:
     """Publish copies of a run under new ids, rolling back after every second one."""
     end, published, rolled_back = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
-        now = runs.utc_now()
-        copy = replace(run, id=runs.new_id(now), created_at=now, journal_length=len(serving.journal(home)))
-        runs.begin(copy)
-        for file in run.folder.rglob("*.parquet"):
-            target = copy.file(str(file.relative_to(run.folder)))
-            target.write_bytes(file.read_bytes())
+        now = utc_now()
+        copy = replace(run, id=new_run_id(now), created_at=now, journal_length=len(journal.entries(home)))
+        lifecycle.begin(copy)
+        files.link(run, copy, "**/*.parquet")
         for table in ("recommended", "lineage/000"):
-            frame = snapshot.read_table(copy, table)
-            snapshot.write_table(copy, table, frame.with_columns(release_id=pl.lit(copy.id)))
-        runs.finish(copy, {"n_events": 0})
-        serving.publish(copy, TOP_N, 3)
+            frame = files.read_table(copy, table)
+            files.write_table(copy, table, frame.with_columns(release_id=pl.lit(copy.id)))
+        lifecycle.finish(copy, {"n_events": 0})
+        publication.publish(copy, TOP_N, 3)
         published += 1
         if published % 2 == 0:
-            serving.rollback(home)
+            roll_back(home)
             rolled_back += 1
         run = copy
     return published, rolled_back

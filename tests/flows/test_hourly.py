@@ -22,7 +22,8 @@ from tasks.steps.recall import recall
 from tests.flows.published import SOURCE, active, ask, cli, lists, median_event, movie_lines
 from warehouse.errors import LostRace, MatineeError
 from warehouse.events import log as event_log
-from warehouse.releases import queries, rollback, serving
+from warehouse.releases import queries, serving
+from warehouse.releases.rollback import roll_back
 from warehouse.runs import checkpoints, files, lifecycle
 from warehouse.runs.run import Run
 
@@ -161,7 +162,7 @@ def test_a_run_that_lost_the_race_computes_anew(
         run = real(*words)
         begun.append(run.id)
         if len(begun) == 1:  # somebody publishes the same release again, while the first attempt computes
-            rollback.rollback(home, base.id)
+            roll_back(home, base.id)
         return run
 
     monkeypatch.setattr(start, "describe", overtaken)
@@ -179,7 +180,7 @@ def test_who_always_loses_gives_up_and_nothing_is_lost(
 
     def overtaken(*words: Any) -> Run:
         run = real(*words)
-        rollback.rollback(home, now)
+        roll_back(home, now)
         return run
 
     monkeypatch.setattr(start, "describe", overtaken)

@@ -258,7 +258,7 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     assert coverage["items_listed"] == listed
     assert sum(row["ratings"] for row in answer["popularity"]) == pytest.approx(1)
     assert sum(row["listed"] for row in answer["popularity"]) == pytest.approx(1)
-    assert all(0 < row["share"] <= 1 for row in answer["channels"])
+    assert all(0 < row["fraction"] <= 1 for row in answer["channels"])
     file = tmp_path / "page.html"
     assert cli("report", "--out", str(file)).returncode == 0
     page = file.read_text()

@@ -1,4 +1,4 @@
-"""Rows that could not enter the log, each with the reason, until what they lack is known.
+"""Rows that could not enter the log, each with the reason.
 
 ``quarantine/NNNNNN-DIGEST.parquet`` has the name of its batch; a batch without rejected rows has none.
 """

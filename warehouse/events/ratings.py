@@ -40,7 +40,7 @@ class Rating(dy.Schema):
 
 
 REASONS = ("malformed", "rating_out_of_range", "timestamp_out_of_range", "unknown_item")
-"""In the order in which they are asked: a row has one reason."""
+"""The reasons by precedence: a row has one."""
 
 
 def validate(rows: pl.DataFrame, items: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,1 +1,1 @@
-"""What is published, and how it is asked."""
+"""Releases: how they are built, checked, published, kept and queried."""

@@ -31,7 +31,7 @@ OF_FULL_RUNS = ("item_similarity",)
 """Tables that an incremental release takes from its parent as they are: most of a file."""
 
 GROWING = ("metrics", "curves")
-"""Tables that an incremental release adds to: what is known of the ranker is in the full release's rows."""
+"""Tables that an incremental release adds to: those of the ranker are measured by full runs alone."""
 
 COLLECTED = (*OF_FULL_RUNS, *GROWING, "item_embeddings", "user_embeddings", "lineage")
 """Tables whose rows are those of the run's files ``TABLE/*.parquet``."""

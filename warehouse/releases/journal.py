@@ -6,12 +6,10 @@ It is the memory that files which retention removed no longer hold.
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from warehouse.atomic import append_line, read_lines
 from warehouse.releases import serving
-
-Json = dict[str, Any]
+from warehouse.runs.run import Json
 
 
 def entries(home: Path) -> list[Json]:

@@ -1,4 +1,8 @@
-"""What the command and the reports ask the published release."""
+"""Queries of the command and the reports to the published release.
+
+Each opens the file, asks and closes it: an answer is of one release. Nothing is imported here but DuckDB, so
+that the command answers at once.
+"""
 
 from pathlib import Path
 from typing import Any

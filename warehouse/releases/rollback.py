@@ -8,7 +8,7 @@ from warehouse.releases.lock import locked
 from warehouse.runs.run import utc_now
 
 
-def rollback(home: Path, release: str | None = None) -> str:
+def roll_back(home: Path, release: str | None = None) -> str:
     """Make an earlier release current again: the one named, or the one that was current before this one.
 
     Returns its id.

@@ -1,1 +1,1 @@
-"""What one flow run sees and makes."""
+"""Runs: what one flow run sees and makes."""

@@ -13,7 +13,7 @@ from warehouse.runs import snapshot
 from warehouse.runs.run import Run
 
 Declarations = list[dict[str, Any]]
-"""What features.toml says under one heading."""
+"""The blocks of features.toml under one heading."""
 
 
 def write(run: Run, features: dict[str, Declarations]) -> dict[str, int]:

@@ -61,7 +61,7 @@ class Run:
         return self.folder / name
 
     def manifest(self) -> Json:
-        """What ``finish`` wrote.
+        """The facts that ``lifecycle.finish`` wrote.
 
         Raises:
             FileNotFoundError: the run is not finished.

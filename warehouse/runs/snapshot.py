@@ -1,4 +1,4 @@
-"""What one run sees: the log before ``as_of`` and the catalogue, as tables of an in-memory database."""
+"""The view of one run: the log before ``as_of`` and the catalogue, as tables of an in-memory database."""
 
 from datetime import datetime
 from pathlib import Path

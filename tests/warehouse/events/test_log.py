@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -305,9 +306,9 @@ class Killed(BaseException):
     """Nothing of the process runs after this."""
 
 
-def dying(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no change of the disk happen from the step-th on, not even the cleaning up."""
-    steps = iter(range(10**6))
+def dying(step: int, monkeypatch: pytest.MonkeyPatch) -> "count[int]":
+    """Let no change of the disk happen from the step-th on, not even the cleaning up; counts them."""
+    steps = count()
 
     def until_dead(function: Callable[..., Any]) -> Callable[..., Any]:
         def change(*arguments: Any, **named: Any) -> Any:
@@ -319,9 +320,14 @@ def dying(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for owner, name in [(os, "replace"), (os, "fsync"), (Path, "unlink")]:
         monkeypatch.setattr(owner, name, until_dead(getattr(owner, name)))
+    return steps
 
 
-@pytest.mark.parametrize("step", range(17))
+CHANGES = 17
+"""Changes of the disk by the second ingest of the next test."""
+
+
+@pytest.mark.parametrize("step", range(CHANGES + 1))
 def test_cut_off_anywhere_and_run_again(
     home: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,8 +338,9 @@ def test_cut_off_anywhere_and_run_again(
     source = batches.dat(tmp_path / "b", second, movies=[3], users=batches.USERS)
     before, after = {first[0]}, {first[0], first[1], second[0]}
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        dying(step, patch)
+        steps = dying(step, patch)
         log.ingest(home, source)
+        assert next(steps) == step == CHANGES  # not cut off: the others were all there are
     assert logged(home) in (before, after)
     log.ingest(home, source)
     assert logged(home) == after

@@ -11,7 +11,7 @@ from tests import home as homes
 from warehouse.errors import LostRace, MatineeError
 from warehouse.releases import journal, serving
 from warehouse.releases.publication import publish
-from warehouse.releases.rollback import rollback
+from warehouse.releases.rollback import roll_back
 from warehouse.runs import feature_tables, files, lifecycle
 from warehouse.runs.run import Run, new_run_id, utc_now
 
@@ -112,7 +112,7 @@ def test_a_full_run_aborts_after_a_rollback(home: Path) -> None:
     homes.publish(home)
     nightly = homes.begin(home)
     homes.compute(nightly)
-    back = rollback(home)
+    back = roll_back(home)
     homes.finish(nightly)
     with pytest.raises(MatineeError, match="rolled back"):
         publish(nightly, 5, 10)

@@ -19,7 +19,7 @@ from warehouse import sql
 from warehouse.errors import MatineeError
 from warehouse.releases import journal, serving
 from warehouse.releases.publication import publish
-from warehouse.releases.rollback import rollback
+from warehouse.releases.rollback import roll_back
 from warehouse.runs import files, lifecycle, snapshot
 from warehouse.runs.run import Run
 
@@ -167,21 +167,21 @@ def test_a_user_with_few_unseen_films_gets_all_of_them(home: Path) -> None:
 
 def test_rollback_walks_back_through_what_was_current(home: Path) -> None:
     first, second, third = (homes.publish(home) for _ in range(3))
-    assert rollback(home) == second.id
-    assert rollback(home) == first.id
+    assert roll_back(home) == second.id
+    assert roll_back(home) == first.id
     with pytest.raises(MatineeError, match="no earlier release"):
-        rollback(home)
-    assert rollback(home, third.id) == third.id
+        roll_back(home)
+    assert roll_back(home, third.id) == third.id
     assert serving.current_release(home) == third.id
     with pytest.raises(MatineeError, match="kept are"):
-        rollback(home, "20000101-000000-0000")
+        roll_back(home, "20000101-000000-0000")
 
 
 def test_after_a_rollback_the_next_release_goes_back_to_the_one_rolled_back_to(home: Path) -> None:
     first, _ = homes.publish(home), homes.publish(home)
-    rollback(home)
+    roll_back(home)
     homes.publish(home)
-    assert rollback(home) == first.id
+    assert roll_back(home) == first.id
 
 
 def test_a_run_that_began_before_a_rollback_does_not_publish(home: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_run_that_began_before_a_rollback_does_not_publish(home: Path) -> None
     run = homes.begin(home)
     homes.compute(run)
     lifecycle.finish(run, {"n_events": 80})
-    rollback(home)
+    roll_back(home)
     with pytest.raises(MatineeError, match="rolled back"):
         publish(run, 5, 10)
     assert serving.current_release(home) == first.id
@@ -318,7 +318,7 @@ def test_readers_never_see_an_error_or_a_torn_release(home: Path) -> None:
     # Until the readers have met several releases, however slow the machine is.
     while published < 4 or (len(set(answers)) < 2 and not problems):
         homes.publish(home)
-        rollback(home)
+        roll_back(home)
         homes.publish(home)
         published += 2
     stop.set()
@@ -348,3 +348,20 @@ def test_a_full_disk_leaves_what_is_published(home: Path, monkeypatch: pytest.Mo
         publish(run, 5, 10)
     assert serving.current_release(home) == first.id
     assert leftovers(home) == []
+
+
+SLOW_TO_IMPORT = ("numpy", "polars", "pyarrow", "scipy", "numba", "filelock", "prefect", "torch")
+
+
+def test_queries_import_nothing_slow(home: Path) -> None:
+    """So that ``matinee recommend`` and ``matinee releases`` answer at once."""
+    homes.publish(home)
+    script = (
+        "import sys; from pathlib import Path; from warehouse.releases import journal, queries\n"
+        "home = Path(sys.argv[1])\n"
+        "assert queries.recommendations(home, 1, 5) and journal.releases(home)\n"
+        "print([name for name in sys.argv[2:] if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script, str(home), *SLOW_TO_IMPORT]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    assert done.stdout == "[]\n"

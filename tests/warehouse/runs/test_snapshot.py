@@ -53,11 +53,11 @@ def test_user_features_match_the_oracle(home: Path) -> None:
 
 
 def top_genres(mine: list[dict], events: list[dict], film: dict[int, dict]) -> list[str]:
-    share = Counter(genre for event in events for genre in film[event["item_id"]]["genres"])
+    overall = Counter(genre for event in events for genre in film[event["item_id"]]["genres"])
     taste = Counter(genre for event in mine for genre in film[event["item_id"]]["genres"])
     lift = {}
     for genre, count in taste.items():
-        p = share[genre] / len(events)
+        p = overall[genre] / len(events)
         lift[genre] = (count + 20 * p) / ((len(mine) + 20) * p)
     return sorted(lift, key=lambda genre: (-round(lift[genre], 12), genre))[:3]
 
