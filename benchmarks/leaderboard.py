@@ -18,7 +18,7 @@ from tasks.commands.offline import BEST, PUBLISHED
 
 from benchmarks.replay import change
 from models.evaluation.ctr_splits import CTR_PROTOCOLS
-from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order
+from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order, model_label
 from models.evaluation.rows import compare
 from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window
@@ -151,13 +151,13 @@ def command(rows: list[Row]) -> str:
 def table(protocol: str, rows: list[Row]) -> str:
     """One row a model, channels and rankers by the first metric."""
     columns = MAIN_METRICS[protocol]
-    by_key = {(row["model"], row["metric"], row["k"]): row for row in rows}
+    by_key = {(model_label(row), row["metric"], row["k"]): row for row in rows}
     best = {column: best_of(column, rows) for column in columns}
     names = [heading(column) for column in columns]
     lines = [f"| model | {' | '.join(names)} | fit |", "|---|" + "---:|" * (len(columns) + 1)]
     for row in in_order(columns[0], rows):
-        cells = [cell(by_key.get((row["model"], *column)), best[column]) for column in columns]
-        lines.append(f"| `{row['model']}` | {' | '.join(cells)} | {row['fit_seconds']:,.1f} s |")
+        cells = [cell(by_key.get((model_label(row), *column)), best[column]) for column in columns]
+        lines.append(f"| `{model_label(row)}` | {' | '.join(cells)} | {row['fit_seconds']:,.1f} s |")
     return "\n".join(lines)
 
 

@@ -56,3 +56,9 @@ def in_order(column: MetricAtK, rows: Sequence[Mapping[str, Any]]) -> list[Mappi
         return stages.index(row["stage"]), sign * (row["value"] or 0.0) if competing else 0.0
 
     return sorted(chosen, key=key)
+
+
+def model_label(row: Mapping[str, Any]) -> str:
+    """How people see a model: a pre-ranker may have the name of a ranker, or of the merged list."""
+    model: str = row["model"]
+    return f"{model} (pre-ranked)" if row.get("stage") == "prerank" else model

@@ -97,7 +97,7 @@ def _sentence(description: str | None) -> str:
 def _origin(key: str, layers: list[Layer]) -> str:
     """The last layer that names the setting, or the whole that it is in."""
     for layer in reversed(layers):
-        for named, _ in configuration.flat(layer.settings):
-            if key == named or key.startswith(f"{named}."):
+        for named, value in configuration.flat(layer.settings):
+            if value != {} and (key == named or key.startswith(f"{named}.")):
                 return layer.origin
     return DEFAULT

@@ -153,7 +153,7 @@ def _evaluate_rankers(
         "seed": config.seed,
         "rows": rows,
         "baseline": baseline,
-        "differences": _by_model(measured.differences),
+        "differences": _by_model({f"rank/{name}": found for name, found in measured.differences.items()}),
     }
 
 
@@ -231,11 +231,8 @@ def _differences(
         key for key in sorted(scores, key=lambda key: key.startswith("prerank/")) if _model(key) == baseline
     ]
     against = {key: scores[named[0]] if named else earlier.get(key) for key in scores}
-    found: dict[str, list[Difference]] = {}
-    for key, other in against.items():
-        if other is not None and key not in named[:1] and _model(key) not in found:
-            found[_model(key)] = compare(scores[key], other)
-    return _by_model(found)
+    pairs = {key: other for key, other in against.items() if other is not None and key not in named[:1]}
+    return _by_model({key: compare(scores[key], other) for key, other in pairs.items()})
 
 
 def _model(key: str) -> str:
@@ -243,5 +240,9 @@ def _model(key: str) -> str:
 
 
 def _by_model(differences: Mapping[str, Sequence[Difference]]) -> list[dict[str, Any]]:
-    """Rows with a model."""
-    return [{"model": name} | asdict(one) for name, found in differences.items() for one in found]
+    """Rows with a stage and a model, from differences by stage/model."""
+    return [
+        dict(zip(("stage", "model"), key.split("/"), strict=True)) | asdict(one)
+        for key, found in differences.items()
+        for one in found
+    ]

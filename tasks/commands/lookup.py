@@ -75,7 +75,7 @@ def rollback(release: str | None) -> str:
     Raises:
         MatineeError: there is none, or it is not kept.
     """
-    from warehouse.releases.rollback import rollback as roll_back
+    from warehouse.releases.rollback import roll_back
 
     return roll_back(settings.home(), release)
 

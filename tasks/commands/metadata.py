@@ -7,6 +7,7 @@ from models.evaluation.metadata import (
     best_of,
     heading,
     in_order,
+    model_label,
 )
 
-__all__ = ["LOWER_IS_BETTER", "MAIN_METRICS", "MetricAtK", "best_of", "heading", "in_order"]
+__all__ = ["LOWER_IS_BETTER", "MAIN_METRICS", "MetricAtK", "best_of", "heading", "in_order", "model_label"]

@@ -1,11 +1,9 @@
 """The start of a run: which events it sees, by which configuration, and under which name."""
 
 import logging
-import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from tasks import config as configuration
 from tasks import declarations, settings
 from tasks.config import Configuration
 from tasks.step import Cost, record
+from tasks.version import code_version
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
@@ -158,14 +157,3 @@ def parse_as_of(text: str) -> datetime:
     except (ValueError, OverflowError):
         example = "2003-01-01T00:00:00Z"
         raise MatineeError(f"'{text}' is not a time in ISO 8601: write it like {example}") from None
-
-
-def code_version() -> str:
-    """The version of the package, with the commit where the code is a git checkout."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--exclude", "*"]
-    try:
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return version("matinee")
-    return f"{version('matinee')}+{commit}"

@@ -6,7 +6,15 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.command.screens.terminal import out, plain_table
-from tasks.commands.metadata import LOWER_IS_BETTER, MAIN_METRICS, MetricAtK, best_of, heading, in_order
+from tasks.commands.metadata import (
+    LOWER_IS_BETTER,
+    MAIN_METRICS,
+    MetricAtK,
+    best_of,
+    heading,
+    in_order,
+    model_label,
+)
 
 Answer = dict[str, Any]
 
@@ -43,22 +51,22 @@ def _whom(part: str) -> str:
 def _metrics(protocol: str, rows: list[Answer]) -> Table:
     """Channels and rankers by the first metric, best first; the lists made of them in between and after."""
     columns = _columns(protocol, rows)
-    by_key = {(row["model"], row["metric"], row["k"]): row for row in rows}
+    by_key = {(model_label(row), row["metric"], row["k"]): row for row in rows}
     best = {column: best_of(column, rows) for column in columns}
     table = _model_table([*map(heading, columns), "fit"])
     ordered = in_order(columns[0], rows)
     for row, following in zip(ordered, [*ordered[1:], None], strict=True):
-        cells = [_value(by_key.get((row["model"], *column)), best[column]) for column in columns]
+        cells = [_value(by_key.get((model_label(row), *column)), best[column]) for column in columns]
         ends_stage = following is not None and following["stage"] != row["stage"]
-        table.add_row(row["model"], *cells, _seconds(row["fit_seconds"]), end_section=ends_stage)
+        table.add_row(model_label(row), *cells, _seconds(row["fit_seconds"]), end_section=ends_stage)
     return table
 
 
 def _differences(protocol: str, rows: list[Answer]) -> Table:
     columns = _columns(protocol, rows)
-    by_key = {(row["model"], row["metric"], row["k"]): row for row in rows}
+    by_key = {(model_label(row), row["metric"], row["k"]): row for row in rows}
     table = _model_table([heading(column) for column in columns])
-    for model in dict.fromkeys(row["model"] for row in rows):
+    for model in dict.fromkeys(model_label(row) for row in rows):
         table.add_row(model, *(_difference(by_key.get((model, *column))) for column in columns))
     return table
 

@@ -65,7 +65,7 @@ def test_progress_is_logged_a_line_a_channel(done: tuple[Path, subprocess.Comple
 def test_the_file_holds_the_rows_of_the_contract(done: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     rows = json.loads((done[0] / "metrics.json").read_text())
     assert {tuple(row) for row in rows} == {tuple(field.name for field in fields(Row))}
-    assert {row["stage"] for row in rows} == {"recall", "merge", "rank", "published"}
+    assert {row["stage"] for row in rows} == {"recall", "merge", "prerank", "rank", "published"}
     assert (done[0] / "metrics.json.npz").exists()
 
 
@@ -83,7 +83,7 @@ def test_json_is_for_programs_and_compares_with_a_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--protocol", "loo"], "unknown protocol 'loo': choose one of leave-one-out, "),
+        (["--protocol", "loo"], "unknown protocol 'loo': choose from leave-one-out, "),
         (["--protocol", "leave-one-out", "--channels", "magic"], "unknown channel 'magic': choose from "),
         (["--protocol", "leave-one-out", "--channels", " ,"], "--channels names no channel"),
         (["--protocol", "leave-one-out", "--rankers", "magic"], "unknown ranker 'magic': choose from "),

@@ -44,7 +44,7 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         evaluate("ctr-random", "synthetic:0.01", ["popular"])
     with pytest.raises(MatineeError, match="rankers alone"):
         evaluate("ctr-last", "synthetic:0.01", ["popular"])
-    with pytest.raises(MatineeError, match="unknown baseline 'fm': no model of lr"):
+    with pytest.raises(MatineeError, match="unknown baseline 'fm': choose from lr"):
         evaluate("ctr-last", "synthetic:0.01", rankers=["lr"], baseline="fm")
     few = batches.dat(tmp_path / "few", [(7, 1, 4, 10), (7, 2, 4, 20), (7, 3, 4, 30)])
     with pytest.raises(MatineeError, match="ctr-random cannot be run on this log"):

@@ -197,28 +197,31 @@ def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_pa
     file = tmp_path / "first.json"
     first = evaluate("temporal-2003", source, CHANNELS, ks=[10], baseline="popular", out=file)
     metrics = {
-        (row["model"], row["slice"], row["metric"], row["k"]): row["value"]
+        (row["stage"], row["model"], row["slice"], row["metric"], row["k"]): row["value"]
         for row in json.loads(file.read_text())
     }
-    assert {row["model"] for row in first["differences"]} == {
-        *("segment", "item_cf", MERGED, UNION, BEST, "gbdt", PUBLISHED)
-    }
+    assert [*dict.fromkeys((row["stage"], row["model"]) for row in first["differences"])] == [
+        *(("recall", "segment"), ("recall", "item_cf")),
+        *(("merge", MERGED), ("merge", UNION), ("merge", BEST)),
+        *(("prerank", MERGED), ("rank", "gbdt"), ("published", PUBLISHED)),
+    ]
     for row in first["differences"]:
         key = (row["slice"], row["metric"], row["k"])
-        expected = metrics[row["model"], *key] - metrics["popular", *key]
+        expected = metrics[row["stage"], row["model"], *key] - metrics["recall", "popular", *key]
         assert row["value"] == pytest.approx(expected, abs=1e-12)
         assert row["ci_low"] <= row["value"] <= row["ci_high"]
     again = evaluate("temporal-2003", source, ["popular", "item_cf"], ks=[10], baseline=str(file))
-    differences = {(row["model"], row["metric"]): row for row in again["differences"]}
-    same = differences["item_cf", "pooled_recall"]
+    differences = {(row["stage"], row["model"], row["metric"]): row for row in again["differences"]}
+    same = differences["recall", "item_cf", "pooled_recall"]
     assert (same["value"], same["ci_low"], same["ci_high"]) == (0, 0, 0)
     (now,) = (
         row
         for row in again["rows"]
-        if (row["model"], row["slice"], row["metric"]) == (MERGED, "all", "pooled_recall")
+        if (row["stage"], row["model"], row["slice"], row["metric"])
+        == ("merge", MERGED, "all", "pooled_recall")
     )
-    other = differences[MERGED, "pooled_recall"]["value"]
-    assert other == pytest.approx(now["value"] - metrics[MERGED, "all", "pooled_recall", 10])
+    other = differences["merge", MERGED, "pooled_recall"]["value"]
+    assert other == pytest.approx(now["value"] - metrics["merge", MERGED, "all", "pooled_recall", 10])
 
 
 def test_what_cannot_be_done_is_told_before_the_work_begins(
