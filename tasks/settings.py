@@ -9,7 +9,7 @@ from warehouse.errors import MatineeError
 
 
 class Environment(BaseSettings):
-    """The variables ``MATINEE_*``; an empty one counts as not set."""
+    """The variables ``MATINEE_*``, but for MATINEE_CACHE, which the download reads; an empty one is not set."""
 
     model_config = SettingsConfigDict(env_prefix="MATINEE_", env_ignore_empty=True, extra="ignore")
 
@@ -21,8 +21,6 @@ class Environment(BaseSettings):
     """Configuration file; by default matinee.toml in the folder of all data."""
     keep_releases: PositiveInt | None = None
     """Releases kept for rollback: `releases.keep` of the configuration."""
-    cache: Path | None = None
-    """Folder of downloads; by default the user's cache folder."""
     port: PositiveInt = 4200
     """Port of the local Prefect server that `make serve` starts."""
 
