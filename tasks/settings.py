@@ -9,7 +9,7 @@ from warehouse.errors import MatineeError
 
 
 class Environment(BaseSettings):
-    """The variables ``MATINEE_*``, but for MATINEE_CACHE, which the download reads; an empty one is not set."""
+    """The variables ``MATINEE_*`` but MATINEE_CACHE, which the download reads; an empty one is not set."""
 
     model_config = SettingsConfigDict(env_prefix="MATINEE_", env_ignore_empty=True, extra="ignore")
 
