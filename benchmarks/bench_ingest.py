@@ -76,8 +76,8 @@ def copy_with_polars(folder: Path, file: Path, layout: Layout) -> int:
 
 def measure(contender: Callable[[Path], int], repeat: int) -> tuple[list[float], int, int]:
     """Seconds of each repetition, the rows, and the peak of this process's memory (bytes)."""
-    seconds, rows, peak, done = [], 0, 0, threading.Event()
     process = psutil.Process(os.getpid())
+    seconds, rows, peak, done = [], 0, process.memory_info().rss, threading.Event()
 
     def watch() -> None:
         nonlocal peak

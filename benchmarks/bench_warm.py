@@ -61,6 +61,8 @@ def compare(log: Dataset, day: int, warm: Recaller, cold: Recaller) -> None:
     until = log.before(day + DAY)
     rows = np.flatnonzero((until.at >= day) & first_ratings(until))
     rows = rows[rows > until.indptr[until.user_idx[rows]]]
+    if not len(rows):
+        return print("    nobody with a history rated anything on the next day")
     queries, target = queries_before(until, rows), until.item_idx[rows]
     rank0 = {}
     for name, model in (("warm", warm), ("cold", cold)):

@@ -19,6 +19,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks import configuration
+from flows.command.screens.terminal import log_to_terminal
 from tasks import settings
 from tasks.config import Configuration
 from tasks.steps.features import build_features
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     config = configuration.load(options.set, QUICK)
+    log_to_terminal()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         run = first_release(home, options.source, config)
