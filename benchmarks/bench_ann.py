@@ -1,12 +1,13 @@
-"""What approximate search misses and saves against exact search, on clustered item vectors.
+"""Loss and speed of approximate search against exact search, on clustered item vectors.
 
-    python benchmarks/bench_ann.py [--items 100000] [--queries 2000] [--dim 64] [--n 100] [--vectors FILE]
+    python -m benchmarks.bench_ann [--items 100000] [--queries 2000] [--dim 64] [--n 100] [--vectors FILE]
 
-FILE is a .npy of (I, D) float32 vectors, for example the ``item_embeddings`` of a release. Loss is the share
-of the exact n nearest that is missed; time is that of a search relative to the exact one.
+FILE is a .npy of (I, D) float32 vectors, for example the ``item_embeddings`` of a release. Loss is the
+fraction of the exact n nearest that is missed; time is that of a search relative to the exact one.
 """
 
 import argparse
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
@@ -34,14 +35,15 @@ def clustered(n: int, embedding_dim: int, seed: int = 0) -> Floats:
     return (centres[rng.integers(0, 200, n)] + 0.7 * noise).astype(np.float32)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=2_000)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--vectors", help=".npy of (I, D) float32 vectors")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     vectors = np.load(options.vectors) if options.vectors else clustered(options.items, options.dim)
     queries = vectors[np.random.default_rng(1).permutation(len(vectors))[: options.queries]]
     for metric in ("inner_product", "cosine"):

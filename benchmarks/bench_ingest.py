@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -28,12 +28,12 @@ from warehouse.sources.contract import Layout
 COLUMNS = {"user_id": "BIGINT", "item_id": "BIGINT", "rating": "FLOAT", "timestamp": "BIGINT"}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("--repeat", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     contenders: dict[str, Callable[[Path], int]] = {"matinee": lambda folder: ingest(folder, options.source)}
     source = sources.resolve(options.source)
     if isinstance(source, sources.Files) and source.ratings_from.member is None:
@@ -52,12 +52,12 @@ def main() -> None:
 
 
 def ingest(folder: Path, source: str) -> int:
-    """The whole thing; returns the rows logged."""
+    """Ingest into an empty home; returns the rows logged."""
     return log.ingest(folder, source).rows_logged
 
 
 def copy_with_duckdb(folder: Path, file: Path, layout: Layout) -> int:
-    """DuckDB's reader and writer."""
+    """Copy the rows with DuckDB's reader and writer; returns their number."""
     with duckdb.connect() as con:
         delimiter, header = ("::", False) if layout == "dat" else (",", True)
         rows = con.read_csv(str(file), sep=delimiter, header=header, columns=COLUMNS)
@@ -66,7 +66,7 @@ def copy_with_duckdb(folder: Path, file: Path, layout: Layout) -> int:
 
 
 def copy_with_polars(folder: Path, file: Path, layout: Layout) -> int:
-    """Polars' reader and writer."""
+    """Copy the rows with Polars' reader and writer; returns their number."""
     schema = {"user_id": pl.Int64, "item_id": pl.Int64, "rating": pl.Float32, "timestamp": pl.Int64}
     text = file.read_bytes().replace(b"::", b",") if layout == "dat" else file
     rows = pl.read_csv(text, has_header=layout == "csv", schema=pl.Schema(schema))
@@ -76,8 +76,8 @@ def copy_with_polars(folder: Path, file: Path, layout: Layout) -> int:
 
 def measure(contender: Callable[[Path], int], repeat: int) -> tuple[list[float], int, int]:
     """Seconds of each repetition, the rows, and the peak of this process's memory (bytes)."""
-    seconds, rows, peak, done = [], 0, 0, threading.Event()
     process = psutil.Process(os.getpid())
+    seconds, rows, peak, done = [], 0, process.memory_info().rss, threading.Event()
 
     def watch() -> None:
         nonlocal peak

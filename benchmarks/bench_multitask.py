@@ -1,6 +1,6 @@
 """Models of two tasks against single-task ones: does one model of both cost either of them anything?
 
-    python -m benchmarks.bench_multitask SOURCE [--seed 0]
+    python -m benchmarks.bench_multitask SOURCE [--set KEY=VALUE]...
 
 Every rating of SOURCE is a row with the seven fields of ``ctr-random``; the tasks are liked (4 or more) and
 loved (5). Random 8:1:1. The reference is ``deep`` trained for one task at a time, with as many parameters
@@ -9,20 +9,22 @@ of the gates is over its greatest value (1: all experts alike, 0: one expert has
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from benchmarks import configuration
 from flows.command.screens.terminal import log_to_terminal
 from models.dataset import Dataset, Longs
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_auc
+from models.pipeline.config import ranker_of
 from models.rank.experts import gate_entropy
 from models.rank.mmoe import MMoE
 from models.rank.ple import PLE
 from models.rank.rating_rows import LIKED, rating_rows
-from models.rank.registry import build_ranker
 from models.rank.rows import Rows
 from models.rank.trainer import Network
 from tasks.commands.evaluate import read_log
@@ -46,7 +48,7 @@ def of_task(rows: Rows, task: str) -> Rows:
 
 
 def entropies(network: Network, rows: Rows) -> list[float]:
-    """The mean entropy of each task's gate on the first rows."""
+    """Mean entropy of each task's gate on the first rows."""
     module = network.module
     assert isinstance(module, MMoE | PLE)
     with torch.inference_mode():
@@ -54,28 +56,29 @@ def entropies(network: Network, rows: Rows) -> list[float]:
     return [float(gate_entropy(gate).mean()) for gate in weights]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    configuration.add_set(parser)
+    options = parser.parse_args(arguments)
+    config = configuration.load(options.set)
     log_to_terminal()
     log, _ = read_log(options.source)
-    order = np.random.default_rng(options.seed).permutation(log.n_events)
+    order = np.random.default_rng(config.seed).permutation(log.n_events)
     held_back = np.split(order, [len(order) * 8 // 10, len(order) * 9 // 10])
     train, validation, test = (labelled(log, rows) for rows in held_back)
     user = np.sort(held_back[2])
     user_idx = log.user_idx[user]
     reference = {}
     for task in TASKS:
-        trained = build_ranker("deep").fit(of_task(train, task), of_task(validation, task), options.seed)
+        trained = ranker_of(config, "deep").fit(of_task(train, task), of_task(validation, task), config.seed)
         reference[task] = trained.logits(test)[:, 0]
     print(f"{'model':15}{'task':8}{'AUC':>8}{'less deep':>11}{'95 % interval':>20}{'entropy':>9}")
     for number, task in enumerate(TASKS):
         print(f"{'deep':15}{task:8}{metrics.auc(test.label[:, number], reference[task]):>8.4f}")
     for name in MULTI_TASK:
-        trained = build_ranker(name).fit(train, validation, options.seed)
+        trained = ranker_of(config, name).fit(train, validation, config.seed)
         assert isinstance(trained, Network)
         gates = entropies(trained, test) if isinstance(trained.module, MMoE | PLE) else None
         logits = trained.logits(test)

@@ -1,6 +1,7 @@
-"""The whole nightly flow from the command line, Prefect's start included: wall seconds and peak memory.
+r"""The whole nightly flow from the command line, Prefect's start included: wall seconds and peak memory.
 
-    MATINEE_SOURCE=path/to/ml-1m python -m benchmarks.bench_nightly [--as-of 2003-01-01T00:00:00Z]
+    MATINEE_SOURCE=path/to/ml-1m python -m benchmarks.bench_nightly \
+        [--as-of 2003-01-01T00:00:00Z] [--set KEY=VALUE]...
 
 Runs ``matinee nightly`` in an empty home, then prints the seconds of each step and the totals, and, where the
 log goes on after --as-of, the pooled recall@50 of the published table on those later events.
@@ -13,11 +14,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import psutil
 
+from benchmarks import configuration
+from benchmarks.commands import MATINEE, set_options
 from benchmarks.steps import print_steps
 
 HITS = """
@@ -37,27 +41,29 @@ left join recommendations using (user_id, item_id)
 """
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--as-of", default=None, help="ISO 8601; default: the newest event")
-    as_of = parser.parse_args().as_of
+    configuration.add_set(parser)
+    options = parser.parse_args(arguments)
+    configuration.load(options.set)
+    as_of = options.as_of
     with tempfile.TemporaryDirectory() as folder:
-        run_nightly(["--as-of", as_of] if as_of else [], Path(folder))
+        run_nightly(["--as-of", as_of] if as_of else [], options.set, Path(folder))
         if as_of:
             print_recall(Path(folder), as_of)
 
 
-def run_nightly(options: list[str], home: Path) -> None:
-    """Run ``matinee nightly`` and print what its steps, and all of it, took."""
-    command = [str(Path(sys.executable).with_name("matinee")), "nightly"]
-    seconds, peak = timed([*command, *options], home)
+def run_nightly(options: list[str], settings: list[str], home: Path) -> None:
+    """Run ``matinee nightly``; print seconds and memory of each step and of the whole command."""
+    seconds, peak = timed([MATINEE, "nightly", *options, *set_options(settings)], home)
     print_steps(home)
     print(f"{'the command, wall':<28}{seconds:>26.1f} s {peak / 2**20:>8.0f} MiB (all processes)")
 
 
 def print_recall(home: Path, as_of: str) -> None:
-    """Of the published table on the events from ``as_of`` on, if there are any."""
+    """Print the recall of the published table on the events from ``as_of`` on, if there are any."""
     parameters = {"events": str(home / "events" / "*.parquet"), "as_of": as_of.removesuffix("Z")}
     with duckdb.connect(str(home / "serving" / "current.duckdb"), read_only=True) as con:
         hits, n, users = con.execute(HITS, parameters).fetchall()[0]

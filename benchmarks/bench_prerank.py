@@ -1,47 +1,56 @@
-"""Pre-rankers on all candidates of all channels: what they lose of the targets, and what they cost.
+"""Pre-rankers on all candidates of all channels: the targets that they lose, and their seconds.
 
-    python -m benchmarks.bench_prerank SOURCE [--seed 0]
+    python -m benchmarks.bench_prerank SOURCE [--set KEY=VALUE]...
 
 Protocol ``leave-one-out``: fitted on what recall found for the validation events, measured on the test.
-Every channel finds 300 films a user; a pre-ranker keeps 200 of their union. It reads users, items and the
-scores of channels, none of the features of a user and an item together that ranking reads. The reference is
-the merged list itself, whose score costs nothing more. Loss: of the targets in the union, those that are not
-kept. Seconds: scoring the union of all users, with its features; one thread a library unless told otherwise.
-The time saved is that of the default ranker over all candidates less that over the 200, features included.
+A pre-ranker leaves 200 of the union of all channels' candidates. It reads users, items and the scores of
+channels, none of the features of a user and an item together that ranking reads. The reference is the merged
+list itself, whose score costs nothing more. Loss: of the targets in the union, those that are not left.
+Seconds: scoring the union of all users, with its features; one thread a library unless the environment says
+otherwise. The time saved is that of the ranker over all candidates less that over the 200, features included.
 """
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from flows.command.screen import log_to_terminal
-from tasks.commands.offline import Fitter, Plan, recall
 
+from benchmarks import configuration
+from flows.command.screens.terminal import log_to_terminal
 from models import merge
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.split import Split
+from models.features.declare import Declaration
 from models.merge import Merged
-from models.pipeline.config import DEFAULT_CHANNELS
+from models.pipeline import stages
+from models.pipeline.channels import Fitter
+from models.pipeline.config import PipelineConfig
 from models.prerank.registry import PRE_RANKERS
 from models.prerank.stage import PrerankConfig, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool, is_target
-from models.rank.fit import RankConfig, fit_ranking
-from models.rank.registry import build_ranker
 from models.rank.stage import Ranking
+from tasks import declarations
 from tasks.commands.evaluate import read_log
-from tasks.steps.features import READ
 
-N_KEPT = 200
+N_LEFT = 200
 """Candidates a user that are left to ranking."""
 
 WIDTH = 1_500
 """Candidates a user before: hardly a union is larger."""
 
 Lists = Mapping[str, Candidates]
+
+
+def recall(config: PipelineConfig, fitter: Fitter, split: Split) -> Lists:
+    """Candidates of every channel for the queries of a split."""
+    n = config.recall.candidates
+    return {
+        name: fitter.fitted(name, split.train).recommend(split.queries, n) for name in config.recall.channels
+    }
 
 
 def union_of(lists: Lists, weights: Floats, split: Split) -> Merged:
@@ -67,49 +76,61 @@ def scored(ranking: Ranking, pool: Pool) -> tuple[Floats, float]:
     return scores, time.perf_counter() - started
 
 
-def measure(log: Dataset, before: Split, then: Split, found: tuple[Lists, Lists], seed: int) -> None:
-    """Print a line for each pre-ranker; ``found`` are the lists of both splits of the log."""
-    weights = merge.fit_weights(found[0], before.queries, before.targets.indptr, before.targets.item)
-    earlier, later = union_of(found[0], weights, before), union_of(found[1], weights, then)
-    learned_from = Pool(before.queries, earlier.candidates, found[0])
-    pool = Pool(then.queries, later.candidates, found[1])
+def settings_of(config: PipelineConfig, method: str) -> PrerankConfig:
+    """The configured pre-ranking with a method; its settings count for the configured method alone."""
+    settings = config.prerank.settings if method == config.prerank.method else {}
+    return config.prerank.but(method=method, pool=WIDTH, settings=settings)
+
+
+def measure(
+    config: PipelineConfig,
+    declared: Sequence[Declaration],
+    log: Dataset,
+    before: Split,
+    then: Split,
+    recalled: tuple[Lists, Lists],
+) -> None:
+    """Print a line for each pre-ranker; ``recalled`` are the candidates of both splits of the log."""
+    weights = stages.fit_merge(config, recalled[0], before)
+    earlier, later = union_of(recalled[0], weights, before), union_of(recalled[1], weights, then)
+    learned_from = Pool(before.queries, earlier.candidates, recalled[0])
+    pool = Pool(then.queries, later.candidates, recalled[1])
     in_union, n = int(is_target(pool.merged.item, then.targets).sum()), len(then.targets.item)
     size = (pool.merged.item >= 0).sum(axis=1).mean()
     print(f"{size:.0f} candidates a user hold {in_union / n:.4f} of the targets")
-    print(f"{'':14}{'recall@' + str(N_KEPT):>12}{'lost':>8}{'seconds':>10}")
+    print(f"{'':14}{'recall@' + str(N_LEFT):>12}{'lost':>8}{'seconds':>10}")
     scores, seconds = {MERGED: pool.merged.score}, {MERGED: 0.0}
     for method in PRE_RANKERS:
-        prerank = PrerankConfig(method=method, pool=WIDTH)
-        fitted = fit_preranking(learned_from, before.targets, log, READ, prerank, seed)
+        prerank = settings_of(config, method)
+        fitted = fit_preranking(learned_from, before.targets, log, declared, prerank, config.seed)
         if fitted is not None:
             scores[method], seconds[method] = scored(fitted.ranking, pool)
     for method, by in scores.items():
-        kept = best_of(later, by, N_KEPT).candidates.item
-        hits = int(is_target(kept, then.targets).sum())
+        left = best_of(later, by, N_LEFT).candidates.item
+        hits = int(is_target(left, then.targets).sum())
         print(f"{method:14}{hits / n:>12.4f}{1 - hits / in_union:>8.2%}{seconds[method]:>10.1f}")
-    config = RankConfig()
-    narrow, ranker = first(learned_from, config.pool), build_ranker(config.ranker)
-    ranked = fit_ranking(narrow, before.targets, log, READ, config, ranker, seed)
+    narrow = first(learned_from, config.rank.pool)
+    ranked = stages.fit_rank(config, narrow, before, log, tuple(declared))
     if ranked is not None:
-        whole, short = (scored(ranked.ranking, first(pool, n))[1] for n in (WIDTH, N_KEPT))
-        print(f"ranking all candidates takes {whole:.1f} s, ranking {N_KEPT} a user {short:.1f} s")
+        whole, short = (scored(ranked.ranking, first(pool, n))[1] for n in (WIDTH, N_LEFT))
+        print(f"ranking all candidates takes {whole:.1f} s, ranking {N_LEFT} a user {short:.1f} s")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Recall, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    configuration.add_set(parser)
+    options = parser.parse_args(arguments)
+    config = configuration.load(options.set, {"objective": "next"})
     log_to_terminal()
     rules = PROTOCOLS["leave-one-out"]
     log, _ = read_log(options.source)
     (then,) = rules.splits(log)
     before = rules.validation(then)
-    plan = Plan(DEFAULT_CHANNELS, "next", options.seed, width=300)
-    fitter = Fitter(plan)
-    lists = tuple(recall(split, fitter, part).lists for split, part in ((before, "before"), (then, "then")))
-    measure(log, before, then, (lists[0], lists[1]), options.seed)
+    fitter = Fitter(config)
+    recalled = recall(config, fitter, before), recall(config, fitter, then)
+    measure(config, declarations.of(config.features), log, before, then, recalled)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ and compiling are left out of the seconds. The formula is evaluated in float64 f
 
 import argparse
 import resource
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
@@ -23,7 +24,7 @@ ALPHA = 1.0
 
 
 def formula(log: Dataset, pairs: Longs) -> NDArray[np.float64]:
-    """s(i, j) of some pairs of items (P, 2), pair by pair over all pairs of their common users."""
+    """Swing similarity of some pairs of items (P, 2), pair by pair over all pairs of their common users."""
     rated = interactions(log).toarray()  # (U, I)
     weight = 1 / np.sqrt(np.maximum(rated.sum(1), 1))
     similarity = np.zeros(len(pairs))
@@ -35,13 +36,13 @@ def formula(log: Dataset, pairs: Longs) -> NDArray[np.float64]:
     return similarity
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--cells", type=int, default=2_000)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     log = read_log(options.source)
     swing_similarity(log.where(log.user_idx < 2))  # compiles
     print(

@@ -1,9 +1,10 @@
 """Speed of the compiled walks: seconds for about four million steps, compilation left out.
 
-python benchmarks/bench_walks.py [--users 6040] [--items 3706] [--ratings 1000000]
+python -m benchmarks.bench_walks [--users 6040] [--items 3706] [--ratings 1000000]
 """
 
 import argparse
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
@@ -30,12 +31,13 @@ def random_log(n_users: int, n_items: int, n_ratings: int, seed: int = 0) -> Dat
     return Dataset(user, item[order], rating[order], at[order], n_users, n_items, 1000 * DAY)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--users", type=int, default=6_040)
     parser.add_argument("--items", type=int, default=3_706)
     parser.add_argument("--ratings", type=int, default=1_000_000)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     log = random_log(options.users, options.items, options.ratings)
     print(f"{'walk':22}{'graph s':>9}{'walk s':>9}{'steps':>11}{'M steps/s':>11}")
     for name, config in CONFIGS.items():

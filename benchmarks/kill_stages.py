@@ -1,6 +1,6 @@
 """kill -9 in the middle of every stage of the nightly flow, then a rerun.
 
-    python -m benchmarks.kill_stages [--source synthetic:0.1]
+    python -m benchmarks.kill_stages [--source synthetic:0.1] [--after STAGE,STAGE] [--set KEY=VALUE]...
 
 After each kill the published table must be the whole old release; in the end a rerun must succeed, with every
 rating counted once. Prints a line a stage and exits with 1 if anything is off.
@@ -13,65 +13,78 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
 
+from benchmarks import configuration
+from benchmarks.commands import MATINEE, set_options
+from flows.command import compute
 from tasks import settings
 from warehouse.events import log as event_log
-from warehouse.releases import serving
+from warehouse.releases import queries, serving
 
-MATINEE = str(Path(sys.executable).with_name("matinee"))
 INTO_THE_NEXT_STAGE = 0.2
 """Seconds after a stage's line is printed, when the next one is under way."""
 
 
-def main() -> None:
-    """Kill after each line that the command prints, until it prints no new one."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Kill the very first run while it ingests, publish, then kill a run after each stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--source", default=settings.source() or "synthetic:0.1")
-    source = parser.parse_args().source
+    parser.add_argument("--after", metavar="STAGE,STAGE", help="stages after which to kill; default: all")
+    configuration.add_set(parser)
+    options = parser.parse_args(arguments)
+    configuration.load(options.set)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        os.environ |= {"MATINEE_HOME": folder, "MATINEE_SOURCE": source}
-        n_stages = kill_first_ingest_then_publish(home)
+        os.environ |= {"MATINEE_HOME": folder, "MATINEE_SOURCE": options.source}
+        killed_when(lambda process: any(home.iterdir()), options.set)
+        print(f"killed in the first ingest: {len(event_log.batches(home))} batches logged", flush=True)
+        compute.nightly(settings=options.set)
         before = facts(home)
-        for stage in range(1, n_stages):
-            name = killed_after(stage)
+        stages = [step["step"] for step in queries.lineage(home)]
+        for stage in options.after.split(",") if options.after else stages:
+            killed_when(line_of(stage), options.set, INTO_THE_NEXT_STAGE)
             same = facts(home) == before
-            print(f"killed after '{name}': {'the old release is whole' if same else 'BROKEN'}", flush=True)
+            print(f"killed after '{stage}': {'the old release is whole' if same else 'BROKEN'}", flush=True)
             if not same:
                 sys.exit(1)
-        subprocess.run([MATINEE, "nightly"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        compute.nightly(settings=options.set)
         events, users, lists, _ = facts(home)
-        leftovers = [f.name for f in (home / "runs").glob("[!.]*") if not (f / "manifest.json").exists()]
-        print(f"rerun: {events:,} ratings, {lists:,} rows for {users:,} users; left over: {leftovers or 0}")
-        sys.exit(0 if (events, users, lists) == before[:3] and not leftovers else 1)
+        left = [f.name for f in (home / "runs").glob("[!.]*") if not (f / "manifest.json").exists()]
+        print(f"rerun: {events:,} ratings, {lists:,} rows for {users:,} users; left over: {left or 0}")
+        sys.exit(0 if (events, users, lists) == before[:3] and not left else 1)
 
 
-def kill_first_ingest_then_publish(home: Path) -> int:
-    """Kill the very first run while it ingests, then let one finish; returns how many stages it printed."""
-    killed_after(1)
-    print(f"killed in the first ingest: {len(event_log.batches(home))} batches logged", flush=True)
-    done = subprocess.run([MATINEE, "nightly"], check=True, capture_output=True, text=True)
-    return len(done.stderr.splitlines())
+def line_of(stage: str) -> Callable[["subprocess.Popen[str]"], bool]:
+    """Whether the next line that a run prints is that of a stage."""
+
+    def is_next(process: "subprocess.Popen[str]") -> bool:
+        assert process.stderr is not None
+        return process.stderr.readline()[10:32].strip() == stage
+
+    return is_next
 
 
-def killed_after(stage: int) -> str:
-    """Start a run, kill it with all its children shortly after the given line; returns that line's stage."""
+def killed_when(
+    condition: Callable[["subprocess.Popen[str]"], bool], settings: list[str], seconds: float = 0.0
+) -> None:
+    """Start a run, and kill it with all its children some seconds after the condition has come true."""
     process = subprocess.Popen(
-        [MATINEE, "nightly"],
+        [MATINEE, "nightly", *set_options(settings)],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
     )
-    assert process.stderr is not None
-    line = [process.stderr.readline() for _ in range(stage)][-1]
-    time.sleep(INTO_THE_NEXT_STAGE)
+    while not condition(process):
+        if process.poll() is not None:
+            sys.exit("the run ended before it could be killed")
+    time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return line[10:32].strip()
+    process.communicate()
 
 
 def facts(home: Path) -> tuple[int, int, int, str | None]:

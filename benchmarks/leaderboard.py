@@ -1,12 +1,13 @@
-"""docs/leaderboard.md and its plot from what ``matinee evaluate --out`` wrote.
+"""docs/leaderboard.md and its plot from the files of ``matinee evaluate --out``.
 
-matinee evaluate --protocol leave-one-out --source ml-1m --out figures/leave-one-out.json
+matinee evaluate --protocol leave-one-out --source ml-1m --out results/leave-one-out.json
 ... and the other protocols ...
-python -m benchmarks.leaderboard figures/*.json
+python -m benchmarks.leaderboard results/*.json [--out docs]
 """
 
+import argparse
 import json
-import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from tasks.commands.offline import BEST, PUBLISHED
+from matplotlib.lines import Line2D
 
 from benchmarks.replay import change
 from models.evaluation.ctr_splits import CTR_PROTOCOLS
@@ -22,7 +23,8 @@ from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order,
 from models.evaluation.rows import compare
 from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window
-from models.pipeline.config import DEFAULT_CHANNELS
+from models.pipeline.config import RecallConfig
+from models.pipeline.offline import BEST, PUBLISHED
 from models.rank.registry import RANKERS
 from warehouse.evaluation import read_sums
 
@@ -44,17 +46,22 @@ REFERENCES = {
     "temporal-2003": ("popularity, seen filtered", 0.126),
     "successive": ("SASRec, tuned", 0.2062),
 }
-"""A published or simple model on the first metric; the introduction names the sources."""
+"""A published or simple model, and its value of the first metric; the introduction names the sources."""
 
 ACCURACY = ("hr", "ndcg", "recall", "pooled_recall")
 """Metrics on which a channel can lead."""
 
 ENOUGH_USERS = 50
-"""Of a slice on which a channel can lead."""
+"""Users that a slice has at least on which a channel can lead."""
 
-COLORS = {"recall": "#4c78a8", "merge": "#e45756", "rank": "#b279a2", "published": "#54a24b"}
-"""Of the stages."""
-
+COLORS = {
+    "recall": "#4c78a8",
+    "merge": "#e45756",
+    "prerank": "#f58518",
+    "rank": "#b279a2",
+    "published": "#54a24b",
+}
+"""Colours of the stages in the plot."""
 
 INTRODUCTION = """\
 # Leaderboard
@@ -75,31 +82,37 @@ seen films left out.
 
 `merged` is the ordered list of all channels' candidates, `union` the set of at most 300 of them,
 `best_channel` the one channel that was best on the validation data (of `rolling`: on the window before),
-`published` the list of 50 that the nightly flow would publish; a ranker by its name orders the 300 best of
-the merged list alone."""
+`published` the list of 50 that the nightly flow would publish; a ranker by its name orders the candidates
+that pre-ranking leaves (`merged (pre-ranked)`: the 300 best of the merged list)."""
 
 
-def main(files: list[Path]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page and the plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the page and the plot")
+    options = parser.parse_args(arguments)
     found = {}
-    for file in files:
+    for file in options.files:
         rows = json.loads(file.read_text())
         found[rows[0]["protocol"]] = (rows, file)
     protocols = [name for name in MAIN_METRICS if name in found]
-    (DOCS / "leaderboard.md").write_text(page({name: found[name] for name in protocols}))
+    (options.out / "leaderboard.md").write_text(page({name: found[name] for name in protocols}))
     of_lists = [name for name in protocols if name not in CTR_PROTOCOLS]
-    plot({name: found[name][0] for name in of_lists}, DOCS / "leaderboard.svg")
+    if of_lists:
+        plot({name: found[name][0] for name in of_lists}, options.out / "leaderboard.svg")
 
 
 def digest(file: Path) -> str:
-    """The hash of the split that these figures are of."""
+    """The hash of the split that an evaluation measured on."""
     return str(next(array[1] for name, array in read_sums(file).items() if name.endswith("split")))
 
 
 def windows(file: Path) -> str:
-    """How the published list differs from the channel that was best on the window before."""
+    """A table of the differences of the published list to the channel that was best on the window before."""
     scores = unpack(read_sums(file))
-    differences = [one for one in compare(scores[PUBLISHED], scores[BEST]) if is_window(one.slice)]
+    published, best = scores[f"published/{PUBLISHED}"], scores[f"merge/{BEST}"]
+    differences = [one for one in compare(published, best) if is_window(one.slice)]
     cells = {(one.slice, one.metric, one.k): change(asdict(one)) for one in differences}
     lines = ["| window from | NDCG@10 | recall@50 |", "|---|---:|---:|"]
     for part in dict.fromkeys(one.slice for one in differences):
@@ -138,10 +151,10 @@ def section(protocol: str, rows: list[Row], digest: str) -> list[str]:
 
 
 def command(rows: list[Row]) -> str:
-    """What makes these rows again."""
+    """The command that measures these rows again."""
     protocol, seed = rows[0]["protocol"], rows[0]["seed"]
     channels = tuple(dict.fromkeys(row["model"] for row in rows if row["stage"] == "recall"))
-    named = "" if channels == DEFAULT_CHANNELS else f" \\\n  --channels {','.join(channels)}"
+    named = "" if channels == RecallConfig().channels else f" \\\n  --channels {','.join(channels)}"
     if protocol in CTR_PROTOCOLS:
         rankers = tuple(dict.fromkeys(row["model"] for row in rows))
         named = "" if rankers == tuple(RANKERS) else f" \\\n  --rankers {','.join(rankers)}"
@@ -162,22 +175,22 @@ def table(protocol: str, rows: list[Row]) -> str:
 
 
 def cell(row: Row | None, best: float) -> str:
-    """A figure with its interval."""
+    """A value with its interval, bold if it is the best."""
     if row is None or row["value"] is None:
         return "–"
-    figure = f"{row['value']:.4f}"
-    figure = f"**{figure}**" if row["value"] == best else figure
-    return figure if row["ci_low"] is None else f"{figure} ±{(row['ci_high'] - row['ci_low']) / 2:.3f}"
+    value = f"{row['value']:.4f}"
+    value = f"**{value}**" if row["value"] == best else value
+    return value if row["ci_low"] is None else f"{value} ±{(row['ci_high'] - row['ci_low']) / 2:.3f}"
 
 
 def strengths(found: dict[str, list[Row]]) -> str:
-    """Where each channel leads ``popular`` beyond both intervals: over all users, or on its best slice."""
+    """Where each channel leads ``popular`` beyond both intervals: over all users, else on its best slice."""
     lines = ["| channel | protocol | slice | metric | channel | `popular` |", "|---|---|---|---|---:|---:|"]
     rows = [row for some in found.values() for row in some if row["stage"] == "recall"]
     rows = [row for row in rows if row["metric"] in ACCURACY and row["n_users"] >= ENOUGH_USERS]
-    popular = {place(row): row for row in rows if row["model"] == "popular"}
+    popular = {measured(row): row for row in rows if row["model"] == "popular"}
     for channel in dict.fromkeys(row["model"] for row in rows if row["model"] != "popular"):
-        leads = [(lead(row, popular[place(row)]), row) for row in rows if row["model"] == channel]
+        leads = [(lead(row, popular[measured(row)]), row) for row in rows if row["model"] == channel]
         leads = [(size, row) for size, row in leads if size > 0]
         best = max(leads, key=lambda pair: (pair[1]["slice"] == "all", pair[0]), default=(0, None))[1]
         lines.append(f"| `{channel}` | {strength(best, popular) if best else '– | – | – | – | –'} |")
@@ -185,25 +198,25 @@ def strengths(found: dict[str, list[Row]]) -> str:
 
 
 def strength(row: Row, popular: dict[tuple[Any, ...], Row]) -> str:
-    """The cells of a channel's best figure."""
+    """The cells of the row in which a channel leads by most."""
     metric = heading((row["metric"], row["k"]))
-    figures = f"{cell(row, -1)} | {cell(popular[place(row)], -1)}"
-    return f"{row['protocol']} | {row['slice']} | {metric} | {figures}"
+    values = f"{cell(row, -1)} | {cell(popular[measured(row)], -1)}"
+    return f"{row['protocol']} | {row['slice']} | {metric} | {values}"
 
 
-def place(row: Row) -> tuple[Any, ...]:
-    """What is measured, whoever is."""
+def measured(row: Row) -> tuple[Any, ...]:
+    """Protocol, slice, metric and k: equal for rows of different models that can be compared."""
     return row["protocol"], row["slice"], row["metric"], row["k"]
 
 
 def lead(row: Row, base: Row) -> float:
-    """How far the interval is above that of the base, over both their widths."""
+    """The gap of a row's interval above that of the base, over both their widths."""
     width = (row["ci_high"] - row["ci_low"]) + (base["ci_high"] - base["ci_low"])
     return float((row["ci_low"] - base["ci_high"]) / width) if width else 0.0
 
 
 def plot(found: dict[str, list[Row]], file: Path) -> None:
-    """A panel a protocol: the first metric of every model with its interval."""
+    """Plot a panel a protocol: the first metric of every model with its interval."""
     plt.rcParams["svg.hashsalt"] = "leaderboard"
     figure, axes = plt.subplots(
         1, len(found), figsize=(4.2 * len(found), 5), layout="constrained", squeeze=False
@@ -211,19 +224,19 @@ def plot(found: dict[str, list[Row]], file: Path) -> None:
     for axis, (protocol, rows) in zip(axes[0], found.items(), strict=True):
         overall = [row for row in rows if row["slice"] == "all"]
         panel(axis, protocol, in_order(MAIN_METRICS[protocol][0], overall))
-    handles = [plt.Line2D([], [], marker="o", linestyle="", color=color) for color in COLORS.values()]
+    handles = [Line2D([], [], marker="o", linestyle="", color=color) for color in COLORS.values()]
     figure.legend(handles, COLORS, loc="outside lower center", ncols=len(COLORS), frameon=False)
     figure.savefig(file, metadata={"Date": None})
 
 
-def panel(axis: Axes, protocol: str, rows: list[Row]) -> None:
-    """Models from the best channel down, the merged lists last."""
+def panel(axis: Axes, protocol: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the models from the best channel down, the published list last."""
     for height, row in enumerate(reversed(rows)):
         whiskers = [[row["value"] - row["ci_low"]], [row["ci_high"] - row["value"]]]
         axis.errorbar(
             row["value"], height, xerr=whiskers, fmt="o", color=COLORS[row["stage"]], capsize=2, ms=5
         )
-    axis.set_yticks(range(len(rows)), [row["model"] for row in reversed(rows)])
+    axis.set_yticks(range(len(rows)), [model_label(row) for row in reversed(rows)])
     axis.set_title(protocol, fontsize=11, fontweight="bold")
     label = heading(MAIN_METRICS[protocol][0])
     if protocol in REFERENCES:
@@ -238,4 +251,4 @@ def panel(axis: Axes, protocol: str, rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(argument) for argument in sys.argv[1:]])
+    main()

@@ -1,6 +1,7 @@
-"""Nothing after as_of reaches a release: publish, append the future, publish again as of the same moment.
+r"""Nothing after as_of reaches a release: publish, append the future, publish again as of the same moment.
 
-    MATINEE_SOURCE=path/to/ml-1m python -m benchmarks.leakage [--as-of 2003-01-01T00:00:00]
+    MATINEE_SOURCE=path/to/ml-1m python -m benchmarks.leakage \
+        [--as-of 2003-01-01T00:00:00] [--set KEY=VALUE]...
 
 Ingests a source in the ``::`` layout up to --as-of, runs the nightly flow, ingests the rest, runs it again
 and compares every computed table row by row. Exits with 1 if one differs.
@@ -9,46 +10,39 @@ and compares every computed table row by row. Exits with 1 if one differs.
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-
+from benchmarks import configuration
+from benchmarks.same_release import differences, print_differences
+from flows.command import compute
 from tasks import settings
-
-MATINEE = str(Path(sys.executable).with_name("matinee"))
-
-TABLES = {
-    "recommendations": "* exclude (release_id)",
-    "default_recommendations": "*",
-    "users": "*",
-    "items": "*",
-    "user_features": "*",
-    "item_features": "*",
-    "item_similarity": "*",
-    "item_embeddings": "*",
-    "user_embeddings": "*",
-}
+from warehouse.releases import serving
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run twice and compare."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--as-of", default="2003-01-01T00:00:00")
-    as_of = parser.parse_args().as_of
+    configuration.add_set(parser)
+    options = parser.parse_args(arguments)
+    configuration.load(options.set)
     source = settings.source()
     if source is None:
         sys.exit("set MATINEE_SOURCE to a folder in the ml-1m layout")
     with tempfile.TemporaryDirectory() as folder:
-        parts = split(Path(source), as_of, Path(folder))
-        os.environ |= {"MATINEE_HOME": f"{folder}/home", "MATINEE_SOURCE": ""}
-        files = [publish(part, as_of, Path(folder) / "home") for part in parts]
-        different = [table for table, columns in TABLES.items() if differs(*files, table, columns)]
-    print("different: " + ", ".join(different) if different else "every row of every table is identical")
-    sys.exit(1 if different else 0)
+        home = Path(folder, "home")
+        os.environ |= {"MATINEE_HOME": str(home), "MATINEE_SOURCE": ""}
+        parts = split(Path(source), options.as_of, Path(folder))
+        before, after = (publish(part, options.as_of, options.set, home) for part in parts)
+        found = differences(before, after)
+    print_differences(found)
+    leaked = [row.table for row in found if row.lost or row.gained]
+    print("different: " + ", ".join(leaked) if leaked else "every row of every table is identical")
+    sys.exit(1 if leaked else 0)
 
 
 def split(source: Path, as_of: str, folder: Path) -> tuple[Path, Path]:
@@ -66,28 +60,10 @@ def split(source: Path, as_of: str, folder: Path) -> tuple[Path, Path]:
     return parts
 
 
-def publish(part: Path, as_of: str, home: Path) -> str:
+def publish(part: Path, as_of: str, overrides: list[str], home: Path) -> Path:
     """The file of a release made after ingesting the part."""
-    command = [MATINEE, "nightly", "--mode", "cold", "--source", str(part), "--as-of", as_of]
-    subprocess.run(command, check=True)
-    return str((home / "serving" / "current.duckdb").resolve())
-
-
-def differs(one: str, other: str, table: str, columns: str) -> bool:
-    """Whether a table has a row in one release that the other has not."""
-    with duckdb.connect() as con:
-        con.execute(f"attach '{one}' as one (read_only)")
-        con.execute(f"attach '{other}' as other (read_only)")
-        pairs = ("one", "other"), ("other", "one")
-        rows = [
-            con.execute(
-                f"select count(*) from (select {columns} from {a}.{table} except all "
-                f"select {columns} from {b}.{table})"
-            ).fetchall()[0][0]
-            for a, b in pairs
-        ]
-        print(f"{table:<26}{rows[0]:>10,} and {rows[1]:,} rows that the other has not")
-        return any(rows)
+    compute.nightly(source=str(part), as_of=as_of, mode="cold", settings=overrides)
+    return serving.current_file(home).resolve()
 
 
 if __name__ == "__main__":

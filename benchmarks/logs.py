@@ -1,4 +1,4 @@
-"""The ratings of a source as the log that models meet."""
+"""A source as the log that models learn from."""
 
 import numpy as np
 import polars as pl

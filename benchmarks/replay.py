@@ -1,13 +1,13 @@
-"""docs/replay.md and its plot from what ``matinee replay --out`` wrote.
+"""docs/replay.md and its plot from the files of ``matinee replay --out``.
 
-matinee replay --from 2000-11-20 --to 2000-11-27 --source ml-1m --out figures/busy.json
-matinee replay --from 2002-03-04 --to 2002-03-10 --source ml-1m --out figures/sparse.json
-python -m benchmarks.replay figures/busy.json figures/sparse.json
+matinee replay --from 2000-11-20 --to 2000-11-27 --source ml-1m --out results/busy.json
+matinee replay --from 2002-03-04 --to 2002-03-10 --source ml-1m --out results/sparse.json
+python -m benchmarks.replay results/busy.json results/sparse.json [--out docs]
 """
 
+import argparse
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,25 @@ where 0 is outside. Ratings of a user known before the day and of one new on it 
 """
 
 PARTS = ("known", "new", "all")
-"""Slices, in the order of the page."""
+"""Slices of the users, in the order of the page."""
 
 
-def main(files: list[Path]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page and the plot."""
-    answers = [json.loads(file.read_text()) for file in files]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the page and the plot")
+    options = parser.parse_args(arguments)
+    answers = [json.loads(file.read_text()) for file in options.files]
     first = answers[0]
     parts = [INTRODUCTION.format(seed=first["seed"], control=first["control"])]
     parts += [section(answer) for answer in answers]
-    (DOCS / "replay.md").write_text("\n".join(parts))
-    plot(answers, DOCS / "replay.svg")
+    (options.out / "replay.md").write_text("\n".join(parts))
+    plot(answers, options.out / "replay.svg")
 
 
 def section(answer: Answer) -> str:
-    """One stretch of days."""
+    """The tables of one stretch of days."""
     lines = [f"## {answer['from']} to {answer['to']}", ""]
     lines += ["```", f"matinee replay --from {answer['from']} --to {answer['to']} --source ml-1m", "```", ""]
     for part in PARTS:
@@ -84,14 +88,14 @@ def _table(rows: list[Answer], control: str) -> list[str]:
 
 
 def change(difference: Mapping[str, Any]) -> str:
-    """A paired difference with its interval, bold if 0 is outside."""
+    """A paired difference as text, with its interval, bold if 0 is outside."""
     low, high = difference["ci_low"], difference["ci_high"]
     text = f"{difference['value']:+.4f} [{low:+.4f}, {high:+.4f}]"
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
 def plot(answers: list[Answer], file: Path) -> None:
-    """Recall@50 by day, one row a stretch, known users left and new ones right."""
+    """Plot recall@50 by day: a row a stretch, users known before the day left and new ones right."""
     figure, axes = plt.subplots(
         len(answers), 2, figsize=(11, 3.6 * len(answers)), layout="constrained", squeeze=False
     )
@@ -119,4 +123,4 @@ def _lines(axes: Axes, days: list[Answer]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(name) for name in sys.argv[1:]])
+    main()

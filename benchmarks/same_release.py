@@ -9,6 +9,7 @@ Exits with 1 if rows differ.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Difference:
 
 
 def differences(before: Path, after: Path) -> list[Difference]:
-    """Of every table that either release has; a table that one lacks has no rows there."""
+    """Differences of every table that either release has; a table that one lacks has no rows there."""
     with duckdb.connect() as con:
         for name, file in (("before", before), ("after", after)):
             path = str(file).replace("'", "''")
@@ -67,18 +68,21 @@ def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
     return int(con.execute(f"select count(*) from {relation}").fetchall()[0][0])
 
 
-def main() -> None:
+def print_differences(found: Sequence[Difference]) -> None:
     """Print a line for each table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("before", type=Path)
-    parser.add_argument("after", type=Path)
-    arguments = parser.parse_args()
-    found = differences(arguments.before, arguments.after)
     print(f"{'table':26}{'rows before':>14}{'after':>12}{'lost':>10}{'gained':>10}")
     for row in found:
         print(f"{row.table:26}{row.before:>14,}{row.after:>12,}{row.lost:>10,}{row.gained:>10,}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    options = parser.parse_args(arguments)
+    found = differences(options.before, options.after)
+    print_differences(found)
     sys.exit(any(row.lost or row.gained for row in found))
 
 

@@ -1,6 +1,6 @@
 """Readers in three other processes query without pause while releases are published and rolled back.
 
-    python -m benchmarks.stress [--seconds 30] [--source synthetic:0.1]
+    python -m benchmarks.stress [--seconds 30] [--source synthetic:0.1] [--set KEY=VALUE]...
 
 Prints reads, publications and rollbacks, and exits with 1 after any error or torn read: a read is torn if
 its rows come from more than one release, or if a user's list is not whole.
@@ -12,15 +12,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from tasks import data, settings
+from benchmarks import configuration
+from flows.command.screens.terminal import log_to_terminal
+from tasks import settings
+from tasks.config import Configuration
 from tasks.steps.features import build_features
 from tasks.steps.ingest import ingest
 from tasks.steps.merge import fit_merge
+from tasks.steps.publish import publish
 from tasks.steps.rank import rank
 from tasks.steps.recall import recall
 from tasks.steps.segments import recommend_segments
@@ -30,8 +35,8 @@ from warehouse.releases.rollback import roll_back
 from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run, new_run_id, utc_now
 
-CHANNELS = ("popular", "segment", "item_cf")
-TOP_N = 50
+QUICK = {"recall": {"channels": ["popular", "segment", "item_cf"]}, "releases": {"keep": 3}}
+"""A few quick channels; few releases kept, so that some are deleted while people read."""
 
 READER = """
 import duckdb, json, random, sys, time
@@ -44,15 +49,16 @@ MINE = '''
     select list(rank order by rank), max(release_id) from recommendations
     where user_id = (select user_id from users order by user_id limit 1 offset ?)
 '''
+REGISTERED = 'select count(*) from releases where release_id = ?'
 reads, problems, end = 0, [], time.monotonic() + seconds
 while time.monotonic() < end:
     try:
         with duckdb.connect(path, read_only=True) as con:
             *whole, release = con.execute(WHOLE).fetchall()[0]
             mine = con.execute(MINE, [random.randrange(n_users)]).fetchall()[0]
-            known = con.execute("select count(*) from releases where release_id = ?", [release]).fetchall()
-        if whole != [n_users * top_n, 1, n_users] or known != [(1,)]:
-            problems.append(f"torn: {whole} {known}")
+            registered = con.execute(REGISTERED, [release]).fetchall()
+        if whole != [n_users * top_n, 1, n_users] or registered != [(1,)]:
+            problems.append(f"torn: {whole} {registered}")
         if mine != (list(range(1, top_n + 1)), release):
             problems.append(f"torn list: {mine} in {release}")
     except Exception as error:
@@ -62,48 +68,50 @@ print(json.dumps({"reads": reads, "problems": problems}))
 """
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Publish and roll back for a while, with readers beside."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--source", default=settings.source() or "synthetic:0.1")
-    arguments = parser.parse_args()
+    configuration.add_set(parser)
+    options = parser.parse_args(arguments)
+    config = configuration.load(options.set, QUICK)
+    log_to_terminal()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        run = first_release(home, arguments.source)
+        run = first_release(home, options.source, config)
         n_users = files.read_table(run, "users").height
-        readers = [start_reader(home, n_users, arguments.seconds) for _ in range(3)]
-        published, rolled_back = publish_for(home, run, arguments.seconds)
+        readers = [start_reader(home, n_users, config.top_n, options.seconds) for _ in range(3)]
+        published, rolled_back = publish_for(home, run, config, options.seconds)
         answers = [json.loads(reader.communicate()[0]) for reader in readers]
     problems = [problem for answer in answers for problem in answer["problems"]]
     print(f"{sum(answer['reads'] for answer in answers):,} reads by {len(readers)} processes")
-    print(f"{published} publications and {rolled_back} rollbacks in {arguments.seconds:.0f} s")
+    print(f"{published} publications and {rolled_back} rollbacks in {options.seconds:.0f} s")
     print(f"{len(problems)} errors or torn reads", *problems[:5], sep="\n")
     sys.exit(1 if problems else 0)
 
 
-def first_release(home: Path, source: str) -> Run:
-    """A computed and published run over a few quick channels."""
-    run: Run = start.fn(home, None, "cold", {"top_n": TOP_N}, ingest.fn(home, source))
+def first_release(home: Path, source: str, config: Configuration) -> Run:
+    """A computed and published run, of the steps of the nightly flow without the training of a ranker."""
+    run: Run = start.fn(home, None, "cold", config, ingest.fn(home, source))
     build_features.fn(run)
-    for channel in CHANNELS:
-        recall.fn(run, channel, 100, "daily", 2_000, 0)
-    fit_merge.fn(run, CHANNELS, "daily")
-    rank.fn(run, CHANNELS, TOP_N)
-    recommend_segments.fn(run, TOP_N)
-    lifecycle.finish(run, {"n_events": data.load(run)[0].n_events})
-    publication.publish(run, TOP_N, 3)
+    for channel in config.recall.channels:
+        recall.fn(run, channel)
+    fit_merge.fn(run)
+    rank.fn(run)
+    recommend_segments.fn(run)
+    publish.fn(run)
     return run
 
 
-def start_reader(home: Path, n_users: int, seconds: float) -> "subprocess.Popen[str]":
-    """Another process that reads until its time is over."""
+def start_reader(home: Path, n_users: int, top_n: int, seconds: float) -> "subprocess.Popen[str]":
+    """A process that reads until its time is over."""
     link = str(home / "serving" / "current.duckdb")
-    words = [sys.executable, "-c", READER, link, str(n_users), str(TOP_N), str(seconds)]
+    words = [sys.executable, "-c", READER, link, str(n_users), str(top_n), str(seconds)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
 
-def publish_for(home: Path, run: Run, seconds: float) -> tuple[int, int]:
+def publish_for(home: Path, run: Run, config: Configuration, seconds: float) -> tuple[int, int]:
     """Publish copies of a run under new ids, rolling back after every second one."""
     end, published, rolled_back = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
@@ -111,11 +119,13 @@ def publish_for(home: Path, run: Run, seconds: float) -> tuple[int, int]:
         copy = replace(run, id=new_run_id(now), created_at=now, journal_length=len(journal.entries(home)))
         lifecycle.begin(copy)
         files.link(run, copy, "**/*.parquet")
-        for table in ("recommended", "lineage/000"):
-            frame = files.read_table(copy, table)
-            files.write_table(copy, table, frame.with_columns(release_id=pl.lit(copy.id)))
+        for file in copy.folder.glob("**/*.parquet"):
+            if "release_id" in pl.read_parquet_schema(file):
+                table = str(file.relative_to(copy.folder).with_suffix(""))
+                frame = files.read_table(copy, table)
+                files.write_table(copy, table, frame.with_columns(release_id=pl.lit(copy.id)))
         lifecycle.finish(copy, {"n_events": 0})
-        publication.publish(copy, TOP_N, 3)
+        publication.publish(copy, config.top_n, config.releases.keep)
         published += 1
         if published % 2 == 0:
             roll_back(home)
