@@ -14,9 +14,9 @@ import torch
 from numba import njit
 
 from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
-from models.features.schema import FeatureSchema
+from models.features.schema import Columns, FeatureSchema
 from models.features.statistics import sums_before
-from models.two_tower.inputs import Columns, scaled_count, scaled_mean
+from models.two_tower.inputs import scaled_count, scaled_mean
 
 Tensors = dict[str, torch.Tensor]
 

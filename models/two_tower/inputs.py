@@ -9,8 +9,7 @@ from models.encoding import USER_ATTRIBUTES
 from models.features.declare import Declaration
 from models.features.encode import declared_schema, encoder_of_codes
 from models.features.extract import attributes
-from models.features.schema import Columns as Columns
-from models.features.schema import Feature, FeatureSchema
+from models.features.schema import Columns, Feature, FeatureSchema
 from models.two_tower.config import TowersConfig
 
 YEAR_EDGES = tuple(float(year) for year in range(1905, 2050, 5))

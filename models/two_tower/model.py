@@ -9,12 +9,12 @@ import torch
 
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Mask, Queries
-from models.features.schema import FeatureSchema
+from models.features.schema import Columns, FeatureSchema
 from models.state import State, named, pack_text, unpack_text
 from models.top_n import recommend_by_score
 from models.two_tower.batches import Collator, Tensors, cuts
 from models.two_tower.config import TowersConfig
-from models.two_tower.inputs import Columns, item_columns, schema_of, user_columns
+from models.two_tower.inputs import item_columns, schema_of, user_columns
 from models.two_tower.towers import Towers
 
 TOKENS = 12_800

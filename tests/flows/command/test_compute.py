@@ -42,7 +42,7 @@ def plain(changes: Any) -> Any:
         ([], {}),
         (["--set", "rank.ranker=din", "--set", "seed=3"], {"rank": {"ranker": "din"}, "seed": 3}),
         (["--top-n", "7", "--objective", "next"], {"top_n": 7, "objective": "next"}),
-        (["--set", "recall.channels=[ease,mf]"], {"recall": {"channels": ("ease", "mf")}}),
+        (["--set", "recall.channels=[ease,mf]"], {"recall": {"channels": ["ease", "mf"]}}),
         (["--set", "top_n=5", "--top-n", "7"], {"top_n": 7}),
     ],
 )
