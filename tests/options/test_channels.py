@@ -155,6 +155,13 @@ def test_every_setting_of_a_channel_does_something(kind: str, leaf: Leaf) -> Non
     )
 
 
+@pytest.mark.parametrize("kind", sorted(FIRST_OF_CLASS.values()))
+def test_the_same_settings_give_the_same_answers(kind: str) -> None:
+    settings = packed(SMALL.get(kind, {}))
+    for see in ("fit", "update", "warm") if is_incremental(kind) else ("fit",):
+        assert outcome.__wrapped__(kind, see, settings) == outcome(kind, see, settings)
+
+
 def settings_of(kind: str, settings: Mapping[str, Any]) -> Settings:
     found: Settings = build(kind, 0, settings).config.model_dump()
     return found

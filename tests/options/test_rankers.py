@@ -26,11 +26,16 @@ SMALL: dict[str, Settings] = {"gbdt": {"min_data_in_leaf": 5, "num_boost_round":
 SEEDS = range(6)
 """Trainings, of which one must differ: whether an epoch more changes anything is a matter of luck."""
 
+
+def patience(learning_rate: float, **training: float) -> Case:
+    """A training whose validation metric falls before it rises higher."""
+    settings = {"epochs": 6, "patience": 1, "learning_rate": learning_rate} | training
+    return Case(to=int(settings["epochs"]), given={"training": settings})
+
+
 TRAINING = {
     "training.epochs": Case(to=1),
-    "training.patience": Case(
-        to=6, given={"training": {"epochs": 6, "patience": 1, "learning_rate": 0.1, "ema_decay": 0.0}}
-    ),
+    "training.patience": patience(0.1, ema_decay=0.0),
     "training.monitor": Case(to="logloss", given={"training": {"epochs": 20}}),
     "training.l2": Case(to=1.0),
 }
@@ -40,7 +45,10 @@ CASES: dict[str, dict[str, Case]] = {
     "gbdt": {
         "early_stopping_rounds": Case(to=1, given={"num_boost_round": 200, "learning_rate": 0.5}),
         "lambda_l2": Case(to=10.0),
-    }
+    },
+    "lr": {"training.patience": patience(0.03, epochs=12)},
+    "fm": {"training.patience": patience(0.3, ema_decay=0.0)},
+    "deepfm": {"training.patience": patience(0.3, ema_decay=0.0)},
 }
 """Settings whose other value is not to be guessed, or that need others beside them, by kind and key."""
 
@@ -64,6 +72,12 @@ def test_every_setting_of_a_ranker_does_something(kind: str, leaf: Leaf) -> None
         f"rankers.{kind}.{leaf.key} = {to!r} in place of {before!r} changes no logit: say in CASES in "
         f"{__file__} beside which settings it does, or refuse it where it does nothing"
     )
+
+
+@pytest.mark.parametrize("kind", sorted(ALL))
+def test_the_same_settings_give_the_same_logits(kind: str) -> None:
+    settings = json.dumps(SMALL.get(kind, NETWORK))
+    np.testing.assert_array_equal(logits.__wrapped__(kind, settings), logits(kind, settings))
 
 
 @pytest.mark.parametrize("kind", sorted(ALL))

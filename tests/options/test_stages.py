@@ -1,14 +1,18 @@
 """Every setting beside those of channels and rankers does something, or is refused where it would not."""
 
 import json
+import tomllib
 from functools import cache
+from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from models.config import overlaid
 from tasks import config as configuration
+from tasks import declarations
 from tasks.config import Configuration
 from tests.options.leaves import Case, Leaf, Settings, another, leaves, value_at
 from tests.options.steps import computed, digest, home_with_log, published
@@ -41,14 +45,6 @@ SEVERAL_TASKS = {
     "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
-FEW_FEATURES = """
-[[channel]]
-name = "score"
-kind = "numeric"
-compute = "score"
-about = "score"
-"""
-
 LISTS, MEASURED = "recommended", "metrics/ranking"
 RELEASES = "releases"
 """What is looked at in place of a table: how many releases are kept."""
@@ -71,7 +67,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "merge.l2": (LISTS, Case(to=1.0)),
     "merge.min_weight": (LISTS, Case(to=0.5)),
     "merge.newcomers": (LISTS, Case(to="item_cf")),
-    "prerank.method": (LISTS, Case(to="gbdt", given={"rank": {"pool": 8}})),
+    "prerank.method": (LISTS, Case(to="three_tower", given={"rank": {"pool": 8}})),
     "prerank.pool": (LISTS, Case(to=20, given=PRERANKED)),
     "prerank.settings": (LISTS, Case(to={"num_leaves": 2}, given=PRERANKED)),
     "prerank.sampling.negative_rate": (LISTS, Case(to=0.5, given=PRERANKED)),
@@ -95,14 +91,23 @@ CASES: dict[str, tuple[str, Case]] = {
 }
 """By key: the tables of a run that it shows in, another value, and settings without which nothing reads it."""
 
+pytestmark = pytest.mark.usefixtures("prefect_server")  # a training shows its progress there
+
 LEAVES = list(leaves(Configuration()))
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("options")
-    (folder / "few.toml").write_text(FEW_FEATURES)
+    (folder / "few.toml").write_text(few_features())
     return home_with_log(folder)
+
+
+def few_features() -> str:
+    """A file of features: those that are published, and one of channels."""
+    declared = tomllib.loads((resources("tasks") / "features.toml").read_text())
+    few = {name: [block for block in declared[name] if "type" in block] for name in ("user", "item")}
+    return tomli_w.dumps(few | {"channel": declared["channel"][:1]})
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +130,13 @@ def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None
         f"{leaf.key} = {to!r} in place of {before!r} changes nothing in {see}: say in CASES in {__file__} beside "
         "which settings it does, or refuse it where it does nothing"
     )
+
+
+def test_the_same_settings_give_the_same_tables(home: Path) -> None:
+    settings = json.dumps(BASE)
+    again = computed(home, BASE)
+    for see in {see for see, _ in CASES.values()} - {RELEASES}:
+        assert digest(again, see) == outcome(home, see, settings)
 
 
 def test_what_is_listed_here_is_a_setting() -> None:
@@ -154,6 +166,22 @@ def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], me
         configuration.load(settings)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "declare n_ratings, rating_mean, top_genres, first_event_at, last_event_at under [[user]]"),
+        ("[[user]]\nname = 'n_ratings'\n", "feature user.n_ratings"),
+    ],
+)
+def test_a_file_without_the_features_that_queries_read_is_refused_before_anything_is_computed(
+    home: Path, text: str, message: str
+) -> None:
+    (home.parent / "none.toml").write_text(text)
+    with pytest.raises(MatineeError) as caught:
+        declarations.check(Path("none.toml"))
+    assert message in str(caught.value)
 
 
 def test_a_channel_without_similarities_explains_nothing(home: Path) -> None:
