@@ -12,6 +12,12 @@ from warehouse.runs.run import Run
 
 FILE = "features.toml"
 
+PUBLISHED = {
+    "user": ("n_ratings", "rating_mean", "top_genres", "first_event_at", "last_event_at"),
+    "item": ("n_ratings",),
+}
+"""Published features that queries and pages read, so that every file has to declare them."""
+
 Declared = dict[str, list[dict[str, Any]]]
 """Declarations as the file has them, by whose feature it is."""
 
@@ -20,9 +26,14 @@ def check(path: Path | None) -> None:
     """Refuse a file of declarations now, not in the middle of a flow.
 
     Raises:
-        MatineeError: it cannot be read, or a declaration makes no sense.
+        MatineeError: it cannot be read, a declaration makes no sense, or one is missing that is needed.
     """
-    _parsed(_text(path), path)
+    declared = _parsed(_text(path), path)
+    for section, names in PUBLISHED.items():
+        there = {block["name"] for block in declared.get(section, []) if "type" in block}
+        if missing := [name for name in names if name not in there]:
+            what = f"declare {', '.join(missing)} under [[{section}]] with a type"
+            raise MatineeError(f"features: {path or FILE}: {what}, as tasks/features.toml does")
 
 
 def of(path: Path | None) -> tuple[Declaration, ...]:

@@ -11,6 +11,7 @@ from models.recall.contract import Incremental, Recaller
 from models.state import State
 from tasks.data import RunData
 from tasks.step import Rows
+from warehouse.errors import MatineeError
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -54,12 +55,18 @@ def load_grown(data: RunData, name: str, channel: str) -> Incremental:
 
 
 def write_tables(data: RunData, channel: str, model: Recaller) -> Rows:
-    """Write the similarities and embeddings that people query."""
+    """Write the similarities and embeddings that people query.
+
+    Raises:
+        MatineeError: the channel shall explain recommendations, and has no similarities.
+    """
     tables = model.tables()
     rows: Rows = {}
     if tables.item_similarity is not None:
         frame = _similarity_rows(data, channel, tables.item_similarity)
         rows["item_similarity"] = files.write_table(data.run, f"item_similarity/{channel}", frame)
+    elif channel == data.config.explain.channel:
+        raise MatineeError(f"explain.channel: {channel} publishes no similarities of films")
     for side, vectors, ids in (
         ("item", tables.item_embeddings, data.vocabulary.item_ids),
         ("user", tables.user_embeddings, data.vocabulary.user_ids),

@@ -11,13 +11,14 @@ fetched, or that has too few left, is searched again for twice as many.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import faiss
 import numpy as np
 from numba import njit, prange
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
+from models.bounds import only_where
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Floats, Ints, Longs, Mask, Queries
@@ -48,6 +49,14 @@ class AnnConfig(Config):
     """Cells of IVF that a search looks into; None for a twentieth of them."""
     seed: int = 0
     """Seed of the k-means that makes the cells of IVF."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        only_where(self.kind is None, "kind is not set", self, "flat_up_to", "hnsw_up_to")
+        hnsw, ivf = self.kind in (None, "hnsw"), self.kind in (None, "ivf")
+        only_where(hnsw, "kind is hnsw", self, "M", "efConstruction", "efSearch")
+        only_where(ivf, "kind is ivf", self, "nlist", "nprobe")
+        return self
 
     def kind_for(self, n_vectors: int) -> IndexKind:
         """The kind of index for so many vectors."""

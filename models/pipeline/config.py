@@ -109,6 +109,7 @@ def resolved(config: PipelineConfig) -> PipelineConfig:
     _check_stages(config, names)
     channels = {name: {"kind": kind} | of.model_dump(mode="json") for name, (kind, of) in described.items()}
     rankers = {name: _ranker(config, name) for name in (config.rank.ranker, *config.rankers)}
+    _check_formula(config, rankers)
     return config.but(
         channels=channels,
         rankers={
@@ -137,6 +138,11 @@ def incremental_channel(config: PipelineConfig) -> str | None:
     """The name of the channel that learns on; None where none of those that recall can."""
     names = config.recall.channels
     return _incremental(config, names, {name: channel_settings(config, name)[0] for name in names})
+
+
+def pool_size(config: PipelineConfig) -> int:
+    """Candidates of a user that are ranked: as many as are published at least."""
+    return max(config.rank.pool, config.top_n)
 
 
 def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
@@ -195,10 +201,21 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
             raise ValueError("prerank.settings: the method merged has none; name another prerank.method")
     else:
         _configured(PRE_RANKERS[config.prerank.method].settings, config.prerank.settings, "prerank.settings")
+        if config.prerank.pool <= pool_size(config):
+            raise ValueError(
+                f"prerank.pool: {config.prerank.pool} leaves a pre-ranker nothing to choose: take more than the "
+                f"{pool_size(config)} that are ranked"
+            )
     if config.merge.newcomers not in _known(config):
         raise ValueError(f"merge.newcomers: {choices('channel', config.merge.newcomers, _known(config))}")
     if config.explain.channel not in (None, *names):
         raise ValueError(f"explain.channel: {config.explain.channel} is none of recall.channels")
+
+
+def _check_formula(config: PipelineConfig, rankers: Mapping[str, BuiltRanker]) -> None:
+    """A formula needs a ranker of several tasks."""
+    if config.rank.formula != RankConfig().formula and all(of.ranker.most_tasks == 1 for of in rankers.values()):
+        raise ValueError(f"rank.formula would do nothing: {' and '.join(rankers)} learns one task alone")
 
 
 def _incremental(config: PipelineConfig, names: tuple[str, ...], kinds: Mapping[str, str]) -> str | None:

@@ -15,7 +15,7 @@ from models.dataset import Dataset, Floats, Queries
 from models.evaluation.split import Split
 from models.features.declare import Declaration
 from models.merge import Merged
-from models.pipeline.config import PipelineConfig, ranker_of
+from models.pipeline.config import PipelineConfig, pool_size, ranker_of
 from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.fit import Fitted, fit_ranking
@@ -146,11 +146,6 @@ def rejected(pool: Candidates, published: Candidates) -> Candidates:
     left = ~listed & (pool.item >= 0)
     item = np.where(left, pool.item, -1).astype(np.int32)
     return Candidates(item, np.where(left, pool.score, -np.inf).astype(np.float32))
-
-
-def pool_size(config: PipelineConfig) -> int:
-    """Candidates of a user that are ranked: as many as are published at least."""
-    return max(config.rank.pool, config.top_n)
 
 
 def _first(merged: Merged, n: int) -> Merged:

@@ -7,11 +7,12 @@ their order: what is left keeps the order of the merged list.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from models.bounds import only_where
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints
@@ -33,9 +34,9 @@ class PrerankConfig(Config):
     method: str = MERGED
     """Pre-ranker that chooses the candidates; merged: the best of the merged list."""
     pool: PositiveInt = 1000
-    """Candidates of the merged list that a pre-ranker chooses from; of no account for merged."""
+    """Candidates of the merged list that a pre-ranker chooses from: more than `rank.pool`."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the pre-ranker; of no account for merged."""
+    """Settings of the pre-ranker."""
     sampling: Sampling = Sampling(negative_rate=0.05)
     """Candidates that pre-rankers learn from."""
     folds: Folds = 3
@@ -48,6 +49,11 @@ class PrerankConfig(Config):
         if method not in choices:
             raise ValueError(f"unknown pre-ranker {method!r}: choose from {', '.join(choices)}")
         return method
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        only_where(self.method != MERGED, "method is a pre-ranker", self, "pool", "sampling", "folds")
+        return self
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class RankConfig(Config):
     ranker: str = "gbdt"
     """Ranker that orders the candidates: a name of the registry of rankers."""
     formula: Formula = "boosted"
-    """Formula that fuses the tasks of a multi-task ranker; of no account for a ranker of one task."""
+    """Formula that fuses the tasks of a ranker of several tasks."""
     pool: PositiveInt = 300
     """Candidates of a user that are ranked."""
     blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -41,6 +41,8 @@ class Ranker:
     """Settings unless a configuration says otherwise."""
     network: Callable[[FeatureSchema, int, Any], nn.Module] | None = None
     """Makes an untrained network from schema, number of tasks and settings; None for what is no network."""
+    most_tasks: int | None = 1
+    """Tasks that it learns at most, the main task first; None for all of them."""
 
 
 def single_task(network: Callable[[FeatureSchema, Any], nn.Module], settings: Config) -> Ranker:
@@ -50,11 +52,11 @@ def single_task(network: Callable[[FeatureSchema, Any], nn.Module], settings: Co
 
 def multi_task(network: Callable[[FeatureSchema, int, Any], nn.Module], settings: Config) -> Ranker:
     """A network that learns T tasks together: (B, T) logits of a batch."""
-    return _network(network, settings)
+    return _network(network, settings, most_tasks=None)
 
 
 def _network(
-    network: Callable[[FeatureSchema, int, Any], nn.Module], settings: Config, most_tasks: int | None = None
+    network: Callable[[FeatureSchema, int, Any], nn.Module], settings: Config, most_tasks: int | None
 ) -> Ranker:
     def build(config: Any) -> Build:
         return lambda schema, n_tasks: network(schema, n_tasks, config)
@@ -66,7 +68,7 @@ def _network(
     def restore(state: State, config: Any) -> Trained:
         return restore_network(build(config), state)
 
-    return Ranker(fit, restore, settings, network)
+    return Ranker(fit, restore, settings, network, most_tasks)
 
 
 RANKERS: dict[str, Ranker] = {

@@ -107,24 +107,13 @@ def _configuration(
     options: dict[str, Any] = {
         "recall": {} if channels is None else {"channels": list(channels)},
         "objective": objective,
+        "rankers": {name: {} for name in rankers or ()},
     }
     if seed is not None:
         options["seed"] = seed
     changes = overlaid(config or {}, options)
-    whole = configuration.load(changes)
-    for name in rankers or ():
-        # Refused now, not after hours.
-        configuration.load(overlaid(changes, {"rank": {"ranker": name}}))
-    width = max(whole.recall.candidates, *ks)
-    return configuration.load(
-        overlaid(
-            changes,
-            {
-                "recall": {"candidates": width},
-                "rankers": {name: whole.rankers.get(name, {}) for name in rankers or ()},
-            },
-        )
-    )
+    width = max(configuration.load(changes).recall.candidates, *ks)
+    return configuration.load(overlaid(changes, {"recall": {"candidates": width}}))
 
 
 def _evaluate_rankers(

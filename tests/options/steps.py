@@ -1,0 +1,63 @@
+"""Runs on a small log, step by step as a flow takes them, without a flow."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tasks import config as configuration
+from tasks.steps import start
+from tasks.steps.features import build_features
+from tasks.steps.merge import fit_merge
+from tasks.steps.publish import publish
+from tasks.steps.rank import fit_rank, rank
+from tasks.steps.recall import recall
+from tasks.steps.segments import recommend_segments
+from tests.models.evaluation.logs import random_log
+from tests.warehouse import batches
+from warehouse.events import log as event_log
+from warehouse.runs import lifecycle
+from warehouse.runs.run import Run
+
+NEWCOMERS = 4
+"""Users who have rated nothing."""
+
+
+def home_with_log(folder: Path) -> Path:
+    """A home whose log has 40 users' ratings of 80 films."""
+    log = random_log(0, "2000-10-01", "2003-03-01", n_users=40, n_items=80, n_events=1600)
+    event_log.ingest(folder / "home", batches.of_log(folder / "source", log, log.n_users + NEWCOMERS))
+    return folder / "home"
+
+
+def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
+    """A full run from scratch, as the nightly flow computes it, unpublished."""
+    config = configuration.load(overrides)
+    run = start.describe(home, "full", None, config)
+    lifecycle.begin(run)
+    build_features.fn(run)
+    for channel in config.recall.channels:
+        recall.fn(run, channel)
+    fit_merge.fn(run)
+    fit_rank.fn(run)
+    rank.fn(run)
+    recommend_segments.fn(run)
+    return run
+
+
+def published(home: Path, overrides: Mapping[str, Any]) -> Run:
+    """The same, published."""
+    run = computed(home, overrides)
+    publish.fn(run)
+    return run
+
+
+def digest(run: Run, pattern: str) -> str:
+    """A hash of the run's tables whose files match, names and rows; of the run's own name nothing."""
+    sha = hashlib.sha256()
+    for file in sorted(run.folder.glob(f"{pattern}.parquet")):
+        frame = pl.read_parquet(file).drop("release_id", strict=False)
+        sha.update(f"{file.relative_to(run.folder)} {frame.write_json()}".encode())
+    return sha.hexdigest()

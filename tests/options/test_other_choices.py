@@ -1,0 +1,125 @@
+"""A night and an hour with other choices than the defaults: another learner, a channel twice, a pre-ranker."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flows.hourly import hourly
+from flows.nightly import nightly
+from tests.flows.published import SOURCE, active, ask, lists, median_event
+from warehouse.events import log as event_log
+from warehouse.runs import files
+from warehouse.runs.run import Run
+
+SMALL = {
+    "towers": {"embedding_dim": 4},
+    "negatives": {"uniform": 16},
+    "training": {"epochs": 1, "first_vectors": None},
+}
+CONFIG = {
+    "top_n": 10,
+    "recall": {"channels": ["popular", "near", "far", "two_tower", "dssm"], "candidates": 60},
+    "channels": {
+        "near": {"kind": "item_cf", "decay": 1.0},
+        "far": {"kind": "item_cf", "decay": 50.0, "n_neighbours": 5},
+        "two_tower": SMALL,
+        "dssm": SMALL,
+    },
+    "incremental": {"channel": "dssm"},
+    "prerank": {
+        "method": "three_tower",
+        "pool": 60,
+        "settings": {"hidden": [8], "output_dim": 4, "training": {"epochs": 2}},
+    },
+    "rank": {"ranker": "lr", "pool": 20},
+}
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+
+
+@pytest.fixture(scope="module")
+def night(home: Path, prefect_server: None) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATINEE_HOME", str(home))
+        event_log.ingest(home, SOURCE)
+        return nightly(as_of=median_event(home), config=CONFIG)
+
+
+@pytest.fixture(scope="module")
+def hour(home: Path, night: dict[str, Any]) -> dict[str, Any]:
+    """A week later."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATINEE_HOME", str(home))
+        return hourly(as_of=(datetime.fromisoformat(night["as_of"]) + timedelta(days=7)).isoformat())
+
+
+def moved(home: Path, night: dict[str, Any], hour: dict[str, Any], channel: str) -> set[str]:
+    """Names of the arrays of a channel that differ after the hour."""
+    then, now = (
+        files.read_arrays(Run.read(home, release["release_id"]), f"models/{channel}") for release in (night, hour)
+    )
+    assert then.keys() == now.keys()
+    return {name for name in then if not np.array_equal(then[name], now[name])}
+
+
+def test_the_channel_that_is_named_learns_on_and_no_other(
+    home: Path, night: dict[str, Any], hour: dict[str, Any]
+) -> None:
+    tables = {f"weight.tables.{table}.weight" for table in ("item_id", "history", "bias", "user_id")}
+    changed = {name for name in moved(home, night, hour, "dssm") if name.startswith("weight.")}
+    assert changed
+    assert changed <= tables
+    assert moved(home, night, hour, "two_tower") == set()
+
+
+def test_its_name_is_in_the_tables(home: Path, night: dict[str, Any], hour: dict[str, Any]) -> None:
+    n_users = ask(home, "select count(*) from users")[0][0]
+    assert ask(home, "select model, count(*) from user_embeddings group by all") == [("dssm", n_users)]
+    assert ask(home, "select distinct model from metrics where stage = 'update'") == [("dssm",)]
+    assert {model for (model,) in ask(home, "select distinct model from item_embeddings")} == {"two_tower", "dssm"}
+    assert ("dssm",) in ask(home, "select distinct model from curves where stage = 'train'")
+    for release in (night, hour):
+        stored = Run.read(home, release["release_id"]).config
+        assert stored["incremental"]["channel"] == "dssm"
+
+
+def test_a_channel_is_there_twice_with_settings_of_its_own(home: Path, night: dict[str, Any], hour: dict[str, Any]) -> None:
+    widest = dict(ask(home, "select channel, max(rank) from item_similarity group by all"))
+    assert set(widest) == {"near", "far"}
+    assert widest["near"] > widest["far"] == 5
+    steps = {step for (step,) in ask(home, f"select step from lineage where release_id = '{night['release_id']}'")}
+    assert {"recall near", "recall far"} <= steps
+    named = {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")}
+    assert {"near", "far"} <= named <= set(CONFIG["recall"]["channels"])
+    for release in (night, hour):
+        run = Run.read(home, release["release_id"])
+        one, other = (files.read_table(run, f"candidates/{name}") for name in ("near", "far"))
+        assert not one.equals(other)
+
+
+def test_an_hour_ranks_what_the_pre_ranker_of_its_night_leaves(
+    home: Path, night: dict[str, Any], hour: dict[str, Any]
+) -> None:
+    then, now = (Run.read(home, release["release_id"]) for release in (night, hour))
+    state = files.read_arrays(then, "models/preranking")
+    assert json.loads(bytes(state["made_of"]).decode())[0] == "three_tower"
+    again = files.read_arrays(now, "models/preranking")
+    assert all(np.array_equal(state[name], again[name]) for name in state)
+    after = lists(home, hour["release_id"])
+    refreshed = {user for user, rows in after.items() if rows[0][2] == hour["release_id"]}
+    assert refreshed == active(home, night["as_of"], hour["as_of"])
+    assert {len(rows) for rows in after.values()} == {CONFIG["top_n"]}

@@ -1,0 +1,216 @@
+"""Every setting beside those of channels and rankers does something, or is refused where it would not."""
+
+import json
+import tomllib
+from functools import cache
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from models.config import overlaid
+from tasks import config as configuration
+from tasks import declarations
+from tasks.config import Configuration
+from tests.options.leaves import Case, Leaf, Settings, another, leaves, value_at
+from tests.options.steps import computed, digest, home_with_log, published
+from warehouse.errors import MatineeError
+from warehouse.releases import serving
+
+BASE: Settings = {
+    "top_n": 5,
+    "recall": {"channels": ["popular", "segment", "item_cf"], "candidates": 40},
+    "holdout": {"min_targets": 100},
+    "rank": {"ranker": "lr", "pool": 20},
+    "rankers": {"lr": {"training": {"epochs": 2}}},
+}
+"""Settings by which a run is computed in no time."""
+
+TOWERS = {
+    "towers": {"embedding_dim": 4, "mean_hidden": 4, "tied": True},
+    "negatives": {"uniform": 10},
+    "training": {"first_vectors": None, "epochs": 1},
+}
+TWO_LEARNERS = {
+    "recall": {"channels": ["popular", "one", "other"]},
+    "channels": {name: {"kind": "two_tower"} | TOWERS for name in ("one", "other")},
+}
+PRERANKED = {
+    "prerank": {"method": "gbdt", "pool": 60, "settings": {"min_data_in_leaf": 5}},
+    "rank": {"pool": 8},
+}
+SEVERAL_TASKS = {
+    "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
+    "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
+}
+LISTS, MEASURED = "recommended", "metrics/ranking"
+RELEASES = "releases"
+"""What is looked at in place of a table: how many releases are kept."""
+
+CASES: dict[str, tuple[str, Case]] = {
+    "top_n": (LISTS, Case()),
+    "objective": (LISTS, Case()),
+    "seed": (LISTS, Case()),
+    "recall.channels": (LISTS, Case(to=("popular", "segment", "swing"))),
+    "recall.candidates": (LISTS, Case(to=5)),
+    "recall.max_user_events": (LISTS, Case(to=5)),
+    "recall.n_neighbours": ("item_similarity/item_cf", Case(to=2)),
+    "channels": (LISTS, Case(to={"item_cf": {"decay": 1.0}})),
+    "holdout.min_targets": (LISTS, Case()),
+    "holdout.max_fraction": (LISTS, Case(to=0.01)),
+    "holdout.next_films": (LISTS, Case(to=1, given={"objective": "next"})),
+    "holdout.max_queries": (LISTS, Case(to=20)),
+    "merge.method": (LISTS, Case()),
+    "merge.max_queries": (LISTS, Case(to=10)),
+    "merge.l2": (LISTS, Case(to=1.0)),
+    "merge.min_weight": (LISTS, Case(to=0.5)),
+    "merge.newcomers": (LISTS, Case(to="item_cf")),
+    "prerank.method": (LISTS, Case(to="three_tower", given={"rank": {"pool": 8}})),
+    "prerank.pool": (LISTS, Case(to=20, given=PRERANKED)),
+    "prerank.settings": (LISTS, Case(to={"num_leaves": 2}, given=PRERANKED)),
+    "prerank.sampling.negative_rate": (LISTS, Case(to=0.5, given=PRERANKED)),
+    "prerank.sampling.max_targets": (LISTS, Case(to=1, given=PRERANKED)),
+    "prerank.folds": (LISTS, Case(to=2, given=PRERANKED)),
+    "rank.ranker": (LISTS, Case(to="fm")),
+    "rank.formula": (LISTS, Case(to="reciprocal_rank", given=SEVERAL_TASKS)),
+    "rank.pool": (LISTS, Case(to=40)),
+    "rank.blend_weights": (LISTS, Case(to=(0.3,))),
+    "rank.folds": (LISTS, Case(to=2)),
+    "rank.max_queries": (MEASURED, Case(to=10)),
+    "rank.ndcg_at": (MEASURED, Case(to=3)),
+    "rank.sampling.negative_rate": (LISTS, Case(to=0.5)),
+    "rank.sampling.max_targets": (LISTS, Case(to=1)),
+    "rankers": (LISTS, Case(to={"lr": {"training": {"learning_rate": 0.1}}})),
+    "incremental.channel": ("user_embeddings/*", Case(to="other", given=TWO_LEARNERS)),
+    "explain.channel": (LISTS, Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}})),
+    "explain.decay": (LISTS, Case(to=0.5)),
+    "features": (LISTS, Case(to="few.toml")),
+    "releases.keep": (RELEASES, Case(to=1)),
+}
+"""By key: the tables of a run that it shows in, another value, and settings without which nothing reads it."""
+
+pytestmark = pytest.mark.usefixtures("prefect_server")  # a training shows its progress there
+
+LEAVES = list(leaves(Configuration()))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("options")
+    (folder / "few.toml").write_text(few_features())
+    return home_with_log(folder)
+
+
+def few_features() -> str:
+    """A file of features: those that are published, and one of channels."""
+    declared = tomllib.loads((resources("tasks") / "features.toml").read_text())
+    few = {name: [block for block in declared[name] if "type" in block] for name in ("user", "item")}
+    return tomli_w.dumps(few | {"channel": declared["channel"][:1]})
+
+
+@pytest.fixture(autouse=True)
+def in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+    monkeypatch.chdir(home.parent)
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=[leaf.key for leaf in LEAVES])
+def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None:
+    if leaf.key not in CASES:
+        pytest.fail(f"{leaf.key}: add to CASES in {__file__} which table it shows in, and another value of it")
+    see, case = CASES[leaf.key]
+    given = overlaid(BASE, case.given)
+    before = value_at(configuration.stored(configuration.load(given)), leaf.key)
+    to = another(leaf, before) if case.to is None else case.to
+    changed = overlaid(given, leaf.at(to))
+    assert value_at(configuration.stored(configuration.load(changed)), leaf.key) != before
+    assert outcome(home, see, json.dumps(changed)) != outcome(home, see, json.dumps(given)), (
+        f"{leaf.key} = {to!r} in place of {before!r} changes nothing in {see}: say in CASES in {__file__} beside "
+        "which settings it does, or refuse it where it does nothing"
+    )
+
+
+def test_the_same_settings_give_the_same_tables(home: Path) -> None:
+    settings = json.dumps(BASE)
+    again = computed(home, BASE)
+    for see in {see for see, _ in CASES.values()} - {RELEASES}:
+        assert digest(again, see) == outcome(home, see, settings)
+
+
+def test_what_is_listed_here_is_a_setting() -> None:
+    assert CASES.keys() == {leaf.key for leaf in LEAVES}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"merge": {"method": "equal", "l2": 0.1}}, "merge: l2 would do nothing"),
+        ({"merge": {"method": "equal", "min_weight": 0.1}}, "merge: min_weight would do nothing"),
+        ({"merge": {"method": "equal", "max_queries": 10}}, "merge: max_queries would do nothing"),
+        ({"prerank": {"pool": 500}}, "prerank: pool would do nothing"),
+        ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
+        ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),
+        ({"prerank": {"settings": {"hidden": [4]}}}, "prerank.settings: the method merged has none"),
+        ({"prerank": {"method": "gbdt", "pool": 300}}, "prerank.pool: 300 leaves a pre-ranker nothing"),
+        ({"rank": {"formula": "product"}}, "rank.formula would do nothing: gbdt"),
+        ({"channels": {"word2vec": {"ann": {"kind": "flat", "M": 8}}}}, "M would do nothing"),
+        ({"channels": {"word2vec": {"ann": {"kind": "hnsw", "nprobe": 8}}}}, "nprobe would do nothing"),
+        ({"channels": {"deepwalk": {"ann": {"kind": "ivf", "efSearch": 8}}}}, "efSearch would do nothing"),
+        ({"channels": {"deepwalk": {"ann": {"kind": "ivf", "flat_up_to": 8}}}}, "flat_up_to would do nothing"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(MatineeError) as caught:
+        configuration.load(settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "declare n_ratings, rating_mean, top_genres, first_event_at, last_event_at under [[user]]"),
+        ("[[user]]\nname = 'n_ratings'\n", "feature user.n_ratings"),
+    ],
+)
+def test_a_file_without_the_features_that_queries_read_is_refused_before_anything_is_computed(
+    home: Path, text: str, message: str
+) -> None:
+    (home.parent / "none.toml").write_text(text)
+    with pytest.raises(MatineeError) as caught:
+        declarations.check(Path("none.toml"))
+    assert message in str(caught.value)
+
+
+def test_a_channel_without_similarities_explains_nothing(home: Path) -> None:
+    with pytest.raises(MatineeError, match=r"explain\.channel: popular publishes no similarities"):
+        computed(home, overlaid(BASE, {"explain": {"channel": "popular"}}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"channels": {"segment": {"smoothing": 1.0}}},
+        {"channels": {"young": {"kind": "segment", "smoothing": 1.0}}, "merge": {"newcomers": "young"}},
+    ],
+    ids=["channels.segment", "merge.newcomers"],
+)
+def test_lists_by_segment_are_those_of_the_channel_as_it_is_set(home: Path, settings: Settings) -> None:
+    changed = overlaid(BASE, settings)
+    assert outcome(home, "segments", json.dumps(changed)) != outcome(home, "segments", json.dumps(BASE))
+
+
+@cache
+def _computed(home: Path, settings: str) -> Any:
+    return computed(home, json.loads(settings))
+
+
+def outcome(home: Path, see: str, settings: str) -> Any:
+    """A hash of tables of a run with these settings, or what is kept after two."""
+    if see != RELEASES:
+        return digest(_computed(home, settings), see)
+    for _ in range(2):
+        published(home, json.loads(settings))
+    return len(serving.kept_releases(home))
