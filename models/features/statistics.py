@@ -153,11 +153,11 @@ def decayed_count(past: Past, half_life_days: Positive) -> Doubles:
     return _decayed(ratings.at, ratings.indptr, past.begin, past.end, past.at, half_life_days * DAY)
 
 
-def share(past: Past) -> Doubles:
+def fraction(past: Past) -> Doubles:
     """Ratings over the number of users with a rating before ``at``; 0 for none."""
     n_users = np.searchsorted(past.ratings.everyone[2], past.at)
-    fraction: Doubles = past.count / np.maximum(n_users, 1)
-    return fraction
+    rated: Doubles = past.count / np.maximum(n_users, 1)
+    return rated
 
 
 def days(past: Past) -> Doubles:
@@ -183,7 +183,7 @@ STATISTICS: dict[str, Callable[..., Doubles]] = {
     "variance": variance,
     "smoothed_mean": smoothed_mean,
     "decayed_count": decayed_count,
-    "share": share,
+    "fraction": fraction,
     "days": days,
     "oldest_age": oldest_age,
     "newest_age": newest_age,

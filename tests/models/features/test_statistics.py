@@ -29,12 +29,12 @@ def oracle(
 ) -> float:
     """The definition, over ratings before ``at``; a window keeps those of its days alone."""
     window = parameters.get("window_days", math.inf)
-    kept = [(t, r) for t, r in zip(times, ratings, strict=True) if at - t <= window * DAY]
-    ages = [(at - t) / DAY for t, _ in kept]
-    values = [float(r) for _, r in kept]
+    inside = [(t, r) for t, r in zip(times, ratings, strict=True) if at - t <= window * DAY]
+    ages = [(at - t) / DAY for t, _ in inside]
+    values = [float(r) for _, r in inside]
     everyone = log.at < at
     if name == "count":
-        return len(kept)
+        return len(inside)
     if name == "mean":
         return float(np.mean(values)) if values else math.nan
     if name == "variance":
@@ -44,10 +44,10 @@ def oracle(
         return (sum(values) + parameters["prior"] * overall) / (len(values) + parameters["prior"])
     if name == "decayed_count":
         return sum(0.5 ** (age / parameters["half_life_days"]) for age in ages)
-    if name == "share":
-        return len(kept) / max(1, len(set(log.user_idx[everyone].tolist())))
+    if name == "fraction":
+        return len(inside) / max(1, len(set(log.user_idx[everyone].tolist())))
     if name == "days":
-        return len({t // DAY for t, _ in kept})
+        return len({t // DAY for t, _ in inside})
     if name == "oldest_age":
         return max(ages, default=math.nan)
     assert name == "newest_age"
@@ -79,7 +79,7 @@ def test_statistics_of_items_know_what_was_strictly_before_and_nothing_else(
         assert found[number] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-@pytest.mark.parametrize("name", sorted(set(STATISTICS) - {"share", "smoothed_mean"}))
+@pytest.mark.parametrize("name", sorted(set(STATISTICS) - {"fraction", "smoothed_mean"}))
 def test_statistics_of_users_know_the_history_of_the_query(name: str) -> None:
     log = random_log(3, "2001-01-01", "2001-02-01", n_users=4, n_events=200)
     rows = np.random.default_rng(0).integers(0, log.n_events, 40)
