@@ -1,4 +1,4 @@
-"""What every configuration is made of: typed, validated, immutable, each field with a sentence."""
+"""The base of every configuration: typed, validated, immutable, each field with a sentence."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -83,11 +83,11 @@ def problem(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     return f"there is no setting '{where}': {hint}choose from {', '.join(choices)}"
 
 
-def choices(what: str, name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+def choices(what: str, name: str, names: Mapping[str, Any] | tuple[str, ...]) -> str:
     """One line that says that a name is unknown, and which there are."""
-    close = get_close_matches(name, list(known), 1)
+    close = get_close_matches(name, list(names), 1)
     hint = f"did you mean {close[0]}? " if close else ""
-    return f"unknown {what} '{name}': {hint}choose from {', '.join(known)}"
+    return f"unknown {what} '{name}': {hint}choose from {', '.join(names)}"
 
 
 def _message(error: Any) -> str:

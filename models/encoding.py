@@ -1,4 +1,4 @@
-"""From tables with source ids to dense arrays and back."""
+"""Encoding: tables with source ids as dense arrays, and back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,11 +17,11 @@ REGION_DIGITS = 1
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Source ids by dense index, and labels by code."""
+    """Source ids by dense index, and categories by code."""
 
     user_ids: Longs  # (U,) ascending
     item_ids: Longs  # (I,) ascending
-    labels: dict[str, list[str]] = field(default_factory=dict)  # attribute -> label by code
+    categories: dict[str, list[str]] = field(default_factory=dict)  # attribute -> category by code
 
     def items(self, item_idx: Ints) -> Longs:
         """Source ids of dense item indices (none of them padding)."""
@@ -41,20 +41,20 @@ def encode(
     users: pl.DataFrame,
     items: pl.DataFrame,
     as_of: int,
-    labels: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    categories: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[Dataset, Vocabulary]:
     """Dense indices by ascending id.
 
     ``events`` has user_id, item_id, rating, at (epoch seconds), (E,) each, sorted by user and time;
     ``users`` user_id, gender, age, occupation, zip; ``items`` item_id, year, genres (lists); ``as_of`` is
-    in epoch seconds, exclusive. Every event's user and item must be in the tables. ``labels`` are those of
-    an earlier vocabulary, by attribute: they keep their codes, new ones come after them.
+    in epoch seconds, exclusive. Every event's user and item must be in the tables. Those of an
+    earlier vocabulary, ``categories`` by attribute, keep their codes; new ones come after them.
     """
     users, items = users.sort("user_id"), items.sort("item_id")
     user_ids, item_ids = users["user_id"].to_numpy(), items["item_id"].to_numpy()
     users = users.with_columns(region=pl.col("zip").str.head(REGION_DIGITS))
-    codes = {name: _codes(users[name], labels.get(name, ())) for name in USER_ATTRIBUTES}
-    genre_labels = _with_new(labels.get("genres", ()), items["genres"].explode())
+    codes = {name: _codes(users[name], categories.get(name, ())) for name in USER_ATTRIBUTES}
+    genre_categories = _with_new(categories.get("genres", ()), items["genres"].explode())
     dataset = Dataset(
         user_idx=np.searchsorted(user_ids, events["user_id"]).astype(np.int32),
         item_idx=np.searchsorted(item_ids, events["item_id"]).astype(np.int32),
@@ -66,10 +66,10 @@ def encode(
         users={name: code for name, (code, _) in codes.items()},
         items={
             "year": items["year"].fill_null(-1).to_numpy().astype(np.int32),
-            "genres": _multi_hot(items["genres"], genre_labels),
+            "genres": _multi_hot(items["genres"], genre_categories),
         },
     )
-    of_codes = {name: label for name, (_, label) in codes.items()} | {"genres": genre_labels}
+    of_codes = {name: texts for name, (_, texts) in codes.items()} | {"genres": genre_categories}
     return dataset, Vocabulary(user_ids, item_ids, of_codes)
 
 
@@ -96,12 +96,12 @@ def _positions(ids: Longs, among: Longs) -> Ints:
 
 
 def _codes(column: pl.Series, before: Sequence[str]) -> tuple[Ints, list[str]]:
-    """Codes, -1 for null, and the label of each code: those of before, then new ones by ascending value."""
-    labels = _with_new(before, column)
+    """Codes, -1 for null, and the category of each: those of before, then new ones by ascending value."""
+    categories = _with_new(before, column)
     code = column.cast(pl.String).replace_strict(
-        labels, range(len(labels)), default=-1, return_dtype=pl.Int32
+        categories, range(len(categories)), default=-1, return_dtype=pl.Int32
     )
-    return code.to_numpy().astype(np.int32), labels
+    return code.to_numpy().astype(np.int32), categories
 
 
 def _with_new(before: Sequence[str], column: pl.Series) -> list[str]:
@@ -109,7 +109,7 @@ def _with_new(before: Sequence[str], column: pl.Series) -> list[str]:
     return [*before, *(value for value in values if value not in before)]
 
 
-def _multi_hot(lists: pl.Series, labels: list[str]) -> NDArray[np.bool_]:
-    """(rows, labels) bool."""
-    contains = [lists.list.contains(label).fill_null(False).to_numpy() for label in labels]
+def _multi_hot(lists: pl.Series, categories: list[str]) -> NDArray[np.bool_]:
+    """(rows, categories) bool."""
+    contains = [lists.list.contains(category).fill_null(False).to_numpy() for category in categories]
     return np.stack(contains, axis=1) if contains else np.zeros((len(lists), 0), dtype=np.bool_)

@@ -40,7 +40,7 @@ def decayed_history(
 
 
 def interactions(dataset: Dataset) -> csr_array:
-    """Who rated what, (U, I) float32 of ones, indices sorted."""
+    """The ratings as a matrix of users and items, (U, I) float32 of ones, indices sorted."""
     return decayed_history(queries_at(dataset))
 
 

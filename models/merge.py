@@ -33,11 +33,11 @@ CANDIDATE_FEATURES = ("score", "rank", "presence")
 """Features that each channel gives a candidate that it recalls."""
 
 MAX_CHANNELS = 63
-"""Who recalled a candidate is a bit mask of 64 signed bits."""
+"""The channels of a candidate are a bit mask of 64 signed bits."""
 
 
 class MergeConfig(Config):
-    """How the channels' candidates become one list."""
+    """The merge of the channels' candidates into one list."""
 
     method: Literal["fitted", "equal"] = "fitted"
     """Weights of the channels' features: fitted on the holdout by conditional logit, or all equal."""

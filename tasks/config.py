@@ -21,7 +21,7 @@ from warehouse.runs.run import Run
 
 
 class ReleasesConfig(Config):
-    """What is kept of earlier releases."""
+    """Retention of earlier releases."""
 
     keep: PositiveInt = 10
     """Releases kept for rollback, the current and the newest full one always among them."""
@@ -33,7 +33,7 @@ class Configuration(PipelineConfig):
     features: Path | None = None
     """A file that declares features in the manner of tasks/features.toml, in its place."""
     releases: ReleasesConfig = ReleasesConfig()
-    """What is kept of earlier releases."""
+    """Retention of earlier releases."""
 
 
 class Changes(Configuration):
@@ -67,7 +67,7 @@ class Layer:
 
 
 HOURLY = ("releases.keep",)
-"""What an hourly run may be told; all else is as its release has it."""
+"""Settings that an hourly run may change; all else is as its release has it."""
 
 
 def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
@@ -84,13 +84,13 @@ def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
 
 
 def layers(overrides: Mapping[str, Any] | None = None) -> list[Layer]:
-    """What is set where, in the order in which later ones win.
+    """The settings of each origin, in the order in which later ones win.
 
     Raises:
         MatineeError: the configuration file cannot be read.
     """
-    kept = settings.environment().keep_releases
-    environment = {} if kept is None else {"releases": {"keep": kept}}
+    keep = settings.environment().keep_releases
+    environment = {} if keep is None else {"releases": {"keep": keep}}
     return [_file(), Layer("MATINEE_KEEP_RELEASES", environment), Layer("--set", dict(overrides or {}))]
 
 
@@ -122,7 +122,7 @@ def of(run: Run) -> Configuration:
 
 
 def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None) -> Configuration:
-    """The configuration of the release that an hourly run refreshes, with what it may be told otherwise.
+    """The configuration of the release that an hourly run refreshes, with the settings that it may change.
 
     Raises:
         MatineeError: ``overrides`` name anything else.
@@ -134,8 +134,7 @@ def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None
             raise MatineeError(
                 f"an hourly run goes by its release: {key} is for the next nightly ({allowed} may be set)"
             )
-    kept = load(changes).releases
-    return parent.but(releases=kept)
+    return parent.but(releases=load(changes).releases)
 
 
 def differing(one: Configuration, other: Configuration) -> list[str]:
@@ -145,7 +144,7 @@ def differing(one: Configuration, other: Configuration) -> list[str]:
 
 
 def stored(config: Configuration) -> Settings:
-    """As it is kept with a release: JSON types, and infinity as the text that TOML has for it."""
+    """The configuration as a release stores it: JSON types, and infinity as TOML writes it."""
     tree: Settings = _finite(config.model_dump(mode="json"))
     return tree
 

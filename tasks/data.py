@@ -1,4 +1,4 @@
-"""What a step knows of its run: the log and the catalogue as arrays, and candidates as tables.
+"""The data of a run as a step reads it: the log and the catalogue as arrays, and candidates as tables.
 
 The first step of a run encodes its log once and writes the arrays; every later step maps them into memory.
 """
@@ -26,8 +26,8 @@ from warehouse.runs.run import Run
 LOG = "log"
 """Folder of a run that holds its log as arrays."""
 
-LABELS = "models/labels"
-"""Arrays of a run: the labels of the codes of attributes."""
+CATEGORIES = "models/categories"
+"""Arrays of a run: the category of each code of an attribute."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class RunData:
     @cached_property
     def new_events(self) -> Longs:
         """Rows of the log that the parent did not see: later ones, and those of later batches."""
-        known = [int(name.partition("-")[0]) for name in self.parent.batches]
+        seen = [int(name.partition("-")[0]) for name in self.parent.batches]
         later = self.dataset.at >= _epoch(self.parent.as_of)
-        return np.flatnonzero(later | ~np.isin(self.batch, known))
+        return np.flatnonzero(later | ~np.isin(self.batch, seen))
 
 
 def load(run: Run) -> RunData:
@@ -82,10 +82,10 @@ def load(run: Run) -> RunData:
 
 
 def write_log(run: Run) -> None:
-    """Encode the run's log and catalogue; keep the labels of attributes for runs that go on from this one."""
+    """Encode the run's log and catalogue; keep the categories of attributes for runs that go on from it."""
     columns = _columns(run)
     files.write_columns(run, LOG, columns)
-    files.write_arrays(run, LABELS, named(columns, "label."))
+    files.write_arrays(run, CATEGORIES, named(columns, "category."))
 
 
 def forget_log(run: Run) -> None:
@@ -101,7 +101,7 @@ def encoded(run: Run) -> RunData:
 def _columns(run: Run) -> dict[str, NDArray[np.generic]]:
     with snapshot.connect(run) as con:
         events, users, items = snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
-    dataset, vocabulary = encode(events, users, items, _epoch(run.as_of), _labels(run))
+    dataset, vocabulary = encode(events, users, items, _epoch(run.as_of), _categories(run))
     parts: dict[str, Mapping[str, NDArray[np.generic]]] = {
         "event": {
             "user_idx": dataset.user_idx,
@@ -113,13 +113,13 @@ def _columns(run: Run) -> dict[str, NDArray[np.generic]]:
         "user": dataset.users,
         "item": dataset.items,
         "id": {"user": vocabulary.user_ids, "item": vocabulary.item_ids},
-        "label": {name: np.array(labels, dtype=str) for name, labels in vocabulary.labels.items()},
+        "category": {name: np.array(texts, dtype=str) for name, texts in vocabulary.categories.items()},
     }
     return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
 
 def _decoded(run: Run, columns: Mapping[str, NDArray[np.generic]]) -> RunData:
-    event, ids, label = (named(dict(columns), f"{part}.") for part in ("event", "id", "label"))
+    event, ids, category = (named(dict(columns), f"{part}.") for part in ("event", "id", "category"))
     dataset = Dataset(
         user_idx=event["user_idx"],
         item_idx=event["item_idx"],
@@ -131,17 +131,17 @@ def _decoded(run: Run, columns: Mapping[str, NDArray[np.generic]]) -> RunData:
         users=named(dict(columns), "user."),
         items=named(dict(columns), "item."),
     )
-    labels = {name: array.tolist() for name, array in label.items()}
-    vocabulary = Vocabulary(ids["user"], ids["item"], labels)
+    categories = {name: array.tolist() for name, array in category.items()}
+    vocabulary = Vocabulary(ids["user"], ids["item"], categories)
     return RunData(run, configuration.of(run), dataset, vocabulary, event["batch"])
 
 
-def _labels(run: Run) -> dict[str, list[str]]:
-    """Of the run, or of the one that it goes on from: codes of attributes stay what they were."""
-    known = run if run.parent_id is None or files.has_arrays(run, LABELS) else run.parent()
-    if not files.has_arrays(known, LABELS):
+def _categories(run: Run) -> dict[str, list[str]]:
+    """Categories of the run, or of the one that it goes on from: codes of attributes stay what they were."""
+    encoded_run = run if run.parent_id is None or files.has_arrays(run, CATEGORIES) else run.parent()
+    if not files.has_arrays(encoded_run, CATEGORIES):
         return {}
-    return {name: label.tolist() for name, label in files.read_arrays(known, LABELS).items()}
+    return {name: array.tolist() for name, array in files.read_arrays(encoded_run, CATEGORIES).items()}
 
 
 def _epoch(moment: datetime) -> int:
@@ -149,13 +149,13 @@ def _epoch(moment: datetime) -> int:
 
 
 def candidate_rows(
-    candidates: Candidates, labels: NDArray[np.integer], vocabulary: Vocabulary, label: str
+    candidates: Candidates, keys: NDArray[np.integer], vocabulary: Vocabulary, key: str
 ) -> pl.DataFrame:
-    """label, rank (from 1), item_id, score: one row a candidate, without padding; a label a query."""
+    """key, rank (from 1), item_id, score: one row a candidate, without padding; a key a query."""
     row, rank0 = np.nonzero(candidates.item >= 0)
     return pl.DataFrame(
         {
-            label: labels[row],
+            key: keys[row],
             "rank": rank0 + 1,
             "item_id": vocabulary.item_ids[candidates.item[row, rank0]],
             "score": candidates.score[row, rank0],
@@ -164,7 +164,7 @@ def candidate_rows(
 
 
 def read_candidates(data: RunData) -> dict[str, Candidates]:
-    """What each channel recalled for the target users: lists of every channel, one row a user."""
+    """The lists that each channel recalled for the target users, by channel, one row a user."""
     names, n = data.config.recall.channels, data.config.recall.candidates
     lists = {}
     for name in names:
@@ -175,7 +175,7 @@ def read_candidates(data: RunData) -> dict[str, Candidates]:
 
 
 def read_holdout_candidates(data: RunData, holdout: Split) -> dict[str, Candidates]:
-    """What each channel recalled for the queries of the holdout: lists of every channel, one row a query."""
+    """The lists that each channel recalled for the queries of the holdout, by channel, one row a query."""
     names, n = data.config.recall.channels, data.config.recall.candidates
     lists = {}
     for name in names:

@@ -18,8 +18,8 @@ PUBLISHED = {
 }
 """Published features that queries and pages read, so that every file has to declare them."""
 
-Declared = dict[str, list[dict[str, Any]]]
-"""Declarations as the file has them, by whose feature it is."""
+FeaturesFile = dict[str, list[dict[str, Any]]]
+"""Content of a file of declarations: its blocks by whose feature it is."""
 
 
 def check(path: Path | None) -> None:
@@ -45,7 +45,7 @@ def of(path: Path | None) -> tuple[Declaration, ...]:
     return declarations(_parsed(_text(path), path))
 
 
-def write(run: Run, path: Path | None) -> Declared:
+def write(run: Run, path: Path | None) -> FeaturesFile:
     """The declarations that a run goes by, its parent's for an incremental one; a copy stays with the run."""
     text = run.parent().file(FILE).read_text() if run.kind == "incremental" else _text(path)
     atomic.write_text(run.file(FILE), text)
@@ -64,7 +64,7 @@ def _text(path: Path | None) -> str:
         raise MatineeError(f"features: {path} cannot be read ({error})") from None
 
 
-def _parsed(text: str, path: Path | None) -> Declared:
+def _parsed(text: str, path: Path | None) -> FeaturesFile:
     name = path or FILE
     try:
         declared = tomllib.loads(text)

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from warehouse.runs.run import Run
 
-Metric = tuple[str, str, int | None, float]
+MetricValue = tuple[str, str, int | None, float]
 """slice, metric, k (None where there is none), value."""
 
-Points = tuple[NDArray[np.generic] | Sequence[float], NDArray[np.generic] | Sequence[float]]
+Curve = tuple[NDArray[np.generic] | Sequence[float], NDArray[np.generic] | Sequence[float]]
 """x and y of the points of a curve, (N,) each."""
 
 
 def metric_rows(
-    run: Run, stage: str, model: str, protocol: str, metrics: Sequence[Metric], n_users: int
+    run: Run, stage: str, model: str, protocol: str, metrics: Sequence[MetricValue], n_users: int
 ) -> pl.DataFrame:
     """Rows of ``metrics``."""
     schema = {"slice": pl.String, "metric": pl.String, "k": pl.Int32, "value": pl.Float64}
@@ -30,7 +30,7 @@ def metric_rows(
     )
 
 
-def curve_rows(run: Run, stage: str, model: str, curves: Mapping[str, Points]) -> pl.DataFrame:
+def curve_rows(run: Run, stage: str, model: str, curves: Mapping[str, Curve]) -> pl.DataFrame:
     """Rows of ``curves``, by name of the curve."""
     frames = [
         pl.DataFrame(

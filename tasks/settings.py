@@ -40,7 +40,7 @@ def environment() -> Environment:
 
 
 def home() -> Path:
-    """Where all data lives: MATINEE_HOME, by default ./data."""
+    """The folder of all data: MATINEE_HOME, by default ./data."""
     return environment().home.absolute()
 
 

@@ -10,7 +10,7 @@ from models.pipeline.channels import new_incremental
 from models.recall.contract import Incremental, Recaller
 from models.state import State
 from tasks.data import RunData
-from tasks.step import Rows
+from tasks.step import RowCounts
 from warehouse.errors import MatineeError
 from warehouse.runs import files
 from warehouse.runs.run import Run
@@ -29,12 +29,12 @@ def write_state(data: RunData, name: str, state: State) -> None:
 
 
 def has_state(run: Run, name: str) -> bool:
-    """Whether the run has a state of that name."""
+    """True if the run has a state of that name."""
     return files.has_arrays(run, f"models/{name}")
 
 
 def read_state(run: Run, name: str) -> tuple[State, Vocabulary]:
-    """What ``write_state`` wrote, and the vocabulary that it speaks of.
+    """The state that ``write_state`` wrote, and the vocabulary that it speaks of.
 
     Raises:
         MatineeError: the run has no such state.
@@ -54,14 +54,14 @@ def load_grown(data: RunData, name: str, channel: str) -> Incremental:
     return model.grow(users, items, len(now.user_ids), len(now.item_ids))
 
 
-def write_tables(data: RunData, channel: str, model: Recaller) -> Rows:
+def write_tables(data: RunData, channel: str, model: Recaller) -> RowCounts:
     """Write the similarities and embeddings that people query.
 
     Raises:
         MatineeError: the channel shall explain recommendations, and has no similarities.
     """
     tables = model.tables()
-    rows: Rows = {}
+    rows: RowCounts = {}
     if tables.item_similarity is not None:
         frame = _similarity_rows(data, channel, tables.item_similarity)
         rows["item_similarity"] = files.write_table(data.run, f"item_similarity/{channel}", frame)
@@ -78,7 +78,7 @@ def write_tables(data: RunData, channel: str, model: Recaller) -> Rows:
     return rows
 
 
-def write_user_vectors(data: RunData, channel: str, model: Incremental) -> Rows:
+def write_user_vectors(data: RunData, channel: str, model: Incremental) -> RowCounts:
     """Write vectors of the target users; those of others stay as the parent has them."""
     frame = _embedding_rows(channel, "user_id", data.target_ids, model.user_vectors(data.queries))
     name = f"user_embeddings/{channel}"

@@ -1,4 +1,4 @@
-"""What every pipeline step leaves behind: a line in the log and a row of lineage."""
+"""Steps of the pipeline; each leaves a line in the log and a row of lineage."""
 
 import ctypes
 import functools
@@ -24,15 +24,15 @@ logger = logging.getLogger("matinee")
 logger.setLevel(logging.INFO)
 
 P = ParamSpec("P")
-Rows = dict[str, int]
+RowCounts = dict[str, int]
 """Rows written, by table."""
 
-StepFunction = Callable[Concatenate[Run, P], Rows]
+StepFunction = Callable[Concatenate[Run, P], RowCounts]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step took."""
+    """The cost of a step."""
 
     seconds: float
     peak_bytes: int
@@ -41,18 +41,18 @@ class Cost:
 
 def step(
     name: str, reads: list[str], writes: list[str]
-) -> Callable[[StepFunction[P]], Task[Concatenate[Run, P], Rows]]:
+) -> Callable[[StepFunction[P]], Task[Concatenate[Run, P], RowCounts]]:
     """A Prefect task over a run whose rows, seconds and peak memory become a row of ``lineage``.
 
     The function takes the Run first and returns the rows it wrote by table. Names may hold its arguments
     in braces, e.g. "recall {channel}".
     """
 
-    def decorate(function: StepFunction[P]) -> Task[Concatenate[Run, P], Rows]:
+    def decorate(function: StepFunction[P]) -> Task[Concatenate[Run, P], RowCounts]:
         signature = inspect.signature(function)
 
         @functools.wraps(function)
-        def measured(run: Run, *args: P.args, **kwargs: P.kwargs) -> Rows:
+        def measured(run: Run, *args: P.args, **kwargs: P.kwargs) -> RowCounts:
             arguments = signature.bind(run, *args, **kwargs).arguments
             label, *tables = (text.format(**arguments) for text in (name, *reads, *writes))
             with Meter() as meter:
@@ -68,7 +68,7 @@ def step(
     return decorate
 
 
-def record(run: Run, name: str, inputs: list[str], outputs: list[str], rows: Rows, cost: Cost) -> None:
+def record(run: Run, name: str, inputs: list[str], outputs: list[str], rows: RowCounts, cost: Cost) -> None:
     """Add a row to the run's lineage, in the order of the steps."""
     row = {
         "release_id": run.id,
@@ -83,7 +83,7 @@ def record(run: Run, name: str, inputs: list[str], outputs: list[str], rows: Row
     files.write_table(run, f"lineage/{number:03d}", pl.DataFrame([row]))
 
 
-def formatted(rows: Rows) -> str:
+def formatted(rows: RowCounts) -> str:
     """Row counts as people read them."""
     return ", ".join(f"{count:,} {table}" for table, count in rows.items())
 

@@ -38,13 +38,13 @@ def from_parent(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
     past, past_then = _before_holdout(data), _before_holdout(before)
     users = before.vocabulary.user_positions(data.vocabulary)
     items = before.vocabulary.item_positions(data.vocabulary)
-    learned = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
+    seen = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
     rejected = rejected_candidates(data)
-    if len(rows_beyond(learned, past)):
-        # Late events of long ago moved the holdout back: the old model has learned what is asked now.
+    if len(rows_beyond(seen, past)):
+        # Late events of long ago moved the holdout back: the old model has learned what it is to answer now.
         holdout_model = _fitter(data, channel).incremental_on(past)
     else:
-        missed = rows_beyond(past, learned)
+        missed = rows_beyond(past, seen)
         holdout_model = load_grown(data, f"{HOLDOUT}/{channel}", channel)
         holdout_model = holdout_model.catch_up(past, missed).warm(past, missed, rejected)
     # What the hours learned since then went on from the parent too: it is learned again.
@@ -54,7 +54,7 @@ def from_parent(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
 
 
 def train(run: Run, channel: str, model: Incremental, log: Dataset) -> Incremental:
-    """From scratch, or on from where a killed training came to."""
+    """The model, trained from scratch or on from the checkpoint of a killed training."""
     key = checkpoint_key(log, model)
     found = checkpoints.read(run.home, key)
     if found is not None:
@@ -98,7 +98,7 @@ def checkpoint_key(log: Dataset, model: Incremental) -> str:
 
 
 def rejected_candidates(data: RunData) -> Ints | None:
-    """(U, n) what the parent's ranking had to choose from and did not publish; None without such a table."""
+    """(U, n) candidates that the parent ranked and did not publish; None without such a table."""
     if not files.has_table(data.parent, "rejected"):
         return None
     frame = files.read_table(data.parent, "rejected")

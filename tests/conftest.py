@@ -1,4 +1,4 @@
-"""What all tests share: one Prefect server a session, and hypothesis without deadlines."""
+"""Fixtures of all tests: one Prefect server a session, and hypothesis without deadlines."""
 
 import os
 import tempfile

@@ -15,13 +15,13 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 import models
 from flows.command.cli import app
 from models.config import Config
-from models.evaluation.ctr import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
@@ -71,7 +71,7 @@ def documented_calls() -> list[list[str]]:
 
 
 def settings_of(call: list[str]) -> list[str]:
-    """What follows each ``--set`` of a command line."""
+    """The values of ``--set`` of a command line."""
     return [value for option, value in pairwise(call) if option == "--set"]
 
 
@@ -244,7 +244,9 @@ def test_settings_are_described_and_have_one_name_each() -> None:
     classes = config_classes()
     assert len(classes) > 30
     fields = [
-        (found.__name__, name, field) for found in classes for name, field in found.model_fields.items()
+        (found.__name__, name, found.model_fields[name])
+        for found in classes
+        for name in found.model_fields.keys() & vars(found).get("__annotations__", {}).keys()
     ]
     assert not [(where, name) for where, name, _ in fields if name in OLD_NAMES]
     assert not [(where, name) for where, name, field in fields if not (field.description or "").strip()]

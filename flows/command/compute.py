@@ -199,7 +199,7 @@ def _say_which_server() -> None:
 
 
 def _show_published(published: dict[str, Any]) -> None:
-    """What was published, and how to look at it."""
+    """A sentence on what was published, and how to look at it."""
     from flows.command.screens.terminal import out
     from tasks import settings
 

@@ -59,6 +59,6 @@ def in_order(column: MetricAtK, rows: Sequence[Mapping[str, Any]]) -> list[Mappi
 
 
 def model_label(row: Mapping[str, Any]) -> str:
-    """How people see a model: a pre-ranker may have the name of a ranker, or of the merged list."""
+    """The name of a model on screens: a pre-ranker may have the name of a ranker, or of the merged list."""
     model: str = row["model"]
     return f"{model} (pre-ranked)" if row.get("stage") == "prerank" else model

@@ -86,8 +86,13 @@ def mean_ndcg(candidates: Candidates, targets: Targets, k: int) -> float:
     return float(ndcg(target_rank0(candidates, targets), targets, k).mean())
 
 
+def mean_recall(candidates: Candidates, targets: Targets, k: int) -> float:
+    """Recall@k averaged over the queries."""
+    return float(recall(target_rank0(candidates, targets), targets, k).mean())
+
+
 def hits(rank0: Ints, targets: Targets, k: int) -> Doubles:
-    """How many targets are among the first k; pooled recall is their sum over that of the targets."""
+    """Number of targets among the first k; pooled recall is their sum over that of the targets."""
     return _sum((rank0 < k).astype(np.float64), targets)
 
 

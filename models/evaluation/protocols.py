@@ -38,7 +38,7 @@ ROLLING_WINDOWS = (("2000-11-20", "2000-11-26"), ("2001-06-01", "2001-06-30"), (
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a log is split, and how the training part of a split is split again for validation.
+    """A way to split a log, and to split its training part again for validation.
 
     Raises:
         ValueError: by both functions, when there is nothing to train on or nothing to test.
@@ -203,7 +203,7 @@ def _runs(log: Dataset, rows: Longs, begin: Longs) -> Targets:
 
 
 def _run_starts(*keys: Longs | Ints) -> Longs:
-    """Where a run of rows with equal keys begins; the keys are not empty."""
+    """Positions where a run of rows with equal keys begins; the keys are not empty."""
     new = np.zeros(len(keys[0]), dtype=np.bool_)
     new[0] = True
     for key in keys:

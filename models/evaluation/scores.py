@@ -1,6 +1,6 @@
 """Measuring lists of candidates on the splits of a protocol, by slice.
 
-Every averaged metric is kept as two sums a user, numerator and denominator. They add up over windows, give
+Every averaged metric is stored as two sums a user, numerator and denominator. They add up over windows, give
 the metric as a ratio of totals, and are all that the bootstrap needs, also for the paired difference of
 two models.
 """
@@ -21,7 +21,7 @@ from models.config import Config
 from models.dataset import Doubles, Ints, Longs, Mask
 from models.evaluation import metrics
 from models.evaluation.metrics import ACCURACY
-from models.evaluation.slices import AttributeLabels, SliceConfig, query_slices, target_slices
+from models.evaluation.slices import Categories, SliceConfig, query_slices, target_slices
 from models.evaluation.split import Split
 from models.targets import Targets
 
@@ -113,9 +113,9 @@ class Evaluator:
         self,
         splits: Sequence[Split],
         config: EvaluationConfig | None = None,
-        labels: AttributeLabels | None = None,
+        categories: Categories | None = None,
     ) -> None:
-        """``labels`` name the codes of user attributes; without them the codes are the names."""
+        """``categories`` name the codes of user attributes; without them the codes are the names."""
         self.config = config or EvaluationConfig()
         self.protocol = splits[0].protocol
         self.digest = " ".join(split.digest() for split in splits)
@@ -127,7 +127,7 @@ class Evaluator:
                 np.searchsorted(users, split.queries.user_idx),
                 metrics.popularity_rank0(split.train),
                 metrics.self_information(split.train),
-                _named_queries(split, len(splits) > 1, self.config.slices, labels or {}),
+                _named_queries(split, len(splits) > 1, self.config.slices, categories or {}),
                 _not_empty(target_slices(split, self.config.slices)),
             )
             for split in splits
@@ -206,10 +206,10 @@ class Evaluator:
 
 
 def _named_queries(
-    split: Split, several: bool, config: SliceConfig, labels: AttributeLabels
+    split: Split, several: bool, config: SliceConfig, categories: Categories
 ) -> dict[str, Mask]:
     everyone = np.ones(len(split.queries), dtype=np.bool_)
-    slices = {OVERALL: everyone} | query_slices(split, config, labels)
+    slices = {OVERALL: everyone} | query_slices(split, config, categories)
     if several:
         window = f"{WINDOW}{split.window}"
         slices |= {window: everyone} | {f"{window}|{name}": mask for name, mask in split.slices.items()}
@@ -217,7 +217,7 @@ def _named_queries(
 
 
 def is_window(name: str) -> bool:
-    """Whether a slice is that of all queries of one window."""
+    """True for the slice of all queries of one window."""
     return name.startswith(WINDOW) and "|" not in name
 
 

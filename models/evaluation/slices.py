@@ -16,7 +16,7 @@ from models.dataset import DAY, Ints, Longs, Mask, rows_before
 from models.evaluation.metrics import raters
 from models.evaluation.split import Split
 
-AttributeLabels = Mapping[str, Sequence[str]]
+Categories = Mapping[str, Sequence[str]]
 """The names of the codes of a user attribute, in the order of the codes."""
 
 
@@ -41,7 +41,7 @@ class SliceConfig(Config):
         return self
 
 
-def query_slices(split: Split, config: SliceConfig, labels: AttributeLabels) -> dict[str, Mask]:
+def query_slices(split: Split, config: SliceConfig, categories: Categories) -> dict[str, Mask]:
     """Masks (B,): the split's own, then users by training count, recent activity and attributes."""
     counts = np.diff(split.train.indptr)
     groups = {
@@ -51,7 +51,7 @@ def query_slices(split: Split, config: SliceConfig, labels: AttributeLabels) -> 
     for name in config.attributes:
         if name in split.train.users:
             codes = split.train.users[name][split.queries.user_idx]
-            slices |= _by_code(name, codes.astype(np.int64), labels.get(name))
+            slices |= _by_code(name, codes.astype(np.int64), categories.get(name))
     return slices
 
 
@@ -79,9 +79,9 @@ def _activity(split: Split, config: SliceConfig) -> dict[str, Mask]:
     }
 
 
-def _by_code(name: str, codes: Longs | Ints, labels: Sequence[str] | None) -> dict[str, Mask]:
+def _by_code(name: str, codes: Longs | Ints, categories: Sequence[str] | None) -> dict[str, Mask]:
     slices = {}
     for code in np.unique(codes):
-        label = "unknown" if code < 0 else str(code) if labels is None else labels[code]
+        label = "unknown" if code < 0 else str(code) if categories is None else categories[code]
         slices[f"{name}={label}"] = codes == code
     return slices

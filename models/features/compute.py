@@ -18,7 +18,7 @@ from models.bounds import Positive
 from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.features.statistics import (
     Past,
-    Ratings,
+    RatingSums,
     by_item,
     by_user,
     mean,
@@ -38,12 +38,12 @@ class PastIndex:
     log: Dataset
 
     @cached_property
-    def by_user(self) -> Ratings:
+    def by_user(self) -> RatingSums:
         """Ratings of each user."""
         return by_user(self.log)
 
     @cached_property
-    def by_item(self) -> Ratings:
+    def by_item(self) -> RatingSums:
         """Ratings of each item."""
         return by_item(self.log)
 

@@ -83,7 +83,7 @@ class Declaration:
         return f"{self.side}_{self.name}" if self.side in ("user", "item") else self.name
 
 
-class Block(BaseModel):
+class FeatureBlock(BaseModel):
     """A declaration as it is written; keys beyond these are the parameters of its source."""
 
     model_config = ConfigDict(strict=True, extra="allow")
@@ -130,9 +130,9 @@ def declarations(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[D
     return tuple(read)
 
 
-def _block(where: str, content: Mapping[str, Any]) -> Block:
+def _block(where: str, content: Mapping[str, Any]) -> FeatureBlock:
     try:
-        block = Block.model_validate(dict(content))
+        block = FeatureBlock.model_validate(dict(content))
     except ValidationError as error:
         raise ValueError(f"{where}: {_first(error)}") from None
     sources = [source for source in (*SOURCES, "sql") if getattr(block, source) is not None]
@@ -141,7 +141,7 @@ def _block(where: str, content: Mapping[str, Any]) -> Block:
     return block
 
 
-def _repeated(section: str, block: Block, names: set[str]) -> str | None:
+def _repeated(section: str, block: FeatureBlock, names: set[str]) -> str | None:
     """The problem of a name that another feature has."""
     column = f"{section}_{block.name}" if section in ("user", "item") else block.name
     if column in names:
@@ -150,7 +150,7 @@ def _repeated(section: str, block: Block, names: set[str]) -> str | None:
     return None
 
 
-def _unpublishable(section: str, block: Block) -> str | None:
+def _unpublishable(section: str, block: FeatureBlock) -> str | None:
     """The problem of its publication, if it is published."""
     published = block.type is not None
     if published and (section not in ("user", "item") or not (block.sql or block.statistic)):
@@ -162,7 +162,7 @@ def _unpublishable(section: str, block: Block) -> str | None:
     return None
 
 
-def _declaration(where: str, section: str, block: Block) -> Declaration:
+def _declaration(where: str, section: str, block: FeatureBlock) -> Declaration:
     if block.kind not in get_args(Encoding):
         raise ValueError(f"{where}: unknown kind {block.kind!r}, not {_listed(get_args(Encoding))}")
     source, what = next((s, getattr(block, s)) for s in SOURCES if getattr(block, s) is not None)

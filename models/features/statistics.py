@@ -20,8 +20,8 @@ from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries
 
 
 @dataclass(frozen=True)
-class Ratings:
-    """E ratings whose group's rows are adjacent, by ascending time."""
+class RatingSums:
+    """E ratings whose group's rows are adjacent, by ascending time, with running sums."""
 
     indptr: Longs  # (G + 1,) the rows of each group
     row: Longs  # (E,) of the log
@@ -63,23 +63,23 @@ class Ratings:
         return log.at[order], sums_before(log.rating[order]), np.sort(log.at[first])
 
 
-def by_user(log: Dataset) -> Ratings:
+def by_user(log: Dataset) -> RatingSums:
     """The log as it is: its rows are sorted by user and time."""
-    return Ratings(log.indptr, np.arange(log.n_events), log)
+    return RatingSums(log.indptr, np.arange(log.n_events), log)
 
 
-def by_item(log: Dataset) -> Ratings:
+def by_item(log: Dataset) -> RatingSums:
     """The log sorted by item and time; ties in the order of the log."""
     order = np.lexsort((log.at, log.item_idx))
     indptr = np.searchsorted(log.item_idx[order], np.arange(log.n_items + 1))
-    return Ratings(indptr, order, log)
+    return RatingSums(indptr, order, log)
 
 
 @dataclass(frozen=True)
 class Past:
-    """The ratings known at N moments: rows begin to end of all; the newest is before ``at``."""
+    """The ratings before N moments: rows begin to end of all; the newest is before ``at``."""
 
-    ratings: Ratings
+    ratings: RatingSums
     begin: Longs  # (N,)
     end: Longs  # (N,)
     at: Longs  # (N,) epoch seconds
@@ -95,12 +95,12 @@ class Past:
         return replace(self, begin=first_not_before(self.ratings.at, self.begin, self.end, since))
 
 
-def of_users(ratings: Ratings, queries: Queries) -> Past:
+def of_users(ratings: RatingSums, queries: Queries) -> Past:
     """The history of each query: the log up to the query is the user's own, so nothing is searched."""
     return Past(ratings, queries.start, queries.end, queries.at)
 
 
-def of_items(ratings: Ratings, item: Ints, at: Longs) -> Past:
+def of_items(ratings: RatingSums, item: Ints, at: Longs) -> Past:
     """The ratings of each item (N,) strictly before ``at`` (N,)."""
     begin = ratings.indptr[item]
     return Past(ratings, begin, first_not_before(ratings.at, begin, ratings.indptr[item + 1], at), at)

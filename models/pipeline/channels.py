@@ -9,7 +9,7 @@ from models.recall.contract import Incremental, Recaller
 from models.sampling import cap_active_users
 
 Training = Callable[[Incremental, Dataset], Incremental]
-"""How an incremental channel is fitted from scratch, e.g. with checkpoints."""
+"""A way to fit an incremental channel from scratch, e.g. with checkpoints."""
 
 
 def fit_channel(config: PipelineConfig, name: str, log: Dataset) -> Recaller:
@@ -20,8 +20,8 @@ def fit_channel(config: PipelineConfig, name: str, log: Dataset) -> Recaller:
 def new_incremental(config: PipelineConfig, name: str) -> Incremental:
     """A channel that learns on and has learned nothing yet."""
     channel: Any = build_channel(config, name)
-    learner: Incremental = channel
-    return learner
+    incremental: Incremental = channel
+    return incremental
 
 
 class Fitter:

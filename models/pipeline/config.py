@@ -22,7 +22,7 @@ Settings = dict[str, Any]
 
 
 class RecallConfig(Config):
-    """Which channels recall, and how much."""
+    """The channels that recall, and how much."""
 
     channels: tuple[str, ...] = (
         "popular",
@@ -57,7 +57,7 @@ class IncrementalConfig(Config):
 
 
 class ExplainConfig(Config):
-    """Which watched film is named as the reason of a recommendation."""
+    """The channel that finds the watched film named as the reason of a recommendation."""
 
     channel: str | None = None
     """Channel whose similarities decide; by default item_cf, else the first that publishes similarities."""
@@ -71,7 +71,7 @@ class PipelineConfig(Config):
     top_n: PositiveInt = 50
     """Films published for each user."""
     objective: Literal["daily", "next"] = "daily"
-    """What weights and rankers are fitted for: the films of the next days, or the very next film."""
+    """The question that weights and rankers are fitted to: `daily`, the films of the next days, or `next`."""
     seed: NonNegativeInt = 0
     """Seed of everything that is drawn at random."""
     recall: RecallConfig = RecallConfig()
@@ -81,11 +81,11 @@ class PipelineConfig(Config):
     holdout: HoldoutConfig = HoldoutConfig()
     """The newest part of the log, held back to fit the merge and the rankers on."""
     merge: MergeConfig = MergeConfig()
-    """How the channels' candidates become one list."""
+    """The merge of the channels' candidates into one list."""
     prerank: PrerankConfig = PrerankConfig()
-    """How many candidates are left to ranking, and who chooses them."""
+    """Pre-ranking: the candidates that are left to ranking, and who chooses them."""
     rank: RankConfig = RankConfig()
-    """How candidates are ordered, and how that is learned."""
+    """Ranking: the order of the candidates, and its training."""
     rankers: dict[str, Settings] = Field(default_factory=dict)
     """Settings of rankers by name, at any depth; `kind` says what a new name is."""
     incremental: IncrementalConfig = IncrementalConfig()
@@ -155,7 +155,7 @@ def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
     kind, preset = changes.pop("kind", name), changes.pop("preset", None)
     if kind not in CHANNELS:
         if name == kind:
-            raise ValueError(f"recall.channels: {choices('channel', name, _known(config))}")
+            raise ValueError(f"recall.channels: {choices('channel', name, _channel_names(config))}")
         raise ValueError(f"channels.{name}.kind: {choices('kind of channel', kind, tuple(CHANNELS))}")
     base = CHANNELS[kind].settings
     if preset is not None:
@@ -166,7 +166,7 @@ def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
     return kind, _configured(with_seed(base, config.seed), changes, f"channels.{name}")
 
 
-def _known(config: PipelineConfig) -> tuple[str, ...]:
+def _channel_names(config: PipelineConfig) -> tuple[str, ...]:
     return (*CHANNELS, *(name for name in config.channels if name not in CHANNELS))
 
 
@@ -174,9 +174,9 @@ def _ranker(config: PipelineConfig, name: str) -> BuiltRanker:
     changes = dict(config.rankers.get(name, {}))
     kind = changes.pop("kind", name)
     if kind not in RANKERS:
-        known = (*RANKERS, *(other for other in config.rankers if other not in RANKERS))
+        names = (*RANKERS, *(other for other in config.rankers if other not in RANKERS))
         if name == kind:
-            raise ValueError(f"rank.ranker: {choices('ranker', name, known)}")
+            raise ValueError(f"rank.ranker: {choices('ranker', name, names)}")
         raise ValueError(f"rankers.{name}.kind: {choices('kind of ranker', kind, tuple(RANKERS))}")
     _configured(RANKERS[kind].settings, changes, f"rankers.{name}")
     return build_ranker(kind, changes)
@@ -206,8 +206,10 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
                 f"prerank.pool: {config.prerank.pool} leaves a pre-ranker nothing to choose: take more than the "
                 f"{pool_size(config)} that are ranked"
             )
-    if config.merge.newcomers not in _known(config):
-        raise ValueError(f"merge.newcomers: {choices('channel', config.merge.newcomers, _known(config))}")
+    if config.merge.newcomers not in _channel_names(config):
+        raise ValueError(
+            f"merge.newcomers: {choices('channel', config.merge.newcomers, _channel_names(config))}"
+        )
     if config.explain.channel not in (None, *names):
         raise ValueError(f"explain.channel: {config.explain.channel} is none of recall.channels")
 
@@ -224,6 +226,6 @@ def _incremental(config: PipelineConfig, names: tuple[str, ...], kinds: Mapping[
     if chosen is None:
         return able[0] if able else None
     if chosen not in able:
-        there = f"choose from {', '.join(able)}" if able else "none of recall.channels does"
-        raise ValueError(f"incremental.channel: {chosen} is no recalling channel that learns on: {there}")
+        choice = f"choose from {', '.join(able)}" if able else "none of recall.channels does"
+        raise ValueError(f"incremental.channel: {chosen} is no recalling channel that learns on: {choice}")
     return chosen

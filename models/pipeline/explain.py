@@ -1,4 +1,4 @@
-"""Which watched film explains a recommended one best."""
+"""Reasons: the watched film that explains a recommended one best."""
 
 import numpy as np
 from numba import njit, prange

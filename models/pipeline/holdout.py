@@ -1,4 +1,4 @@
-"""What a release is asked, and the newest part of any log that says how well it answers.
+"""The queries of a release, and the newest part of any log, which says how well it answers.
 
 ``daily``: what users do in the next days, asked at the start of each. ``next``: each user's very next film,
 asked at the time of the newest event: what was just watched is fresh, however long ago that was.

@@ -37,7 +37,7 @@ BEST_AT = 10
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelLists:
     """The lists of one model for the queries of a split."""
 
     stage: str
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What the held-back part of a log teaches, and the seconds that it took."""
+    """All that is fitted on the held-back part of a log, and the seconds that it took."""
 
     weights: Floats
     preranking: Ranking | None = None
@@ -60,7 +60,7 @@ class Lesson:
     best: str = ""
     """The channel with the best NDCG on the held-back part."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Of MERGED, channels included, of PRERANK and of each ranker."""
+    """Seconds of fitting MERGED, channels included, PRERANK and each ranker."""
 
 
 PRERANK = "prerank"
@@ -73,7 +73,7 @@ def answers(
     validation: Split,
     rankers: Sequence[str],
     declared: Declared,
-) -> list[Answer]:
+) -> list[ModelLists]:
     """The lists of every channel and ranker, of the merge and the pre-ranker, and the published ones.
 
     The weights of MERGED are fitted, and BEST is chosen, on ``validation``. Pre-ranker, rankers and the
@@ -85,22 +85,22 @@ def answers(
     all_rankers = tuple(dict.fromkeys((*rankers, config.rank.ranker)))
     # The smaller log first: the incremental channel goes on from it.
     if newest is None or some.train.n_events < newest.train.n_events:
-        blend = _learn(config, some, split.train, fitter, (), declared)
-        lesson = _learn(config, newest, split.train, fitter, all_rankers, declared)
+        blend = _fit_on_holdout(config, some, split.train, fitter, (), declared)
+        lesson = _fit_on_holdout(config, newest, split.train, fitter, all_rankers, declared)
     else:
-        lesson = _learn(config, newest, split.train, fitter, all_rankers, declared)
+        lesson = _fit_on_holdout(config, newest, split.train, fitter, all_rankers, declared)
         same = newest.digest() == some.digest()
-        blend = lesson if same else _learn(config, some, split.train, fitter, (), declared)
+        blend = lesson if same else _fit_on_holdout(config, some, split.train, fitter, (), declared)
     recalled, fitting = _recall(config, split, fitter, "test")
     logger.info("%s is %s: the best on the validation split", BEST, blend.best)
     all_channels = sum(fitting.values())
-    channels = [Answer("recall", name, lists, fitting[name]) for name, lists in recalled.items()]
+    channels = [ModelLists("recall", name, lists, fitting[name]) for name, lists in recalled.items()]
     rest = merge.fallback_order(split.train)
     n = config.recall.candidates
     merged = merge.merge(recalled, blend.weights, split.queries, rest, n).candidates
     seconds = all_channels + blend.seconds[MERGED]
     blends = {MERGED: merged, UNION: merged, BEST: recalled[blend.best]}
-    merges = [Answer("merge", name, lists, seconds) for name, lists in blends.items()]
+    merges = [ModelLists("merge", name, lists, seconds) for name, lists in blends.items()]
     return [*channels, *merges, *_later_stages(config, recalled, lesson, split, rankers, all_channels)]
 
 
@@ -111,24 +111,24 @@ def _later_stages(
     split: Split,
     rankers: Sequence[str],
     recall_seconds: float,
-) -> list[Answer]:
+) -> list[ModelLists]:
     """The pre-ranked list, each ranker's order of it, and the published list."""
     fitted = Stages(lesson.weights, lesson.preranking, None)
     short = stages.shortlist(config, recalled, fitted, split.queries, split.train)
     seconds = recall_seconds + lesson.seconds[MERGED] + lesson.seconds[PRERANK]
-    answers = [Answer("prerank", config.prerank.method, short.preranked, seconds)]
+    answers = [ModelLists("prerank", config.prerank.method, short.preranked, seconds)]
     names = tuple(dict.fromkeys((*rankers, config.rank.ranker)))
     for name in names:
         lists = stages.ranked(config, short, lesson.rankings.get(name), split.train)
         spent = seconds + lesson.seconds[name]
         if name in rankers:
-            answers.append(Answer("rank", name, lists.ranked, spent))
+            answers.append(ModelLists("rank", name, lists.ranked, spent))
         if name == config.rank.ranker:
-            published = Answer("published", PUBLISHED, lists.published.candidates, spent)
+            published = ModelLists("published", PUBLISHED, lists.published.candidates, spent)
     return [*answers, published]
 
 
-def _learn(
+def _fit_on_holdout(
     config: PipelineConfig,
     held_back: Split | None,
     log: Dataset,
@@ -166,7 +166,7 @@ def _learn(
 def _recall(
     config: PipelineConfig, split: Split, fitter: Fitter, part: str
 ) -> tuple[dict[str, Candidates], dict[str, float]]:
-    """What every channel, fitted on the training part, recalls for every query; seconds of fitting."""
+    """Candidates by channel, fitted on the training part, for every query; seconds of fitting."""
     lists, seconds = {}, {}
     for channel in config.recall.channels:
         started = time.perf_counter()

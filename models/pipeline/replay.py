@@ -20,45 +20,45 @@ from models.recall.segment import Segment
 
 @dataclass(frozen=True)
 class Policy:
-    """What happens between the events."""
+    """The updates between the events."""
 
     refresh: bool
     """Every hour, whoever did something gets a new list from the history up to now."""
-    learn: bool
+    update: bool
     """Every hour, before that, the ID embeddings learn the hour's events."""
     nightly: bool
     """Every midnight the last full model learns the day, and everybody gets a new list."""
 
 
 POLICIES = {
-    "no update": Policy(refresh=False, learn=False, nightly=False),
-    "hourly refresh": Policy(refresh=True, learn=False, nightly=False),
-    "hourly learning": Policy(refresh=True, learn=True, nightly=False),
-    "nightly": Policy(refresh=False, learn=False, nightly=True),
-    "nightly, hourly refresh": Policy(refresh=True, learn=False, nightly=True),
-    "nightly, hourly learning": Policy(refresh=True, learn=True, nightly=True),
+    "no update": Policy(refresh=False, update=False, nightly=False),
+    "hourly refresh": Policy(refresh=True, update=False, nightly=False),
+    "hourly learning": Policy(refresh=True, update=True, nightly=False),
+    "nightly": Policy(refresh=False, update=False, nightly=True),
+    "nightly, hourly refresh": Policy(refresh=True, update=False, nightly=True),
+    "nightly, hourly learning": Policy(refresh=True, update=True, nightly=True),
 }
 
 METRICS = ("hr@10", "ndcg@10", "recall@50")
-"""Of single events: the film was among the first 10; discounted by its place; among the first 50."""
+"""Metrics of single events: the film was among the first 10; discounted by rank; among the first 50."""
 
 SLICES = ("all", "known", "new")
-"""Users known before the day of the event, and users new on that day."""
+"""All users; those with a rating before the day of the event; those new on that day."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """N events in order of time, and the place that each policy's list gave their film."""
+    """N events in order of time, and the rank that each policy's list gave their film."""
 
     user_idx: Ints  # (N,)
     at: Longs  # (N,) epoch seconds
-    known: Mask  # (N,) the user had rated something before the day
-    place: Mapping[str, Ints]  # policy -> (N,) from 0, -1 for not in the list
+    has_history: Mask  # (N,) the user had rated something before the day
+    rank0: Mapping[str, Ints]  # policy -> (N,) from 0, -1 for not in the list
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Less the control; they differ if 0 is outside the interval."""
+class ControlDifference:
+    """A value less that of the control; they differ if 0 is outside the interval."""
 
     value: float
     ci_low: float
@@ -67,7 +67,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ReplayRow:
-    """A figure of one policy, and how it differs from that of the control on the same events."""
+    """A metric of one policy, and how it differs from that of the control on the same events."""
 
     policy: str
     slice: str
@@ -75,7 +75,7 @@ class ReplayRow:
     value: float
     ci_low: float
     ci_high: float
-    difference: Difference
+    difference: ControlDifference
     n_users: int
     n_events: int
 
@@ -86,12 +86,15 @@ def replay(
     end: int,
     build: Callable[[], Incremental],
     n: int = 50,
-    told: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Replayed:
     """Live from ``start`` to ``end`` (midnights in epoch seconds, end exclusive) under every policy.
 
     Lists have n films. Users without a history get the list of their segment until one is published for
-    them. Raises ValueError if nothing was rated before or in that time.
+    them.
+
+    Raises:
+        ValueError: nothing was rated before or in that time.
     """
     scored = _by_time(log, first_ratings(log) & (log.at >= start) & (log.at < end))
     if not len(scored) or not (log.at < start).any():
@@ -100,10 +103,10 @@ def replay(
     first = _first_lists(log.before(start), full, n)
     lists = dict.fromkeys(POLICIES, first)
     models = dict.fromkeys(POLICIES, full)
-    place: dict[str, list[Ints]] = {name: [] for name in POLICIES}
+    rank0: dict[str, list[Ints]] = {name: [] for name in POLICIES}
     for hour in range(start, end, HOUR):
         if hour > start and hour % DAY == 0:
-            told(f"retraining at {np.datetime64(hour, 's')}")
+            progress(f"retraining at {np.datetime64(hour, 's')}")
             day = _since(log, hour - DAY, hour)
             full = full.copy().catch_up(*day).warm(*day)
             everybody = _lists(full, queries_at(log.before(hour)), first, n)
@@ -111,11 +114,11 @@ def replay(
             lists |= {name: everybody for name, policy in POLICIES.items() if policy.nightly}
         now = scored[(log.at[scored] >= hour) & (log.at[scored] < hour + HOUR)]
         for name, policy in POLICIES.items():
-            place[name].append(_places(lists[name][log.user_idx[now]], log.item_idx[now]))
+            rank0[name].append(_rank0(lists[name][log.user_idx[now]], log.item_idx[now]))
             if policy.refresh:
                 models[name], lists[name] = _hour(log, hour, policy, models[name], lists[name])
-    found = {name: np.concatenate(parts) for name, parts in place.items()}
-    return Replayed(log.user_idx[scored], log.at[scored], _known(log, scored), found)
+    found = {name: np.concatenate(parts) for name, parts in rank0.items()}
+    return Replayed(log.user_idx[scored], log.at[scored], _has_history(log, scored), found)
 
 
 def summary(replayed: Replayed, control: str, bootstrap: BootstrapConfig | None = None) -> list[ReplayRow]:
@@ -123,37 +126,37 @@ def summary(replayed: Replayed, control: str, bootstrap: BootstrapConfig | None 
     bootstrap = bootstrap or BootstrapConfig()
     users, user = np.unique(replayed.user_idx, return_inverse=True)
     rows = []
-    for part, mask in zip(SLICES, (None, replayed.known, ~replayed.known), strict=True):
+    for part, mask in zip(SLICES, (None, replayed.has_history, ~replayed.has_history), strict=True):
         chosen = np.ones(len(user), dtype=np.bool_) if mask is None else mask
         if not chosen.any():
             continue
         size = np.bincount(user[chosen], minlength=len(users)).astype(np.float64)
-        base = _sums(replayed.place[control], user, chosen, len(users))
-        for name, place in replayed.place.items():
-            sums = _sums(place, user, chosen, len(users))
-            figures = _figures(np.concatenate([sums, sums - base], axis=1), size, bootstrap)
+        base = _sums(replayed.rank0[control], user, chosen, len(users))
+        for name, rank0 in replayed.rank0.items():
+            sums = _sums(rank0, user, chosen, len(users))
+            metrics = _metrics(np.concatenate([sums, sums - base], axis=1), size, bootstrap)
             for number, metric in enumerate(METRICS):
-                value, low, high = figures[:, number].tolist()
-                paired = Difference(*figures[:, number + len(METRICS)].tolist())
+                value, low, high = metrics[:, number].tolist()
+                paired = ControlDifference(*metrics[:, number + len(METRICS)].tolist())
                 counts = int((size > 0).sum()), int(size.sum())
                 rows.append(ReplayRow(name, part, metric, value, low, high, paired, *counts))
     return rows
 
 
-def values(place: Ints) -> Doubles:
-    """(N, 3) the METRICS of each event from its place."""
-    listed = place >= 0
-    hit = listed & (place < 10)
-    return np.stack([hit, hit / np.log2(place + 2.0, where=hit, out=np.ones(len(place))), listed], axis=1)
+def values(rank0: Ints) -> Doubles:
+    """(N, 3) the METRICS of each event from its rank0."""
+    listed = rank0 >= 0
+    hit = listed & (rank0 < 10)
+    return np.stack([hit, hit / np.log2(rank0 + 2.0, where=hit, out=np.ones(len(rank0))), listed], axis=1)
 
 
-def _sums(place: Ints, user: NDArray[np.intp], chosen: Mask, n_users: int) -> Doubles:
+def _sums(rank0: Ints, user: NDArray[np.intp], chosen: Mask, n_users: int) -> Doubles:
     """(U, 3) sums a user over the chosen events."""
-    figures = values(place)[chosen]
-    return np.stack([np.bincount(user[chosen], column, n_users) for column in figures.T], axis=1)
+    metrics = values(rank0)[chosen]
+    return np.stack([np.bincount(user[chosen], column, n_users) for column in metrics.T], axis=1)
 
 
-def _figures(sums: Doubles, size: Doubles, bootstrap: BootstrapConfig) -> Doubles:
+def _metrics(sums: Doubles, size: Doubles, bootstrap: BootstrapConfig) -> Doubles:
     """(3, M): means over events with the bounds of their intervals."""
     denominator = np.repeat(size[:, None], sums.shape[1], axis=1)
     resampled = resampled_ratios(sums, denominator, bootstrap)
@@ -167,7 +170,7 @@ def _hour(
     seen, rows = _since(log, hour, hour + HOUR)
     if not len(rows):
         return model, lists
-    if policy.learn:
+    if policy.update:
         model = model.copy()
         model.update(seen, rows)
     return model, _lists(model, queries_at(seen, users=np.unique(seen.user_idx[rows])), lists, lists.shape[1])
@@ -187,14 +190,14 @@ def _first_lists(past: Dataset, model: Recaller, n: int) -> Ints:
 
 def _lists(model: Recaller, queries: Queries, lists: Ints, n: int) -> Ints:
     """The lists (U, n) with new ones for the users of the queries who have a history."""
-    asked = queries.take(np.flatnonzero(queries.end > queries.start))
+    with_history = queries.take(np.flatnonzero(queries.end > queries.start))
     updated = lists.copy()
-    updated[asked.user_idx] = model.recommend(asked, n).item
+    updated[with_history.user_idx] = model.recommend(with_history, n).item
     return updated
 
 
-def _places(lists: Ints, item: Ints) -> Ints:
-    """(B,) where each item stands in its list (B, n), -1 for nowhere."""
+def _rank0(lists: Ints, item: Ints) -> Ints:
+    """(B,) the rank0 of each item in its list (B, n), -1 for not in the list."""
     found = lists == item[:, None]
     return np.where(found.any(axis=1), found.argmax(axis=1), -1).astype(np.int32)
 
@@ -204,8 +207,8 @@ def _by_time(log: Dataset, chosen: Mask) -> Longs:
     return rows[np.argsort(log.at[rows], kind="stable")]
 
 
-def _known(log: Dataset, rows: Longs) -> Mask:
-    """Whether the user of each row had rated anything before the day of the row."""
+def _has_history(log: Dataset, rows: Longs) -> Mask:
+    """(N,) whether the user of each row had rated anything before the day of the row."""
     first = np.full(log.n_users, np.iinfo(np.int64).max)
     np.minimum.at(first, log.user_idx, log.at)
     return first[log.user_idx[rows]] < log.at[rows] // DAY * DAY

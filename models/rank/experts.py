@@ -42,7 +42,7 @@ class Gate(nn.Module):
         return logit.softmax(dim=1)
 
 
-class Tower(nn.Sequential):
+class TaskTower(nn.Sequential):
     """The logit of a task by its view of the row: (B, W) to (B, 1)."""
 
     def __init__(self, width: int, sizes: Sequence[int], dropout: float) -> None:

@@ -30,7 +30,7 @@ class GbdtConfig(Config):
 
     num_boost_round: PositiveInt = 400
     """Maximum number of trees."""
-    early_stopping_rounds: PositiveInt = 15
+    early_stopping_round: PositiveInt = 15
     """Trees without a better log loss on the validation rows, after which growing stops."""
     learning_rate: Positive = 0.1
     """Factor that each tree's values are shrunk by."""
@@ -93,19 +93,19 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
     check_training(train, validation)
     parameters = {
         "objective": "binary",
-        **config.model_dump(exclude={"num_boost_round", "early_stopping_rounds"}),
+        **config.model_dump(exclude={"num_boost_round", "early_stopping_round"}),
         "bagging_freq": 1,
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "verbose": -1,
     }
-    learned = lgb.Dataset(_matrix(train, np.arange(len(train))), train.label[:, 0].copy())
-    stopping = learned.create_valid(
+    rows_to_fit = lgb.Dataset(_matrix(train, np.arange(len(train))), train.label[:, 0].copy())
+    stopping = rows_to_fit.create_valid(
         _matrix(validation, np.arange(len(validation))), validation.label[:, 0].copy()
     )
-    stop = lgb.early_stopping(config.early_stopping_rounds, verbose=False)
-    grown = lgb.train(parameters, learned, config.num_boost_round, [stopping], callbacks=[stop])
+    stop = lgb.early_stopping(config.early_stopping_round, verbose=False)
+    grown = lgb.train(parameters, rows_to_fit, config.num_boost_round, [stopping], callbacks=[stop])
     # From its text, so that it answers like the one that is restored: without the trees after the best.
     text = grown.model_to_string(num_iteration=grown.best_iteration)
     return Gbdt(lgb.Booster(model_str=text), train.schema, train.tasks[:1])

@@ -12,7 +12,7 @@ from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
-from models.rank.experts import Experts, Gate, Tower, mix
+from models.rank.experts import Experts, Gate, TaskTower, mix
 from models.rank.layers import Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -47,7 +47,9 @@ class MMoE(nn.Module):
         self.experts = Experts(config.n_experts, width, config.expert_hidden, config.dropout)
         gates = (Gate(width, config.n_experts, config.expert_dropout) for _ in range(tasks))
         self.gates = nn.ModuleList(gates)
-        towers = (Tower(config.expert_hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
+        towers = (
+            TaskTower(config.expert_hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks)
+        )
         self.towers = nn.ModuleList(towers)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
-from models.rank.experts import Experts, Gate, Tower, mix
+from models.rank.experts import Experts, Gate, TaskTower, mix
 from models.rank.layers import Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -77,7 +77,9 @@ class PLE(nn.Module):
             Extraction(tasks, widths[level], units, level == last, config)
             for level, units in enumerate(config.expert_hidden)
         )
-        towers = (Tower(config.expert_hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
+        towers = (
+            TaskTower(config.expert_hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks)
+        )
         self.towers = nn.ModuleList(towers)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -11,7 +11,7 @@ from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
-from models.rank.experts import Tower
+from models.rank.experts import TaskTower
 from models.rank.layers import MLP, Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
@@ -41,7 +41,7 @@ class SharedBottom(nn.Module):
         super().__init__()
         self.embedding = Embedding(schema, config.embedding_dim)
         self.bottom = MLP(self.embedding.width, config.hidden, config.dropout)
-        towers = (Tower(config.hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
+        towers = (TaskTower(config.hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
         self.towers = nn.ModuleList(towers)
 
     def forward(self, batch: Batch) -> Tensor:

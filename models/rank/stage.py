@@ -102,7 +102,7 @@ class Ranking:
     @property
     def state(self) -> State:
         """All that was learned, by name."""
-        learned = {
+        state = {
             "blend_weight": np.array(self.blend_weight),
             "negative_rate": np.array(self.negative_rate),
             "fusion": pack_text(json.dumps(asdict(self.fusion))),
@@ -112,8 +112,8 @@ class Ranking:
             "made_of": pack_text(json.dumps([self.ranker, *self.lists])),
         }
         for number, ranker in enumerate(self.rankers):
-            learned |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
-        return learned
+            state |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
+        return state
 
 
 def restore_ranking(
@@ -131,9 +131,9 @@ def restore_ranking(
     features = tuple(expand(declared, lists))
     if tuple(name for name, _ in features) != tuple(feature.name for feature in schema.features):
         raise ValueError("the ranker was trained on other features than those declared")
-    learned = named(state, "ranker.")
-    numbers = sorted({name.split(".")[0] for name in learned}, key=int)
-    rankers = tuple(ranker.restore(named(learned, f"{number}.")) for number in numbers)
+    of_rankers = named(state, "ranker.")
+    numbers = sorted({name.split(".")[0] for name in of_rankers}, key=int)
+    rankers = tuple(ranker.restore(named(of_rankers, f"{number}.")) for number in numbers)
     encoder = Encoder(features, schema, state["mean"], state["scale"], item_codes)
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})

@@ -75,5 +75,5 @@ def build(kind: str, seed: int = 0, settings: Mapping[str, Any] = MappingProxyTy
 
 
 def is_incremental(kind: str) -> bool:
-    """Whether channels of this kind learn on: see :class:`models.recall.contract.Incremental`."""
+    """True for kinds of channels that learn on: see :class:`models.recall.contract.Incremental`."""
     return hasattr(CHANNELS[kind].make, "update")

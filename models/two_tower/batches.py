@@ -143,7 +143,7 @@ def _windows(indptr: Longs, wanted: Mask, newest: int, shift: Longs) -> tuple[In
 
 @njit(cache=True)
 def cuts(length: Longs, tokens: int) -> Longs:
-    """Where batches of lengths begin, and the end of the last; none is padded to more than ``tokens``."""
+    """Bounds of batches of lengths, the end of the last included; none is padded to more than ``tokens``."""
     found = [0]
     longest = 0
     for row in range(len(length)):

@@ -96,7 +96,7 @@ class NegativesConfig(Config):
 
     @property
     def every_item(self) -> bool:
-        """Whether there is no sample: all items are negatives."""
+        """True without a sample: all items are negatives."""
         return not (self.uniform or self.popularity or self.in_batch or self.hard)
 
     @model_validator(mode="after")

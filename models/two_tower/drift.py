@@ -7,7 +7,7 @@ from models.two_tower.config import UpdateConfig
 
 
 def drift(report: UpdateReport, config: UpdateConfig) -> str | None:
-    """In words, which limit an update has passed; None if none."""
+    """The limit that an update has passed, in words; None if none."""
     rise = report.old_after / max(report.old_before, 1e-9) - 1
     if not math.isfinite(rise) or rise > config.max_loss_rise:
         return f"the loss on earlier events rose by {rise:.1%} (at most {config.max_loss_rise:.0%})"

@@ -81,7 +81,7 @@ def catch_up(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig
 
 
 def bounds(hour: Longs, least: int) -> list[int]:
-    """Where runs of whole hours, (N,) ascending, with at least so many events begin; and N, their end."""
+    """Bounds of runs of whole hours, (N,) ascending, with at least so many events; the last is N."""
     first = np.flatnonzero(np.diff(hour, prepend=-1))
     chosen = [0]
     while len(hour) - chosen[-1] > least:

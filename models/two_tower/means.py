@@ -36,16 +36,16 @@ class _DecayedMeans(torch.autograd.Function):
 
 @njit(cache=True)
 def _forward(events: Floats, fading: Floats) -> Floats:
-    batch, length, n_dims = events.shape
-    means = np.empty((batch, length, len(fading), n_dims), dtype=np.float32)
+    batch, length, embedding_dim = events.shape
+    means = np.empty((batch, length, len(fading), embedding_dim), dtype=np.float32)
     for row in range(batch):
-        total = np.zeros((len(fading), n_dims), dtype=np.float32)
+        total = np.zeros((len(fading), embedding_dim), dtype=np.float32)
         weight = np.zeros(len(fading), dtype=np.float32)
         for position in range(length):
             for k in range(len(fading)):
                 weight[k] = fading[k] * weight[k] + np.float32(1)
                 scale = np.float32(1) / weight[k]
-                for dim in range(n_dims):
+                for dim in range(embedding_dim):
                     total[k, dim] = fading[k] * total[k, dim] + events[row, position, dim]
                     means[row, position, k, dim] = scale * total[k, dim]
     return means
@@ -53,10 +53,10 @@ def _forward(events: Floats, fading: Floats) -> Floats:
 
 @njit(cache=True)
 def _backward(up: Floats, fading: Floats) -> Floats:
-    batch, length, _, n_dims = up.shape
-    gradient = np.zeros((batch, length, n_dims), dtype=np.float32)
+    batch, length, _, embedding_dim = up.shape
+    gradient = np.zeros((batch, length, embedding_dim), dtype=np.float32)
     for row in range(batch):
-        total = np.zeros((len(fading), n_dims), dtype=np.float32)
+        total = np.zeros((len(fading), embedding_dim), dtype=np.float32)
         weight = np.zeros((length, len(fading)), dtype=np.float32)
         for position in range(length):
             for k in range(len(fading)):
@@ -65,7 +65,7 @@ def _backward(up: Floats, fading: Floats) -> Floats:
         for position in range(length - 1, -1, -1):
             for k in range(len(fading)):
                 scale = np.float32(1) / weight[position, k]
-                for dim in range(n_dims):
+                for dim in range(embedding_dim):
                     total[k, dim] = fading[k] * total[k, dim] + scale * up[row, position, k, dim]
                     gradient[row, position, dim] += total[k, dim]
     return gradient

@@ -62,7 +62,7 @@ class Towers(nn.Module):
     def users(self, inputs: Tensors, at: Positions, generator: torch.Generator | None = None) -> Tensor:
         """Vectors (N, D) at N positions of histories; with a generator, dimensions are left out."""
         events = self.tables[self.history_table](inputs["history"])  # (B, L, D)
-        events = _without_some_dims(events, self.config.dropout, generator)
+        events = _vector_dropout(events, self.config.dropout, generator)
         history = torch.stack([encoder(events, at, generator) for encoder in self.encoders]).sum(0)
         columns = [inputs[f.name] for f in self.user_features]  # (B, L) or (B,) each
         values = [column[at if column.dim() == 2 else at[:1]] for column in columns]  # (N,) each
@@ -118,7 +118,7 @@ class MeansNetwork(nn.Module):
 
     def forward(self, means: Tensor, window: Tensor, generator: torch.Generator | None) -> Tensor:
         hidden = functional.gelu(self.hidden(self.norm(means)))  # (N, width)
-        return self.out(_without_some_dims(hidden, self.dropout, generator, window))  # type: ignore[no-any-return]
+        return self.out(_vector_dropout(hidden, self.dropout, generator, window))  # type: ignore[no-any-return]
 
 
 class CausalAttention(nn.Module):
@@ -180,9 +180,9 @@ class Block(nn.Module):
 
     def forward(self, states: Tensor, generator: torch.Generator | None) -> Tensor:
         seen = self.attention(self.before_attention(states))
-        states = states + _without_some_dims(seen, self.dropout, generator)
+        states = states + _vector_dropout(seen, self.dropout, generator)
         mixed = self.network(self.before_network(states))
-        return states + _without_some_dims(mixed, self.dropout, generator)
+        return states + _vector_dropout(mixed, self.dropout, generator)
 
 
 class Concatenated(nn.Module):
@@ -219,7 +219,7 @@ def _embedding(size: int, embedding_dim: int, deviation: float = 0.05) -> nn.Emb
     return table
 
 
-def _without_some_dims(
+def _vector_dropout(
     values: Tensor, dropout: float, generator: torch.Generator | None, window: Tensor | None = None
 ) -> Tensor:
     """Dropout of the same dimensions at all positions of a history, in training alone.

@@ -272,7 +272,7 @@ def _rate(config: TwoTowerConfig, epochs: int, fraction: float) -> float:
 
 
 def _stalled(curve: list[tuple[float, float]], epochs: int, patience: int) -> bool:
-    """Whether training ends here: all epochs are done, or the last few brought nothing."""
+    """True where training ends: all epochs are done, or the last few improved nothing."""
     if len(curve) >= epochs:
         return True
     best = int(np.argmax([metric for _, metric in curve])) if curve else 0

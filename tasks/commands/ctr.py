@@ -26,7 +26,7 @@ class Measured:
     """The hash of the split."""
     rows: list[Row]
     differences: dict[str, list[Difference]]
-    """Of each ranker to the baseline."""
+    """Differences of each ranker to the baseline."""
 
 
 def measure(

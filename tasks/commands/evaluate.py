@@ -17,7 +17,7 @@ from models.evaluation.rows import Difference, MeasuredModel, compare, ranking_r
 from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores, is_window
 from models.evaluation.split import Split
-from models.pipeline.offline import BEST, PUBLISHED, UNION, Answer, answers, warm_up
+from models.pipeline.offline import BEST, PUBLISHED, UNION, ModelLists, answers, warm_up
 from models.rank.candidates import MERGED
 from models.rank.registry import RANKERS
 from tasks import config as configuration
@@ -76,7 +76,7 @@ def evaluate(
         files.check_writable(out)
     dataset, vocabulary = read_log(source or settings.source())
     splits, validations = _splits(protocol, dataset)
-    evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.labels)
+    evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.categories)
     _check_split(earlier, evaluator)
     declared = declarations.of(whole.features)
     warm_up(whole, dataset, declared)
@@ -185,14 +185,15 @@ def _splits(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
 def _check_split(earlier: Mapping[str, Scores], evaluator: Evaluator) -> None:
     for scores in earlier.values():
         if scores.digest != evaluator.digest:
-            here, there = evaluator.digest[:HASH_DIGITS], scores.digest[:HASH_DIGITS]
+            ours, theirs = evaluator.digest[:HASH_DIGITS], scores.digest[:HASH_DIGITS]
             raise MatineeError(
-                f"the baseline was measured on {scores.protocol} {there}, this is {evaluator.protocol} {here}"
+                f"the baseline was measured on {scores.protocol} {theirs}, "
+                f"this is {evaluator.protocol} {ours}"
             )
 
 
 def _measured(
-    found: Sequence[Sequence[Answer]], evaluator: Evaluator, seed: int
+    found: Sequence[Sequence[ModelLists]], evaluator: Evaluator, seed: int
 ) -> tuple[list[dict[str, Any]], dict[str, Scores]]:
     """Rows of all models, and by stage/model the sums that comparisons need; ``found`` by window."""
     rows = []
@@ -212,7 +213,7 @@ def _measured(
 def _differences(
     scores: Mapping[str, Scores], earlier: Mapping[str, Scores], baseline: str | None
 ) -> list[dict[str, Any]]:
-    """Of every model to the baseline, or to itself in the earlier evaluation, where that has it."""
+    """Differences of every model to the baseline, or to itself in the earlier evaluation if it is there."""
     if baseline is None:
         return []
     # A pre-ranker may have the name of a ranker or of the merge: those are meant.

@@ -1,12 +1,9 @@
-"""What people ask the published release; errors say what to do."""
-
-from typing import Any
+"""Look-ups in the published release; errors say what to do."""
 
 from tasks import settings
+from tasks.commands.answer import Answer
 from warehouse.errors import MatineeError
 from warehouse.releases import journal, queries, serving
-
-Answer = dict[str, Any]
 
 SIMILAR_BY = ("ease", "item_cf", "mf")
 """Channels by how much the nearest films share with a film (docs/experiments.md), the best first."""
@@ -59,7 +56,7 @@ def similar(film: str, channel: str | None, n: int) -> Answer:
 
 
 def report() -> Answer:
-    """What there is to look at of the published release: see ``warehouse.releases.queries.report``."""
+    """Tables of the report on the published release: see ``warehouse.releases.queries.report``."""
     home = settings.home()
     return queries.report(home) | {"releases": journal.releases(home)}
 

@@ -1,4 +1,4 @@
-"""What the screens need to know of metrics; screens import tasks, not models."""
+"""Metadata of metrics for the screens, which import tasks, not models."""
 
 from models.evaluation.metadata import (
     LOWER_IS_BETTER,

@@ -59,7 +59,9 @@ def replay(
     if last > newest + DAY:
         raise MatineeError(f"--to {end} is after the newest rating, which is of {day(newest)}")
     try:
-        found = living.replay(dataset, first, last, lambda: new_incremental(whole, channel), told=logger.info)
+        found = living.replay(
+            dataset, first, last, lambda: new_incremental(whole, channel), progress=logger.info
+        )
     except ValueError as error:
         raise MatineeError(f"{begin} to {end} cannot be replayed on this log: {error}") from None
     answer = {
@@ -76,18 +78,18 @@ def replay(
 
 
 def _by_day(found: Replayed) -> list[dict[str, Any]]:
-    """Means of the metrics by day, policy and whether the user was known before the day."""
+    """Means of the metrics by day, policy and whether the user had a history before the day."""
     rows = []
     for number in sorted({int(at) // DAY for at in found.at}):
-        for known in (True, False):
-            chosen = (found.at // DAY == number) & (found.known == known)
+        for has_history in (True, False):
+            chosen = (found.at // DAY == number) & (found.has_history == has_history)
             if not chosen.any():
                 continue
             for name in POLICIES:
-                means = living.values(found.place[name][chosen]).mean(axis=0)
-                about = {"day": day(number * DAY), "known": known}
-                figures = dict(zip(METRICS, means.tolist(), strict=True))
-                rows.append(about | {"policy": name, "n_events": int(chosen.sum())} | figures)
+                means = living.values(found.rank0[name][chosen]).mean(axis=0)
+                about = {"day": day(number * DAY), "known": has_history}
+                means_by_metric = dict(zip(METRICS, means.tolist(), strict=True))
+                rows.append(about | {"policy": name, "n_events": int(chosen.sum())} | means_by_metric)
     return rows
 
 

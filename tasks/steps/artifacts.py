@@ -7,7 +7,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks.step import Rows
+from tasks.step import RowCounts
 from warehouse.releases import queries
 
 SAMPLE_USERS = 10
@@ -18,7 +18,7 @@ SAMPLE_FILMS = 5
 
 
 @task(name="show artifacts", task_run_name="show artifacts", cache_policy=NO_CACHE)
-def show_artifacts(home: Path, rows: Rows) -> None:
+def show_artifacts(home: Path, rows: RowCounts) -> None:
     """Leave tables of the steps, of the rows published and of ten users' lists as artifacts of the run."""
     release = queries.release(home)
     about = f"Release {release['release_id']}, as of {release['as_of']} UTC"

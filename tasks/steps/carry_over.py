@@ -1,10 +1,10 @@
-"""What an incremental run takes over from the release that it refreshes."""
+"""The rows that an incremental run takes over from the release that it refreshes."""
 
 import numpy as np
 import polars as pl
 
 from tasks import data as run_data
-from tasks.step import Rows, step
+from tasks.step import RowCounts, step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -21,7 +21,7 @@ UNCHANGED = (
 
 
 @step("select users", reads=["events"], writes=["target_users"])
-def select_users(run: Run) -> Rows:
+def select_users(run: Run) -> RowCounts:
     """Write down the target users: those with new events, and those whom the run's parent did not know."""
     data = run_data.load(run)
     selected = np.zeros(data.dataset.n_users, dtype=np.bool_)
@@ -35,7 +35,7 @@ def select_users(run: Run) -> Rows:
 
 
 @step("carry over", reads=["recommended"], writes=["recommended"])
-def carry_over(run: Run) -> Rows:
+def carry_over(run: Run) -> RowCounts:
     """Everybody else keeps the list of the parent, row by row."""
     mine = files.read_table(run, "recommended")
     theirs = files.read_table(run.parent(), "recommended")

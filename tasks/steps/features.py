@@ -2,7 +2,7 @@
 
 from tasks import config as configuration
 from tasks import data, declarations
-from tasks.step import Rows, step
+from tasks.step import RowCounts, step
 from warehouse.runs import feature_tables
 from warehouse.runs.run import Run
 
@@ -12,7 +12,7 @@ from warehouse.runs.run import Run
     reads=["events", "catalog"],
     writes=["users", "items", "user_features", "item_features", "log"],
 )
-def build_features(run: Run) -> Rows:
+def build_features(run: Run) -> RowCounts:
     """Write the run's users, items and their features, point in time: only ratings before ``as_of``."""
     rows = feature_tables.write(run, declarations.write(run, configuration.of(run).features))
     data.write_log(run)

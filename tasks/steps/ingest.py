@@ -1,4 +1,4 @@
-"""From a source to the log."""
+"""Ingestion of a source into the log."""
 
 import logging
 from pathlib import Path

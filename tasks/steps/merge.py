@@ -1,28 +1,49 @@
-"""Weights of the channels in the merged list."""
+"""Weights of the channels in the merged list, and what each of them recalls for the holdout."""
 
+import numpy as np
 import polars as pl
 
 from models import merge
+from models.candidates import Candidates
 from models.dataset import Floats
+from models.evaluation.metrics import mean_ndcg, mean_recall
+from models.evaluation.split import Split
 from models.pipeline import stages
 from tasks import data as run_data
-from tasks.step import Rows, step
+from tasks.data import RunData
+from tasks.metrics import MetricValue, metric_rows
+from tasks.step import RowCounts, step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
 
-@step("fit merge", reads=["holdout"], writes=["merge_weights"])
-def fit_merge(run: Run) -> Rows:
+@step("fit merge", reads=["holdout"], writes=["merge_weights", "metrics/recall"])
+def fit_merge(run: Run) -> RowCounts:
     """Fit the weights of the merge on what the channels recalled for the holdout."""
     data = run_data.load(run)
     names = data.config.recall.channels
+    rows: RowCounts = {}
     if data.holdout is None:
         weights = merge.equal_weights(len(names))
     else:
         recalled = run_data.read_holdout_candidates(data, data.holdout)
         weights = stages.fit_merge(data.config, recalled, data.holdout)
+        frame = pl.concat(_metrics(data, name, lists, data.holdout) for name, lists in recalled.items())
+        rows["metrics"] = files.write_table(run, "metrics/recall", frame)
     frame = pl.DataFrame({"channel": names} | dict(zip(merge.CANDIDATE_FEATURES, weights.T, strict=True)))
-    return {"merge_weights": files.write_table(run, "merge_weights", frame)}
+    return rows | {"merge_weights": files.write_table(run, "merge_weights", frame)}
+
+
+def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> pl.DataFrame:
+    """Recall of all candidates and NDCG of the first, of a channel that knows nothing of the holdout."""
+    config = data.config
+    n, first = config.recall.candidates, config.rank.ndcg_at
+    values: list[MetricValue] = [
+        ("all", "recall", n, mean_recall(lists, holdout.targets, n)),
+        ("all", "ndcg", first, mean_ndcg(lists, holdout.targets, first)),
+    ]
+    n_users = len(np.unique(holdout.queries.user_idx))
+    return metric_rows(data.run, "recall", channel, config.objective, values, n_users)
 
 
 def read_weights(run: Run) -> Floats:

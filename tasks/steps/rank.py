@@ -19,9 +19,9 @@ from models.rank.stage import Ranking, restore_ranking
 from tasks import data as run_data
 from tasks import declarations
 from tasks.data import RunData
-from tasks.metrics import Metric, Points, curve_rows, metric_rows
+from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
 from tasks.states import has_state, read_state, write_state
-from tasks.step import Rows, step
+from tasks.step import RowCounts, step
 from tasks.steps.merge import read_weights
 from warehouse.errors import MatineeError
 from warehouse.runs import files
@@ -41,7 +41,7 @@ PREFERRED = "item_cf"
     reads=["holdout", "merge_weights"],
     writes=["models/ranking", "metrics/ranking", "curves/ranking", "feature_coverage"],
 )
-def fit_rank(run: Run) -> Rows:
+def fit_rank(run: Run) -> RowCounts:
     """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list."""
     data = run_data.load(run)
     if data.holdout is None:
@@ -72,7 +72,7 @@ def fit_rank(run: Run) -> Rows:
 
 
 @step("rank", reads=["candidates", "merge_weights", "models/ranking"], writes=["recommended", "rejected"])
-def rank(run: Run) -> Rows:
+def rank(run: Run) -> RowCounts:
     """Merge and order each user's candidates; write the best with their reasons, and what was left."""
     data = run_data.load(run)
     fitted = Stages(read_weights(run), *(_restored(data, name) for name in (PRERANKING, RANKING)))
@@ -87,7 +87,7 @@ def rank(run: Run) -> Rows:
     return written
 
 
-def _not_ranked() -> Rows:
+def _not_ranked() -> RowCounts:
     logger.info("too few ratings are held back to train a ranker: the merged list is published")
     return {"metrics": 0}
 
@@ -142,24 +142,24 @@ def _explaining_channel(data: RunData) -> str | None:
     return PREFERRED if PREFERRED in names else next(iter(names), None)
 
 
-def _metrics(fitted: Fitted, config: RankConfig) -> dict[str, list[Metric]]:
+def _metrics(fitted: Fitted, config: RankConfig) -> dict[str, list[MetricValue]]:
     """By model: the chosen blend weight, what the list reaches with it and without, calibration errors."""
     chosen = fitted.ranking.blend_weight
-    of_ranker: list[Metric] = [
+    of_ranker: list[MetricValue] = [
         ("all", "blend_weight", None, chosen),
         ("all", "ndcg", config.ndcg_at, fitted.ndcg[chosen]),
     ]
     of_ranker += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]
     of_ranker += [(name, "calibration_error", None, of.error) for name, of in fitted.reliability.items()]
-    of_merged: list[Metric] = [
+    of_merged: list[MetricValue] = [
         ("all", "ndcg", config.ndcg_at, value) for weight, value in fitted.ndcg.items() if weight == 0
     ]
     return {config.ranker: of_ranker, "merged": of_merged}
 
 
-def _curves(fitted: Fitted, config: RankConfig) -> dict[str, Points]:
-    """What each blend weight reaches; how often films of each predicted probability were watched."""
-    curves: dict[str, Points] = {
+def _curves(fitted: Fitted, config: RankConfig) -> dict[str, Curve]:
+    """The metric by blend weight; the fraction watched by predicted probability."""
+    curves: dict[str, Curve] = {
         f"ndcg@{config.ndcg_at} by blend weight": (list(fitted.ndcg), list(fitted.ndcg.values()))
     }
     for name, curve in fitted.reliability.items():

@@ -12,7 +12,7 @@ from tasks import training
 from tasks.data import RunData
 from tasks.metrics import curve_rows
 from tasks.states import HOLDOUT, read_state, write_state, write_tables, write_user_vectors
-from tasks.step import Rows, step
+from tasks.step import RowCounts, step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -22,7 +22,7 @@ from warehouse.runs.run import Run
     reads=["events", "users", "items"],
     writes=["candidates/{channel}", "holdout/{channel}", "models/{channel}"],
 )
-def recall(run: Run, channel: str) -> Rows:
+def recall(run: Run, channel: str) -> RowCounts:
     """Fit a channel, without and with the holdout; write its candidates and tables.
 
     The channel that learns on goes on from the run's parent, if there is one.
@@ -30,7 +30,7 @@ def recall(run: Run, channel: str) -> Rows:
     data = run_data.load(run)
     if channel == data.config.incremental.channel:
         return _recall_incremental(data, channel)
-    rows: Rows = {}
+    rows: RowCounts = {}
     if data.holdout is not None:
         rows |= _write_holdout_candidates(
             data, channel, fit_channel(data.config, channel, data.holdout.train)
@@ -41,7 +41,7 @@ def recall(run: Run, channel: str) -> Rows:
 
 
 @step("recall again {channel}", reads=["models/{channel}", "events"], writes=["candidates/{channel}"])
-def recall_again(run: Run, channel: str) -> Rows:
+def recall_again(run: Run, channel: str) -> RowCounts:
     """Write candidates of the target users, by the channel as the run has it: nothing is learned."""
     data = run_data.load(run)
     state, then = read_state(run, channel)
@@ -50,10 +50,10 @@ def recall_again(run: Run, channel: str) -> Rows:
     return _write_candidates(data, channel, model, then)
 
 
-def _recall_incremental(data: RunData, channel: str) -> Rows:
+def _recall_incremental(data: RunData, channel: str) -> RowCounts:
     models = training.from_scratch if data.run.parent_id is None else training.from_parent
     holdout_model, model = models(data, channel)
-    rows: Rows = {}
+    rows: RowCounts = {}
     if data.holdout is not None:
         rows |= _write_holdout_candidates(data, channel, holdout_model)
     write_state(data, f"{HOLDOUT}/{channel}", holdout_model.state)
@@ -63,7 +63,7 @@ def _recall_incremental(data: RunData, channel: str) -> Rows:
     return rows | write_user_vectors(data, channel, model)
 
 
-def _write_holdout_candidates(data: RunData, channel: str, model: Recaller) -> Rows:
+def _write_holdout_candidates(data: RunData, channel: str, model: Recaller) -> RowCounts:
     """Write what a channel that knows nothing of the holdout recalls for its queries."""
     assert data.holdout is not None
     queries = data.holdout.queries
@@ -72,7 +72,9 @@ def _write_holdout_candidates(data: RunData, channel: str, model: Recaller) -> R
     return {"holdout": files.write_table(data.run, f"holdout/{channel}", frame)}
 
 
-def _write_candidates(data: RunData, channel: str, model: Recaller, then: Vocabulary | None = None) -> Rows:
+def _write_candidates(
+    data: RunData, channel: str, model: Recaller, then: Vocabulary | None = None
+) -> RowCounts:
     """Write what a channel, which learned the vocabulary ``then``, recalls for the target users."""
     then = then or data.vocabulary
     queries = reindexed(data.queries, data.vocabulary, then)

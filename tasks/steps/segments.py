@@ -7,13 +7,13 @@ from models.encoding import Vocabulary
 from models.pipeline.config import PipelineConfig, channel_settings
 from models.recall.segment import Segment, SegmentConfig
 from tasks import data as run_data
-from tasks.step import Rows, step
+from tasks.step import RowCounts, step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
 
 @step("segments", reads=["events", "users"], writes=["segments"])
-def recommend_segments(run: Run) -> Rows:
+def recommend_segments(run: Run) -> RowCounts:
     """Write the list of everybody, of each gender, and of each gender and age."""
     data = run_data.load(run)
     lists = Segment(_settings(data.config)).fit(data.dataset).lists(min(data.config.top_n, data.dataset.n_items))
@@ -37,5 +37,5 @@ def _name(gender: int, age: int, vocabulary: Vocabulary) -> str:
     """all, gender=F, or gender=F|age=25."""
     if gender < 0:
         return "all"
-    name = f"gender={vocabulary.labels['gender'][gender]}"
-    return name if age < 0 else f"{name}|age={vocabulary.labels['age'][age]}"
+    name = f"gender={vocabulary.categories['gender'][gender]}"
+    return name if age < 0 else f"{name}|age={vocabulary.categories['age'][age]}"

@@ -128,8 +128,7 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
 
 
 def _difference(parent: Run, config: Configuration) -> str | None:
-    """What says that the parent's incremental channel was not trained as this configuration asks; None if
-    nothing does, or if there is no such channel."""
+    """The reason why the parent's incremental channel does not suit the configuration; None if it does."""
     try:
         before = configuration.of(parent)
     except MatineeError as error:

@@ -7,7 +7,7 @@ import numpy as np
 from tasks import data as run_data
 from tasks.metrics import metric_rows
 from tasks.states import load_grown, write_state, write_tables, write_user_vectors
-from tasks.step import Rows, step
+from tasks.step import RowCounts, step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("matinee")
     reads=["events", "models/{channel}"],
     writes=["models/{channel}", "metrics/{channel}"],
 )
-def update(run: Run, channel: str) -> Rows:
+def update(run: Run, channel: str) -> RowCounts:
     """Let the channel's ID embeddings learn what is new since the run's parent, unless they drift."""
     data = run_data.load(run)
     before = load_grown(data, channel, channel)

@@ -1,4 +1,4 @@
-"""What tests of the flows ask a home: its log, its published tables, the command."""
+"""Helpers of the tests of the flows: a home's log, its published tables, the command."""
 
 import subprocess
 import sys

@@ -249,7 +249,7 @@ def test_an_hourly_run_goes_by_the_configuration_of_its_release(
     assert Run.read(home, done["release_id"]).config == parent.config
 
 
-def test_what_an_hourly_run_cannot_be_told_is_refused(home: Path, second: dict[str, Any]) -> None:
+def test_settings_that_an_hourly_run_cannot_change_are_refused(home: Path, second: dict[str, Any]) -> None:
     done = cli("hourly", "--set", "top_n=9")
     assert done.returncode == 2
     assert "top_n" in done.stderr

@@ -211,7 +211,7 @@ def test_the_command_reads_what_is_published(home: Path, first: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("recommend", "abc"), "whole numbers"),
         (("recommend",), "--help"),
@@ -225,13 +225,13 @@ def test_the_command_reads_what_is_published(home: Path, first: dict[str, Any]) 
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_2(
-    first: dict[str, Any], words: tuple[str, ...], told: str
+    first: dict[str, Any], words: tuple[str, ...], message: str
 ) -> None:
     done = cli(*words)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_rollback_by_command(home: Path, first: dict[str, Any]) -> None:

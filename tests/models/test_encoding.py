@@ -37,10 +37,10 @@ def test_encode() -> None:
     assert dataset.users["gender"].tolist() == [0, -1, 1]
     assert dataset.users["age"].tolist() == [0, -1, 1]
     assert dataset.users["region"].tolist() == [0, -1, 1]
-    assert vocabulary.labels["gender"] == ["F", "M"]
-    assert vocabulary.labels["age"] == ["1", "25"]
+    assert vocabulary.categories["gender"] == ["F", "M"]
+    assert vocabulary.categories["age"] == ["1", "25"]
     assert dataset.items["year"].tolist() == [1995, -1]
-    assert vocabulary.labels["genres"] == ["Action", "Drama"]
+    assert vocabulary.categories["genres"] == ["Action", "Drama"]
     assert dataset.items["genres"].tolist() == [[True, True], [False, False]]
 
 
@@ -51,10 +51,10 @@ def test_labels_of_before_keep_their_codes() -> None:
     items = pl.DataFrame({"item_id": [1], "year": [2000], "genres": [["Action", "War"]]})
     events = {name: np.array([1]) for name in ("user_id", "item_id", "rating", "at")}
     before = {"gender": ["M"], "age": ["25", "35"], "genres": ["Comedy", "War"]}
-    dataset, vocabulary = encode(events, users, items, as_of=2, labels=before)
-    assert vocabulary.labels["gender"] == ["M", "F"]
-    assert vocabulary.labels["age"] == ["25", "35", "1"]
-    assert vocabulary.labels["genres"] == ["Comedy", "War", "Action"]
+    dataset, vocabulary = encode(events, users, items, as_of=2, categories=before)
+    assert vocabulary.categories["gender"] == ["M", "F"]
+    assert vocabulary.categories["age"] == ["25", "35", "1"]
+    assert vocabulary.categories["genres"] == ["Comedy", "War", "Action"]
     assert dataset.users["gender"].tolist() == [1, 0]
     assert dataset.users["age"].tolist() == [2, 0]
     assert dataset.users["region"].tolist() == [1, 0]
@@ -72,7 +72,7 @@ def test_encode_without_demographics_or_genres() -> None:
     dataset, vocabulary = encode(events, users, items, as_of=2)
     assert dataset.users["gender"].tolist() == [-1]
     assert dataset.items["genres"].shape == (1, 0)
-    assert vocabulary.labels["gender"] == []
+    assert vocabulary.categories["gender"] == []
 
 
 def test_positions_in_another_vocabulary() -> None:

@@ -52,7 +52,7 @@ def test_the_metrics_of_a_report_are_its_finite_numbers() -> None:
         ({"old_before": 0.0, "old_after": 0.0, "shift_mean": 0.0, "norm_mean": 0.0}, None),
     ],
 )
-def test_drift_is_said_in_words(changes: dict[str, float], words: str | None) -> None:
+def test_drift_is_described_in_words(changes: dict[str, float], words: str | None) -> None:
     assert drift(replace(REPORT, **changes), UpdateConfig()) == words
 
 

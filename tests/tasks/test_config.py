@@ -144,7 +144,7 @@ def test_what_is_stored_is_whole_and_reads_back_as_it_was() -> None:
     assert stored["incremental"]["channel"] == "two_tower"
 
 
-def test_an_hourly_run_may_be_told_how_much_is_kept_and_nothing_else() -> None:
+def test_an_hourly_run_may_change_retention_and_nothing_else() -> None:
     parent = configuration.load({"top_n": 7})
     changed = configuration.for_hourly(parent, {"releases": {"keep": 3}})
     assert (changed.top_n, changed.releases.keep) == (7, 3)

@@ -1,4 +1,4 @@
-"""Which ratings may enter the log, and why the others may not."""
+"""The ratings that may enter the log, and why the others may not."""
 
 import dataframely as dy
 import polars as pl

@@ -1,4 +1,4 @@
-"""Whether a release may be published."""
+"""Checks that a release must pass to be published."""
 
 from pathlib import Path
 

@@ -34,9 +34,9 @@ def publications(home: Path) -> list[Json]:
 
 def releases(home: Path) -> list[Json]:
     """All releases ever published, newest first, with ``current`` and ``kept``."""
-    kept, current = set(serving.kept_releases(home)), serving.current_release(home)
+    stored, current = set(serving.kept_releases(home)), serving.current_release(home)
     rows = [
-        row | {"current": row["release_id"] == current, "kept": row["release_id"] in kept}
+        row | {"current": row["release_id"] == current, "kept": row["release_id"] in stored}
         for row in publications(home)
     ]
     return rows[::-1]

@@ -13,7 +13,7 @@ from warehouse import sql
 from warehouse.errors import MatineeError
 from warehouse.releases import serving
 
-Rows = list[dict[str, Any]]
+Records = list[dict[str, Any]]
 
 
 def release(home: Path) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def release(home: Path) -> dict[str, Any]:
     return _rows(home, "queries/release", release_id=serving.current_release(home))[0]
 
 
-def lineage(home: Path) -> Rows:
+def lineage(home: Path) -> Records:
     """The steps of the published release, in order."""
     return _rows(home, "queries/lineage", release_id=serving.current_release(home))
 
@@ -46,17 +46,17 @@ def user(home: Path, user_id: int) -> dict[str, Any] | None:
     return next(iter(_rows(home, "queries/user", user_id=user_id)), None)
 
 
-def recommendations(home: Path, user_id: int, n: int) -> Rows:
+def recommendations(home: Path, user_id: int, n: int) -> Records:
     """The first n films for a user, best first; empty for a user nobody knows."""
     return _rows(home, "queries/recommendations", user_id=user_id, n=n)
 
 
-def default_recommendations(home: Path, segment: str, n: int) -> Rows:
+def default_recommendations(home: Path, segment: str, n: int) -> Records:
     """The first n films of a segment, in the columns of ``recommendations``."""
     return _rows(home, "queries/default_recommendations", segment=segment, n=n)
 
 
-def sample_lists(home: Path, users: int, films: int) -> Rows:
+def sample_lists(home: Path, users: int, films: int) -> Records:
     """The first films of some users spread evenly over all, one row a user."""
     return _rows(home, "queries/sample_lists", users=users, films=films)
 
@@ -73,7 +73,7 @@ def item(home: Path, item_id: int) -> dict[str, Any]:
     return found[0]
 
 
-def items_by_title(home: Path, text: str) -> Rows:
+def items_by_title(home: Path, text: str) -> Records:
     """The films whose title is made of these words, else those whose title has them; the most rated first."""
     return _rows(home, "queries/items_by_title", text=text)
 
@@ -83,7 +83,7 @@ def similarity_channels(home: Path) -> list[str]:
     return [row["channel"] for row in _rows(home, "queries/similarity_channels")]
 
 
-def similar(home: Path, item_id: int, channel: str, n: int) -> Rows:
+def similar(home: Path, item_id: int, channel: str, n: int) -> Records:
     """The n nearest films by a channel.
 
     Raises:
@@ -96,7 +96,7 @@ def similar(home: Path, item_id: int, channel: str, n: int) -> Rows:
     return _rows(home, "queries/similar", item_id=item_id, channel=channel, n=n)
 
 
-def _rows(home: Path, query: str, **parameters: Any) -> Rows:
+def _rows(home: Path, query: str, **parameters: Any) -> Records:
     """The rows of the published release that a query finds, by column.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which releases are kept."""
+"""Retention: the releases whose files stay, and the removal of the others."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ def forget(home: Path, keep: int) -> None:
 
     The caller holds the lock.
     """
-    kept = [row for row in journal.releases(home) if row["kept"]]
-    newest = [row["release_id"] for row in kept][:keep]
-    newest_full = [row["release_id"] for row in kept if row["kind"] == "full"][:1]
+    stored = [row for row in journal.releases(home) if row["kept"]]
+    newest = [row["release_id"] for row in stored][:keep]
+    newest_full = [row["release_id"] for row in stored if row["kind"] == "full"][:1]
     stay = {*newest, *newest_full, serving.current_release(home) or ""}
     for release in serving.kept_releases(home):
         if release not in stay:

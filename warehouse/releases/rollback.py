@@ -22,8 +22,8 @@ def roll_back(home: Path, release: str | None = None) -> str:
         if target is None:
             raise MatineeError("there is no earlier release to go back to: see `matinee releases`")
         if not serving.file_of(home, target).exists():
-            kept = ", ".join(serving.kept_releases(home)) or "none"
-            raise MatineeError(f"release {target} is not kept here; kept are: {kept}")
+            stored = ", ".join(serving.kept_releases(home)) or "none"
+            raise MatineeError(f"release {target} is not kept here; kept are: {stored}")
         journal.append(home, {"action": "rollback", "release_id": target, "from": now, "at": utc_now()})
         serving.make_current(home, target)
     return target

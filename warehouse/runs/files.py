@@ -25,12 +25,12 @@ def write_table(run: Run, name: str, frame: pl.DataFrame) -> int:
 
 
 def has_table(run: Run, name: str) -> bool:
-    """Whether the run has a table of that name."""
+    """True if the run has a table of that name."""
     return run.file(f"{name}.parquet").exists()
 
 
 def has_arrays(run: Run, name: str) -> bool:
-    """Whether the run has named arrays of that name."""
+    """True if the run has named arrays of that name."""
     return run.file(f"{name}.npz").exists()
 
 
@@ -51,7 +51,7 @@ def write_arrays(run: Run, name: str, arrays: Arrays) -> None:
 
 
 def has_columns(run: Run, name: str) -> bool:
-    """Whether the run has columns of that name."""
+    """True if the run has columns of that name."""
     return run.file(name).is_dir()
 
 

@@ -1,4 +1,4 @@
-"""How runs begin and end.
+"""Lifecycle of runs: begin, finish, fail, removal.
 
 A folder without a manifest is no run: it is either still being made (its lock is held by a living process)
 or the left-over of a killed one, which the next run sweeps away.

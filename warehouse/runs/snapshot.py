@@ -37,7 +37,7 @@ def read_events(con: duckdb.DuckDBPyConnection) -> Arrays:
 
 
 def n_new_events(run: Run, parent: Run) -> int:
-    """How many events the run sees that an earlier one did not: later ones, and those of later batches."""
+    """Number of events new to a run after its parent: later ones, and those of later batches."""
     seen = [int(name.partition("-")[0]) for name in parent.batches]
     with connect(run) as con:
         sql.set_variables(con, seen_before=parent.as_of, seen_batches=seen)

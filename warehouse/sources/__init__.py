@@ -1,1 +1,1 @@
-"""Where ratings come from: MovieLens layouts, the download, synthetic data."""
+"""Sources of ratings: MovieLens layouts, the download, synthetic data."""

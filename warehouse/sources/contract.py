@@ -23,7 +23,7 @@ class Source(Protocol):
 
     @property
     def text(self) -> str:
-        """As the person named it."""
+        """The source's name as the person wrote it."""
 
     @property
     def dataset(self) -> str:
@@ -31,7 +31,7 @@ class Source(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """Which MovieLens layout it has."""
+        """The MovieLens layout of the source."""
 
     @property
     def ratings_file(self) -> str:
@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def is_generated(self) -> bool:
-        """Whether the ratings are made up."""
+        """True for made-up ratings."""
 
     @property
     def digests(self) -> Digests:

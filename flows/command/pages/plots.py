@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-Answer = dict[str, Any]
+from tasks.commands.answer import Answer
+
 Points = list[tuple[float, float]]
 
 BLUE, RED, GREEN, GREY = "#2b5f92", "#b0352c", "#2a7439", "#6b6b6b"
@@ -35,10 +36,10 @@ WIDTH, HEIGHT, BAR = 4.0, 3.1, 0.24
 """Inches of a plot; of a bar in one that grows with them."""
 
 BY_BLEND_WEIGHT = " by blend weight"
-"""What the name of the curve ends with that says what each weight of the ranker reaches."""
+"""Suffix of the name of the curve of a metric over the ranker's blend weight."""
 
 RELIABILITY = "reliability "
-"""What the names of reliability curves begin with."""
+"""Prefix of the names of reliability curves."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Plot:
     """A plot, ready for a page."""
 
     title: str
-    """What it is of."""
+    """Title above the plot."""
     alt: str
-    """What there is to see in it, in words."""
+    """The content in words."""
     src: str
     """The SVG as a data URI."""
 
@@ -171,14 +172,14 @@ def _reliability(curves: dict[str, Points]) -> Plot:
 
 
 def _horizontal_bars(axes: Axes, bars: Sequence[tuple[str, float]]) -> None:
-    """From top to bottom."""
+    """Names of the bars, from top to bottom."""
     names, lengths = zip(*reversed(bars), strict=True)
     axes.barh(names, lengths, color=BLUE)
     axes.margins(y=0.01)
 
 
 def _height(bars: Sequence[object]) -> float:
-    """Inches that leave room for the name of every bar."""
+    """Inches of height that fit the name of every bar."""
     return max(HEIGHT, 0.5 + BAR * len(bars))
 
 

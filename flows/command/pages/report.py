@@ -1,13 +1,10 @@
 """The page of ``matinee report``: one self-contained HTML file, plots included."""
 
-from typing import Any
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.command.pages.plots import plots
+from tasks.commands.answer import Answer
 from tasks.commands.metadata import heading
-
-Answer = dict[str, Any]
 
 RELEASES = 12
 """Releases on the page, the newest ones."""
@@ -33,7 +30,7 @@ def html(answer: Answer) -> str:
 
 
 def _facts(release: Answer, coverage: Answer) -> dict[str, str]:
-    """What there is to know about the release, by what it is called."""
+    """Facts about the release, by their names on the page."""
     return {
         "Kind": release["kind"],
         "As of": f"{release['as_of']} UTC",

@@ -22,7 +22,7 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def _value(value: Any) -> str:
-    """As it would be written after ``--set KEY=``."""
+    """The value as it would be written after ``--set KEY=``."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

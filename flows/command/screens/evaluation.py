@@ -1,11 +1,10 @@
 """An evaluation, in a terminal of 100 columns."""
 
-from typing import Any
-
 from rich.table import Table
 from rich.text import Text
 
 from flows.command.screens.terminal import out, plain_table
+from tasks.commands.answer import Answer
 from tasks.commands.metadata import (
     LOWER_IS_BETTER,
     MAIN_METRICS,
@@ -15,8 +14,6 @@ from tasks.commands.metadata import (
     in_order,
     model_label,
 )
-
-Answer = dict[str, Any]
 
 SLICES = {"all": "users", "known": "known users", "unknown": "unknown users"}
 """Slices with a table of their own; known or not is meant at the start of a window."""

@@ -1,17 +1,14 @@
-"""What is published: lists, similar films, releases."""
-
-from typing import Any
+"""Screens of what is published: lists, similar films, releases."""
 
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from flows.command.screens.terminal import err, out, plain_table
-
-Answer = dict[str, Any]
+from tasks.commands.answer import Answer
 
 WIDE = 110
-"""Columns of a terminal that has room for genres."""
+"""Columns of a terminal that is wide enough for genres."""
 
 GENDERS = {"F": "woman", "M": "man"}
 
@@ -84,7 +81,7 @@ def _film(film: Answer) -> list[Text]:
 
 
 def _about(user: Answer) -> str:
-    """Who the user is and likes, as far as the log says."""
+    """The user's attributes, ratings and favourite genres in a line."""
     parts = [
         GENDERS.get(user["gender"], ""),
         "" if user["age"] is None else f"age group {user['age']}",

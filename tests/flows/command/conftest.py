@@ -17,7 +17,7 @@ from tests.flows.command import release
 
 @dataclass(frozen=True)
 class Called:
-    """What a call of the command did."""
+    """The result of a call of the command."""
 
     code: int
     out: str
@@ -44,7 +44,7 @@ def matinee(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with one release, which the command is told of."""
+    """A home with one release, which the command uses."""
     monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
     return release.write(tmp_path)
 

@@ -28,7 +28,7 @@ def test_a_user_without_ratings_or_demographics_is_described_all_the_same(matine
     assert "0 ratings\n" in matinee("recommend", "2").out
 
 
-def test_an_unknown_user_gets_the_list_for_everybody_and_is_told_so(matinee: Matinee) -> None:
+def test_an_unknown_user_gets_the_list_for_everybody_and_a_note(matinee: Matinee) -> None:
     called = matinee("recommend", "99")
     assert called.code == 0
     assert called.err == "User 99 is unknown: this is the list for everybody (segment all).\n"

@@ -23,9 +23,9 @@ def plain(example: str) -> str:
 
 
 def test_without_a_command_it_prints_its_help(matinee: Matinee) -> None:
-    alone, asked = matinee(), matinee("--help")
+    alone, help_text = matinee(), matinee("--help")
     assert (alone.code, alone.err) == (0, "")
-    assert alone.out.strip() == asked.out.strip()
+    assert alone.out.strip() == help_text.out.strip()
     for panel, commands in cli.PANELS.items():
         assert panel in alone.out
         for command in commands:

@@ -1,4 +1,4 @@
-"""What the commands hand on to flows and tasks; the flows themselves are tested beside this folder."""
+"""Arguments that the commands hand on to flows and tasks; the flows are tested beside this folder."""
 
 import importlib
 import json

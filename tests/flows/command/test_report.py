@@ -155,7 +155,7 @@ def test_json_has_everything_that_is_on_the_page(home: Path, matinee: Matinee) -
     assert len(answer["curves"]) == 10
 
 
-def test_the_page_goes_where_it_is_asked_to(home: Path, tmp_path: Path, matinee: Matinee) -> None:
+def test_the_page_goes_where_out_says(home: Path, tmp_path: Path, matinee: Matinee) -> None:
     assert matinee("report", "--out", str(tmp_path / "page.html")).code == 0
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
     called = matinee("report", "--out", str(tmp_path / "nowhere" / "page.html"))

@@ -75,7 +75,7 @@ def test_accuracy_agrees_with_ranx() -> None:
             )
 
 
-def test_one_target_at_place_three() -> None:
+def test_one_target_at_rank_three() -> None:
     targets = answers([[7]])
     ranks = target_rank0(lists([[1, 2, 7, 9]]), targets)
     values = {name: float(function(ranks, targets, 4)[0]) for name, function in ACCURACY.items()}

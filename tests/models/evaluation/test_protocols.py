@@ -259,9 +259,9 @@ def test_rows_beyond_another_log() -> None:
     )
     assert rows_beyond(log, log).tolist() == []
     assert rows_beyond(log, log.before(0)).tolist() == [0, 1, 2, 3, 4]
-    kept = np.array([True, False, False, True, False])
+    chosen = np.array([True, False, False, True, False])
     # The film rated again is another event than its first rating.
-    assert rows_beyond(log, log.where(kept)).tolist() == [1, 2, 4]
+    assert rows_beyond(log, log.where(chosen)).tolist() == [1, 2, 4]
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -272,8 +272,8 @@ def test_next_films_asks_for_the_newest_ratings_one_by_one(n: int) -> None:
     held_back = {user: mine[len(mine) - min(n, len(mine) // 2) :] for user, mine in rows.items()}
     queries = 0
     for user, newest in held_back.items():
-        kept = split.train.item_idx[split.train.indptr[user] : split.train.indptr[user + 1]].tolist()
-        assert kept == log.item_idx[rows[user][: len(rows[user]) - len(newest)]].tolist()
+        chosen = split.train.item_idx[split.train.indptr[user] : split.train.indptr[user + 1]].tolist()
+        assert chosen == log.item_idx[rows[user][: len(rows[user]) - len(newest)]].tolist()
         for row in newest:
             if log.item_idx[row] in log.item_idx[rows[user][0] : row]:
                 continue  # rated again: nobody's target

@@ -48,8 +48,8 @@ def find(rows: list[Row], slice_: str, metric: str, k: int | None) -> Row:
 def test_user_and_item_slices_are_by_training_count() -> None:
     # Users 0 to 9 have 1 to 10 training events each, items fall in popularity; user 10 has none.
     events = [("2000-01-01", user, item) for user in range(10) for item in range(user + 1)]
-    asked = [("2003-02-01", user, 11) for user in range(10)]
-    split = temporal(log_of(*events, *asked, n_users=11))
+    test_events = [("2003-02-01", user, 11) for user in range(10)]
+    split = temporal(log_of(*events, *test_events, n_users=11))
     config = SliceConfig(cold=0.2, hot=0.8)
     named = {name: np.flatnonzero(mask).tolist() for name, mask in query_slices(split, config, {}).items()}
     assert named["user=cold"] == [0, 1]
@@ -91,7 +91,7 @@ def test_attributes_are_named_by_their_labels(log: Dataset) -> None:
     np.testing.assert_array_equal(named["gender=unknown"], codes == -1)
 
 
-def test_figures_are_plain_means_over_the_queries_of_the_slice(log: Dataset) -> None:
+def test_metrics_are_plain_means_over_the_queries_of_the_slice(log: Dataset) -> None:
     splits = rolling(log)
     candidates = [random_for(split, seed) for seed, split in enumerate(splits)]
     rows = ranking_rows(Evaluator(splits, CONFIG).scores(candidates), MODEL, BOOTSTRAP)
@@ -158,7 +158,7 @@ def test_rows_have_the_fields_of_the_contract_and_are_json(log: Dataset) -> None
 
 
 @pytest.mark.parametrize("metric", RANKING_METRICS)
-def test_each_metric_can_be_asked_for_alone(log: Dataset, metric: str) -> None:
+def test_each_metric_can_be_measured_alone(log: Dataset, metric: str) -> None:
     split = leave_one_out(log)
     config = CONFIG.but(metrics=(metric,))
     rows = ranking_rows(Evaluator([split], config).scores([random_for(split)]), MODEL, BOOTSTRAP)
@@ -194,7 +194,7 @@ def scores_of(split: Split, found: Candidates, config: EvaluationConfig = CONFIG
     return Evaluator([split], config).scores([found])
 
 
-def test_compare_gives_differences_of_figures_with_paired_intervals(log: Dataset) -> None:
+def test_compare_gives_differences_of_metrics_with_paired_intervals(log: Dataset) -> None:
     split = temporal(log)
     base, better = (
         scores_of(split, found) for found in (random_for(split), with_targets_first(split, random_for(split)))

@@ -81,9 +81,9 @@ def followers(
 
 
 def rating_gap(query: int, item: int) -> float:
-    known = LOG.rating[(LOG.item_idx == item) & (LOG.at < QUERIES.at[query])]
+    ratings = LOG.rating[(LOG.item_idx == item) & (LOG.at < QUERIES.at[query])]
     mine = LOG.rating[history(query)]
-    return known.mean(dtype=float) - mine.mean(dtype=float) if len(known) and len(mine) else np.nan
+    return ratings.mean(dtype=float) - mine.mean(dtype=float) if len(ratings) and len(mine) else np.nan
 
 
 def genre_match(query: int, item: int, newest: int) -> float:

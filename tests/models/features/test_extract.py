@@ -1,4 +1,4 @@
-"""From a declaration to the columns of a model."""
+"""Declared features as the columns of a model."""
 
 import tomllib
 from dataclasses import replace

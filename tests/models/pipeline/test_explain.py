@@ -3,10 +3,11 @@
 import numpy as np
 
 from models.candidates import Neighbours
-from models.pipeline.explain import RECENCY, because
+from models.pipeline.explain import because
 from tests.models.histories import queries_of
 
 NOTHING = -np.inf
+RECENCY = 5.0
 
 
 def test_the_strongest_product_of_similarity_and_recency_explains() -> None:
@@ -18,7 +19,7 @@ def test_the_strongest_product_of_similarity_and_recency_explains() -> None:
     )
     history = rng.permutation(n_items)[:7].tolist()
     wanted = np.arange(n_items, dtype=np.int32)[None]
-    found = because(wanted, queries_of([history], n_items), neighbours)[0]
+    found = because(wanted, queries_of([history], n_items), neighbours, RECENCY)[0]
     for item in range(n_items):
         strength = {}
         for age, watched in enumerate(reversed(history)):
@@ -31,4 +32,4 @@ def test_the_strongest_product_of_similarity_and_recency_explains() -> None:
 def test_without_history_or_neighbours_nothing_explains() -> None:
     nobody = Neighbours(np.full((3, 2), -1, np.int32), np.full((3, 2), NOTHING, np.float32))
     item = np.array([[1, -1], [0, 2]], dtype=np.int32)
-    assert because(item, queries_of([[0], []], 3), nobody).tolist() == [[-1, -1], [-1, -1]]
+    assert because(item, queries_of([[0], []], 3), nobody, RECENCY).tolist() == [[-1, -1], [-1, -1]]

@@ -67,82 +67,82 @@ PAST = ((0, 0, 10), (0, 1, 20), (1, 0, 30), (2, 0, 40), (2, 1, 50))
 """Counts: 3 of item 0, 2 of item 1."""
 
 
-def places(log: Dataset, days: int = 2, n: int = N_ITEMS) -> Replayed:
+def replayed_days(log: Dataset, days: int = 2, n: int = N_ITEMS) -> Replayed:
     return replay(log, START, START + days * DAY, Counter, n)
 
 
-def test_places_by_hand() -> None:
+def test_ranks_by_hand() -> None:
     noon = START + 12 * HOUR
     log = log_of(*PAST, (1, 3, noon), (2, 3, noon + HOUR), (1, 5, noon + 2 * HOUR), (1, 4, START + DAY + 60))
-    found = places(log)
+    found = replayed_days(log)
     assert found.at.tolist() == [noon, noon + HOUR, noon + 2 * HOUR, START + DAY + 60]
     # Lists at the start, seen items left out: user 1 has 1 2 3 4 5, user 2 has 2 3 4 5.
-    assert found.place["no update"].tolist() == [2, 1, 4, 3]
+    assert found.rank0["no update"].tolist() == [2, 1, 4, 3]
     # User 1's list no longer holds item 3 an hour after, nor item 5 the day after.
-    assert found.place["hourly refresh"].tolist() == [2, 1, 3, 2]
+    assert found.rank0["hourly refresh"].tolist() == [2, 1, 3, 2]
     # Learning moves item 3, which user 1 watched, but user 2's list was published before that.
-    assert found.place["hourly learning"].tolist() == [2, 1, 3, 2]
+    assert found.rank0["hourly learning"].tolist() == [2, 1, 3, 2]
     # The night counts 3 twice and 5 once, and lists of user 1 leave both out.
-    assert found.place["nightly"].tolist() == [2, 1, 4, 2]
+    assert found.rank0["nightly"].tolist() == [2, 1, 4, 2]
 
 
 def test_hourly_learning_changes_the_next_list_and_full_training_forgets_it() -> None:
     noon = START + 12 * HOUR
-    learned = log_of(*PAST, (1, 5, noon), (2, 2, noon), (2, 5, noon + 2 * HOUR), (0, 4, START + DAY + 60))
-    found = places(learned)
-    assert found.place["hourly refresh"].tolist() == [4, 0, 2, 2]
+    log = log_of(*PAST, (1, 5, noon), (2, 2, noon), (2, 5, noon + 2 * HOUR), (0, 4, START + DAY + 60))
+    found = replayed_days(log)
+    assert found.rank0["hourly refresh"].tolist() == [4, 0, 2, 2]
     # After noon item 5 counts more than 3 and 4: user 2's refreshed list has 5 first.
-    assert found.place["hourly learning"].tolist()[2] == 0
+    assert found.rank0["hourly learning"].tolist()[2] == 0
     # 2, 5, 5 by night, the hourly thousandths gone: user 0 has 5 2 3 4.
-    assert found.place["nightly, hourly learning"].tolist()[3] == 3
+    assert found.rank0["nightly, hourly learning"].tolist()[3] == 3
 
 
 def test_events_in_one_hour_are_scored_by_the_same_list() -> None:
     log = log_of(*PAST, (1, 1, START + 60), (1, 2, START + 120))
-    assert places(log, 1).place["hourly learning"].tolist() == [0, 1]
+    assert replayed_days(log, 1).rank0["hourly learning"].tolist() == [0, 1]
 
 
 def test_a_film_rated_again_is_no_target() -> None:
     log = log_of(*PAST, (1, 0, START + 60), (1, 1, START + 90))
-    assert places(log, 1).at.tolist() == [START + 90]
+    assert replayed_days(log, 1).at.tolist() == [START + 90]
 
 
 def test_newcomers_get_a_list_of_their_own_once_they_did_something() -> None:
     log = log_of(*PAST, (3, 1, START + 60), (3, 5, START + 2 * HOUR))
-    found = places(log, 1, n=3)
-    assert found.known.tolist() == [False, False]
-    assert found.place["no update"].tolist() == [1, -1]
-    assert found.place["hourly learning"].tolist() == [1, -1]
-    assert places(log, 1, n=5).place["hourly learning"].tolist() == [1, 4]
+    found = replayed_days(log, 1, n=3)
+    assert found.has_history.tolist() == [False, False]
+    assert found.rank0["no update"].tolist() == [1, -1]
+    assert found.rank0["hourly learning"].tolist() == [1, -1]
+    assert replayed_days(log, 1, n=5).rank0["hourly learning"].tolist() == [1, 4]
 
 
 def test_future_events_change_nothing() -> None:
     now = ((1, 3, START + HOUR), (2, 3, START + 5 * HOUR))
     later = ((0, 5, START + DAY), (1, 5, START + 3 * DAY))
-    alone, followed = places(log_of(*PAST, *now), 1), places(log_of(*PAST, *now, *later), 1)
+    alone, followed = replayed_days(log_of(*PAST, *now), 1), replayed_days(log_of(*PAST, *now, *later), 1)
     for name in POLICIES:
-        assert alone.place[name].tolist() == followed.place[name].tolist()
+        assert alone.rank0[name].tolist() == followed.rank0[name].tolist()
 
 
 def test_nothing_to_replay_is_refused() -> None:
     with pytest.raises(ValueError, match="before and in its time"):
-        places(log_of(*PAST))
+        replayed_days(log_of(*PAST))
 
 
 def test_summary_against_plain_means() -> None:
     rng = np.random.default_rng(0)
     n = 400
     user = rng.integers(0, 40, n).astype(np.int32)
-    place = {name: rng.integers(-1, 50, n).astype(np.int32) for name in ("a", "b")}
-    known = user % 3 > 0
-    replayed = Replayed(user, np.arange(n), known, place)
+    rank0 = {name: rng.integers(-1, 50, n).astype(np.int32) for name in ("a", "b")}
+    has_history = user % 3 > 0
+    replayed = Replayed(user, np.arange(n), has_history, rank0)
     rows = {(r.policy, r.slice, r.metric): r for r in summary(replayed, "a", BootstrapConfig(resamples=200))}
-    for part, mask in (("all", known | True), ("known", known), ("new", ~known)):
-        hit = (place["b"] >= 0) & (place["b"] < 10)
+    for part, mask in (("all", has_history | True), ("known", has_history), ("new", ~has_history)):
+        hit = (rank0["b"] >= 0) & (rank0["b"] < 10)
         row = rows["b", part, "hr@10"]
         assert row.value == pytest.approx(hit[mask].mean())
         assert row.ci_low < row.value < row.ci_high
-        base = ((place["a"] >= 0) & (place["a"] < 10))[mask].mean()
+        base = ((rank0["a"] >= 0) & (rank0["a"] < 10))[mask].mean()
         assert row.difference.value == pytest.approx(hit[mask].mean() - base)
         assert row.n_events == mask.sum()
         assert (
@@ -150,6 +150,6 @@ def test_summary_against_plain_means() -> None:
         )
 
 
-def test_values_of_places() -> None:
+def test_values_of_ranks() -> None:
     expected = [[1, 1, 1], [1, 1 / np.log2(11), 1], [0, 0, 1], [0, 0, 0]]
     assert values(np.array([0, 9, 10, -1], dtype=np.int32)) == pytest.approx(np.array(expected))

@@ -71,8 +71,8 @@ def fitted(method: str) -> FittedPreranking:
     return found
 
 
-def recall(kept: Merged) -> float:
-    return float(is_target(kept.candidates.item, HELD_BACK.targets).sum() / len(HELD_BACK.targets.item))
+def recall(short: Merged) -> float:
+    return float(is_target(short.candidates.item, HELD_BACK.targets).sum() / len(HELD_BACK.targets.item))
 
 
 def test_features_of_pairs_choose_the_candidates(method: str, fitted: FittedPreranking) -> None:
@@ -109,23 +109,29 @@ def test_the_state_is_all_that_was_learned(method: str, fitted: FittedPreranking
 
 
 def test_users_without_history_keep_the_merged_list(fitted: FittedPreranking) -> None:
-    asked, pool = HELD_BACK.queries, pool_of()
-    new = np.arange(len(asked)) % 2 == 0
-    queries = Queries(asked.user_idx, asked.at, asked.start, np.where(new, asked.start, asked.end), asked.log)
+    of_holdout, pool = HELD_BACK.queries, pool_of()
+    new = np.arange(len(of_holdout)) % 2 == 0
+    queries = Queries(
+        of_holdout.user_idx,
+        of_holdout.at,
+        of_holdout.start,
+        np.where(new, of_holdout.start, of_holdout.end),
+        of_holdout.log,
+    )
     pool = Pool(queries, pool.merged, pool.channels)
-    kept = best_of(merged_of(pool), fitted.ranking.scores(pool), FEW).candidates
-    np.testing.assert_array_equal(kept.item[new], pool.merged.item[new, :FEW])
-    assert (kept.item[~new] != pool.merged.item[~new, :FEW]).any()
+    short = best_of(merged_of(pool), fitted.ranking.scores(pool), FEW).candidates
+    np.testing.assert_array_equal(short.item[new], pool.merged.item[new, :FEW])
+    assert (short.item[~new] != pool.merged.item[~new, :FEW]).any()
 
 
 def test_the_best_are_kept_in_the_order_of_the_list() -> None:
     merged = Merged(lists([[4, 2, 7, 5], [3, 1, -1, -1]]), np.array([[1, 2, 3, 4], [5, 6, 0, 0]]))
     score = np.array([[0.1, 3.0, 0.1, 9.0], [0.0, 1.0, -np.inf, -np.inf]], dtype=np.float32)
-    kept = best_of(merged, score, 3)
+    short = best_of(merged, score, 3)
     # Of equal scores the first of the list.
-    assert kept.candidates.item.tolist() == [[4, 2, 5], [3, 1, -1]]
-    assert kept.candidates.score.tolist() == [[0, -1, -3], [0, -1, -np.inf]]
-    assert kept.channels.tolist() == [[1, 2, 4], [5, 6, 0]]
+    assert short.candidates.item.tolist() == [[4, 2, 5], [3, 1, -1]]
+    assert short.candidates.score.tolist() == [[0, -1, -3], [0, -1, -np.inf]]
+    assert short.channels.tolist() == [[1, 2, 4], [5, 6, 0]]
     wider = best_of(merged, score, 6)
     assert wider.candidates.item.tolist() == [[4, 2, 7, 5, -1, -1], [3, 1, -1, -1, -1, -1]]
 

@@ -6,7 +6,7 @@ from models.features.schema import Feature, FeatureSchema
 from models.rank.rows import Rows
 
 LENGTH = 6
-"""Of the sequence."""
+"""Length of the sequence."""
 
 SCHEMA = FeatureSchema(
     (

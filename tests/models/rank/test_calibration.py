@@ -13,10 +13,10 @@ def test_a_model_of_sampled_rows_is_right_about_all_of_them_once_corrected() -> 
     rng = np.random.default_rng(0)
     truth = rng.uniform(0.01, 0.6, 200_000)
     label = rng.random(len(truth)) < truth
-    kept = label | (rng.random(len(truth)) < 0.1)
+    sampled_rows = label | (rng.random(len(truth)) < 0.1)
     # Bayes' rule: what a perfect model of the kept rows predicts.
     sampled = truth / (truth + (1 - truth) * 0.1)
-    assert abs(sampled[kept].mean() - label[kept].mean()) < 0.01
+    assert abs(sampled[sampled_rows].mean() - label[sampled_rows].mean()) < 0.01
     np.testing.assert_allclose(undo_sampling(sampled, 0.1), truth)
     np.testing.assert_array_equal(undo_sampling(truth, 1.0), truth)
 

@@ -33,9 +33,9 @@ def test_a_part_of_a_pool_has_the_same_pairs() -> None:
     pool = pool_of([[3, 1], [5, 2], [4, 0]], a=[[1, 3], [2, -1], [0, 9]])
     part = pool.where(np.array([0, 2]))
     whole, some = (p.pairs(PastIndex(LOG), p.merged.item >= 0) for p in (pool, part))
-    kept = whole.query != 1
-    np.testing.assert_array_equal(some.item, whole.item[kept])
-    np.testing.assert_array_equal(some.rank, whole.rank[kept])
+    sampled = whole.query != 1
+    np.testing.assert_array_equal(some.item, whole.item[sampled])
+    np.testing.assert_array_equal(some.rank, whole.rank[sampled])
     assert part.queries.user_idx.tolist() == [0, 2]
 
 
@@ -46,38 +46,38 @@ def test_all_targets_are_sampled_and_a_fraction_of_the_others(seed: int, rate: f
     targets = answers([rng.permutation(12)[: rng.integers(1, 4)].tolist() for _ in range(6)])
     merged = random_lists(seed, 6, 8, 12)
     pool = Pool(queries_at(LOG), merged, {})
-    kept = sample(pool, targets, Sampling(negative_rate=rate), seed)
+    sampled = sample(pool, targets, Sampling(negative_rate=rate), seed)
     for query, row in enumerate(merged.item):
         wanted = set(targets.item[targets.indptr[query] : targets.indptr[query + 1]].tolist())
         positive = np.isin(row, list(wanted))
         np.testing.assert_array_equal(is_target(merged.item, targets)[query], positive)
         if not positive.any():
-            assert not kept[query].any()
+            assert not sampled[query].any()
             continue
-        assert kept[query, positive].all()
-        assert not kept[query, row < 0].any()
+        assert sampled[query, positive].all()
+        assert not sampled[query, row < 0].any()
         if rate != 0.3:
-            assert (kept[query, ~positive & (row >= 0)] == (rate == 1)).all()
+            assert (sampled[query, ~positive & (row >= 0)] == (rate == 1)).all()
 
 
 def test_the_rate_of_sampled_negatives_is_the_declared_one() -> None:
     log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
     merged = lists([list(range(90))] * 400)
-    kept = sample(
+    sampled = sample(
         Pool(queries_at(log), merged, {}), answers([[0]] * 400), Sampling(negative_rate=0.1), seed=0
     )
-    assert kept[:, 0].all()
-    assert abs(kept[:, 1:].mean() - 0.1) < 0.01  # 35,600 draws: ten deviations
+    assert sampled[:, 0].all()
+    assert abs(sampled[:, 1:].mean() - 0.1) < 0.01  # 35,600 draws: ten deviations
 
 
 def test_long_sessions_are_thinned_without_a_change_of_their_odds() -> None:
     log = random_log(0, "2001-01-01", "2001-03-01", n_users=400, n_items=100, n_events=800)
     pool = Pool(queries_at(log), lists([list(range(90))] * 400), {})
     sampling = Sampling(negative_rate=0.5, max_targets=10)
-    kept = sample(pool, answers([list(range(40))] * 399 + [list(range(10))]), sampling, seed=0)
-    assert abs(kept[:-1, :40].mean() - 10 / 40) < 0.02  # 16,000 draws: six deviations
-    assert abs(kept[:-1, 40:].mean() - 10 / 40 * 0.5) < 0.02
-    assert kept[-1, :10].all()
+    sampled = sample(pool, answers([list(range(40))] * 399 + [list(range(10))]), sampling, seed=0)
+    assert abs(sampled[:-1, :40].mean() - 10 / 40) < 0.02  # 16,000 draws: six deviations
+    assert abs(sampled[:-1, 40:].mean() - 10 / 40 * 0.5) < 0.02
+    assert sampled[-1, :10].all()
 
 
 def test_labels_are_of_the_first_rating() -> None:

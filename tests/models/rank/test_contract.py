@@ -1,4 +1,4 @@
-"""What every ranker keeps, whatever its network: runs over the registry."""
+"""The contract of every ranker, whatever its network: runs over the registry."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is of trees alone; what all rankers keep is in test_contract."""
+"""Trees alone; the contract of all rankers is in test_contract."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def test_log_odds_are_those_of_the_labels() -> None:
     # One in ten at 0, half at 1.
     label = (np.resize(np.arange(10), 2000)[:, None] < [1, 5]).astype(np.float32).ravel()
     rows = numbers(x, label)
-    config = CONFIG.but(num_boost_round=200, early_stopping_rounds=200, bagging_fraction=1.0)
+    config = CONFIG.but(num_boost_round=200, early_stopping_round=200, bagging_fraction=1.0)
     logits = fit_gbdt(rows, rows, 0, config).logits(rows)[:, 0]
     np.testing.assert_allclose(logits[x == 0], np.log(1 / 9), atol=0.05)
     np.testing.assert_allclose(logits[x == 1], 0, atol=0.05)
@@ -52,7 +52,7 @@ def test_log_odds_are_those_of_the_labels() -> None:
 def test_stops_where_the_validation_rows_are_predicted_no_better() -> None:
     rng = np.random.default_rng(0)
     noise = [numbers(rng.random(400), rng.integers(0, 2, 400).astype(np.float32)) for _ in range(2)]
-    trained = fit_gbdt(*noise, 0, CONFIG.but(num_boost_round=300, early_stopping_rounds=5))
+    trained = fit_gbdt(*noise, 0, CONFIG.but(num_boost_round=300, early_stopping_round=5))
     assert trained.booster.num_trees() < 100
 
 

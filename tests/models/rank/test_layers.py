@@ -206,11 +206,11 @@ def test_gates_drop_experts_in_training_alone_and_never_all() -> None:
     torch.testing.assert_close(weights.sum(1), torch.ones(4000))
     none_dropped = 0.5**4 * 2  # none drawn, or all drawn and so all kept
     assert abs(float((weights > 0).all(1).float().mean()) - none_dropped) < 0.03
-    kept = gate.eval()(x)
-    torch.testing.assert_close(kept, gate.logit(x).softmax(1))
+    whole = gate.eval()(x)
+    torch.testing.assert_close(whole, gate.logit(x).softmax(1))
     # Those that are left keep their proportions.
     both = (weights[:, 0] > 0) & (weights[:, 1] > 0)
-    torch.testing.assert_close((weights[:, 0] / weights[:, 1])[both], (kept[:, 0] / kept[:, 1])[both])
+    torch.testing.assert_close((weights[:, 0] / weights[:, 1])[both], (whole[:, 0] / whole[:, 1])[both])
 
 
 def test_gate_entropy_and_mix() -> None:

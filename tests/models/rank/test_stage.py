@@ -101,9 +101,15 @@ def test_the_state_is_all_that_was_learned(helpful: Ranking) -> None:
 
 
 def test_newcomers_keep_the_merged_list(helpful: Ranking) -> None:
-    asked = HELD_BACK.queries
-    new = np.arange(len(asked)) % 2 == 0
-    queries = Queries(asked.user_idx, asked.at, asked.start, np.where(new, asked.start, asked.end), asked.log)
+    of_holdout = HELD_BACK.queries
+    new = np.arange(len(of_holdout)) % 2 == 0
+    queries = Queries(
+        of_holdout.user_idx,
+        of_holdout.at,
+        of_holdout.start,
+        np.where(new, of_holdout.start, of_holdout.end),
+        of_holdout.log,
+    )
     pool = pool_of(HELD_BACK, 3.0)
     pool = Pool(queries, pool.merged, pool.channels)
     ranked = order(merged_of(pool), helpful.scores(pool), pool.merged.n).candidates

@@ -128,7 +128,7 @@ def test_a_stronger_penalty_makes_smaller_tables() -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-def test_the_tasks_are_those_that_were_asked_for_in_that_order() -> None:
+def test_the_tasks_are_those_of_the_call_in_that_order() -> None:
     train, validation = small_rows(600, 0), small_rows(300, 1)
     flipped = replace(train, label=train.label[:, ::-1].copy(), tasks=("liked", "watched"))
     flipped_validation = replace(

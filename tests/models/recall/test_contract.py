@@ -201,7 +201,7 @@ def test_published_tables_have_the_shapes_of_the_log(fitted: Recaller, log: Data
 
 
 def rightly_ordered(model: Recaller, log: Dataset) -> float:
-    """How often a withheld item of the own taste is before one of the other taste, over all such pairs.
+    """The fraction of pairs in which a withheld item of the own taste is before one of the other taste.
 
     An item that is not listed comes after all that are; two of them are a draw.
     """

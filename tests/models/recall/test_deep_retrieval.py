@@ -147,6 +147,6 @@ def test_candidates_are_the_items_on_the_paths_of_the_beam(ring: Dataset, fitted
         assert set(row) - {-1} in sharing
 
 
-def test_without_a_history_nothing_is_known(ring: Dataset, fitted: DeepRetrieval) -> None:
+def test_without_a_history_nothing_is_recommended(ring: Dataset, fitted: DeepRetrieval) -> None:
     nobody = queries_at(ring.before(0))
     assert (fitted.recommend(nobody, 5).item == -1).all()

@@ -33,7 +33,7 @@ def hand_made(rows: list[tuple[int, int, int]], n_users: int, n_items: int, **us
     )
 
 
-def asked_by(log: Dataset, users: list[int]) -> Queries:
+def queried_by(log: Dataset, users: list[int]) -> Queries:
     """Queries of users who have no history."""
     nothing = np.zeros(len(users), dtype=np.int64)
     return Queries(np.array(users, dtype=np.int32), nothing + log.as_of, nothing, nothing, log)
@@ -46,7 +46,7 @@ def test_popularity_halves_with_age() -> None:
 
 def test_popular_counts_all_ratings_when_nothing_fades() -> None:
     log = small_log(1)
-    top = Popular(PopularConfig(half_life=FOREVER)).fit(log).recommend(asked_by(log, [-1]), 10)
+    top = Popular(PopularConfig(half_life=FOREVER)).fit(log).recommend(queried_by(log, [-1]), 10)
     counts = np.bincount(log.item_idx, minlength=log.n_items)
     np.testing.assert_array_equal(top.item[0], np.argsort(-counts, kind="stable")[:10])
     np.testing.assert_array_equal(top.score[0], -np.sort(-counts)[:10])
@@ -54,7 +54,7 @@ def test_popular_counts_all_ratings_when_nothing_fades() -> None:
 
 def test_new_items_weigh_popularity_by_the_first_rating() -> None:
     log = hand_made([(0, 0, 40), (1, 0, 0), (1, 1, 20), (2, 1, 10)], 3, 3)
-    top = NewItems(NewItemsConfig(half_life=10.0, novelty=20.0)).fit(log).recommend(asked_by(log, [-1]), 3)
+    top = NewItems(NewItemsConfig(half_life=10.0, novelty=20.0)).fit(log).recommend(queried_by(log, [-1]), 3)
     old, new = (1 / 16 + 1) * 2**-2, (1 / 4 + 1 / 2) * 2**-1
     np.testing.assert_array_equal(top.item[0], [1, 0, -1])
     np.testing.assert_allclose(top.score[0], [new, old, -np.inf])
@@ -71,19 +71,19 @@ def test_back_off_lies_between_the_group_and_the_wider_one() -> None:
 
 def test_user_codes_are_unknown_where_the_data_set_is_silent() -> None:
     log = hand_made([(0, 0, 1)], 2, 1, gender=[1, 0])
-    asked = np.array([1, -1, 0], dtype=np.int32)
-    np.testing.assert_array_equal(user_codes(log, "gender", asked), [0, -1, 1])
-    np.testing.assert_array_equal(user_codes(log, "age", asked), [-1, -1, -1])
+    users = np.array([1, -1, 0], dtype=np.int32)
+    np.testing.assert_array_equal(user_codes(log, "gender", users), [0, -1, 1])
+    np.testing.assert_array_equal(user_codes(log, "age", users), [-1, -1, -1])
     np.testing.assert_array_equal(user_codes(log, "gender"), [1, 0])
 
 
-def test_segments_back_off_to_what_is_known() -> None:
+def test_segments_back_off_to_the_attributes_there_are() -> None:
     # Women rate item 0, young men item 1, old men item 2; item 3 is the favourite of nobody known.
     rows = [(0, 0, 1), (1, 1, 1), (2, 2, 1), (3, 2, 1), (4, 3, 1), (5, 3, 1), (6, 3, 1), (7, 3, 1)]
     gender, age = [0, 1, 1, 1, -1, -1, -1, -1], [1, 0, 1, 1, 0, 1, -1, -1]
     log = hand_made(rows, 8, 4, gender=gender, age=age)
     segment = Segment(SegmentConfig(half_life=FOREVER, smoothing=0.1)).fit(log)
-    top = segment.recommend(asked_by(log, [0, 1, 2, 4, -1]), 1)
+    top = segment.recommend(queried_by(log, [0, 1, 2, 4, -1]), 1)
     np.testing.assert_array_equal(top.item[:, 0], [0, 1, 2, 3, 3])
 
     lists = segment.lists(1)
@@ -101,7 +101,7 @@ def test_segment_lists_are_what_users_without_history_get() -> None:
     segment = Segment().fit(log)
     lists = segment.lists(7)
     users = np.arange(log.n_users)
-    top = segment.recommend(asked_by(log, users.tolist()), 7)
+    top = segment.recommend(queried_by(log, users.tolist()), 7)
     for user, gender, age in zip(users, log.users["gender"], log.users["age"], strict=True):
         wanted = (gender, age) if gender >= 0 else (-1, -1)
         (row,) = np.flatnonzero((lists.gender == wanted[0]) & (lists.age == wanted[1]))
@@ -112,7 +112,7 @@ def test_segment_lists_are_what_users_without_history_get() -> None:
 def test_regions_differ_unless_smoothed_away(smoothing: float) -> None:
     log = hand_made([(0, 0, 1), (1, 1, 1), (2, 1, 1)], 4, 2, region=[0, 1, 1, -1])
     region = Region(RegionConfig(half_life=FOREVER, smoothing=smoothing)).fit(log)
-    top = region.recommend(asked_by(log, [0, 1, 3, -1]), 1).item[:, 0]
+    top = region.recommend(queried_by(log, [0, 1, 3, -1]), 1).item[:, 0]
     np.testing.assert_array_equal(top, [0, 1, 1, 1] if smoothing < 1 else [1, 1, 1, 1])
 
 

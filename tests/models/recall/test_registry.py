@@ -50,5 +50,5 @@ def test_channels_that_draw_at_random_learn_otherwise_with_another_seed(name: st
     log = small_log()
     first, second, again = (build(name, seed).fit(log).state for seed in (1, 2, 1))
     assert any((first[key] != second[key]).any() for key in first)
-    for key, learned in first.items():
-        np.testing.assert_array_equal(learned, again[key])
+    for key, array in first.items():
+        np.testing.assert_array_equal(array, again[key])

@@ -34,7 +34,7 @@ def small(**changes: object) -> TwoTowerConfig:
 
 
 def accuracy(fitted: Recaller, log: Dataset) -> float:
-    """How often the next item of the circle is the first of the list."""
+    """The fraction of lists whose first item is the next one of the circle."""
     last = log.indptr[1:] - 1
     found = fitted.recommend(queries_before(log, last), 1, filter_seen=False)
     return float((found.item[:, 0] == log.item_idx[last]).mean())

@@ -110,7 +110,7 @@ def test_targets_ahead_are_uniform_over_the_later_rows() -> None:
     assert ((count - expected) ** 2 / expected).sum() < 2 * n + 20
 
 
-def test_statistics_are_those_of_the_history_up_to_each_place(log: Dataset) -> None:
+def test_statistics_are_those_of_the_history_up_to_each_position(log: Dataset) -> None:
     rng = np.random.default_rng(0)
     wanted = np.ones(log.n_events, dtype=bool)
     windows = windows_over(log, wanted, 5, rng)
@@ -135,7 +135,7 @@ def test_queries_get_the_inputs_that_training_gave_the_same_histories(log: Datas
     np.testing.assert_array_equal(last, windows.stop - windows.start - 1)
 
 
-def test_a_query_without_history_is_one_place_of_padding(log: Dataset) -> None:
+def test_a_query_without_history_is_one_position_of_padding(log: Dataset) -> None:
     nothing = np.zeros(2, dtype=np.int64)
     queries = Queries(np.array([3, -1], dtype=np.int32), nothing, nothing, nothing, log)
     inputs, last = collator(log).queries(queries, 10)

@@ -78,13 +78,13 @@ def test_only_the_reported_rows_of_the_id_tables_change(log: Dataset, config: Tw
             assert 0 not in changed
             assert len(tables[name]) < len(value) - 1
     # The new events' own rows are among them, and they did move.
-    learned = rows[~np.isin(rows, log.indptr[:-1])]
+    array = rows[~np.isin(rows, log.indptr[:-1])]
     moved = (model.state["weight.tables.item_id.weight"] != before["weight.tables.item_id.weight"]).any(
         axis=1
     )
-    assert moved[log.item_idx[learned] + 1].all()
+    assert moved[log.item_idx[array] + 1].all()
     if config.towers.user_id:
-        assert np.isin(log.user_idx[learned] + 1, report.rows["user_id"]).all()
+        assert np.isin(log.user_idx[array] + 1, report.rows["user_id"]).all()
 
 
 def test_the_report_measures_what_happened(log: Dataset, config: TwoTowerConfig) -> None:

@@ -62,7 +62,7 @@ def test_a_mixture_holds_what_its_correction_says() -> None:
     np.testing.assert_allclose(expected, 100 * mixed[item], rtol=0.25)
 
 
-def test_the_streaming_estimate_finds_the_shares_of_the_stream() -> None:
+def test_the_streaming_estimate_finds_the_frequencies_of_the_stream() -> None:
     rng = np.random.default_rng(3)
     frequencies = Frequencies(np.full(len(EVENTS), 11.0), rate=0.02)
     for _ in range(2_000):

@@ -162,9 +162,9 @@ def test_without_rejected_items_hard_negatives_are_those_of_the_model() -> None:
     of_model = channel(negatives=negatives).fit(log).state
     fallback = channel(negatives=negatives | {"hard_source": "rejected"}).fit(log).state
     ignoring = channel(negatives=negatives).fit(log, rejected=rejected_by(log, range(5))).state
-    for name, learned in of_model.items():
-        np.testing.assert_array_equal(fallback[name], learned)
-        np.testing.assert_array_equal(ignoring[name], learned)
+    for name, array in of_model.items():
+        np.testing.assert_array_equal(fallback[name], array)
+        np.testing.assert_array_equal(ignoring[name], array)
 
 
 def test_rejected_items_need_one_row_a_user() -> None:

@@ -1,4 +1,4 @@
-"""What the towers compute, against loops; what they may see; what learns."""
+"""The towers against loops; the events that they may see; the parameters that learn."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ def vectors_of(
     return model.towers.users(inputs, positions, generator).view(*shape, -1)
 
 
-def test_vectors_of_some_places_are_those_of_all(log: Dataset, model: Model) -> None:
+def test_vectors_of_some_positions_are_those_of_all(log: Dataset, model: Model) -> None:
     inputs = inputs_of(log, model, log.indptr[1:] - 1)
     window, position = torch.tensor([0, 0, 2, 5]), torch.tensor([0, 2, 1, 0])
     some = model.towers.users(inputs, (window, position))
@@ -96,7 +96,7 @@ def test_the_linear_part_of_the_means_is_a_linear_map_of_decayed_means() -> None
     torch.testing.assert_close(encoder(events, (window, position), None), encoder.linear(means))
 
 
-def test_a_place_sees_only_what_came_before(log: Dataset, model: Model) -> None:
+def test_a_position_sees_only_earlier_ones(log: Dataset, model: Model) -> None:
     inputs = inputs_of(log, model, log.indptr[1:] - 1)
     before = vectors_of(model, inputs)
     half = inputs["history"].shape[1] // 2
@@ -132,10 +132,10 @@ def test_every_parameter_learns(log: Dataset, model: Model) -> None:
     collator = Collator(log, model.schema, user_columns(log, model.schema))
     wanted = np.ones(log.n_events, dtype=bool)
     windows = windows_over(log, wanted, 30, np.random.default_rng(0))
-    loss, n_places = BatchLoss(model, log, config).loss(
+    loss, n_positions = BatchLoss(model, log, config).loss(
         collator.histories(windows, wanted), np.random.default_rng(0)
     )
-    assert n_places == (np.diff(log.indptr) - 1).clip(0).sum()
+    assert n_positions == (np.diff(log.indptr) - 1).clip(0).sum()
     loss.backward()
     silent = [name for name, p in model.towers.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []

@@ -69,8 +69,8 @@ def test_recent_is_what_is_near_the_newest_event_however_late_it_is() -> None:
     soon, late = (
         TwoTower(config).fit(replace(log, as_of=log.as_of + days * DAY)).state for days in (0, 10_000)
     )
-    for name, learned in soon.items():
-        np.testing.assert_array_equal(late[name], learned, err_msg=name)
+    for name, array in soon.items():
+        np.testing.assert_array_equal(late[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +95,19 @@ def test_a_training_killed_and_resumed_ends_in_the_same_bits(config: TwoTowerCon
     for checkpoint in (checkpoints[0], checkpoints[2], checkpoints[-1]):
         assert checkpoint.curve.shape == (checkpoint.epoch, 2)
         resumed = TwoTower(config).fit(log, resume=checkpoint)
-        for name, learned in whole.state.items():
-            np.testing.assert_array_equal(resumed.state[name], learned, err_msg=name)
+        for name, array in whole.state.items():
+            np.testing.assert_array_equal(resumed.state[name], array, err_msg=name)
 
 
-def test_equal_figures_are_equal_to_a_resumed_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_metrics_are_equal_to_a_resumed_training_too(monkeypatch: pytest.MonkeyPatch) -> None:
     # 0.1 is less than the float32 next to it, which a checkpoint keeps.
     monkeypatch.setattr("models.two_tower.training.ndcg", lambda *arguments: 0.1)
     config = small(training=TrainingConfig(epochs=3, learning_rate=0.05))
     checkpoints: list[Checkpoint] = []
     whole = TwoTower(config).fit(small_log(), checkpoint_callback=checkpoints.append)
     resumed = TwoTower(config).fit(small_log(), resume=checkpoints[0])
-    for name, learned in whole.state.items():
-        np.testing.assert_array_equal(resumed.state[name], learned, err_msg=name)
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(resumed.state[name], array, err_msg=name)
 
 
 def test_training_stops_when_validation_stalls() -> None:

@@ -40,7 +40,7 @@ def larger(
 
 @pytest.fixture(scope="module")
 def positions() -> tuple[np.ndarray, np.ndarray]:
-    """Where the 40 users and 50 items of a small log go among 45 and 60: ids stay sorted."""
+    """The positions of the 40 users and 50 items of a small log among 45 and 60: ids stay sorted."""
     rng = np.random.default_rng(0)
     users, items = np.sort(rng.choice(45, 40, replace=False)), np.sort(rng.choice(60, 50, replace=False))
     return users.astype(np.int32), items.astype(np.int32)

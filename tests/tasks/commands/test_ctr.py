@@ -37,7 +37,7 @@ def test_each_ranker_is_measured_on_the_same_rows(protocol: str, tmp_path: Path)
     assert [row["value"] for row in again["rows"]] == [row["value"] for row in answer["rows"][3:]]
 
 
-def test_mistakes_are_told(tmp_path: Path) -> None:
+def test_mistakes_are_reported(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match="unknown ranker 'magic': choose from lr, fm, "):
         evaluate("ctr-random", "synthetic:0.01", rankers=["magic"])
     with pytest.raises(MatineeError, match="rankers alone"):

@@ -100,7 +100,7 @@ def test_rows_are_those_of_the_channels_own_lists(source: str, dataset: Dataset)
     answer = evaluate("leave-one-out", source, ["popular"], ks=[5, 20], seed=3)
     split = PROTOCOLS["leave-one-out"].splits(dataset)[0]
     item = Popular().fit(split.train).recommend(split.queries, 20).item
-    place = [
+    rank0 = [
         row.tolist().index(t) if t in row else 99 for row, t in zip(item, split.targets.item, strict=True)
     ]
     for k in (5, 20):
@@ -109,7 +109,7 @@ def test_rows_are_those_of_the_channels_own_lists(source: str, dataset: Dataset)
             for row in answer["rows"]
             if (row["model"], row["slice"], row["metric"], row["k"]) == ("popular", "all", "hr", k)
         )
-        assert row["value"] == pytest.approx(np.mean(np.array(place) < k))
+        assert row["value"] == pytest.approx(np.mean(np.array(rank0) < k))
         assert row["ci_low"] < row["value"] < row["ci_high"]
         assert (row["stage"], row["seed"], row["n_users"]) == ("recall", 3, len(split.queries))
         assert row["fit_seconds"] >= 0
@@ -224,7 +224,7 @@ def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_pa
     assert other == pytest.approx(now["value"] - metrics["merge", MERGED, "all", "pooled_recall", 10])
 
 
-def test_what_cannot_be_done_is_told_before_the_work_begins(
+def test_impossible_evaluations_are_refused_before_the_work_begins(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "home"))

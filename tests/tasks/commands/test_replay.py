@@ -54,13 +54,13 @@ def lived(source: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[s
     return answer, found[0]
 
 
-def figures(places: list[int]) -> Mapping[str, float]:
+def metrics_of(ranks: list[int]) -> Mapping[str, float]:
     """The metrics of some events, one by one."""
-    gain = [1 / np.log2(place + 2) if 0 <= place < 10 else 0 for place in places]
+    gain = [1 / np.log2(rank0 + 2) if 0 <= rank0 < 10 else 0 for rank0 in ranks]
     return {
-        "hr@10": sum(value > 0 for value in gain) / len(places),
-        "ndcg@10": sum(gain) / len(places),
-        "recall@50": sum(place >= 0 for place in places) / len(places),
+        "hr@10": sum(value > 0 for value in gain) / len(ranks),
+        "ndcg@10": sum(gain) / len(ranks),
+        "recall@50": sum(rank0 >= 0 for rank0 in ranks) / len(ranks),
     }
 
 
@@ -87,21 +87,21 @@ def test_every_first_rating_of_the_days_is_scored_for_every_policy(
 
 def test_days_are_the_means_of_their_events(lived: tuple[dict[str, Any], Replayed]) -> None:
     answer, found = lived
-    places = defaultdict(list)
-    for event, (at, known) in enumerate(zip(found.at.tolist(), found.known.tolist(), strict=True)):
+    ranks = defaultdict(list)
+    for event, at in enumerate(found.at.tolist()):
         for policy in POLICIES:
             day = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
-            places[day, known, policy].append(int(found.place[policy][event]))
-    assert len(places) == 2 * 2 * len(POLICIES)
+            ranks[day, bool(found.has_history[event]), policy].append(int(found.rank0[policy][event]))
+    assert len(ranks) == 2 * 2 * len(POLICIES)
     rows = {(row["day"], row["known"], row["policy"]): row for row in answer["days"]}
     assert len(rows) == len(answer["days"])
-    assert rows.keys() == places.keys()
+    assert rows.keys() == ranks.keys()
     for key, row in rows.items():
-        assert row["n_events"] == len(places[key])
-        assert {metric: row[metric] for metric in METRICS} == pytest.approx(figures(places[key]))
+        assert row["n_events"] == len(ranks[key])
+        assert {metric: row[metric] for metric in METRICS} == pytest.approx(metrics_of(ranks[key]))
 
 
-def test_what_cannot_be_replayed_is_told(source: str, tmp_path: Path) -> None:
+def test_what_cannot_be_replayed_is_refused(source: str, tmp_path: Path) -> None:
     def refused(begin: str, end: str, match: str, out: Path | None = None) -> None:
         with pytest.raises(MatineeError, match=match):
             replay(begin, end, source, 0, out)
@@ -137,7 +137,7 @@ def test_the_command_tells_a_mistake_in_one_line(
     monkeypatch.setattr(terminal, "log_to_terminal", lambda: None)
     with pytest.raises(SystemExit) as done:
         cli.main()
-    told = capsys.readouterr()
-    assert (done.value.code, told.out) == (2, "")
-    assert told.err.startswith(f"matinee: {line}")
-    assert told.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert (done.value.code, printed.out) == (2, "")
+    assert printed.err.startswith(f"matinee: {line}")
+    assert printed.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What the steps of the nightly flow put into a list is what is evaluated as the published list."""
+"""The list of the nightly flow's steps is the one that is evaluated as the published list."""
 
 from datetime import UTC, datetime
 from pathlib import Path

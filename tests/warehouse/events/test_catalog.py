@@ -1,4 +1,4 @@
-"""Which sources belong to the data set of a home: where the line is drawn."""
+"""Sources that belong to the data set of a home: where the line is drawn."""
 
 from pathlib import Path
 

@@ -415,7 +415,7 @@ def histories(draw: st.DrawFn) -> list[tuple[list[Row], list[int] | None]]:
 def oracle(
     history: Sequence[tuple[list[Row], list[int] | None]],
 ) -> tuple[set[Row], list[tuple[int, int, str]]]:
-    """What the log and the quarantine (batch, line, reason) must be, one row at a time."""
+    """The expected log and quarantine (batch, line, reason), one row at a time."""
     named: set[int] = set()
     log_of: dict[tuple[int, int, int], float] = {}
     waiting: list[tuple[int, int, Row]] = []
@@ -432,14 +432,14 @@ def oracle(
 
     for rows, movies in history:
         named |= set(movies or ())
-        known = rows in seen
+        already_logged = rows in seen
         returning = [entry for entry in waiting if entry[2][1] in named]
         waiting = [entry for entry in waiting if entry[2][1] not in named]
-        if not known or returning:
+        if not already_logged or returning:
             sequence += 1
         for entry in returning:
             enter(*entry)
-        for line, row in enumerate([] if known else rows, start=1):
+        for line, row in enumerate([] if already_logged else rows, start=1):
             if not 0.5 <= row[2] <= 5:
                 bad.append((sequence, line, "rating_out_of_range"))
             elif row[1] not in named:

@@ -1,4 +1,4 @@
-"""How runs begin, end, are read back and are swept."""
+"""Runs begin, end, are read back and are swept."""
 
 from dataclasses import replace
 from pathlib import Path

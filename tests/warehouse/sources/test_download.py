@@ -140,7 +140,7 @@ def test_without_a_network_it_says_what_to_do(
     assert download.movielens_1m(url=nobody, md5=MD5).parent == tmp_path / "cache"
 
 
-def test_a_cache_that_cannot_be_written_is_said(server: Server, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MatineeError, match="MATINEE_CACHE"):
         fetch(server, tmp_path / "file" / "cache")

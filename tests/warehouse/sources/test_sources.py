@@ -153,7 +153,7 @@ def test_scale_must_be_a_sensible_number(source: str) -> None:
         sources.resolve(source)
 
 
-def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_sources_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "x"
     folder.mkdir()
     with pytest.raises(MatineeError, match="no such file"):
@@ -168,7 +168,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         sources.resolve(str(folder))
 
 
-def test_wrong_headers_are_said(tmp_path: Path) -> None:
+def test_wrong_headers_are_reported(tmp_path: Path) -> None:
     folder = Path(batches.csv(tmp_path / "x", [(1, 2, 3, 4)], "1,A,B\n"))
     (folder / "ratings.csv").write_text("1,2,3,4\n")
     with pytest.raises(MatineeError, match="expected the header"):
@@ -178,7 +178,7 @@ def test_wrong_headers_are_said(tmp_path: Path) -> None:
         sources.resolve(str(folder)).items()
 
 
-def test_damaged_zips_are_said(tmp_path: Path) -> None:
+def test_damaged_zips_are_reported(tmp_path: Path) -> None:
     many = [(user, 1, 5, 10**9 + user) for user in range(1, 3000)]
     archive = Path(batches.zipped(tmp_path / "x.zip", batches.dat(tmp_path / "x", many)))
     whole = archive.read_bytes()

@@ -15,7 +15,7 @@ seed give the same bytes.
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
 VERSION = 1

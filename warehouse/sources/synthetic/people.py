@@ -43,7 +43,7 @@ class People:
     arrival: Longs  # (U,) epoch seconds
 
     def table(self) -> pl.DataFrame:
-        """As the rows of ``users``."""
+        """The people as rows of ``users``."""
         return pl.DataFrame(
             {
                 "user_id": self.user_id,

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from warehouse.sources.synthetic import VERSION, Floats
+from warehouse.sources.synthetic import VERSION, Doubles
 from warehouse.sources.synthetic.people import AGES, GENDERS, People
 from warehouse.sources.synthetic.sessions import Sessions, make_sessions, rating_times
 from warehouse.sources.synthetic.walk import walk
@@ -13,7 +13,7 @@ TASTE_BY_GROUP, TASTE_OF_ONES_OWN, DRIFT, MOOD = 0.5, 0.8, 0.5, 0.4
 """Standard deviations in the space of tastes: of a gender or age, a person, a year, a session."""
 
 SHELF_CHOICE = 1.0
-"""How much taste decides on the shelf, against its popularity."""
+"""Weight of taste in the choice of a shelf, against its popularity."""
 
 STARS_BY_USER, STARS_BY_FILM, STARS_BY_MATCH, STARS_BY_CHANCE = 0.4, 0.6, 0.4, 0.85
 """Standard deviations of a liking."""
@@ -63,7 +63,7 @@ def make_ratings(world: World, people: People, rng: np.random.Generator) -> pl.D
     )
 
 
-def _session_tastes(people: People, sessions: Sessions, rng: np.random.Generator) -> Floats:
+def _session_tastes(people: People, sessions: Sessions, rng: np.random.Generator) -> Doubles:
     """(S, TASTES): of the group, of the person, drifted since the arrival, and the mood of the day."""
     n = len(people.user_id)
     groups = np.random.default_rng(VERSION)  # the same for all chunks

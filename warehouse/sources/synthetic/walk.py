@@ -3,10 +3,10 @@
 import numpy as np
 from numba import njit
 
-from warehouse.sources.synthetic import Floats, Longs
+from warehouse.sources.synthetic import Doubles, Longs
 
 FILM_CHOICE = 1.5
-"""How much taste decides on the film."""
+"""Weight of taste in the choice of a film."""
 
 STAY = 0.85
 """Probability that the next film is from the same shelf."""
@@ -23,13 +23,13 @@ def walk(
     rng: np.random.Generator,
     user: Longs,  # (S,)
     size: Longs,  # (S,)
-    taste: Floats,  # (S, TASTES)
-    shelf_odds: Floats,  # (S, K) cumulative
-    film_taste: Floats,  # (I, TASTES)
-    renown: Floats,  # (I,)
+    taste: Doubles,  # (S, TASTES)
+    shelf_odds: Doubles,  # (S, K) cumulative
+    film_taste: Doubles,  # (I, TASTES)
+    renown: Doubles,  # (I,)
     shelf_start: Longs,  # (K + 1,)
     on_shelf: Longs,  # (I,)
-    cumulative: Floats,  # (I,)
+    cumulative: Doubles,  # (I,)
 ) -> Longs:
     """The films of all sessions, (sum of sizes,), each user's in the order in which they are rated."""
     films = np.empty(size.sum(), dtype=np.int64)
@@ -68,7 +68,7 @@ def walk(
 
 
 @njit(cache=True)
-def _draw(rng: np.random.Generator, cumulative: Floats, start: int, stop: int) -> int:
+def _draw(rng: np.random.Generator, cumulative: Doubles, start: int, stop: int) -> int:
     """An index from start to stop, by cumulative odds that end at 1 but for rounding."""
     chance = rng.random()
     last = stop - 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from warehouse.sources.synthetic import Floats, Longs
+from warehouse.sources.synthetic import Doubles, Longs
 from warehouse.sources.synthetic.films import GENRES, N_GENRES, catalog, release_years
 
 TASTES = 8
@@ -20,14 +20,14 @@ class World:
     """I films on K shelves."""
 
     items: pl.DataFrame
-    taste: Floats  # (I, TASTES) unit vectors
-    quality: Floats  # (I,) standard normal; what is popular tends to be good
-    renown: Floats  # (I,) popularity relative to the most popular film of the shelf
-    shelf_taste: Floats  # (K, TASTES)
-    shelf_weight: Floats  # (K,) popularity of all its films
+    taste: Doubles  # (I, TASTES) unit vectors
+    quality: Doubles  # (I,) standard normal; what is popular tends to be good
+    renown: Doubles  # (I,) popularity relative to the most popular film of the shelf
+    shelf_taste: Doubles  # (K, TASTES)
+    shelf_weight: Doubles  # (K,) popularity of all its films
     shelf_start: Longs  # (K + 1,) where each shelf begins in on_shelf
     on_shelf: Longs  # (I,) films, shelf by shelf, in the order of walking along
-    cumulative: Floats  # (I,) running sum of the popularity within the shelf, up to 1
+    cumulative: Doubles  # (I,) running sum of the popularity within the shelf, up to 1
 
 
 def make_world(n: int, rng: np.random.Generator) -> World:
@@ -50,7 +50,7 @@ def make_world(n: int, rng: np.random.Generator) -> World:
     on_shelf = np.lexsort((rng.random(n), year, shelf))
     sizes = np.bincount(shelf)
     start = np.concatenate([[0], np.cumsum(sizes)])
-    shelf_weight: Floats = np.bincount(shelf, weights=weight).astype(np.float64)
+    shelf_weight: Doubles = np.bincount(shelf, weights=weight).astype(np.float64)
     running = np.cumsum(weight[on_shelf]) - np.repeat(np.cumsum(shelf_weight) - shelf_weight, sizes)
     return World(
         items=catalog(genres, n_genres, year, rng),
@@ -65,6 +65,6 @@ def make_world(n: int, rng: np.random.Generator) -> World:
     )
 
 
-def _unit(vectors: Floats) -> Floats:
-    unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def _unit(vectors: Doubles) -> Doubles:
+    unit: Doubles = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
