@@ -70,7 +70,8 @@ def hour(home: Path, night: dict[str, Any]) -> dict[str, Any]:
 def moved(home: Path, night: dict[str, Any], hour: dict[str, Any], channel: str) -> set[str]:
     """Names of the arrays of a channel that differ after the hour."""
     then, now = (
-        files.read_arrays(Run.read(home, release["release_id"]), f"models/{channel}") for release in (night, hour)
+        files.read_arrays(Run.read(home, release["release_id"]), f"models/{channel}")
+        for release in (night, hour)
     )
     assert then.keys() == now.keys()
     return {name for name in then if not np.array_equal(then[name], now[name])}
@@ -90,18 +91,25 @@ def test_its_name_is_in_the_tables(home: Path, night: dict[str, Any], hour: dict
     n_users = ask(home, "select count(*) from users")[0][0]
     assert ask(home, "select model, count(*) from user_embeddings group by all") == [("dssm", n_users)]
     assert ask(home, "select distinct model from metrics where stage = 'update'") == [("dssm",)]
-    assert {model for (model,) in ask(home, "select distinct model from item_embeddings")} == {"two_tower", "dssm"}
+    assert {model for (model,) in ask(home, "select distinct model from item_embeddings")} == {
+        "two_tower",
+        "dssm",
+    }
     assert ("dssm",) in ask(home, "select distinct model from curves where stage = 'train'")
     for release in (night, hour):
         stored = Run.read(home, release["release_id"]).config
         assert stored["incremental"]["channel"] == "dssm"
 
 
-def test_a_channel_is_there_twice_with_settings_of_its_own(home: Path, night: dict[str, Any], hour: dict[str, Any]) -> None:
+def test_a_channel_is_there_twice_with_settings_of_its_own(
+    home: Path, night: dict[str, Any], hour: dict[str, Any]
+) -> None:
     widest = dict(ask(home, "select channel, max(rank) from item_similarity group by all"))
     assert set(widest) == {"near", "far"}
     assert widest["near"] > widest["far"] == 5
-    steps = {step for (step,) in ask(home, f"select step from lineage where release_id = '{night['release_id']}'")}
+    steps = {
+        step for (step,) in ask(home, f"select step from lineage where release_id = '{night['release_id']}'")
+    }
     assert {"recall near", "recall far"} <= steps
     named = {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")}
     assert {"near", "far"} <= named <= set(CONFIG["recall"]["channels"])
