@@ -214,7 +214,9 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
 
 def _check_formula(config: PipelineConfig, rankers: Mapping[str, BuiltRanker]) -> None:
     """A formula needs a ranker of several tasks."""
-    if config.rank.formula != RankConfig().formula and all(of.ranker.most_tasks == 1 for of in rankers.values()):
+    if config.rank.formula != RankConfig().formula and all(
+        of.ranker.most_tasks == 1 for of in rankers.values()
+    ):
         raise ValueError(f"rank.formula would do nothing: {' and '.join(rankers)} learns one task alone")
 
 

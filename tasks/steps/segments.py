@@ -16,7 +16,9 @@ from warehouse.runs.run import Run
 def recommend_segments(run: Run) -> Rows:
     """Write the list of everybody, of each gender, and of each gender and age."""
     data = run_data.load(run)
-    lists = Segment(_settings(data.config)).fit(data.dataset).lists(min(data.config.top_n, data.dataset.n_items))
+    lists = (
+        Segment(_settings(data.config)).fit(data.dataset).lists(min(data.config.top_n, data.dataset.n_items))
+    )
     names = [_name(gender, age, data.vocabulary) for gender, age in zip(lists.gender, lists.age, strict=True)]
     numbers = np.arange(len(names))
     frame = run_data.candidate_rows(lists.top, numbers, data.vocabulary, "number")

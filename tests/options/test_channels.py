@@ -57,7 +57,9 @@ ANN = {
     "ann.hnsw_up_to": Case(to=0, given={"ann": {"flat_up_to": 0}}),
     "ann.M": Case(to=2, given={"ann": {"kind": "hnsw", "efConstruction": 1, "efSearch": 1}}),
     "ann.efConstruction": Case(to=1, given={"ann": {"kind": "hnsw", "M": 2, "efSearch": 1}}),
-    "ann.efSearch": Case(to=1, given={"n_neighbours": 1, "ann": {"kind": "hnsw", "M": 2, "efConstruction": 1}}),
+    "ann.efSearch": Case(
+        to=1, given={"n_neighbours": 1, "ann": {"kind": "hnsw", "M": 2, "efConstruction": 1}}
+    ),
     "ann.nlist": Case(to=2, given={"ann": {"kind": "ivf"}}),
     "ann.nprobe": Case(to=9, given={"ann": {"kind": "ivf"}}),
     "ann.seed": Case(to=1, given={"ann": {"kind": "ivf"}}),
@@ -72,7 +74,11 @@ CASES: dict[str, dict[str, Case]] = {
     "ease": {"n_neighbours": Case(to=5)},
     "sequential_linear": {"n_neighbours": Case(to=5)},
     "word2vec": ANN
-    | {"ann.efSearch": replace(ANN["ann.efSearch"], given=ANN["ann.efSearch"].given | {"training": {"embedding_dim": 16}})},
+    | {
+        "ann.efSearch": replace(
+            ANN["ann.efSearch"], given=ANN["ann.efSearch"].given | {"training": {"embedding_dim": 16}}
+        )
+    },
     "deepwalk": ANN | {"walks.half_life": Case(to=10.0)},
     "deep_retrieval": {"assignment_pairs": Case(to=50), "penalty": Case(to=1.0)},
     "two_tower": {
@@ -94,7 +100,9 @@ CASES: dict[str, dict[str, Case]] = {
         "training.patience": Case(
             to=5, given={"training": {"epochs": 12, "learning_rate": 0.05, "patience": 1}}
         ),
-        "training.first_vectors": Case(to=BAGS["training"]["first_vectors"], given={"towers": BAGS["towers"]}),
+        "training.first_vectors": Case(
+            to=BAGS["training"]["first_vectors"], given={"towers": BAGS["towers"]}
+        ),
         "training.first_vectors.embedding_dim": Case(to=8, given=BAGS, refused="same embedding_dim"),
         **{
             f"training.first_vectors.{name}": Case(given=BAGS)
@@ -196,7 +204,9 @@ def fitted(kind: str, settings: str, model: Any) -> Any:
 
 def answers(model: Any) -> list[NDArray[np.generic]]:
     tables = model.tables()
-    embeddings = [vectors for vectors in (tables.item_embeddings, tables.user_embeddings) if vectors is not None]
+    embeddings = [
+        vectors for vectors in (tables.item_embeddings, tables.user_embeddings) if vectors is not None
+    ]
     near = tables.item_similarity
     similar = [] if near is None else [near.item, near.score]
     lists = [model.recommend(queries, N) for queries in (queries_at(LOG), strangers())]

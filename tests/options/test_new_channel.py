@@ -107,7 +107,11 @@ def test_its_settings_come_from_the_file_and_are_checked() -> None:
 
 def test_it_is_evaluated_by_name() -> None:
     answer = evaluate("leave-one-out", channels=["popular", *sorted(MINE)], rankers=[], ks=[10])
-    hits = {row["model"]: row["value"] for row in answer["rows"] if (row["stage"], row["slice"]) == ("recall", "all")}
+    hits = {
+        row["model"]: row["value"]
+        for row in answer["rows"]
+        if (row["stage"], row["slice"]) == ("recall", "all")
+    }
     assert set(hits) == {"popular", *MINE}
     assert len(set(hits.values())) == 3
 
@@ -127,7 +131,9 @@ def test_parameters_of_a_deployment_name_it(home: Path) -> None:
 
 def assert_published(home: Path, release: str, channels: set[str]) -> None:
     """The release names these channels and no other one: in its lists, its lineage and its configuration."""
-    assert {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")} == channels
+    assert {
+        name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")
+    } == channels
     steps = {step for (step,) in ask(home, f"select step from lineage where release_id = '{release}'")}
     assert {step.removeprefix("recall ") for step in steps if step.startswith("recall ")} == channels
     config = json.loads(ask(home, f"select config from releases where release_id = '{release}'")[0][0])

@@ -55,7 +55,9 @@ CASES: dict[str, dict[str, Case]] = {
 LEAVES = [(kind, leaf) for kind, ranker in ALL.items() for leaf in leaves(ranker.settings)]
 
 
-@pytest.mark.parametrize(("kind", "leaf"), LEAVES, ids=[f"rankers.{kind}.{leaf.key}" for kind, leaf in LEAVES])
+@pytest.mark.parametrize(
+    ("kind", "leaf"), LEAVES, ids=[f"rankers.{kind}.{leaf.key}" for kind, leaf in LEAVES]
+)
 def test_every_setting_of_a_ranker_does_something(kind: str, leaf: Leaf) -> None:
     case = (TRAINING | CASES.get(kind, {})).get(leaf.key, Case())
     given = overlaid(SMALL.get(kind, NETWORK), case.given)

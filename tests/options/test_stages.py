@@ -84,7 +84,10 @@ CASES: dict[str, tuple[str, Case]] = {
     "rank.sampling.max_targets": (LISTS, Case(to=1)),
     "rankers": (LISTS, Case(to={"lr": {"training": {"learning_rate": 0.1}}})),
     "incremental.channel": ("user_embeddings/*", Case(to="other", given=TWO_LEARNERS)),
-    "explain.channel": (LISTS, Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}})),
+    "explain.channel": (
+        LISTS,
+        Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
+    ),
     "explain.decay": (LISTS, Case(to=0.5)),
     "features": (LISTS, Case(to="few.toml")),
     "releases.keep": (RELEASES, Case(to=1)),
@@ -119,7 +122,9 @@ def in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("leaf", LEAVES, ids=[leaf.key for leaf in LEAVES])
 def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None:
     if leaf.key not in CASES:
-        pytest.fail(f"{leaf.key}: add to CASES in {__file__} which table it shows in, and another value of it")
+        pytest.fail(
+            f"{leaf.key}: add to CASES in {__file__} which table it shows in, and another value of it"
+        )
     see, case = CASES[leaf.key]
     given = overlaid(BASE, case.given)
     before = value_at(configuration.stored(configuration.load(given)), leaf.key)
@@ -158,7 +163,10 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"channels": {"word2vec": {"ann": {"kind": "flat", "M": 8}}}}, "M would do nothing"),
         ({"channels": {"word2vec": {"ann": {"kind": "hnsw", "nprobe": 8}}}}, "nprobe would do nothing"),
         ({"channels": {"deepwalk": {"ann": {"kind": "ivf", "efSearch": 8}}}}, "efSearch would do nothing"),
-        ({"channels": {"deepwalk": {"ann": {"kind": "ivf", "flat_up_to": 8}}}}, "flat_up_to would do nothing"),
+        (
+            {"channels": {"deepwalk": {"ann": {"kind": "ivf", "flat_up_to": 8}}}},
+            "flat_up_to would do nothing",
+        ),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], message: str) -> None:
