@@ -1,4 +1,4 @@
-"""A night and an hour with other choices than the defaults: another learner, a channel twice, a pre-ranker."""
+"""A night and an hour with other choices than the defaults: learner, a channel twice, a pre-ranker."""
 
 import json
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ import pytest
 from flows.hourly import hourly
 from flows.nightly import nightly
 from models.state import unpack_text
+from tasks.config import Changes
 from tests.flows.published import SOURCE, active, ask, lists, median_event
 from warehouse.events import log as event_log
 from warehouse.releases import serving
@@ -23,7 +24,7 @@ SMALL = {
     "negatives": {"uniform": 16},
     "training": {"epochs": 1, "first_vectors": None},
 }
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "top_n": 10,
     "recall": {"channels": ["popular", "near", "far", "two_tower", "dssm"], "candidates": 60},
     "channels": {
@@ -59,7 +60,7 @@ def night(home: Path, prefect_server: None) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))
         event_log.ingest(home, SOURCE)
-        return nightly(as_of=median_event(home), config=CONFIG)
+        return nightly(as_of=median_event(home), config=Changes.model_validate(CONFIG))
 
 
 @pytest.fixture(scope="module")

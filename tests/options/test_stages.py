@@ -132,8 +132,8 @@ def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None
     changed = overlaid(given, leaf.at(to))
     assert value_at(configuration.stored(configuration.load(changed)), leaf.key) != before
     assert outcome(home, see, json.dumps(changed)) != outcome(home, see, json.dumps(given)), (
-        f"{leaf.key} = {to!r} in place of {before!r} changes nothing in {see}: say in CASES in {__file__} beside "
-        "which settings it does, or refuse it where it does nothing"
+        f"{leaf.key} = {to!r} in place of {before!r} changes nothing in {see}: say in CASES in {__file__} "
+        "beside which settings it does, or refuse it where it does nothing"
     )
 
 
