@@ -201,10 +201,10 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
             raise ValueError("prerank.settings: the method merged has none; name another prerank.method")
     else:
         _configured(PRE_RANKERS[config.prerank.method].settings, config.prerank.settings, "prerank.settings")
-        if config.prerank.pool <= pool_size(config):
+        pool, n_ranked = config.prerank.pool, pool_size(config)
+        if pool <= n_ranked:
             raise ValueError(
-                f"prerank.pool: {config.prerank.pool} leaves a pre-ranker nothing to choose: take more than the "
-                f"{pool_size(config)} that are ranked"
+                f"prerank.pool: of {pool} candidates {n_ranked} are ranked: a pre-ranker would do nothing"
             )
     if config.merge.newcomers not in _known(config):
         raise ValueError(f"merge.newcomers: {choices('channel', config.merge.newcomers, _known(config))}")

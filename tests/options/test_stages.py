@@ -92,7 +92,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "features": (LISTS, Case(to="few.toml")),
     "releases.keep": (RELEASES, Case(to=1)),
 }
-"""By key: the tables of a run that it shows in, another value, and settings without which nothing reads it."""
+"""By key: the tables of a run that it shows in, another value, and settings that it needs beside it."""
 
 pytestmark = pytest.mark.usefixtures("prefect_server")  # a training shows its progress there
 
@@ -158,7 +158,7 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),
         ({"prerank": {"settings": {"hidden": [4]}}}, "prerank.settings: the method merged has none"),
-        ({"prerank": {"method": "gbdt", "pool": 300}}, "prerank.pool: 300 leaves a pre-ranker nothing"),
+        ({"prerank": {"method": "gbdt", "pool": 300}}, "prerank.pool: of 300 candidates 300 are ranked"),
         ({"rank": {"formula": "product"}}, "rank.formula would do nothing: gbdt"),
         ({"channels": {"word2vec": {"ann": {"kind": "flat", "M": 8}}}}, "M would do nothing"),
         ({"channels": {"word2vec": {"ann": {"kind": "hnsw", "nprobe": 8}}}}, "nprobe would do nothing"),
