@@ -155,7 +155,8 @@ def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
     kind, preset = changes.pop("kind", name), changes.pop("preset", None)
     if kind not in CHANNELS:
         if name == kind:
-            raise ValueError(f"recall.channels: {choices('channel', name, _known(config))}")
+            others = tuple(other for other in _known(config) if other != name)
+            raise ValueError(f"recall.channels: {choices('channel', name, others)}")
         raise ValueError(f"channels.{name}.kind: {choices('kind of channel', kind, tuple(CHANNELS))}")
     base = CHANNELS[kind].settings
     if preset is not None:
@@ -174,7 +175,7 @@ def _ranker(config: PipelineConfig, name: str) -> BuiltRanker:
     changes = dict(config.rankers.get(name, {}))
     kind = changes.pop("kind", name)
     if kind not in RANKERS:
-        known = (*RANKERS, *(other for other in config.rankers if other not in RANKERS))
+        known = (*RANKERS, *(other for other in config.rankers if other not in (*RANKERS, name)))
         if name == kind:
             raise ValueError(f"rank.ranker: {choices('ranker', name, known)}")
         raise ValueError(f"rankers.{name}.kind: {choices('kind of ranker', kind, tuple(RANKERS))}")
