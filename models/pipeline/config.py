@@ -155,7 +155,8 @@ def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
     kind, preset = changes.pop("kind", name), changes.pop("preset", None)
     if kind not in CHANNELS:
         if name == kind:
-            raise ValueError(f"recall.channels: {choices('channel', name, _channel_names(config))}")
+            others = tuple(other for other in _channel_names(config) if other != name)
+            raise ValueError(f"recall.channels: {choices('channel', name, others)}")
         raise ValueError(f"channels.{name}.kind: {choices('kind of channel', kind, tuple(CHANNELS))}")
     base = CHANNELS[kind].settings
     if preset is not None:
@@ -174,7 +175,7 @@ def _ranker(config: PipelineConfig, name: str) -> BuiltRanker:
     changes = dict(config.rankers.get(name, {}))
     kind = changes.pop("kind", name)
     if kind not in RANKERS:
-        names = (*RANKERS, *(other for other in config.rankers if other not in RANKERS))
+        names = (*RANKERS, *(other for other in config.rankers if other not in (*RANKERS, name)))
         if name == kind:
             raise ValueError(f"rank.ranker: {choices('ranker', name, names)}")
         raise ValueError(f"rankers.{name}.kind: {choices('kind of ranker', kind, tuple(RANKERS))}")
@@ -201,10 +202,10 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
             raise ValueError("prerank.settings: the method merged has none; name another prerank.method")
     else:
         _configured(PRE_RANKERS[config.prerank.method].settings, config.prerank.settings, "prerank.settings")
-        if config.prerank.pool <= pool_size(config):
+        pool, n_ranked = config.prerank.pool, pool_size(config)
+        if pool <= n_ranked:
             raise ValueError(
-                f"prerank.pool: {config.prerank.pool} leaves a pre-ranker nothing to choose: take more than the "
-                f"{pool_size(config)} that are ranked"
+                f"prerank.pool: of {pool} candidates {n_ranked} are ranked: a pre-ranker would do nothing"
             )
     if config.merge.newcomers not in _channel_names(config):
         raise ValueError(

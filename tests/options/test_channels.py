@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -47,7 +47,9 @@ SMALL: dict[str, Settings] = {
 }
 """Settings by which channels are fitted in no time."""
 
-BAGS = {"towers": {"tied": False}, "training": {"first_vectors": {"embedding_dim": 4, "epochs": 1}}}
+NO_TIES: Settings = {"towers": {"tied": False}}
+FIRST_VECTORS: Settings = {"embedding_dim": 4, "epochs": 1}
+BAGS = NO_TIES | {"training": {"first_vectors": FIRST_VECTORS}}
 IN_BATCH = {"negatives": {"in_batch": 10}}
 HARD = {"negatives": {"hard": 2, "hard_ranks": (2, 10)}}
 ANN = {
@@ -100,9 +102,7 @@ CASES: dict[str, dict[str, Case]] = {
         "training.patience": Case(
             to=5, given={"training": {"epochs": 12, "learning_rate": 0.05, "patience": 1}}
         ),
-        "training.first_vectors": Case(
-            to=BAGS["training"]["first_vectors"], given={"towers": BAGS["towers"]}
-        ),
+        "training.first_vectors": Case(to=FIRST_VECTORS, given=NO_TIES),
         "training.first_vectors.embedding_dim": Case(to=8, given=BAGS, refused="same embedding_dim"),
         **{
             f"training.first_vectors.{name}": Case(given=BAGS)
@@ -130,7 +130,7 @@ def name_of(leaf: Leaf) -> str:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Any:
+def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -158,9 +158,14 @@ def test_every_setting_of_a_channel_does_something(kind: str, leaf: Leaf) -> Non
     see = next((what for begin, what in OBSERVED.items() if leaf.key.startswith(begin)), "fit")
     assert value_at(settings_of(kind, changed), leaf.key) != before
     assert outcome(kind, see, packed(changed)) != outcome(kind, see, packed(given)), (
-        f"channels.{kind}.{leaf.key} = {to!r} in place of {before!r} changes nothing that the channel answers: "
+        f"channels.{kind}.{leaf.key} = {to!r} in place of {before!r} changes no answer of the channel: "
         f"say in CASES in {__file__} beside which settings it does, or refuse it where it does nothing"
     )
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_what_is_listed_here_is_a_setting(kind: str) -> None:
+    assert CASES[kind].keys() <= {leaf.key for other, leaf in LEAVES if other == kind}
 
 
 @pytest.mark.parametrize("kind", sorted(FIRST_OF_CLASS.values()))

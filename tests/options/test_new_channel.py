@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ class Loved:
 
     def recommend(self, queries, n, filter_seen=True):
         score = self.state["score"]
-        return recommend_by_score(lambda b: np.broadcast_to(score, (len(b), len(score))), queries, n, filter_seen)
+        every = lambda block: np.broadcast_to(score, (len(block), len(score)))
+        return recommend_by_score(every, queries, n, filter_seen)
 
     def tables(self):
         return Tables()
@@ -91,7 +93,7 @@ def one_file_and_one_line(home: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "loved.py").write_text(FILE)
     monkeypatch.syspath_prepend(tmp_path)
     loved = importlib.import_module("loved")
-    monkeypatch.delitem(importlib.sys.modules, "loved")
+    monkeypatch.delitem(sys.modules, "loved")
     monkeypatch.setitem(CHANNELS, "loved", Channel(loved.Loved, loved.LovedConfig()))
 
 

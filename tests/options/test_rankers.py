@@ -76,6 +76,11 @@ def test_every_setting_of_a_ranker_does_something(kind: str, leaf: Leaf) -> None
     )
 
 
+@pytest.mark.parametrize("kind", CASES)
+def test_what_is_listed_here_is_a_setting(kind: str) -> None:
+    assert CASES[kind].keys() <= {leaf.key for leaf in leaves(ALL[kind].settings)}
+
+
 @pytest.mark.parametrize("kind", sorted(ALL))
 def test_the_same_settings_give_the_same_logits(kind: str) -> None:
     settings = json.dumps(SMALL.get(kind, NETWORK))

@@ -92,7 +92,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "features": (LISTS, Case(to="few.toml")),
     "releases.keep": (RELEASES, Case(to=1)),
 }
-"""By key: the tables of a run that it shows in, another value, and settings without which nothing reads it."""
+"""By key: the tables of a run that it shows in, another value, and settings that it needs beside it."""
 
 pytestmark = pytest.mark.usefixtures("prefect_server")  # a training shows its progress there
 
@@ -132,8 +132,8 @@ def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None
     changed = overlaid(given, leaf.at(to))
     assert value_at(configuration.stored(configuration.load(changed)), leaf.key) != before
     assert outcome(home, see, json.dumps(changed)) != outcome(home, see, json.dumps(given)), (
-        f"{leaf.key} = {to!r} in place of {before!r} changes nothing in {see}: say in CASES in {__file__} beside "
-        "which settings it does, or refuse it where it does nothing"
+        f"{leaf.key} = {to!r} in place of {before!r} changes nothing in {see}: say in CASES in {__file__} "
+        "beside which settings it does, or refuse it where it does nothing"
     )
 
 
@@ -158,7 +158,7 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),
         ({"prerank": {"settings": {"hidden": [4]}}}, "prerank.settings: the method merged has none"),
-        ({"prerank": {"method": "gbdt", "pool": 300}}, "prerank.pool: 300 leaves a pre-ranker nothing"),
+        ({"prerank": {"method": "gbdt", "pool": 300}}, "prerank.pool: of 300 candidates 300 are ranked"),
         ({"rank": {"formula": "product"}}, "rank.formula would do nothing: gbdt"),
         ({"channels": {"word2vec": {"ann": {"kind": "flat", "M": 8}}}}, "M would do nothing"),
         ({"channels": {"word2vec": {"ann": {"kind": "hnsw", "nprobe": 8}}}}, "nprobe would do nothing"),

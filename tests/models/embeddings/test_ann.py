@@ -82,15 +82,24 @@ def clusters(n: int = 3000, seed: int = 0) -> Floats:
     return (centres[rng.integers(0, 30, n)] + 0.4 * rng.normal(size=(n, 8))).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+@pytest.mark.parametrize(
+    ("easily", "poorly"),
+    [
+        ({"kind": "hnsw"}, {"kind": "hnsw", "M": 2, "efConstruction": 2, "efSearch": 1}),
+        ({"kind": "ivf", "nprobe": 66}, {"kind": "ivf", "nprobe": 1}),
+    ],
+    ids=["hnsw", "ivf"],
+)
 @pytest.mark.parametrize("metric", ["inner_product", "cosine"])
-def test_approximate_search_finds_nearly_all_and_says_how_much_it_misses(kind: Any, metric: Any) -> None:
+def test_approximate_search_finds_nearly_all_and_says_how_much_it_misses(
+    easily: dict[str, Any], poorly: dict[str, Any], metric: Any
+) -> None:
     items = clusters()
     exact = nearest(build_index(items, AnnConfig(kind="flat", metric=metric)), items[:200], 10)
-    easy = AnnConfig(kind=kind, metric=metric, nprobe=66)
+    easy = AnnConfig(metric=metric, **easily)
     assert recall_loss(exact, nearest(build_index(items, easy), items[:200], 10)) < 0.1
     # Poorly linked, hardly searched: the measure must notice.
-    poor = AnnConfig(kind=kind, metric=metric, M=2, efConstruction=2, efSearch=1, nprobe=1)
+    poor = AnnConfig(metric=metric, **poorly)
     assert 0.1 < recall_loss(exact, nearest(build_index(items, poor), items[:200], 10)) <= 1
 
 
@@ -114,11 +123,11 @@ def test_approximate_indexes_are_the_same_each_time(kind: Any) -> None:
     assert_array_equal(one.score, two.score)
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
-def test_approximate_search_filters_seen_items_exactly(kind: Any) -> None:
+@pytest.mark.parametrize("kind", [{"kind": "hnsw"}, {"kind": "ivf", "nprobe": 110}], ids=["hnsw", "ivf"])
+def test_approximate_search_filters_seen_items_exactly(kind: dict[str, Any]) -> None:
     """The whole neighbourhood is seen: n others must be found beyond it."""
     items = clusters()
-    index = build_index(items, AnnConfig(kind=kind, metric="cosine", nprobe=110))
+    index = build_index(items, AnnConfig(metric="cosine", **kind))
     nearest = np.argsort(-(items @ items[0]) / np.linalg.norm(items, axis=1))[:400]
     queries = queries_of([nearest.tolist()], len(items))
     found = recommend_nearest(index, items[:1], queries, 20).item[0]
