@@ -15,13 +15,13 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 import models
 from flows.command.cli import app
 from models.config import Config
+from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
