@@ -90,7 +90,7 @@ def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
         ({"channels": {"swing": {"dampin": 1}}}, ("channels.swing.dampin", "damping")),
         (
             {"channels": {"two_tower": {"loss": {"kind": "bpr"}}}},
-            ("channels.two_tower.loss.kind", "choose from bce"),
+            ("two_tower.loss.kind", "choose from bce"),
         ),
         ({"channels": {"two_tower": {"preset": "ease"}}}, ("preset", "dssm")),
         ({"rankers": {"din": {"hiden": [8]}}}, ("rankers.din.hiden", "hidden")),
