@@ -75,6 +75,9 @@ def problem(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"]]
     where = ".".join(part for part in (prefix, *path) if part)
+    if first["type"] == "model_type":
+        section = ", ".join(f"{where}.{name}" for name in _fields(model, path))
+        return f"{where} is a section, not a value: choose from {section}"
     if first["type"] != "extra_forbidden":
         return f"{where}: {_message(first)}" if where else _message(first)
     choices = list(_fields(model, path[:-1]))
@@ -92,8 +95,12 @@ def choices(what: str, name: str, names: Mapping[str, Any] | tuple[str, ...]) ->
 
 def _message(error: Any) -> str:
     message: str = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = message.partition(", unable to parse")[0]
     if error["type"] == "value_error":
         return message
+    if error["type"] == "literal_error":
+        expected = message.replace("'", "").replace(" or ", ", ")
+        return f"{error['input']!r}: choose from {expected}"
     return (
         f"{error['input']!r} is not {message}" if message[:1].islower() else f"{error['input']!r}: {message}"
     )

@@ -93,7 +93,8 @@ def main() -> None:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see `{context.command_path} --help`)" if context else ""
-        _fail(f"{error.format_message().rstrip('.')}{hint}")
+        message = error.format_message().rstrip(".").replace("Value error, ", "")
+        _fail(f"{message.replace('Input should be', 'it must be').partition(', unable to parse')[0]}{hint}")
     except OSError as error:
         _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
     sys.exit(code if isinstance(code, int) else 0)

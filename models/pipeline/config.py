@@ -53,14 +53,14 @@ class IncrementalConfig(Config):
     """The channel that goes on from its parameters night by night, and learns every hour."""
 
     channel: str | None = None
-    """Name of that channel; by default the first of `recall.channels` that can learn on."""
+    """Name of the channel that learns on; by default the first of `recall.channels` that can."""
 
 
 class ExplainConfig(Config):
     """The channel that finds the watched film named as the reason of a recommendation."""
 
     channel: str | None = None
-    """Channel whose similarities decide; by default item_cf, else the first that publishes similarities."""
+    """Channel whose similarities choose the reason; by default item_cf, else the first that publishes any."""
     decay: PositiveFloat = 20.0
     """Events after which a watched film counts 1/e as a reason: people remember what they just saw."""
 
@@ -71,7 +71,7 @@ class PipelineConfig(Config):
     top_n: PositiveInt = 50
     """Films published for each user."""
     objective: Literal["daily", "next"] = "daily"
-    """The question that weights and rankers are fitted to: `daily`, the films of the next days, or `next`."""
+    """Goal of weights and rankers: `daily`, the films of the next days, or `next`, the very next film."""
     seed: NonNegativeInt = 0
     """Seed of everything that is drawn at random."""
     recall: RecallConfig = RecallConfig()

@@ -24,13 +24,13 @@ class HoldoutConfig(Config):
     max_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction of the log that may be held back; the day that reaches it counts as a whole."""
     next_films: PositiveInt = 5
-    """Newest ratings of each user that are asked for, objective next: rankers learn from every answer."""
+    """Newest ratings of each user that are held back, objective next: rankers learn from each."""
     max_queries: PositiveInt = 30_000
-    """Questions at most, spread evenly: more teach a ranker little and cost recall as much each."""
+    """Queries at most, spread evenly: each costs as much recall, and more teach a ranker little."""
 
 
 def questions(log: Dataset, objective: str, users: Ints) -> Queries:
-    """One query for each of the users (B,), asked as those of the holdout are."""
+    """One query for each of the users (B,), at the time that those of the holdout have."""
     return queries_after(log, users) if objective == "next" else queries_at(log, users=users)
 
 

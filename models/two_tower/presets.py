@@ -36,7 +36,7 @@ PRESETS: dict[str, TwoTowerConfig] = {
         training=TrainingConfig(target="future", recency=180.0, epochs=3),
     ),
     # Kang and McAuley 2018 (arXiv 1808.09781), with the softmax of Klenitskiy and Vasilev 2023
-    # (arXiv 2309.07602) in place of one negative a place.
+    # (arXiv 2309.07602) in place of one negative a position.
     "sasrec": TwoTowerConfig(
         towers=TowersConfig(history=("causal",), newest=100),
         training=TrainingConfig(epochs=6),

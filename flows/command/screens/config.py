@@ -10,6 +10,8 @@ from flows.command.screens.terminal import out, plain_table
 
 def show(rows: list[dict[str, Any]]) -> None:
     """A row a setting with the sentence about it below its name; what somebody changed stands out."""
+    if not rows:
+        return out.print("Every setting is at its default.")
     table = plain_table()
     table.expand, table.leading = True, 1
     for column, ratio in (("setting", 7), ("value", 5), ("from", 3)):

@@ -41,7 +41,7 @@ def _about(answer: Answer, rows: list[Answer], part: str) -> str:
 
 
 def _whom(part: str) -> str:
-    """The slice of a table of differences; not said of all users."""
+    """The slice of a table of differences; empty for all users."""
     return "" if part == "all" else f", {SLICES.get(part, part.replace('=', ' '))}"
 
 

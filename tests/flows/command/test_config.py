@@ -31,6 +31,7 @@ def test_each_setting_is_shown_with_its_value_its_origin_and_the_sentence(
 
 
 def test_only_what_was_changed(home: Path, matinee: Matinee) -> None:
+    assert matinee("config", "--changed").out == "Every setting is at its default.\n"
     assert read(matinee("config", "--changed", "--json")) == []
     rows = read(matinee("config", "--changed", "--set", "top_n=20", "--json"))
     assert isinstance(rows, list)

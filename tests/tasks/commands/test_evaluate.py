@@ -260,7 +260,7 @@ def test_metrics_of_single_ratings_are_no_baseline_for_lists(
 ) -> None:
     file = tmp_path / "first.json"
     evaluate("ctr-random", source, rankers=["lr"], out=file)
-    monkeypatch.setattr("tasks.commands.evaluate.warm_up", None)  # it is told before the work begins
+    monkeypatch.setattr("tasks.commands.evaluate.warm_up", None)  # refused before the work begins
     with pytest.raises(MatineeError, match=r"first\.json is no baseline for lists"):
         evaluate("leave-one-out", source, ["popular"], ks=[5], baseline=str(file))
 

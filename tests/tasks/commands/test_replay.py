@@ -38,7 +38,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def lived(source: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Replayed]:
-    """The answer, read back from the file that it is written to, and the places that it is made of."""
+    """The answer, read back from the file that it is written to, and the ranks that it is made of."""
     out = tmp_path_factory.mktemp("out") / "replay.json"
     found: list[Replayed] = []
     live = task.living.replay
