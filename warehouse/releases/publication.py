@@ -7,6 +7,7 @@ from warehouse.releases.build import build, release_row
 from warehouse.releases.checks import validate
 from warehouse.releases.lock import locked
 from warehouse.releases.retention import forget
+from warehouse.runs import lifecycle
 from warehouse.runs.run import Json, Run
 
 
@@ -31,6 +32,7 @@ def publish(run: Run, top_n: int, keep: int) -> dict[str, int]:
         previous = serving.current_release(run.home)
         journal.append(run.home, {"action": "publish", "previous": previous, **release_row(run)})
         serving.make_current(run.home, run.id)
+        lifecycle.release(run)
         forget(run.home, keep)
     return rows
 
