@@ -109,6 +109,17 @@ def test_a_full_run_keeps_what_incremental_ones_refreshed_meanwhile(home: Path) 
     assert by_user(home) == {user: second.id if user == 1 else nightly.id for user in range(1, 13)}
 
 
+def test_a_full_run_publishes_where_what_was_refreshed_meanwhile_is_no_longer_kept(home: Path) -> None:
+    parent = homes.publish(home)
+    nightly = homes.begin(home)
+    homes.compute(nightly)
+    publish(incremental(home, parent), 5, 10)
+    homes.publish(home, keep=1)
+    homes.finish(nightly)
+    publish(nightly, 5, 10)
+    assert set(by_user(home).values()) == {nightly.id}
+
+
 def test_a_full_run_that_began_later_owes_nothing_to_them(home: Path) -> None:
     parent = homes.publish(home)
     publish(incremental(home, parent), 5, 10)
