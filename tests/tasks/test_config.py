@@ -88,6 +88,14 @@ def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
         ({"channels": {"swing": {"dampin": 1}}}, ("channels.swing.dampin", "damping")),
         ({"channels": {"two_tower": {"loss": {"kind": "bpr"}}}}, ("channels.two_tower.loss.kind", "'bce'")),
         ({"channels": {"two_tower": {"preset": "ease"}}}, ("preset", "dssm")),
+        (
+            {"channels": {"mf": {"trainer": {"kind": "bpr", "learning_rat": 1}}}},
+            ("'channels.mf.trainer.learning_rat'", "did you mean learning_rate"),
+        ),
+        (
+            {"channels": {"mf": {"trainer": {"kind": "bpr", "epochs": -1}}}},
+            ("channels.mf.trainer.epochs: -1",),
+        ),
         ({"rankers": {"din": {"hiden": [8]}}}, ("rankers.din.hiden", "hidden")),
         ({"rankers": {"mine": {"kind": "dinn"}}}, ("rankers.mine.kind", "din")),
         ({"incremental": {"channel": "swing"}}, ("incremental.channel", "swing", "two_tower")),
