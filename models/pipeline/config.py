@@ -146,11 +146,8 @@ def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
         ValueError: there is no such channel, or its settings make no sense.
     """
     changes = dict(config.channels.get(name, {}))
-    kind, preset = changes.pop("kind", name), changes.pop("preset", None)
-    if kind not in CHANNELS:
-        if name == kind:
-            raise ValueError(f"recall.channels: {choices('channel', name, _known(config))}")
-        raise ValueError(f"channels.{name}.kind: {choices('kind of channel', kind, tuple(CHANNELS))}")
+    kind = _kind("recall.channels", "channel", name, changes, config.channels, CHANNELS)
+    preset = changes.pop("preset", None)
     base = CHANNELS[kind].settings
     if preset is not None:
         alike = tuple(n for n, channel in CHANNELS.items() if channel.make is CHANNELS[kind].make)
@@ -166,14 +163,28 @@ def _known(config: PipelineConfig) -> tuple[str, ...]:
 
 def _ranker(config: PipelineConfig, name: str) -> BuiltRanker:
     changes = dict(config.rankers.get(name, {}))
-    kind = changes.pop("kind", name)
-    if kind not in RANKERS:
-        known = (*RANKERS, *(other for other in config.rankers if other not in RANKERS))
-        if name == kind:
-            raise ValueError(f"rank.ranker: {choices('ranker', name, known)}")
-        raise ValueError(f"rankers.{name}.kind: {choices('kind of ranker', kind, tuple(RANKERS))}")
+    kind = _kind("rank.ranker", "ranker", name, changes, config.rankers, RANKERS)
     _configured(RANKERS[kind].settings, changes, f"rankers.{name}")
     return build_ranker(kind, changes)
+
+
+def _kind(
+    used_in: str,
+    what: str,
+    name: str,
+    changes: Settings,
+    described: Mapping[str, Any],
+    kinds: Mapping[str, Any],
+) -> str:
+    """Take the kind out of the settings of a name; without one, the name itself is the kind."""
+    kind = str(changes.pop("kind", name))
+    if kind in kinds:
+        return kind
+    if name not in described:
+        raise ValueError(f"{used_in}: {choices(what, name, tuple(dict.fromkeys((*kinds, *described))))}")
+    if name == kind:
+        raise ValueError(f"{what}s.{name}: a new {what} needs a kind; choose from {', '.join(kinds)}")
+    raise ValueError(f"{what}s.{name}.kind: {choices(f'kind of {what}', kind, tuple(kinds))}")
 
 
 def _configured(base: Config, changes: Mapping[str, Any], prefix: str) -> Config:
