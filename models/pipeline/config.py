@@ -154,7 +154,9 @@ def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
         if preset not in alike:
             raise ValueError(f"channels.{name}.preset: {choices(f'preset of {kind}', preset, alike)}")
         base = CHANNELS[preset].settings
-    return kind, _configured(with_seed(base, config.seed), changes, f"channels.{name}")
+    # Twice: what the changes bring up may have a seed of its own, and they may name one.
+    seeded = with_seed(_configured(base, changes, f"channels.{name}"), config.seed)
+    return kind, configured(seeded, changes)
 
 
 def _known(config: PipelineConfig) -> tuple[str, ...]:

@@ -144,6 +144,19 @@ def test_the_seed_reaches_channels_unless_they_have_one_of_their_own() -> None:
     assert config.channels["deepwalk"]["training"]["seed"] == 5
 
 
+def test_the_seed_reaches_a_part_that_is_switched_on() -> None:
+    described = {
+        "preset": "sasrec",  # without first vectors
+        "towers": {"history": ["mean"], "embedding_dim": 128, "tied": False},
+        "training": {"first_vectors": {"embedding_dim": 128}},
+    }
+    config = configuration.load({"seed": 5, "channels": {"two_tower": described}})
+    assert config.channels["two_tower"]["training"]["first_vectors"]["seed"] == 5
+    described["training"] = {"first_vectors": {"embedding_dim": 128, "seed": 7}}
+    config = configuration.load({"seed": 5, "channels": {"two_tower": described}})
+    assert config.channels["two_tower"]["training"]["first_vectors"]["seed"] == 7
+
+
 def test_what_is_stored_is_whole_and_reads_back_as_it_was() -> None:
     config = configuration.load({"recall": {"channels": ["ease_plain", "two_tower"]}})
     stored = configuration.stored(config)
