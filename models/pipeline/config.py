@@ -1,6 +1,7 @@
 """The settings that decide the published list, from recall to the last rank."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
@@ -19,6 +20,13 @@ from models.recall.registry import CHANNELS, is_incremental
 
 Settings = dict[str, Any]
 """Settings by name, at any depth, as a file or a command line gives them."""
+
+
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
+"""Names of channels and rankers."""
+
+RESERVED = (MERGED, "union", "best_channel", "published", "ranking", "preranking", "labels")
+"""Names of lists, models and files beside those of channels and rankers."""
 
 
 class RecallConfig(Config):
@@ -105,6 +113,8 @@ def resolved(config: PipelineConfig) -> PipelineConfig:
     if not names or len(set(names)) < len(names) or len(names) > MAX_CHANNELS:
         raise ValueError(f"recall.channels: name 1 to {MAX_CHANNELS} distinct channels, not {len(names)}")
     described = {name: channel_settings(config, name) for name in (*names, *config.channels)}
+    _check_names("channels", config.channels)
+    _check_names("rankers", config.rankers)
     kinds = {name: kind for name, (kind, _) in described.items()}
     _check_stages(config, names)
     channels = {name: {"kind": kind} | of.model_dump(mode="json") for name, (kind, of) in described.items()}
@@ -194,6 +204,17 @@ def _configured(base: Config, changes: Mapping[str, Any], prefix: str) -> Config
         return configured(base, changes)
     except ValidationError as error:
         raise ValueError(problem(error, type(base), prefix)) from None
+
+
+def _check_names(section: str, names: Iterable[str]) -> None:
+    """Names become those of files, columns and models, beside others that there are already."""
+    for name in names:
+        if not re.fullmatch(NAME, name):
+            raise ValueError(f"{section}.{name}: a name is made of letters, digits, _ and -")
+        if name in RESERVED:
+            raise ValueError(
+                f"{section}.{name}: the name is taken; choose one that is none of {', '.join(RESERVED)}"
+            )
 
 
 def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
