@@ -1,6 +1,6 @@
 """The base of every configuration: typed, validated, immutable, each field with a sentence."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Self, TypeVar, get_args
 
@@ -73,14 +73,13 @@ def with_seed(config: C, seed: int) -> C:
 def problem(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """The first thing wrong with a configuration in one line, with what there is to choose from."""
     first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
+    path, choices = _located(model, [str(part) for part in first["loc"]])
     where = ".".join(part for part in (prefix, *path) if part)
     if first["type"] == "model_type":
         section = ", ".join(f"{where}.{name}" for name in _fields(model, path))
         return f"{where} is a section, not a value: choose from {section}"
     if first["type"] != "extra_forbidden":
         return f"{where}: {_message(first)}" if where else _message(first)
-    choices = list(_fields(model, path[:-1]))
     close = get_close_matches(path[-1], choices, 1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"there is no setting '{where}': {hint}choose from {', '.join(choices)}"
@@ -106,12 +105,18 @@ def _message(error: Any) -> str:
     )
 
 
-def _fields(model: type[BaseModel], path: list[str]) -> Iterator[str]:
-    """Names of the fields of the model at a path of field names; nothing where the path leaves models."""
-    for name in path:
-        field = model.model_fields.get(name)
-        if field is None:  # the tag of a union's member
+def _located(model: type[BaseModel], location: list[str]) -> tuple[list[str], list[str]]:
+    """The names of the fields down to a location, and those that there are where it leaves the models.
+
+    Pydantic puts the ``kind`` of a member of a union into a location, which is no part of a key.
+    """
+    path, members = [], [model]
+    for name in location:
+        if len(members) > 1:
+            members = [member for member in members if member.model_fields["kind"].default == name]
             continue
-        options = [field.annotation, *get_args(field.annotation)]
-        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
-    yield from model.model_fields
+        path.append(name)
+        if members and (field := members[0].model_fields.get(name)):
+            options = (field.annotation, *get_args(field.annotation))
+            members = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+    return path, list(members[0].model_fields) if members else []

@@ -1,6 +1,7 @@
 """The settings that decide the published list, from recall to the last rank."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
@@ -19,6 +20,13 @@ from models.recall.registry import CHANNELS, is_incremental
 
 Settings = dict[str, Any]
 """Settings by name, at any depth, as a file or a command line gives them."""
+
+
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
+"""Names of channels and rankers."""
+
+RESERVED = (MERGED, "union", "best_channel", "published", "ranking", "preranking", "labels")
+"""Names of lists, models and files beside those of channels and rankers."""
 
 
 class RecallConfig(Config):
@@ -105,6 +113,8 @@ def resolved(config: PipelineConfig) -> PipelineConfig:
     if not names or len(set(names)) < len(names) or len(names) > MAX_CHANNELS:
         raise ValueError(f"recall.channels: name 1 to {MAX_CHANNELS} distinct channels, not {len(names)}")
     described = {name: channel_settings(config, name) for name in (*names, *config.channels)}
+    _check_names("channels", config.channels)
+    _check_names("rankers", config.rankers)
     kinds = {name: kind for name, (kind, _) in described.items()}
     _check_stages(config, names)
     channels = {name: {"kind": kind} | of.model_dump(mode="json") for name, (kind, of) in described.items()}
@@ -152,19 +162,17 @@ def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
         ValueError: there is no such channel, or its settings make no sense.
     """
     changes = dict(config.channels.get(name, {}))
-    kind, preset = changes.pop("kind", name), changes.pop("preset", None)
-    if kind not in CHANNELS:
-        if name == kind:
-            others = tuple(other for other in _channel_names(config) if other != name)
-            raise ValueError(f"recall.channels: {choices('channel', name, others)}")
-        raise ValueError(f"channels.{name}.kind: {choices('kind of channel', kind, tuple(CHANNELS))}")
+    kind = _kind("recall.channels", "channel", name, changes, config.channels, CHANNELS)
+    preset = changes.pop("preset", None)
     base = CHANNELS[kind].settings
     if preset is not None:
         alike = tuple(n for n, channel in CHANNELS.items() if channel.make is CHANNELS[kind].make)
         if preset not in alike:
             raise ValueError(f"channels.{name}.preset: {choices(f'preset of {kind}', preset, alike)}")
         base = CHANNELS[preset].settings
-    return kind, _configured(with_seed(base, config.seed), changes, f"channels.{name}")
+    # Twice: what the changes bring up may have a seed of its own, and they may name one.
+    seeded = with_seed(_configured(base, changes, f"channels.{name}"), config.seed)
+    return kind, configured(seeded, changes)
 
 
 def _channel_names(config: PipelineConfig) -> tuple[str, ...]:
@@ -173,14 +181,28 @@ def _channel_names(config: PipelineConfig) -> tuple[str, ...]:
 
 def _ranker(config: PipelineConfig, name: str) -> BuiltRanker:
     changes = dict(config.rankers.get(name, {}))
-    kind = changes.pop("kind", name)
-    if kind not in RANKERS:
-        names = (*RANKERS, *(other for other in config.rankers if other not in (*RANKERS, name)))
-        if name == kind:
-            raise ValueError(f"rank.ranker: {choices('ranker', name, names)}")
-        raise ValueError(f"rankers.{name}.kind: {choices('kind of ranker', kind, tuple(RANKERS))}")
+    kind = _kind("rank.ranker", "ranker", name, changes, config.rankers, RANKERS)
     _configured(RANKERS[kind].settings, changes, f"rankers.{name}")
     return build_ranker(kind, changes)
+
+
+def _kind(
+    used_in: str,
+    what: str,
+    name: str,
+    changes: Settings,
+    described: Mapping[str, Any],
+    kinds: Mapping[str, Any],
+) -> str:
+    """Take the kind out of the settings of a name; without one, the name itself is the kind."""
+    kind = str(changes.pop("kind", name))
+    if kind in kinds:
+        return kind
+    if name not in described:
+        raise ValueError(f"{used_in}: {choices(what, name, tuple(dict.fromkeys((*kinds, *described))))}")
+    if name == kind:
+        raise ValueError(f"{what}s.{name}: a new {what} needs a kind; choose from {', '.join(kinds)}")
+    raise ValueError(f"{what}s.{name}.kind: {choices(f'kind of {what}', kind, tuple(kinds))}")
 
 
 def _configured(base: Config, changes: Mapping[str, Any], prefix: str) -> Config:
@@ -188,6 +210,17 @@ def _configured(base: Config, changes: Mapping[str, Any], prefix: str) -> Config
         return configured(base, changes)
     except ValidationError as error:
         raise ValueError(problem(error, type(base), prefix)) from None
+
+
+def _check_names(section: str, names: Iterable[str]) -> None:
+    """Names become those of files, columns and models, beside others that there are already."""
+    for name in names:
+        if not re.fullmatch(NAME, name):
+            raise ValueError(f"{section}.{name}: a name is made of letters, digits, _ and -")
+        if name in RESERVED:
+            raise ValueError(
+                f"{section}.{name}: the name is taken; choose one that is none of {', '.join(RESERVED)}"
+            )
 
 
 def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:

@@ -86,14 +86,28 @@ def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
         ({"recall": {"channels": []}}, ("recall.channels",)),
         ({"recall": {"channels": ["popular", "popular"]}}, ("recall.channels", "distinct")),
         ({"channels": {"mine": {"kind": "svd"}}}, ("channels.mine.kind", "svd", "swing")),
-        ({"channels": {"mine": {"damping": 1}}}, ("mine",)),
+        ({"channels": {"mine": {"damping": 1}}}, ("channels.mine: a new channel needs a kind", "swing")),
+        ({"channels": {"mine": {"kind": ["swing"]}}}, ("channels.mine.kind", "swing")),
+        ({"channels": {"merged": {"kind": "swing"}}}, ("channels.merged", "taken")),
+        ({"channels": {"ranking": {"kind": "swing"}}}, ("channels.ranking", "taken")),
+        ({"channels": {"../mine": {"kind": "swing"}}}, ("channels.../mine", "letters")),
+        ({"rankers": {"my/din": {"kind": "din"}}}, ("rankers.my/din", "letters")),
         ({"channels": {"swing": {"dampin": 1}}}, ("channels.swing.dampin", "damping")),
         (
             {"channels": {"two_tower": {"loss": {"kind": "bpr"}}}},
             ("two_tower.loss.kind", "choose from bce"),
         ),
         ({"channels": {"two_tower": {"preset": "ease"}}}, ("preset", "dssm")),
+        (
+            {"channels": {"mf": {"trainer": {"kind": "bpr", "learning_rat": 1}}}},
+            ("'channels.mf.trainer.learning_rat'", "did you mean learning_rate"),
+        ),
+        (
+            {"channels": {"mf": {"trainer": {"kind": "bpr", "epochs": -1}}}},
+            ("channels.mf.trainer.epochs: -1",),
+        ),
         ({"rankers": {"din": {"hiden": [8]}}}, ("rankers.din.hiden", "hidden")),
+        ({"rankers": {"mine": {"hidden": [8]}}}, ("rankers.mine: a new ranker needs a kind", "din")),
         ({"rankers": {"mine": {"kind": "dinn"}}}, ("rankers.mine.kind", "din")),
         ({"incremental": {"channel": "swing"}}, ("incremental.channel", "swing", "two_tower")),
         ({"explain": {"channel": "region"}}, ("explain.channel", "region")),
@@ -137,6 +151,19 @@ def test_the_seed_reaches_channels_unless_they_have_one_of_their_own() -> None:
     assert config.channels["word2vec"]["training"]["seed"] == 5
     assert config.channels["deepwalk"]["walks"]["seed"] == 9
     assert config.channels["deepwalk"]["training"]["seed"] == 5
+
+
+def test_the_seed_reaches_a_part_that_is_switched_on() -> None:
+    described = {
+        "preset": "sasrec",  # without first vectors
+        "towers": {"history": ["mean"], "embedding_dim": 128, "tied": False},
+        "training": {"first_vectors": {"embedding_dim": 128}},
+    }
+    config = configuration.load({"seed": 5, "channels": {"two_tower": described}})
+    assert config.channels["two_tower"]["training"]["first_vectors"]["seed"] == 5
+    described["training"] = {"first_vectors": {"embedding_dim": 128, "seed": 7}}
+    config = configuration.load({"seed": 5, "channels": {"two_tower": described}})
+    assert config.channels["two_tower"]["training"]["first_vectors"]["seed"] == 7
 
 
 def test_what_is_stored_is_whole_and_reads_back_as_it_was() -> None:

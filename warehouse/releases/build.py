@@ -90,9 +90,10 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
     names = ("items", "users", "user_features", "item_features", "recommended", "segments")
     files = {f"{name}_file": str(run.file(f"{name}.parquet")) for name in names}
     # The newest of the incremental releases in between holds the rows of all of them: each carries over
-    # what the one before it computed.
+    # what the one before it computed. Retention may have removed them since.
     incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
-    source = Run.read(run.home, incremental[-1]) if incremental else run
+    kept = [release for release in incremental if serving.file_of(run.home, release).exists()]
+    source = Run.read(run.home, kept[-1]) if kept else run
     sql.set_variables(
         con,
         **files,

@@ -7,6 +7,7 @@ from warehouse.releases.build import build, release_row
 from warehouse.releases.checks import validate
 from warehouse.releases.lock import locked
 from warehouse.releases.retention import forget
+from warehouse.runs import lifecycle
 from warehouse.runs.run import Json, Run
 
 
@@ -31,13 +32,15 @@ def publish(run: Run, top_n: int, keep: int) -> dict[str, int]:
         previous = serving.current_release(run.home)
         journal.append(run.home, {"action": "publish", "previous": previous, **release_row(run)})
         serving.make_current(run.home, run.id)
+        lifecycle.release(run)
         forget(run.home, keep)
     return rows
 
 
 def _check_race(run: Run, meanwhile: list[Json]) -> None:
     now = serving.current_release(run.home)
-    if meanwhile and run.kind == "incremental":
+    # The journal alone does not do: something may be published between the look at the parent and at it.
+    if run.kind == "incremental" and (meanwhile or now != run.parent_id):
         raise LostRace(f"release {now} was published while this run computed from {run.parent_id}")
     if any(entry["action"] == "rollback" for entry in meanwhile):
         raise MatineeError(

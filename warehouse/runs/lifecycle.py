@@ -1,7 +1,7 @@
 """Lifecycle of runs: begin, finish, fail, removal.
 
 A folder without a manifest is no run: it is either still being made (its lock is held by a living process)
-or the left-over of a killed one, which the next run sweeps away.
+or the left-over of a killed one, which the next publication sweeps away.
 """
 
 import json
@@ -13,12 +13,12 @@ from filelock import FileLock, Timeout
 from warehouse.atomic import write_text
 from warehouse.runs.run import MANIFEST, Json, Run
 
-# Held until the process ends, however it ends: the kernel lets go of the lock of a killed process.
+# Held until the run is published or its process ends: the kernel lets go of the lock of a killed process.
 _alive: dict[str, FileLock] = {}
 
 
 def begin(run: Run) -> None:
-    """Make the folder and mark it as alive until this process ends."""
+    """Make the folder and mark it as alive until it is published, or this process ends."""
     with _starting(run.home):
         run.folder.mkdir(parents=True)
         lock = FileLock(run.folder / ".alive", thread_local=False)
@@ -27,7 +27,7 @@ def begin(run: Run) -> None:
 
 
 def finish(run: Run, facts: Json) -> None:
-    """Write the manifest, the last file of a run."""
+    """Write the manifest, the last file of a run, which stays alive until it is published or abandoned."""
     manifest = {
         "id": run.id,
         "kind": run.kind,
@@ -42,22 +42,29 @@ def finish(run: Run, facts: Json) -> None:
         **facts,
     }
     write_text(run.file(MANIFEST), json.dumps(manifest, indent=2, default=str))
-    _release(run.id)
+
+
+def release(run: Run) -> None:
+    """Let go of a run that is published: from now on retention decides."""
+    if lock := _alive.pop(run.id, None):
+        lock.release()
 
 
 def abandon(run: Run) -> None:
     """Remove what a failed run left; what is published stays as it was."""
-    _release(run.id)
+    release(run)
     shutil.rmtree(run.folder, ignore_errors=True)
 
 
 def sweep(home: Path, keep: set[str]) -> list[str]:
-    """Remove the runs of killed processes and the finished ones not in ``keep``; returns their ids."""
+    """Remove the runs not in ``keep`` that no process holds; returns their ids.
+
+    Those are of killed processes, or were published once. One that waits for its publication is held.
+    """
     removed = []
     with _starting(home):
         for folder in sorted((home / "runs").glob("[!.]*")):
-            finished = (folder / MANIFEST).exists()
-            if folder.name not in keep and folder.name not in _alive and (finished or _is_dead(folder)):
+            if folder.name not in keep and not _is_held(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder.name)
     return removed
@@ -69,14 +76,9 @@ def _starting(home: Path) -> FileLock:
     return FileLock(home / "runs" / ".lock", thread_local=False)
 
 
-def _release(run_id: str) -> None:
-    if lock := _alive.pop(run_id, None):
-        lock.release()
-
-
-def _is_dead(folder: Path) -> bool:
+def _is_held(folder: Path) -> bool:
     try:
         with FileLock(folder / ".alive", timeout=0, thread_local=False):
-            return True
+            return False
     except Timeout:
-        return False
+        return True

@@ -87,6 +87,15 @@ def test_an_incremental_run_that_lost_the_race_publishes_nothing(home: Path) -> 
     assert serving.current_release(home) == early.id
 
 
+def test_an_incremental_run_whose_parent_was_replaced_while_it_began_lost_the_race_too(home: Path) -> None:
+    parent = homes.publish(home)
+    newer = homes.publish(home)
+    late = incremental(home, parent)  # its journal has the newer release already
+    with pytest.raises(LostRace, match=newer.id):
+        publish(late, 5, 10)
+    assert serving.current_release(home) == newer.id
+
+
 def test_a_full_run_keeps_what_incremental_ones_refreshed_meanwhile(home: Path) -> None:
     parent = homes.publish(home)
     nightly = homes.begin(home)
@@ -98,6 +107,17 @@ def test_a_full_run_keeps_what_incremental_ones_refreshed_meanwhile(home: Path) 
     homes.finish(nightly)
     publish(nightly, 5, 10)
     assert by_user(home) == {user: second.id if user == 1 else nightly.id for user in range(1, 13)}
+
+
+def test_a_full_run_publishes_where_what_was_refreshed_meanwhile_is_no_longer_kept(home: Path) -> None:
+    parent = homes.publish(home)
+    nightly = homes.begin(home)
+    homes.compute(nightly)
+    publish(incremental(home, parent), 5, 10)
+    homes.publish(home, keep=1)
+    homes.finish(nightly)
+    publish(nightly, 5, 10)
+    assert set(by_user(home).values()) == {nightly.id}
 
 
 def test_a_full_run_that_began_later_owes_nothing_to_them(home: Path) -> None:

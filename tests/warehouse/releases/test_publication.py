@@ -195,6 +195,15 @@ def test_a_run_that_began_before_a_rollback_does_not_publish(home: Path) -> None
     assert serving.current_release(home) == first.id
 
 
+def test_a_run_that_waits_for_its_publication_outlives_that_of_another(home: Path) -> None:
+    waiting = homes.begin(home)
+    homes.compute(waiting)
+    homes.finish(waiting)
+    homes.publish(home, keep=1)
+    publish(waiting, 5, 10)
+    assert serving.current_release(home) == waiting.id
+
+
 def test_retention_keeps_the_newest_the_current_one_and_their_runs(home: Path) -> None:
     published = [homes.publish(home, keep=3).id for _ in range(5)]
     assert serving.kept_releases(home) == sorted(published)[-3:]
