@@ -76,7 +76,7 @@ def problem(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     path, choices = _located(model, [str(part) for part in first["loc"]])
     where = ".".join(part for part in (prefix, *path) if part)
     if first["type"] == "model_type":
-        section = ", ".join(f"{where}.{name}" for name in _fields(model, path))
+        section = ", ".join(f"{where}.{name}" for name in choices)
         return f"{where} is a section, not a value: choose from {section}"
     if first["type"] != "extra_forbidden":
         return f"{where}: {_message(first)}" if where else _message(first)
