@@ -143,7 +143,7 @@ def test_a_channel_that_misleads_counts_for_nothing() -> None:
     )
     # It would help with negative weights; being there says nothing, both recall the same.
     assert weights[1, :2] == pytest.approx([0, 0], abs=0.1)
-    assert weights.min() == np.float32(merge.FLOOR)
+    assert weights.min() == np.float32(merge.MergeConfig().min_weight)
     assert weights[0, :2].sum() > 2
 
 
@@ -154,7 +154,7 @@ def test_the_fit_is_the_minimum_of_a_plain_conditional_logit() -> None:
     weights = merge.fit_weights(channels, queries, 2 * np.arange(len(target) + 1), targets.ravel())
 
     def loss(flat: np.ndarray) -> float:
-        total = merge.L2 * float(flat @ flat)
+        total = merge.MergeConfig().l2 * float(flat @ flat)
         for row in range(len(queries)):
             score: dict[int, float] = {}
             for weight, channel in zip(flat.reshape(2, 3), channels.values(), strict=True):

@@ -176,6 +176,11 @@ def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], me
     assert "\n" not in str(caught.value)
 
 
+def test_a_formula_is_for_any_ranker_of_several_tasks_that_is_described() -> None:
+    settings: Settings = {"rank": {"formula": "product"}, "rankers": {"mmoe": {}}}
+    assert configuration.load(settings).rank.formula == "product"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
