@@ -3,10 +3,9 @@
 from typing import Any
 
 from prefect import flow
-from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
-from flows.publishing import PUBLISHING, or_abandoned
+from flows.publishing import in_turn, or_abandoned
 from tasks import settings
 from tasks.config import Changes, of
 from tasks.steps.artifacts import show_artifacts
@@ -69,5 +68,5 @@ def _refresh(run: Run) -> dict[str, int]:
         recall_again(run, channel)
     rank(run)
     carry_over(run)
-    with concurrency(PUBLISHING, occupy=1):
+    with in_turn():
         return publish(run)

@@ -3,10 +3,9 @@
 from typing import Any, Literal
 
 from prefect import flow
-from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
-from flows.publishing import PUBLISHING, or_abandoned
+from flows.publishing import in_turn, or_abandoned
 from tasks import settings
 from tasks.config import Changes, load
 from tasks.steps.artifacts import show_artifacts
@@ -58,7 +57,7 @@ def nightly(
         fit_rank(run)
         rank(run)
         recommend_segments(run)
-        with concurrency(PUBLISHING, occupy=1):
+        with in_turn():
             rows = publish(run)
     show_artifacts(home, rows)
     return {

@@ -1,13 +1,38 @@
 """Publication, whichever flow publishes."""
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+from prefect.concurrency.sync import concurrency
 
 from tasks.steps.publish import abandon
 from tasks.steps.start import Run
 
+logger = logging.getLogger("matinee")
+
 PUBLISHING = "matinee-publish"
 """The global concurrency limit that shows in Prefect's UI who publishes and who waits."""
+
+PATIENCE = 60.0
+"""Seconds to wait for the limit; a publication takes a few."""
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Wait for whoever publishes.
+
+    A file lock is what serialises publications; the limit makes the wait visible. A run that was killed may
+    hold the limit for good, when the server that knew of its lease is gone too: nobody waits for it for long.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(concurrency(PUBLISHING, occupy=1, timeout_seconds=PATIENCE))
+        except TimeoutError:
+            logger.warning(
+                "the limit %s was not free within %.0f s: a killed run may hold it", PUBLISHING, PATIENCE
+            )
+        yield
 
 
 @contextmanager

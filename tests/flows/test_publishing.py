@@ -1,0 +1,41 @@
+"""Whose turn it is to publish, when another run holds the limit."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.concurrency.sync import concurrency
+
+from flows import publishing
+
+
+@pytest.fixture
+def limit(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A limit of one holder, as ``make serve`` makes it."""
+    name = "matinee-test"
+    with get_client(sync_client=True) as client:
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+        monkeypatch.setattr(publishing, "PUBLISHING", name)
+        yield name
+        client.delete_global_concurrency_limit_by_name(name)
+
+
+def test_a_limit_that_a_killed_run_holds_blocks_nobody_for_good(
+    limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(publishing, "PATIENCE", 1.0)
+    published = []
+    with caplog.at_level(logging.WARNING, "matinee"), publishing.in_turn():
+        published.append("free")
+    assert caplog.text == ""
+    with concurrency(limit, occupy=1), caplog.at_level(logging.WARNING, "matinee"), publishing.in_turn():
+        published.append("held")
+    assert published == ["free", "held"]
+    assert f"the limit {limit} was not free" in caplog.text
+
+
+def test_what_fails_while_it_publishes_is_raised(limit: str) -> None:
+    with pytest.raises(TimeoutError, match="the disk"), publishing.in_turn():
+        raise TimeoutError("the disk does not answer")
