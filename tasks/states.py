@@ -11,6 +11,7 @@ from models.recall.contract import Incremental, Recaller
 from models.state import State
 from tasks.data import RunData
 from tasks.step import Rows
+from warehouse.errors import MatineeError
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -54,8 +55,16 @@ def load_grown(data: RunData, name: str, channel: str) -> Incremental:
 
 
 def write_tables(data: RunData, channel: str, model: Recaller) -> Rows:
-    """Write the similarities and embeddings that people query."""
+    """Write the similarities and embeddings that people query.
+
+    Raises:
+        MatineeError: reasons of recommendations shall come from similarities that the channel does not have.
+    """
     tables = model.tables()
+    if channel == data.config.explain.channel and tables.item_similarity is None:
+        raise MatineeError(
+            f"explain.channel: {channel} has no similarities of films; try item_cf, ease or swing"
+        )
     rows: Rows = {}
     if tables.item_similarity is not None:
         frame = _similarity_rows(data, channel, tables.item_similarity)
