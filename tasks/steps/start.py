@@ -132,8 +132,8 @@ def _difference(parent: Run, config: Configuration) -> str | None:
     nothing does, or if there is no such channel."""
     try:
         before = configuration.of(parent)
-    except MatineeError as error:
-        return str(error)
+    except MatineeError:
+        return "it was made by another version"
     channel = config.incremental.channel
     if channel is None:
         return None
