@@ -104,10 +104,9 @@ def _configuration(
 ) -> Configuration:
     """The configuration with the options, asked for what the protocol asks, with lists long enough."""
     objective = "daily" if protocol in NEXT_DAYS else "next"
-    options: dict[str, Any] = {
-        "recall": {} if channels is None else {"channels": list(channels)},
-        "objective": objective,
-    }
+    options: dict[str, Any] = {"objective": objective}
+    if channels is not None:
+        options |= {"recall": {"channels": list(channels)}} | _unnamed(configuration.load(config), channels)
     if seed is not None:
         options["seed"] = seed
     changes = overlaid(config or {}, options)
@@ -125,6 +124,12 @@ def _configuration(
             },
         )
     )
+
+
+def _unnamed(config: Configuration, channels: Sequence[str]) -> dict[str, Any]:
+    """Changes that take back what the configuration says of parts for which it names none of these channels."""
+    parts = {"incremental": config.incremental.channel, "explain": config.explain.channel}
+    return {part: {"channel": None} for part, named in parts.items() if named not in (None, *channels)}
 
 
 def _evaluate_rankers(

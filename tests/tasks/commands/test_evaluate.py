@@ -248,6 +248,12 @@ def test_what_cannot_be_done_is_told_before_the_work_begins(
         evaluate("temporal-2003", early)
 
 
+def test_some_channels_are_measured_whichever_the_configuration_names_elsewhere(source: str) -> None:
+    config = {"incremental": {"channel": "two_tower"}, "explain": {"channel": "swing"}}
+    answer = evaluate("leave-one-out", source, ["popular"], ks=[5], config=config)
+    assert {row["model"] for row in answer["rows"] if row["stage"] == "recall"} == {"popular"}
+
+
 def test_a_baseline_of_another_split_is_refused(source: str, tmp_path: Path) -> None:
     file = tmp_path / "first.json"
     evaluate("leave-one-out", source, ["popular"], ks=[5], out=file)
