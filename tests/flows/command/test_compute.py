@@ -58,6 +58,16 @@ def test_nightly_hands_on_what_is_set_and_nothing_else(
     assert call == {"arguments": (), **expected}
 
 
+def test_a_features_file_that_is_not_there_is_told_before_the_flow_begins(
+    spy: Spy, home: Path, matinee: Matinee
+) -> None:
+    calls = spy("flows.nightly.nightly")
+    called = matinee("nightly", "--set", "features=nowhere.toml")
+    assert called.code == 2
+    assert "nowhere.toml" in called.err
+    assert calls == []
+
+
 def test_hourly_hands_on_what_is_set(spy: Spy, home: Path, matinee: Matinee) -> None:
     calls = spy("flows.hourly.hourly")
     called = matinee("hourly", "--set", "releases.keep=3")
