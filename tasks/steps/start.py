@@ -83,7 +83,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
     if not snapshot.n_new_events(run, parent):
         logger.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
         return None
-    if waiting := configuration.differing(made_by, configuration.load()):
+    if waiting := configuration.differing(config, configuration.load(overrides)):
         logger.info("the next nightly will change %s", ", ".join(waiting))
     lifecycle.begin(run)
     return run
