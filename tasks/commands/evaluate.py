@@ -127,7 +127,7 @@ def _configuration(
 
 
 def _unnamed(config: Configuration, channels: Sequence[str]) -> dict[str, Any]:
-    """Changes that take back what the configuration says of parts for which it names none of these channels."""
+    """Changes that take back which channels learn on and explain, if they are none of these."""
     parts = {"incremental": config.incremental.channel, "explain": config.explain.channel}
     return {part: {"channel": None} for part, named in parts.items() if named not in (None, *channels)}
 
