@@ -165,7 +165,7 @@ def parse_set(items: Sequence[str]) -> Settings:
             raise MatineeError(f"--set {item!r}: write KEY=VALUE, such as --set rank.ranker=din")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # the latter: a day that there is not, such as 2001-02-30
             raise MatineeError(
                 f"--set {key}: {text!r} is no value: quote it, or write [a, b] for a list"
             ) from None
