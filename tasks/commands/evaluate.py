@@ -105,11 +105,11 @@ def _configuration(
     """The configuration with the options, asked for what the protocol asks, with lists long enough."""
     objective = "daily" if protocol in NEXT_DAYS else "next"
     options: dict[str, Any] = {"objective": objective}
-    if channels is not None:
-        options |= {"recall": {"channels": list(channels)}} | _unnamed(configuration.load(config), channels)
     if seed is not None:
         options["seed"] = seed
     changes = overlaid(config or {}, options)
+    if channels is not None:
+        changes = overlaid(changes, {"recall": {"channels": list(channels)}} | _unnamed(changes, channels))
     whole = configuration.load(changes)
     for name in rankers or ():
         # Refused now, not after hours.
@@ -126,10 +126,14 @@ def _configuration(
     )
 
 
-def _unnamed(config: Configuration, channels: Sequence[str]) -> dict[str, Any]:
-    """Changes that take back which channels learn on and explain, if they are none of these."""
-    parts = {"incremental": config.incremental.channel, "explain": config.explain.channel}
-    return {part: {"channel": None} for part, named in parts.items() if named not in (None, *channels)}
+def _unnamed(changes: Mapping[str, Any], channels: Sequence[str]) -> dict[str, Any]:
+    """Further changes that take back which channels learn on and explain, if they are none of these."""
+    layers = configuration.layers(changes)
+    named = {key: value for layer in layers for key, value in configuration.flat(layer.settings)}
+    parts = ("incremental", "explain")
+    return {
+        part: {"channel": None} for part in parts if named.get(f"{part}.channel") not in (None, *channels)
+    }
 
 
 def _evaluate_rankers(

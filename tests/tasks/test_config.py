@@ -74,7 +74,9 @@ def test_settings_at_any_depth_from_texts() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["rank.ranker", "=din", ".x=1", "recall.channels=[popular", "features=2001-02-30"])
+@pytest.mark.parametrize(
+    "text", ["rank.ranker", "=din", ".x=1", "recall.channels=[popular", "features=2001-02-30"]
+)
 def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
     with pytest.raises(MatineeError, match="--set"):
         configuration.parse_set([text])
