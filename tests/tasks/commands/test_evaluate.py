@@ -249,7 +249,10 @@ def test_what_cannot_be_done_is_told_before_the_work_begins(
 
 
 def test_some_channels_are_measured_whichever_the_configuration_names_elsewhere(source: str) -> None:
-    config = {"incremental": {"channel": "two_tower"}, "explain": {"channel": "popular"}}
+    config: dict[str, dict[str, Any]] = {
+        "incremental": {"channel": "two_tower"},
+        "explain": {"channel": "popular"},
+    }
     config["recall"] = {"channels": ["item_cf", "two_tower"]}
     answer = evaluate("leave-one-out", source, ["popular"], ks=[5], config=config)
     assert {row["model"] for row in answer["rows"] if row["stage"] == "recall"} == {"popular"}
