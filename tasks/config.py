@@ -80,7 +80,9 @@ def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
     for layer in layers(overrides):
         tree = overlaid(tree, layer.settings)
         _validated(tree, layer.origin)
-    return checked(_validated(tree))
+    config = checked(_validated(tree))
+    # The release, which stores it, is read from other folders too.
+    return config if config.features is None else config.but(features=config.features.absolute())
 
 
 def layers(overrides: Mapping[str, Any] | None = None) -> list[Layer]:
@@ -115,10 +117,10 @@ def of(run: Run) -> Configuration:
         MatineeError: it is one of another version of this program.
     """
     try:
-        return Configuration.model_validate(run.config)
-    except ValidationError as error:
+        return checked(_validated(run.config))
+    except MatineeError as error:
         made = f"release {run.id} was made by another version"
-        raise MatineeError(f"{made} ({problem(error, Configuration)}): run `matinee nightly` first") from None
+        raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
 def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None) -> Configuration:
@@ -162,7 +164,7 @@ def parse_set(items: Sequence[str]) -> Settings:
             raise MatineeError(f"--set {item!r}: write KEY=VALUE, such as --set rank.ranker=din")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # the latter: a day that there is not, such as 2001-02-30
             raise MatineeError(
                 f"--set {key}: {text!r} is no value: quote it, or write [a, b] for a list"
             ) from None
@@ -201,11 +203,14 @@ def _file() -> Layer:
     if chosen is None and not path.exists():
         return Layer(path.name, {})
     try:
-        return Layer(str(path) if chosen else path.name, tomllib.loads(path.read_text()))
+        tree = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise MatineeError(f"{path} is no TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise MatineeError(f"{path} cannot be read ({error}): set MATINEE_CONFIG to a TOML file") from None
+    if isinstance(features := tree.get("features"), str):
+        tree["features"] = str(path.absolute().parent / features)
+    return Layer(str(path) if chosen else path.name, tree)
 
 
 def _validated(tree: Mapping[str, Any], origin: str | None = None) -> Configuration:

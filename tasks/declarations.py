@@ -8,6 +8,7 @@ from typing import Any
 from models.features.declare import Declaration, declarations
 from warehouse import atomic
 from warehouse.errors import MatineeError
+from warehouse.runs import feature_tables
 from warehouse.runs.run import Run
 
 FILE = "features.toml"
@@ -69,6 +70,7 @@ def _parsed(text: str, path: Path | None) -> FeaturesFile:
     try:
         declared = tomllib.loads(text)
         declarations(declared)
+        feature_tables.check(declared)
     except tomllib.TOMLDecodeError as error:
         raise MatineeError(f"features: {name} is no TOML: {error}") from None
     except ValueError as error:

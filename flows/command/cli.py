@@ -86,7 +86,10 @@ def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
     try:
         code = app(standalone_mode=False, prog_name="matinee")
-    except MatineeError as error:
+    except (
+        MatineeError,
+        FloatingPointError,
+    ) as error:  # the latter: a training diverged, and says what to set
         _fail(str(error))
     except (typer.Abort, KeyboardInterrupt):
         _fail("stopped; what is published is unchanged", 130)

@@ -53,13 +53,13 @@ def nightly(
 ) -> None:
     """Run the full flow and publish a new release."""
     _prepare_prefect()
-    from tasks import config
+    from tasks import config, declarations
     from tasks.steps.ingest import check_source
     from tasks.steps.start import parse_as_of
 
     # Mistakes are reported before a server starts.
     overrides = options.overrides(settings, top_n=top_n, objective=objective)
-    config.load(overrides)
+    declarations.check(config.load(overrides).features)
     if as_of is not None:
         parse_as_of(as_of)
     check_source(source)

@@ -198,8 +198,9 @@ def _kind(
     kind = str(changes.pop("kind", name))
     if kind in kinds:
         return kind
-    if name not in described:
-        raise ValueError(f"{used_in}: {choices(what, name, tuple(dict.fromkeys((*kinds, *described))))}")
+    if not described.get(name):
+        others = tuple(other for other in dict.fromkeys((*kinds, *described)) if other != name)
+        raise ValueError(f"{used_in}: {choices(what, name, others)}")
     if name == kind:
         raise ValueError(f"{what}s.{name}: a new {what} needs a kind; choose from {', '.join(kinds)}")
     raise ValueError(f"{what}s.{name}.kind: {choices(f'kind of {what}', kind, tuple(kinds))}")

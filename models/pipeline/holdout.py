@@ -45,8 +45,9 @@ def holdout(log: Dataset, objective: str, config: HoldoutConfig) -> Split | None
 
 def _newest_days(log: Dataset, config: HoldoutConfig) -> Split:
     """The shortest run of whole days up to the newest with enough ratings, or the fraction of the log."""
-    wanted = max(1, min(config.min_targets, int(config.max_fraction * log.n_events)))
     newest_first = np.sort(log.at[first_ratings(log)])[::-1]
+    at_most = min(int(config.max_fraction * log.n_events), len(newest_first))  # films may be rated again
+    wanted = max(1, min(config.min_targets, at_most))
     end = (int(newest_first[0]) // DAY + 1) * DAY
     start = int(newest_first[wanted - 1]) // DAY * DAY
     return daily_window(log, start, end)

@@ -141,8 +141,8 @@ def merged_lists(
 def rejected(pool: Candidates, published: Candidates) -> Candidates:
     """(B, n) candidates that ranking had to choose from and did not publish; -1 and -inf at the others."""
     query = np.arange(len(pool.item), dtype=np.int64)[:, None]
-    n_items = int(pool.item.max(initial=0)) + 1
-    listed = np.isin(query * n_items + pool.item, query * n_items + published.item)
+    width = int(pool.item.max(initial=0)) + 2  # padding, -1, is no item of the query before
+    listed = np.isin(query * width + pool.item, query * width + published.item)
     left = ~listed & (pool.item >= 0)
     item = np.where(left, pool.item, -1).astype(np.int32)
     return Candidates(item, np.where(left, pool.score, -np.inf).astype(np.float32))

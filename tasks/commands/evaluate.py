@@ -104,16 +104,24 @@ def _configuration(
 ) -> Configuration:
     """The configuration with the options, asked for what the protocol asks, with lists long enough."""
     objective = "daily" if protocol in NEXT_DAYS else "next"
-    options: dict[str, Any] = {
-        "recall": {} if channels is None else {"channels": list(channels)},
-        "objective": objective,
-        "rankers": {name: {} for name in rankers or ()},
-    }
+    options: dict[str, Any] = {"objective": objective, "rankers": {name: {} for name in rankers or ()}}
     if seed is not None:
         options["seed"] = seed
     changes = overlaid(config or {}, options)
+    if channels is not None:
+        changes = overlaid(changes, {"recall": {"channels": list(channels)}} | _unnamed(changes, channels))
     width = max(configuration.load(changes).recall.candidates, *ks)
     return configuration.load(overlaid(changes, {"recall": {"candidates": width}}))
+
+
+def _unnamed(changes: Mapping[str, Any], channels: Sequence[str]) -> dict[str, Any]:
+    """Further changes that take back which channels learn on and explain, if they are none of these."""
+    layers = configuration.layers(changes)
+    named = {key: value for layer in layers for key, value in configuration.flat(layer.settings)}
+    parts = ("incremental", "explain")
+    return {
+        part: {"channel": None} for part in parts if named.get(f"{part}.channel") not in (None, *channels)
+    }
 
 
 def _evaluate_rankers(

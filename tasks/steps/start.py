@@ -83,7 +83,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
     if not snapshot.n_new_events(run, parent):
         logger.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
         return None
-    if waiting := configuration.differing(made_by, configuration.load()):
+    if waiting := configuration.differing(config, configuration.load(overrides)):
         logger.info("the next nightly will change %s", ", ".join(waiting))
     lifecycle.begin(run)
     return run
@@ -131,8 +131,8 @@ def _difference(parent: Run, config: Configuration) -> str | None:
     """The reason why the parent's incremental channel does not suit the configuration; None if it does."""
     try:
         before = configuration.of(parent)
-    except MatineeError as error:
-        return str(error)
+    except MatineeError:
+        return "it was made by another version"
     channel = config.incremental.channel
     if channel is None:
         return None

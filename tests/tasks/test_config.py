@@ -1,6 +1,7 @@
 """The configuration: where settings come from, what wins, what is refused, and what is stored."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from tasks import config as configuration
 from tasks.commands import config as command
 from tasks.config import Changes, Configuration
+from tests.home import begin, write_home
 from warehouse.errors import MatineeError
 
 
@@ -52,6 +54,14 @@ def test_another_file_is_named_by_a_variable(home: Path, monkeypatch: pytest.Mon
     assert "none.toml" in refusal({})
 
 
+def test_a_file_that_the_configuration_file_names_lies_beside_it(home: Path) -> None:
+    write(home, "features = 'mine.toml'")
+    assert configuration.load().features == home / "mine.toml"
+    assert configuration.load({"features": "mine.toml"}).features == Path.cwd() / "mine.toml"
+    write(home, "features = 3")
+    assert "features" in refusal({})
+
+
 def test_settings_at_any_depth_from_texts() -> None:
     parsed = configuration.parse_set(
         ["recall.channels=[popular,item_cf]", "rank.ranker=din", "top_n=5", "channels.swing.damping=0.5"]
@@ -64,7 +74,9 @@ def test_settings_at_any_depth_from_texts() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["rank.ranker", "=din", ".x=1", "recall.channels=[popular"])
+@pytest.mark.parametrize(
+    "text", ["rank.ranker", "=din", ".x=1", "recall.channels=[popular", "features=2001-02-30"]
+)
 def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
     with pytest.raises(MatineeError, match="--set"):
         configuration.parse_set([text])
@@ -182,6 +194,15 @@ def test_an_hourly_run_may_change_retention_and_nothing_else() -> None:
     assert (changed.top_n, changed.releases.keep) == (7, 3)
     with pytest.raises(MatineeError, match="top_n"):
         configuration.for_hourly(parent, {"top_n": 9})
+
+
+def test_a_release_with_settings_of_another_version_is_refused_as_such(home: Path) -> None:
+    write_home(home)
+    run = begin(home)
+    stored = configuration.stored(configuration.load())
+    stored["channels"]["swing"]["strength"] = 2
+    with pytest.raises(MatineeError, match=r"another version.*strength.*matinee nightly"):
+        configuration.of(replace(run, config=stored))
 
 
 def test_parameters_of_a_run_are_what_was_set_and_nothing_else() -> None:

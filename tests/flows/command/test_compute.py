@@ -58,6 +58,28 @@ def test_nightly_hands_on_what_is_set_and_nothing_else(
     assert call == {"arguments": (), **expected}
 
 
+def test_a_training_that_diverged_is_one_line_that_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, home: Path, matinee: Matinee
+) -> None:
+    def diverge(*arguments: Any, **options: Any) -> None:
+        raise FloatingPointError("ranker din: the loss is nan: lower training.learning_rate (9.0)")
+
+    monkeypatch.setattr(importlib.import_module("flows.nightly"), "nightly", diverge)
+    called = matinee("nightly")
+    assert called.code == 2
+    assert called.err.splitlines()[-1].startswith("matinee: ranker din: the loss is nan")
+
+
+def test_a_features_file_that_is_not_there_is_told_before_the_flow_begins(
+    spy: Spy, home: Path, matinee: Matinee
+) -> None:
+    calls = spy("flows.nightly.nightly")
+    called = matinee("nightly", "--set", "features=nowhere.toml")
+    assert called.code == 2
+    assert "nowhere.toml" in called.err
+    assert calls == []
+
+
 def test_hourly_hands_on_what_is_set(spy: Spy, home: Path, matinee: Matinee) -> None:
     calls = spy("flows.hourly.hourly")
     called = matinee("hourly", "--set", "releases.keep=3")

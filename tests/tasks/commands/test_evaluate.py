@@ -248,6 +248,16 @@ def test_impossible_evaluations_are_refused_before_the_work_begins(
         evaluate("temporal-2003", early)
 
 
+def test_some_channels_are_measured_whichever_the_configuration_names_elsewhere(source: str) -> None:
+    config: dict[str, dict[str, Any]] = {
+        "incremental": {"channel": "two_tower"},
+        "explain": {"channel": "popular"},
+    }
+    config["recall"] = {"channels": ["item_cf", "two_tower"]}
+    answer = evaluate("leave-one-out", source, ["popular"], ks=[5], config=config)
+    assert {row["model"] for row in answer["rows"] if row["stage"] == "recall"} == {"popular"}
+
+
 def test_a_baseline_of_another_split_is_refused(source: str, tmp_path: Path) -> None:
     file = tmp_path / "first.json"
     evaluate("leave-one-out", source, ["popular"], ks=[5], out=file)

@@ -11,6 +11,7 @@ from models.dataset import queries_at
 from models.features.statistics import by_item, by_user, of_items, of_users, statistic
 from tasks import data, declarations
 from tests import home as small
+from warehouse.errors import MatineeError
 from warehouse.runs import feature_tables, files
 
 FEATURES = small.FEATURES
@@ -47,3 +48,22 @@ def test_names_are_unique_and_everything_is_explained() -> None:
     columns = [feature.column for feature in READ]
     assert len(set(columns)) == len(columns)
     assert all(block["about"] for side in FEATURES.values() for block in side)
+
+
+def test_a_file_that_does_not_publish_what_a_release_needs_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    packaged = (Path(declarations.__file__).parent / declarations.FILE).read_text()
+    file.write_text(packaged.replace('name = "last_event_at"', 'name = "newest_event_at"'))
+    with pytest.raises(MatineeError, match="last_event_at of users"):
+        declarations.check(file)
+    file.write_text("")
+    with pytest.raises(MatineeError, match="a release needs n_ratings"):
+        declarations.check(file)
+
+
+def test_sql_that_fails_is_one_line(tmp_path: Path) -> None:
+    run = small.begin(small.write_home(tmp_path))
+    broken = {"name": "broken", "kind": "numeric", "type": "DOUBLE", "sql": "median(ratng)"}
+    with pytest.raises(MatineeError, match=r"features of items: .*ratng") as caught:
+        feature_tables.write(run, FEATURES | {"item": [*FEATURES["item"], broken]})
+    assert "\n" not in str(caught.value)

@@ -21,6 +21,7 @@ from tasks.steps.rank import fit_rank, rank
 from tasks.steps.recall import recall
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
+from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run
@@ -92,3 +93,16 @@ def test_lists_may_be_longer_than_what_ranking_looks_at_by_itself(tmp_path: Path
     count = files.read_table(run, "recommended")["user_id"].value_counts()["count"]
     seen = np.bincount(log.user_idx[first_ratings(log)])
     assert sorted(count) == sorted(np.minimum(150, 400 - seen))
+
+
+def test_a_channel_without_similarities_explains_nothing_which_is_said_when_it_recalls(
+    tmp_path: Path,
+) -> None:
+    log = random_log(0, "2000-10-01", "2003-03-01", n_users=20, n_items=30, n_events=300)
+    event_log.ingest(tmp_path, batches.of_log(tmp_path / "source", log, log.n_users))
+    with pytest.raises(MatineeError, match=r"explain\.channel: popular"):
+        recommended(
+            tmp_path,
+            int(log.at.max()) + 1,
+            {"recall": {"channels": CHANNELS}, "explain": {"channel": "popular"}},
+        )
