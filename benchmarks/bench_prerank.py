@@ -122,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("source")
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
-    config = configuration.load(options.set, {"objective": "next"})
+    any_method = {"prerank": {"method": next(iter(PRE_RANKERS))}}  # its folds and sampling serve all of them
+    config = configuration.load(options.set, {"objective": "next"} | any_method)
     log_to_terminal()
     rules = PROTOCOLS["leave-one-out"]
     log, _ = read_log(options.source)

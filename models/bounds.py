@@ -33,6 +33,7 @@ def only_where(used: bool, condition: str, config: Config, *names: str) -> None:
         ValueError: one of these fields is not at its default, though nothing reads it.
     """
     fields = type(config).model_fields
-    idle = [name for name in names if getattr(config, name) != fields[name].default]
+    defaults = {name: fields[name].get_default(call_default_factory=True) for name in names}
+    idle = [name for name in names if getattr(config, name) != defaults[name]]
     if not used and idle:
         raise ValueError(f"{' and '.join(idle)} would do nothing: only used where {condition}")

@@ -13,15 +13,14 @@ A list of fewer than n items is filled up from one order of all items.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.optimize import minimize
 
-from models.bounds import only_where
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
@@ -49,11 +48,6 @@ class MergeConfig(Config):
     """Smallest weight: where only channels of no other use recall anything, their order still holds."""
     newcomers: str = "segment"
     """Channel that alone answers for users without any rating; without it, what is popular does."""
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        only_where(self.method == "fitted", "method is fitted", self, "max_queries", "l2", "min_weight")
-        return self
 
 
 BLOCK = 1024

@@ -76,7 +76,7 @@ def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
     Raises:
         MatineeError: a setting is misspelt, impossible, or makes no sense beside another one.
     """
-    tree: Settings = {}
+    tree: Settings = Configuration().model_dump()
     for layer in layers(overrides):
         tree = overlaid(tree, layer.settings)
         _validated(tree, layer.origin)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from models.bounds import only_where
 from models.config import Config, choices, configured, problem, with_seed
 from models.merge import MAX_CHANNELS, MergeConfig
 from models.pipeline.holdout import HoldoutConfig
@@ -231,10 +232,11 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
     methods = (MERGED, *PRE_RANKERS)
     if config.prerank.method not in methods:
         raise ValueError(f"prerank.method: {choices('method', config.prerank.method, methods)}")
-    if config.prerank.method == MERGED:
-        if config.prerank.settings:
-            raise ValueError("prerank.settings: the method merged has none; name another prerank.method")
-    else:
+    fitted, preranked = config.merge.method == "fitted", config.prerank.method != MERGED
+    _check_idle("merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight")
+    idle = ("pool", "sampling", "folds", "settings")
+    _check_idle("prerank", preranked, "method is a pre-ranker", config.prerank, *idle)
+    if preranked:
         _configured(PRE_RANKERS[config.prerank.method].settings, config.prerank.settings, "prerank.settings")
         pool, n_ranked = config.prerank.pool, pool_size(config)
         if pool <= n_ranked:
@@ -247,6 +249,14 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
         )
     if config.explain.channel not in (None, *names):
         raise ValueError(f"explain.channel: {config.explain.channel} is none of recall.channels")
+
+
+def _check_idle(section: str, used: bool, condition: str, config: Config, *names: str) -> None:
+    """Refuse settings that would do nothing; only here, where all layers of a configuration are known."""
+    try:
+        only_where(used, condition, config, *names)
+    except ValueError as error:
+        raise ValueError(f"{section}: {error}") from None
 
 
 def _check_formula(config: PipelineConfig, rankers: Mapping[str, BuiltRanker]) -> None:

@@ -7,12 +7,11 @@ their order: what is left keeps the order of the merged list.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator
 
-from models.bounds import only_where
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints
@@ -49,11 +48,6 @@ class PrerankConfig(Config):
         if method not in choices:
             raise ValueError(f"unknown pre-ranker {method!r}: choose from {', '.join(choices)}")
         return method
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        only_where(self.method != MERGED, "method is a pre-ranker", self, "pool", "sampling", "folds")
-        return self
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ TRAINING = {
 
 CASES: dict[str, dict[str, Case]] = {
     "gbdt": {
-        "early_stopping_rounds": Case(to=1, given={"num_boost_round": 200, "learning_rate": 0.5}),
+        "early_stopping_round": Case(to=1, given={"num_boost_round": 200, "learning_rate": 0.5}),
         "lambda_l2": Case(to=10.0),
     },
     "lr": {"training.patience": patience(0.03, epochs=12)},

@@ -45,6 +45,12 @@ def test_set_wins_over_the_environment_the_environment_over_the_file_the_file_ov
     assert (found.top_n, found.seed, found.releases.keep) == (7, 3, 8)
 
 
+def test_a_part_of_a_section_leaves_the_rest_of_it_as_it_is_by_default() -> None:
+    overrides = {"prerank": {"method": "gbdt", "sampling": {"max_targets": 3}}}
+    found = configuration.load(overrides).prerank.sampling
+    assert (found.max_targets, found.negative_rate) == (3, Configuration().prerank.sampling.negative_rate)
+
+
 def test_another_file_is_named_by_a_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home, "top_n = 20")
     (home / "other.toml").write_text("top_n = 30")
@@ -124,7 +130,7 @@ def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
         ({"incremental": {"channel": "swing"}}, ("incremental.channel", "swing", "two_tower")),
         ({"explain": {"channel": "region"}}, ("explain.channel", "region")),
         ({"merge": {"newcomers": "segmnt"}}, ("merge.newcomers", "segment")),
-        ({"prerank": {"settings": {"hidden": [4]}}}, ("prerank.settings", "merged")),
+        ({"prerank": {"settings": {"hidden": [4]}}}, ("prerank", "settings", "do nothing")),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line_with_what_there_is(
