@@ -36,6 +36,9 @@ class Config(BaseModel):
 
 C = TypeVar("C", bound=Config)
 
+TAGS = ("kind", "method")
+"""Settings that decide which others their part has."""
+
 
 def configured(base: C, changes: Mapping[str, Any]) -> C:
     """The settings ``base`` with changes at any depth, such as ``{"training": {"epochs": 3}}``.
@@ -47,13 +50,13 @@ def configured(base: C, changes: Mapping[str, Any]) -> C:
 
 
 def overlaid(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings with others laid over them; another ``kind`` starts that part from its own defaults."""
+    """Nested settings with others laid over them; another kind or method starts a part from its defaults."""
     result = dict(base)
     for name, value in changes.items():
         before = result.get(name)
         if not isinstance(value, Mapping) or not isinstance(before, Mapping):
             result[name] = value
-        elif "kind" in value and "kind" in before and value["kind"] != before["kind"]:
+        elif any(tag in value and tag in before and value[tag] != before[tag] for tag in TAGS):
             result[name] = dict(value)
         else:
             result[name] = overlaid(before, value)

@@ -46,7 +46,8 @@ def from_parent(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
     else:
         missed = rows_beyond(past, seen)
         holdout_model = load_grown(data, f"{HOLDOUT}/{channel}", channel)
-        holdout_model = holdout_model.catch_up(past, missed).warm(past, missed, rejected)
+        # Without what was rejected: films that were watched during the holdout are missing from it.
+        holdout_model = holdout_model.catch_up(past, missed).warm(past, missed)
     # What the hours learned since then went on from the parent too: it is learned again.
     model = load_grown(data, channel, channel)
     new = data.new_events

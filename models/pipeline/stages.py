@@ -130,12 +130,12 @@ def merged_lists(
 ) -> Merged:
     """The channels' candidates in one list a query, filled up with what is popular in the log.
 
-    Users without a history hear the channel for newcomers alone. The lists are as long as the stages after
+    Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as long as the stages after
     this one need them.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
-    heard = merge.newcomers_from(recalled, config.merge.newcomers, queries)
-    return merge.merge(heard, weights, queries, merge.fallback_order(log), min(n, log.n_items))
+    per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
+    return merge.merge(per_user, weights, queries, merge.fallback_order(log), min(n, log.n_items))
 
 
 def rejected(pool: Candidates, published: Candidates) -> Candidates:

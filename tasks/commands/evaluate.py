@@ -103,6 +103,8 @@ def _configuration(
     config: Mapping[str, Any] | None,
 ) -> Configuration:
     """The configuration with the options, asked for what the protocol asks, with lists long enough."""
+    if "objective" in (config or {}):
+        raise MatineeError("objective: the protocol decides what is asked; name another --protocol")
     objective = "daily" if protocol in NEXT_DAYS else "next"
     options: dict[str, Any] = {"objective": objective, "rankers": {name: {} for name in rankers or ()}}
     if seed is not None:

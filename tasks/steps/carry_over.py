@@ -11,7 +11,6 @@ from warehouse.runs.run import Run
 UNCHANGED = (
     "segments.parquet",
     "merge_weights.parquet",
-    "rejected.parquet",
     "item_similarity/*",
     "item_embeddings/*",
     "user_embeddings/*",

@@ -139,7 +139,9 @@ def _difference(parent: Run, config: Configuration) -> str | None:
     if before.incremental.channel != channel:
         return f"it learned {before.incremental.channel}, not {channel}"
     differing = configuration.differing(before, config)
-    relevant = ("objective", "seed", "holdout", f"channels.{channel}")
+    held_back = ("next_films",) if config.objective == "next" else ("min_targets", "max_fraction")
+    holdout = (f"holdout.{name}" for name in held_back)
+    relevant = ("objective", "seed", *holdout, f"channels.{channel}")
     found = [key for key in differing if any(key == part or key.startswith(f"{part}.") for part in relevant)]
     return f"{', '.join(found)} changed" if found else None
 

@@ -25,7 +25,7 @@ def test_both_are_measured_on_the_next_day(capsys: pytest.CaptureFixture[str]) -
         assert 0 < users <= events
 
 
-def test_a_day_without_events_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_day_without_events_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     bench_warm.main(["synthetic:0.01", "--days", "2000-11-20", *QUICK])
     assert "nobody with a history rated anything on the next day" in capsys.readouterr().out
 

@@ -263,7 +263,7 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     assert cli("report", "--out", str(file)).returncode == 0
     page = file.read_text()
     assert answer["release"]["release_id"] in page
-    assert page.count("<svg") == 6  # channels, popularity, steps, training, blend weight, reliability
+    assert page.count("<img") == 6  # channels, popularity, steps, training, blend weight, reliability
     by_weight = {row["x"]: row["y"] for row in answer["curves"] if row["curve"] == "ndcg@10 by blend weight"}
     (chosen,) = (row["value"] for row in answer["metrics"] if row["metric"] == "blend_weight")
     assert by_weight[chosen] == max(by_weight.values())

@@ -116,7 +116,7 @@ CASES: dict[str, dict[str, Case]] = {
 """Settings whose other value is not to be guessed, or that need others beside them, by kind and key."""
 
 OBSERVED = {"update": "update", "training.warm_": "warm", "negatives.hard_source": "warm"}
-"""What is looked at in place of the channel once it is fitted, by the beginning of the key."""
+"""The outcome that is compared in place of the channel once it is fitted, by the beginning of the key."""
 
 FIRST_OF_CLASS = {type(channel.settings): kind for kind, channel in reversed(CHANNELS.items())}
 """One kind of channel for each class of settings."""
@@ -220,6 +220,6 @@ def answers(model: Any) -> list[NDArray[np.generic]]:
 
 def strangers() -> Queries:
     """Users whom the fit did not know, with the first half of somebody's history."""
-    known = queries_at(LOG)
-    nobody = np.full(len(known), -1, dtype=np.int32)
-    return Queries(nobody, known.at, known.start, (known.start + known.end) // 2, LOG)
+    of_users = queries_at(LOG)
+    nobody = np.full(len(of_users), -1, dtype=np.int32)
+    return Queries(nobody, of_users.at, of_users.start, (of_users.start + of_users.end) // 2, LOG)

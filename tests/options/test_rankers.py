@@ -100,11 +100,11 @@ def settings_of(kind: str, settings: Settings) -> Settings:
 
 @cache
 def logits(kind: str, settings: str, seed: int = 0) -> np.ndarray:
-    train, validation, asked = ROWS
+    train, validation, test = ROWS
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         trained = build_ranker(kind, json.loads(settings), ALL).fit(train, validation, seed)
-        return trained.logits(asked)
+        return trained.logits(test)
     finally:
         torch.set_num_threads(threads)

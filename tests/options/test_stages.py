@@ -47,7 +47,7 @@ SEVERAL_TASKS = {
 }
 LISTS, MEASURED = "recommended", "metrics/ranking"
 RELEASES = "releases"
-"""What is looked at in place of a table: how many releases are kept."""
+"""The outcome that is compared in place of a table: how many releases are kept."""
 
 CASES: dict[str, tuple[str, Case]] = {
     "top_n": (LISTS, Case()),

@@ -92,8 +92,8 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
     # The newest of the incremental releases in between holds the rows of all of them: each carries over
     # what the one before it computed. Retention may have removed them since.
     incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
-    kept = [release for release in incremental if serving.file_of(run.home, release).exists()]
-    source = Run.read(run.home, kept[-1]) if kept else run
+    still_here = [release for release in incremental if serving.file_of(run.home, release).exists()]
+    source = Run.read(run.home, still_here[-1]) if still_here else run
     sql.set_variables(
         con,
         **files,

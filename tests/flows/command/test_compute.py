@@ -70,7 +70,7 @@ def test_a_training_that_diverged_is_one_line_that_says_what_to_set(
     assert called.err.splitlines()[-1].startswith("matinee: ranker din: the loss is nan")
 
 
-def test_a_features_file_that_is_not_there_is_told_before_the_flow_begins(
+def test_a_features_file_that_is_not_there_is_refused_before_the_flow_begins(
     spy: Spy, home: Path, matinee: Matinee
 ) -> None:
     calls = spy("flows.nightly.nightly")

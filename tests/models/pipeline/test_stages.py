@@ -1,4 +1,4 @@
-"""What ranking had to choose from and did not publish."""
+"""Candidates that ranking had to choose from and did not publish."""
 
 import numpy as np
 

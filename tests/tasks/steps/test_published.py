@@ -95,7 +95,7 @@ def test_lists_may_be_longer_than_what_ranking_looks_at_by_itself(tmp_path: Path
     assert sorted(count) == sorted(np.minimum(150, 400 - seen))
 
 
-def test_a_channel_without_similarities_explains_nothing_which_is_said_when_it_recalls(
+def test_a_channel_without_similarities_explains_nothing_which_is_refused_when_it_recalls(
     tmp_path: Path,
 ) -> None:
     log = random_log(0, "2000-10-01", "2003-03-01", n_users=20, n_items=30, n_events=300)
