@@ -9,13 +9,11 @@ The server is that of PREFECT_API_URL, else one of this benchmark's own.
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -23,10 +21,11 @@ import duckdb
 import httpx
 
 from benchmarks import configuration
-from benchmarks.commands import MATINEE
+from benchmarks.commands import MATINEE, hourly, nightly
+from benchmarks.server import server
 from benchmarks.steps import print_steps
-from flows.command import compute
 from tasks import settings
+from warehouse.events import log as event_log
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,36 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("set MATINEE_SOURCE to a source")
     with tempfile.TemporaryDirectory() as folder, server(Path(folder, "prefect")) as api:
         home = Path(folder)
-        os.environ |= {"MATINEE_HOME": folder, "PREFECT_API_URL": api}
-        del os.environ["MATINEE_SOURCE"]
-        compute.ingest(source)
-        compute.nightly(as_of=moment(home, 2 * n_events).isoformat(), settings=options.set)
-        compute.hourly(as_of=moment(home, n_events).isoformat())
+        os.environ["MATINEE_HOME"] = folder
+        del os.environ["MATINEE_SOURCE"]  # the log is enough from here on
+        event_log.ingest(home, source)
+        nightly(options.set, as_of=moment(home, 2 * n_events).isoformat())
+        hourly(moment(home, n_events).isoformat())
         started = time.perf_counter()
         subprocess.run([MATINEE, "hourly"], check=True, stdout=subprocess.DEVNULL)
         wall = time.perf_counter() - started
         print_steps(home)
         print(f"{'the flow run':<28}{n_events:>12,} new  {newest_run(api):>8.1f} s, by Prefect's clock")
         print(f"{'the command, wall':<28}{n_events:>12,} new  {wall:>8.1f} s, with imports")
-
-
-@contextmanager
-def server(home: Path) -> Iterator[str]:
-    """The address of the API of a running Prefect server; one is started if the environment names none."""
-    if "PREFECT_API_URL" in os.environ:
-        yield os.environ["PREFECT_API_URL"]
-        return
-    os.environ |= {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    port = _free_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        api = f"http://127.0.0.1:{port}/api"
-        _wait(api)
-        yield api
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def newest_run(api: str) -> float:
@@ -86,23 +66,6 @@ def moment(home: Path, n: int) -> datetime:
     parameters = {"files": str(home / "events" / "*.parquet"), "n": n - 1}
     found: datetime = duckdb.execute(query, parameters).fetchall()[0][0]
     return found
-
-
-def _wait(api: str) -> None:
-    for _ in range(240):
-        try:
-            if httpx.get(f"{api}/health", timeout=1).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.5)
-    sys.exit("the Prefect server did not start")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 if __name__ == "__main__":

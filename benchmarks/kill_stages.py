@@ -19,8 +19,8 @@ from pathlib import Path
 import duckdb
 
 from benchmarks import configuration
-from benchmarks.commands import MATINEE, set_options
-from flows.command import compute
+from benchmarks.commands import MATINEE, nightly, set_options
+from benchmarks.server import server
 from tasks import settings
 from warehouse.events import log as event_log
 from warehouse.releases import queries, serving
@@ -37,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     configuration.load(options.set)
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        os.environ |= {"MATINEE_HOME": folder, "MATINEE_SOURCE": options.source}
-        killed_when(lambda process: any(home.iterdir()), options.set)
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder, "prefect")):
+        home = Path(folder, "home")
+        os.environ |= {"MATINEE_HOME": str(home), "MATINEE_SOURCE": options.source}
+        killed_when(lambda process: home.exists(), options.set)
         print(f"killed in the first ingest: {len(event_log.batches(home))} batches logged", flush=True)
-        compute.nightly(settings=options.set)
+        nightly(options.set)
         before = facts(home)
         stages = [step["step"] for step in queries.lineage(home)]
         for stage in options.after.split(",") if options.after else stages:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"killed after '{stage}': {'the old release is whole' if same else 'BROKEN'}", flush=True)
             if not same:
                 sys.exit(1)
-        compute.nightly(settings=options.set)
+        nightly(options.set)
         events, users, lists, _ = facts(home)
         left = [f.name for f in (home / "runs").glob("[!.]*") if not (f / "manifest.json").exists()]
         print(f"rerun: {events:,} ratings, {lists:,} rows for {users:,} users; left over: {left or 0}")
@@ -84,7 +84,7 @@ def killed_when(
             sys.exit("the run ended before it could be killed")
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
 
 
 def facts(home: Path) -> tuple[int, int, int, str | None]:

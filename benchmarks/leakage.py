@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import configuration
+from benchmarks.commands import nightly
 from benchmarks.same_release import differences, print_differences
-from flows.command import compute
+from benchmarks.server import server
 from tasks import settings
 from warehouse.releases import serving
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = settings.source()
     if source is None:
         sys.exit("set MATINEE_SOURCE to a folder in the ml-1m layout")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder, "prefect")):
         home = Path(folder, "home")
         os.environ |= {"MATINEE_HOME": str(home), "MATINEE_SOURCE": ""}
         parts = split(Path(source), options.as_of, Path(folder))
@@ -62,7 +63,7 @@ def split(source: Path, as_of: str, folder: Path) -> tuple[Path, Path]:
 
 def publish(part: Path, as_of: str, overrides: list[str], home: Path) -> Path:
     """The file of a release made after ingesting the part."""
-    compute.nightly(source=str(part), as_of=as_of, mode="cold", settings=overrides)
+    nightly(overrides, source=str(part), as_of=as_of, mode="cold")
     return serving.current_file(home).resolve()
 
 

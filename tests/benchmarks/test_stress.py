@@ -23,7 +23,7 @@ def test_no_read_is_torn(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def problems(home: Path, lists: str) -> list[str]:
-    """Faults that a reader finds in lists of 2 users and 3 films, given as rows of SQL."""
+    """Problems that a reader finds with lists of 2 users and 3 films, given as rows of SQL."""
     (home / "serving").mkdir(parents=True)
     with duckdb.connect(str(home / "serving" / "current.duckdb")) as con:
         con.execute("create table users as select unnest([1, 2]) as user_id")
