@@ -130,8 +130,8 @@ def merged_lists(
 ) -> Merged:
     """The channels' candidates in one list a query, filled up with what is popular in the log.
 
-    Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as long as the stages after
-    this one need them.
+    Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as
+    long as the stages after this one need them.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
     per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)

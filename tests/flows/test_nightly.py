@@ -250,6 +250,15 @@ def test_an_empty_home_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monke
     assert "matinee nightly" in done.stderr
 
 
+def test_every_channel_is_measured_under_its_name(home: Path, first: dict[str, Any]) -> None:
+    config = json.loads(ask(home, "select config from releases limit 1")[0][0])
+    rows = ask(home, "select model, metric, value from metrics where stage = 'recall'")
+    assert {model for model, _, _ in rows} == set(config["recall"]["channels"])
+    assert {metric for _, metric, _ in rows} == {"recall", "ndcg"}
+    assert all(0 <= value <= 1 for _, _, value in rows)
+    assert any(value > 0 for _, _, value in rows)
+
+
 def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tmp_path: Path) -> None:
     answer = json.loads(cli("report", "--json").stdout)
     coverage = answer["coverage"]
@@ -263,7 +272,13 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     assert cli("report", "--out", str(file)).returncode == 0
     page = file.read_text()
     assert answer["release"]["release_id"] in page
+<<<<<<< HEAD
     assert page.count("<img") == 6  # channels, popularity, steps, training, blend weight, reliability
+=======
+    assert (
+        page.count("data:image/svg+xml;base64,") == 6
+    )  # channels, popularity, steps, training, blend weight, reliability
+>>>>>>> g-try
     by_weight = {row["x"]: row["y"] for row in answer["curves"] if row["curve"] == "ndcg@10 by blend weight"}
     (chosen,) = (row["value"] for row in answer["metrics"] if row["metric"] == "blend_weight")
     assert by_weight[chosen] == max(by_weight.values())
