@@ -1,6 +1,6 @@
 """The base of every configuration: typed, validated, immutable, each field with a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Self, TypeVar, get_args
 
@@ -36,9 +36,6 @@ class Config(BaseModel):
 
 C = TypeVar("C", bound=Config)
 
-TAGS = ("kind", "method")
-"""Settings that decide which others their part has."""
-
 
 def configured(base: C, changes: Mapping[str, Any]) -> C:
     """The settings ``base`` with changes at any depth, such as ``{"training": {"epochs": 3}}``.
@@ -49,17 +46,19 @@ def configured(base: C, changes: Mapping[str, Any]) -> C:
     return type(base).model_validate(overlaid(base.model_dump(), changes))
 
 
-def overlaid(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings with others laid over them; another kind or method starts a part from its defaults."""
+def overlaid(
+    base: Mapping[str, Any], changes: Mapping[str, Any], tags: Sequence[str] = ("kind",)
+) -> dict[str, Any]:
+    """Nested settings with others laid over them; a part of another kind, or tag, is replaced as a whole."""
     result = dict(base)
     for name, value in changes.items():
         before = result.get(name)
         if not isinstance(value, Mapping) or not isinstance(before, Mapping):
             result[name] = value
-        elif any(tag in value and tag in before and value[tag] != before[tag] for tag in TAGS):
+        elif any(tag in value and tag in before and value[tag] != before[tag] for tag in tags):
             result[name] = dict(value)
         else:
-            result[name] = overlaid(before, value)
+            result[name] = overlaid(before, value, tags)
     return result
 
 

@@ -76,11 +76,12 @@ def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
     Raises:
         MatineeError: a setting is misspelt, impossible, or makes no sense beside another one.
     """
-    tree: Settings = Configuration().model_dump()
+    defaults, tree = Configuration().model_dump(), dict[str, Any]()
     for layer in layers(overrides):
-        tree = overlaid(tree, layer.settings)
-        _validated(tree, layer.origin)
-    config = checked(_validated(tree))
+        # What one layer says of a method is not for the method of another one.
+        tree = overlaid(tree, layer.settings, ("kind", "method"))
+        _validated(overlaid(defaults, tree), layer.origin)
+    config = checked(_validated(overlaid(defaults, tree)))
     # The release, which stores it, is read from other folders too.
     return config if config.features is None else config.but(features=config.features.absolute())
 

@@ -13,12 +13,6 @@ from warehouse.runs.run import Run
 
 FILE = "features.toml"
 
-PUBLISHED = {
-    "user": ("n_ratings", "rating_mean", "top_genres", "first_event_at", "last_event_at"),
-    "item": ("n_ratings",),
-}
-"""Published features that queries and pages read, so that every file has to declare them."""
-
 FeaturesFile = dict[str, list[dict[str, Any]]]
 """Content of a file of declarations: its blocks by whose feature it is."""
 
@@ -29,12 +23,7 @@ def check(path: Path | None) -> None:
     Raises:
         MatineeError: it cannot be read, a declaration makes no sense, or one is missing that is needed.
     """
-    declared = _parsed(_text(path), path)
-    for section, names in PUBLISHED.items():
-        there = {block["name"] for block in declared.get(section, []) if "type" in block}
-        if missing := [name for name in names if name not in there]:
-            what = f"declare {', '.join(missing)} under [[{section}]] with a type"
-            raise MatineeError(f"features: {path or FILE}: {what}, as tasks/features.toml does")
+    _parsed(_text(path), path)
 
 
 def of(path: Path | None) -> tuple[Declaration, ...]:

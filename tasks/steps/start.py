@@ -84,7 +84,8 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         logger.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
         return None
     if waiting := configuration.differing(config, configuration.load(overrides)):
-        logger.info("the next nightly will change %s", ", ".join(waiting))
+        parts = dict.fromkeys(".".join(key.split(".")[:2]) for key in waiting)
+        logger.info("the next nightly will change %s", ", ".join(parts))
     lifecycle.begin(run)
     return run
 

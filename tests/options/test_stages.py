@@ -157,7 +157,7 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"prerank": {"pool": 500}}, "prerank: pool would do nothing"),
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),
-        ({"prerank": {"settings": {"hidden": [4]}}}, "prerank.settings: the method merged has none"),
+        ({"prerank": {"settings": {"hidden": [4]}}}, "prerank: settings would do nothing"),
         ({"prerank": {"method": "gbdt", "pool": 300}}, "prerank.pool: of 300 candidates 300 are ranked"),
         ({"rank": {"formula": "product"}}, "rank.formula would do nothing: gbdt"),
         ({"channels": {"word2vec": {"ann": {"kind": "flat", "M": 8}}}}, "M would do nothing"),
@@ -184,7 +184,7 @@ def test_a_formula_is_for_any_ranker_of_several_tasks_that_is_described() -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "declare n_ratings, rating_mean, top_genres, first_event_at, last_event_at under [[user]]"),
+        ("", "a release needs n_ratings, rating_mean, top_genres, first_event_at, last_event_at of users"),
         ("[[user]]\nname = 'n_ratings'\n", "feature user.n_ratings"),
     ],
 )

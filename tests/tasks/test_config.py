@@ -51,6 +51,13 @@ def test_a_part_of_a_section_leaves_the_rest_of_it_as_it_is_by_default() -> None
     assert (found.max_targets, found.negative_rate) == (3, Configuration().prerank.sampling.negative_rate)
 
 
+def test_another_method_leaves_behind_what_the_file_says_of_its_own(home: Path) -> None:
+    write(home, "[prerank]\nmethod = 'three_tower'\nfolds = 5\n[prerank.settings]\nhidden = [8]\n")
+    assert configuration.load({"prerank": {"pool": 900}}).prerank.folds == 5
+    other = configuration.load({"prerank": {"method": "merged"}}).prerank
+    assert (other.settings, other.folds) == ({}, Configuration().prerank.folds)
+
+
 def test_another_file_is_named_by_a_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home, "top_n = 20")
     (home / "other.toml").write_text("top_n = 30")
