@@ -7,7 +7,7 @@ from prefect.runtime import flow_run
 
 from flows.publishing import in_turn, or_abandoned
 from tasks import settings
-from tasks.config import Changes, of
+from tasks.config import HourlyChanges, of
 from tasks.steps.artifacts import show_artifacts
 from tasks.steps.carry_over import carry_over, select_users
 from tasks.steps.features import build_features
@@ -26,7 +26,7 @@ def _run_name() -> str:
 
 
 @flow(name="hourly", flow_run_name=_run_name, log_prints=False)
-def hourly(as_of: str | None = None, config: Changes = Changes()) -> dict[str, Any]:
+def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any]:
     """Refresh what is published with the events since then; without any, nothing is published.
 
     If another release is published meanwhile, all is computed anew from that one.

@@ -36,8 +36,8 @@ class Configuration(PipelineConfig):
     """Retention of earlier releases."""
 
 
-class Changes(Configuration):
-    """Settings that win over matinee.toml; whatever is left out stays as it is there."""
+class OnlyWhatIsSet(Config):
+    """Parameters of a flow: what is left out is neither shown nor stored, and decides nothing."""
 
     @property
     def changes(self) -> Settings:
@@ -47,6 +47,17 @@ class Changes(Configuration):
     @model_serializer(mode="plain")
     def _serialized(self) -> Settings:
         return self.changes
+
+
+class Changes(Configuration, OnlyWhatIsSet):
+    """Settings that win over matinee.toml; whatever is left out stays as it is there."""
+
+
+class HourlyChanges(OnlyWhatIsSet):
+    """Settings that an hourly run may be given; all else is as its release has it."""
+
+    releases: ReleasesConfig = ReleasesConfig()
+    """Retention of earlier releases."""
 
 
 def _set_fields(config: Config) -> Settings:

@@ -85,7 +85,7 @@ def hourly(as_of: options.AsOf = None, settings: options.Set = None, as_json: op
     from flows.hourly import hourly as flow
 
     _say_which_server()
-    published = flow(as_of=as_of, config=config.Changes(**overrides))
+    published = flow(as_of=as_of, config=config.HourlyChanges(**overrides))
     print_json(published) if as_json else _show_published(published)
 
 

@@ -7,15 +7,15 @@ from models.candidates import Neighbours
 from models.dataset import Floats, Ints, Longs, Queries
 
 
-def because(item: Ints, queries: Queries, neighbours: Neighbours, recency: float) -> Ints:
+def because(item: Ints, queries: Queries, neighbours: Neighbours, decay: float) -> Ints:
     """(B, n) the film of the history with the highest similarity x recency to each item; -1 for none.
 
     ``item`` is (B, n), padded with -1; ``neighbours`` are the nearest items of each item: a watched film
     explains an item if the item is among its neighbours. The k-th newest film of a history weighs
-    exp(-k / recency): people remember what they just saw.
+    exp(-k / decay): people remember what they just saw.
     """
     log_item = queries.log.item_idx
-    return _because(item, queries.start, queries.end, log_item, neighbours.item, neighbours.score, recency)
+    return _because(item, queries.start, queries.end, log_item, neighbours.item, neighbours.score, decay)
 
 
 @njit(parallel=True, cache=True)

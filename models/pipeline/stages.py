@@ -62,10 +62,8 @@ class Lists:
     """By ranker and merge together, cut to what is published."""
 
 
-def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split | None) -> Floats:
-    """(C, 3) the weights of the channels, fitted on what they recalled for the holdout; equal without one."""
-    if holdout is None:
-        return merge.equal_weights(len(recalled))
+def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:
+    """(C, 3) the weights of the channels, fitted on what they recalled for the holdout."""
     targets = holdout.targets
     return merge.fit_weights(recalled, holdout.queries, targets.indptr, targets.item, config.merge)
 

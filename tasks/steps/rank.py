@@ -78,7 +78,9 @@ def rank(run: Run) -> RowCounts:
     fitted = Stages(read_weights(run), *(_restored(data, name) for name in (PRERANKING, RANKING)))
     recalled = run_data.read_candidates(data)
     short = stages.shortlist(data.config, recalled, fitted, data.queries, data.dataset)
-    lists = stages.ranked(data.config, short, fitted.ranking, data.dataset)
+    # A ranker without weight need not be asked.
+    ranking = fitted.ranking if fitted.ranking is not None and fitted.ranking.blend_weight else None
+    lists = stages.ranked(data.config, short, ranking, data.dataset)
     written = {"recommended": files.write_table(run, "recommended", _published_rows(data, lists.published))}
     if run.kind == "full":
         rest = stages.rejected(short.chosen.candidates, lists.published.candidates)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tasks import config as configuration
 from tasks.commands import config as command
-from tasks.config import Changes, Configuration
+from tasks.config import Changes, Configuration, HourlyChanges
 from tests.home import begin, write_home
 from warehouse.errors import MatineeError
 
@@ -207,6 +208,10 @@ def test_an_hourly_run_may_change_retention_and_nothing_else() -> None:
     assert (changed.top_n, changed.releases.keep) == (7, 3)
     with pytest.raises(MatineeError, match="top_n"):
         configuration.for_hourly(parent, {"top_n": 9})
+    # So it is in the form of a run.
+    assert HourlyChanges.model_validate({"releases": {"keep": 3}}).changes == {"releases": {"keep": 3}}
+    with pytest.raises(ValidationError):
+        HourlyChanges.model_validate({"top_n": 9})
 
 
 def test_a_release_with_settings_of_another_version_is_refused_as_such(home: Path) -> None:
