@@ -26,6 +26,7 @@ from models.evaluation.protocols import PROTOCOLS
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS
+from tasks.config import OnlyWhatIsSet
 from warehouse import sql
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +77,7 @@ def settings_of(call: list[str]) -> list[str]:
 
 
 def config_classes() -> list[type[Config]]:
-    """Every configuration in the code."""
+    """Every configuration in the code; parameters of flows only repeat some of it."""
     for module in pkgutil.walk_packages(models.__path__, "models."):
         importlib.import_module(module.name)
     importlib.import_module("tasks.config")
@@ -86,7 +87,8 @@ def config_classes() -> list[type[Config]]:
             yield child
             yield from below(child)
 
-    return [found for found in set(below(Config)) if found.__module__.startswith(("models.", "tasks."))]
+    ours = {found for found in below(Config) if found.__module__.startswith(("models.", "tasks."))}
+    return [found for found in ours if not issubclass(found, OnlyWhatIsSet)]
 
 
 def hyper_parameters() -> set[str]:
