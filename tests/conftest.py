@@ -13,6 +13,8 @@ settings.load_profile("matinee")
 
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+# Steps are also called outside of flows here.
+os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 for variable in [name for name in os.environ if name.startswith("MATINEE_")]:
     del os.environ[variable]
 # A home, and so a configuration file, of the person who runs the tests decides nothing.
