@@ -89,7 +89,8 @@ def test_scores_of_the_pool_itself_are_out_of_fold(fitted: FittedPreranking) -> 
     pool = pool_of()
     assert fitted.scores.shape == pool.merged.item.shape
     answers = [replace(fitted.ranking, rankers=(ranker,)).scores(pool) for ranker in fitted.ranking.rankers]
-    by = np.array([(fitted.scores == answer).all(axis=1) for answer in answers])
+    # With several threads a network's sums depend on the rows that it is asked for at once, in the last bits.
+    by = np.array([np.isclose(fitted.scores, answer, rtol=1e-4).all(axis=1) for answer in answers])
     # Every query is scored by exactly one of the two, all queries of a user by the same, and both score some.
     assert (by.sum(axis=0) == 1).all()
     assert by.any(axis=1).all()
