@@ -3,7 +3,7 @@
 The first step of a run encodes its log once and writes the arrays; every later step maps them into memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -165,23 +165,29 @@ def candidate_rows(
 
 def read_candidates(data: RunData) -> dict[str, Candidates]:
     """The lists that each channel recalled for the target users, by channel, one row a user."""
-    names, n = data.config.recall.channels, data.config.recall.candidates
-    lists = {}
-    for name in names:
-        frame = files.read_table(data.run, f"candidates/{name}")
-        row = np.searchsorted(data.target_ids, frame["user_id"].to_numpy())
-        lists[name] = Candidates(*_lists(frame, row, _items(frame, data.vocabulary), len(data.target_ids), n))
-    return lists
+    n_users = len(data.target_ids)
+    return _recalled(
+        data,
+        "candidates",
+        n_users,
+        lambda frame: np.searchsorted(data.target_ids, frame["user_id"].to_numpy()),
+    )
 
 
 def read_holdout_candidates(data: RunData, holdout: Split) -> dict[str, Candidates]:
     """The lists that each channel recalled for the queries of the holdout, by channel, one row a query."""
-    names, n = data.config.recall.channels, data.config.recall.candidates
+    return _recalled(data, "holdout", len(holdout.queries), lambda frame: frame["query"].to_numpy())
+
+
+def _recalled(
+    data: RunData, folder: str, n_rows: int, row_of: Callable[[pl.DataFrame], Longs]
+) -> dict[str, Candidates]:
     lists = {}
-    for name in names:
-        frame = files.read_table(data.run, f"holdout/{name}")
-        row = frame["query"].to_numpy()
-        lists[name] = Candidates(*_lists(frame, row, _items(frame, data.vocabulary), len(holdout.queries), n))
+    for name in data.config.recall.channels:
+        frame = files.read_table(data.run, f"{folder}/{name}")
+        item = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
+        n = data.config.recall.candidates
+        lists[name] = Candidates(*_lists(frame, row_of(frame), item, n_rows, n))
     return lists
 
 
@@ -192,10 +198,6 @@ def read_neighbours(data: RunData, channel: str) -> Neighbours:
     item = np.searchsorted(data.vocabulary.item_ids, frame["neighbour_id"].to_numpy())
     n = int(frame["rank"].to_numpy().max(initial=1))
     return Neighbours(*_lists(frame, row, item, len(data.vocabulary.item_ids), n))
-
-
-def _items(frame: pl.DataFrame, vocabulary: Vocabulary) -> Longs:
-    return np.searchsorted(vocabulary.item_ids, frame["item_id"].to_numpy())
 
 
 def _lists(frame: pl.DataFrame, row: Longs, item: Longs, n_rows: int, n: int) -> tuple[Ints, Floats]:

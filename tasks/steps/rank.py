@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from models import merge
 from models.candidates import Candidates
-from models.encoding import Vocabulary
 from models.merge import Merged
 from models.pipeline import explain, stages
 from models.pipeline.config import ranker_of
@@ -120,20 +119,18 @@ def _provenance(data: RunData, published: Merged) -> list[pl.Series]:
     who = merge.names(list(data.config.recall.channels), published.channels[found])
     return [
         pl.Series("channels", who.tolist(), dtype=pl.List(pl.String)),
-        _because(data, published.candidates, found, data.vocabulary),
+        _because(data, published.candidates, found),
     ]
 
 
-def _because(
-    data: RunData, candidates: Candidates, found: NDArray[np.bool_], vocabulary: Vocabulary
-) -> pl.Series:
+def _because(data: RunData, candidates: Candidates, found: NDArray[np.bool_]) -> pl.Series:
     """The watched film that explains each recommended one; null where none does."""
     channel = _explaining_channel(data)
     if channel is None:
         return pl.Series("because_item_id", [None] * int(found.sum()), dtype=pl.Int64)
     near = run_data.read_neighbours(data, channel)
     cause = explain.because(candidates.item, data.queries, near, data.config.explain.decay)[found]
-    return pl.Series("because_item_id", vocabulary.item_ids[cause]).set(pl.Series(cause < 0), None)
+    return pl.Series("because_item_id", data.vocabulary.item_ids[cause]).set(pl.Series(cause < 0), None)
 
 
 def _explaining_channel(data: RunData) -> str | None:
