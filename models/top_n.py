@@ -75,35 +75,45 @@ def _sift_down(score: Floats, item: Ints, root: int, size: int) -> None:
 
 
 @njit(cache=True)
-def _select(row: Floats, seen: Mask, item: Ints, score: Floats) -> None:
-    """Fill item and score (n,), initially -1 and -inf, with the best of one row, best first."""
-    n = len(item)
-    size = 0
-    for candidate in range(len(row)):
-        value = row[candidate]
-        # Also skips NaN, which compares false.
-        if not value > -np.inf or seen[candidate]:
-            continue
-        if size < n:
-            # Grow the heap from its end: sift up.
-            node = size
-            size += 1
-            score[node], item[node] = value, candidate
-            while node > 0:
-                parent = (node - 1) // 2
-                if not _worse(score[node], item[node], score[parent], item[parent]):
-                    break
-                score[node], score[parent] = score[parent], score[node]
-                item[node], item[parent] = item[parent], item[node]
-                node = parent
-        elif _worse(score[0], item[0], value, candidate):
-            score[0], item[0] = value, candidate
-            _sift_down(score, item, 0, n)
-    # Pop the worst to the end until the best is in front.
+def offer(value: float, candidate: int, item: Ints, score: Floats, size: int) -> int:
+    """Take a candidate into the heap of the best so far, of ``size`` in n places; returns its new size."""
+    if size < len(item):
+        # Grow the heap from its end: sift up.
+        node = size
+        score[node], item[node] = value, candidate
+        while node > 0:
+            parent = (node - 1) // 2
+            if not _worse(score[node], item[node], score[parent], item[parent]):
+                break
+            score[node], score[parent] = score[parent], score[node]
+            item[node], item[parent] = item[parent], item[node]
+            node = parent
+        return size + 1
+    if _worse(score[0], item[0], value, candidate):
+        score[0], item[0] = value, candidate
+        _sift_down(score, item, 0, size)
+    return size
+
+
+@njit(cache=True)
+def best_first(item: Ints, score: Floats, size: int) -> None:
+    """Sort a heap: pop the worst to the end until the best is in front."""
     for last in range(size - 1, 0, -1):
         score[0], score[last] = score[last], score[0]
         item[0], item[last] = item[last], item[0]
         _sift_down(score, item, 0, last)
+
+
+@njit(cache=True)
+def _select(row: Floats, seen: Mask, item: Ints, score: Floats) -> None:
+    """Fill item and score (n,), initially -1 and -inf, with the best of one row, best first."""
+    size = 0
+    for candidate in range(len(row)):
+        value = row[candidate]
+        # Also skips NaN, which compares false.
+        if value > -np.inf and not seen[candidate]:
+            size = offer(value, candidate, item, score, size)
+    best_first(item, score, size)
 
 
 @njit(parallel=True, cache=True)

@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csr_array, random_array
 
 from models.candidates import Neighbours
+from models.dataset import Queries
+from models.history import decayed_history
 from models.neighbours import nearest, score_by_neighbours, to_sparse
-from models.sparse_product import score_by_product, sparse_from_state, sparse_state
+from models.sparse_product import recommend_by_product, score_by_product, sparse_from_state, sparse_state
+from models.top_n import recommend_by_score
+from tests.models.histories import queries_of
 
 
 def some_matrix(shape: tuple[int, int], density: float, seed: int) -> csr_array:
@@ -24,6 +30,28 @@ def test_product_is_the_dense_one_where_a_path_leads(seed: int) -> None:
 def test_a_path_of_weight_zero_is_still_a_path() -> None:
     left, right = csr_array(np.array([[1.0, 2.0]])), csr_array(np.array([[2.0], [-1.0]]))
     np.testing.assert_array_equal(score_by_product(left, right), [[0.0]])
+
+
+@given(
+    histories=st.lists(st.lists(st.integers(0, 14), max_size=20), min_size=1, max_size=80),
+    n=st.integers(0, 16),
+    seed=st.integers(0, 99),
+    filter_seen=st.booleans(),
+)
+def test_best_of_a_product_are_the_best_of_its_dense_scores(
+    histories: list[list[int]], n: int, seed: int, filter_seen: bool
+) -> None:
+    weights = some_matrix((15, 15), 0.3, seed)
+    weights.data = np.round(weights.data * 4)  # ties, and weights of zero
+    queries = queries_of(histories, 15)
+
+    def history(block: Queries) -> csr_array:
+        return decayed_history(block, 3.0)
+
+    expected = recommend_by_score(lambda b: score_by_product(history(b), weights), queries, n, filter_seen)
+    found = recommend_by_product(history, weights, queries, n, filter_seen)
+    np.testing.assert_array_equal(found.item, expected.item)
+    np.testing.assert_array_equal(found.score, expected.score)
 
 
 def test_sparse_state_round_trip() -> None:
