@@ -26,8 +26,8 @@ from tasks.steps.features import build_features
 from tasks.steps.ingest import ingest
 from tasks.steps.merge import fit_merge
 from tasks.steps.publish import publish
-from tasks.steps.rank import rank
 from tasks.steps.recall import recall
+from tasks.steps.recommend import recommend
 from tasks.steps.segments import recommend_segments
 from tasks.steps.start import start
 from warehouse.releases import journal, publication
@@ -98,7 +98,7 @@ def first_release(home: Path, source: str, config: Configuration) -> Run:
     for channel in config.recall.channels:
         recall.fn(run, channel)
     fit_merge.fn(run)
-    rank.fn(run)
+    recommend.fn(run)
     recommend_segments.fn(run)
     publish.fn(run)
     return run

@@ -12,8 +12,7 @@ from tasks.steps.artifacts import show_artifacts
 from tasks.steps.carry_over import carry_over, select_users
 from tasks.steps.features import build_features
 from tasks.steps.publish import LostRace, publish
-from tasks.steps.rank import rank
-from tasks.steps.recall import recall_again
+from tasks.steps.recommend import recommend
 from tasks.steps.start import Run, start_incremental
 from tasks.steps.update import update
 
@@ -64,9 +63,7 @@ def _refresh(run: Run) -> dict[str, int]:
     select_users(run)
     if config.incremental.channel is not None:
         update(run, config.incremental.channel)
-    for channel in config.recall.channels:
-        recall_again(run, channel)
-    rank(run)
+    recommend(run)
     carry_over(run)
     with in_turn():
         return publish(run)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.publishing import in_turn, or_abandoned
+from flows.publishing import in_turn, or_left
 from tasks import settings
 from tasks.config import Changes, load
 from tasks.steps.artifacts import show_artifacts
@@ -13,8 +13,9 @@ from tasks.steps.features import build_features
 from tasks.steps.ingest import choose_source, ingest
 from tasks.steps.merge import fit_merge
 from tasks.steps.publish import publish
-from tasks.steps.rank import fit_rank, rank
+from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
+from tasks.steps.recommend import recommend
 from tasks.steps.segments import recommend_segments
 from tasks.steps.start import start
 
@@ -36,6 +37,8 @@ def nightly(
 ) -> dict[str, Any]:
     """Turn the log into a published release; what is published stays as it was if anything fails.
 
+    A run that failed or was killed is gone on with where it stopped if nothing has changed since.
+
     Args:
         source: Source to ingest first: a folder or zip in a MovieLens layout, a ratings file, ml-1m, or
             synthetic[:scale]. By default MATINEE_SOURCE, else the log as it is.
@@ -49,13 +52,13 @@ def nightly(
     chosen = choose_source(home, source or settings.source(), or_synthetic)
     ingested = ingest(home, chosen) if chosen else None
     run = start(home, as_of, mode, whole, ingested)
-    with or_abandoned(run):
+    with or_left(run):
         build_features(run)
         for channel in whole.recall.channels:
             recall(run, channel)
         fit_merge(run)
         fit_rank(run)
-        rank(run)
+        recommend(run)
         recommend_segments(run)
         with in_turn():
             rows = publish(run)

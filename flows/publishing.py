@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from prefect.concurrency.sync import concurrency
 
-from tasks.steps.publish import abandon
+from tasks.steps.publish import abandon, let_go
 from tasks.steps.start import Run
 
 logger = logging.getLogger("matinee")
@@ -33,6 +33,16 @@ def in_turn() -> Iterator[None]:
                 "the limit %s was not free within %.0f s: a killed run may hold it", PUBLISHING, PATIENCE
             )
         yield
+
+
+@contextmanager
+def or_left(run: Run) -> Iterator[None]:
+    """Let go of a run that fails or is interrupted, for the same command to go on with it."""
+    try:
+        yield
+    except BaseException:
+        let_go(run)
+        raise
 
 
 @contextmanager

@@ -102,6 +102,16 @@ class Queries:
         """The queries of these numbers (b,), over the same log."""
         return Queries(self.user_idx[rows], self.at[rows], self.start[rows], self.end[rows], self.log)
 
+    def alone(self) -> "Queries":
+        """The same queries over a log of nothing but their histories."""
+        length = self.end - self.start
+        end = np.cumsum(length)
+        rows = np.arange(length.sum()) + np.repeat(self.start - end + length, length)
+        log = self.log
+        events = (log.user_idx[rows], log.item_idx[rows], log.rating[rows], log.at[rows])
+        part = Dataset(*events, log.n_users, log.n_items, log.as_of, log.users, log.items)
+        return Queries(self.user_idx, self.at, end - length, end, part)
+
     def last(self, n: int) -> "Queries":
         """The same queries with only the newest n events of each history."""
         return Queries(self.user_idx, self.at, np.maximum(self.start, self.end - n), self.end, self.log)

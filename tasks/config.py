@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import PositiveInt, ValidationError, model_serializer
+from pydantic import PositiveFloat, PositiveInt, ValidationError, model_serializer
 
 from models.config import Config, overlaid, problem
 from models.pipeline.config import PipelineConfig, Settings, resolved
@@ -27,6 +27,17 @@ class ReleasesConfig(Config):
     """Releases kept for rollback, the current and the newest full one always among them."""
 
 
+class EngineConfig(Config):
+    """Where the part of a run that is cut by users is computed."""
+
+    address: str | None = None
+    """Address of a Dask scheduler, such as tcp://127.0.0.1:8786; null for this process alone."""
+    shard_users: PositiveInt = 2_048
+    """Users of a shard; its memory grows with them, and last digits of scores may depend on it."""
+    patience: PositiveFloat = 60.0
+    """Seconds to wait for a scheduler, or for a worker where all are gone."""
+
+
 class Configuration(PipelineConfig):
     """All that decides a release besides the log, and how releases are kept."""
 
@@ -34,6 +45,8 @@ class Configuration(PipelineConfig):
     """A file that declares features in the manner of tasks/features.toml, in its place."""
     releases: ReleasesConfig = ReleasesConfig()
     """Retention of earlier releases."""
+    engine: EngineConfig = EngineConfig()
+    """Where the part of a run that is cut by users is computed."""
 
 
 class OnlyWhatIsSet(Config):

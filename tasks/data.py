@@ -1,10 +1,11 @@
 """The data of a run as a step reads it: the log and the catalogue as arrays, and candidates as tables.
 
-The first step of a run encodes its log once and writes the arrays; every later step maps them into memory.
+The first step of a run encodes its log once and writes the arrays, those of the holdout too; every later step
+and every process that does a part of one maps them into memory.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -16,15 +17,24 @@ from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, encode
 from models.evaluation.split import Split
+from models.pipeline.channels import capped
 from models.pipeline.holdout import holdout, questions
 from models.state import named
+from models.targets import Targets
 from tasks import config as configuration
 from tasks.config import Configuration
+from warehouse.arrays import Arrays
 from warehouse.runs import files, snapshot
 from warehouse.runs.run import Run
 
-LOG = "log"
-"""Folder of a run that holds its log as arrays."""
+LOG, HOLDOUT = "log", "holdout/split"
+"""Folders of a run that hold its log, and its holdout, as arrays."""
+
+CAPPED = {LOG: "log_capped", HOLDOUT: "holdout/log_capped"}
+"""Folders of what channels learn from of either, where that is less."""
+
+EVENT = ("user_idx", "item_idx", "rating", "at")
+"""Columns of a log, (E,) each."""
 
 CATEGORIES = "models/categories"
 """Arrays of a run: the category of each code of an attribute."""
@@ -43,7 +53,25 @@ class RunData:
     @cached_property
     def holdout(self) -> Split | None:
         """The newest part of the log, held back to fit weights on; None for a log too small."""
+        if files.has_columns(self.run, HOLDOUT):
+            return _split(files.read_columns(self.run, HOLDOUT), self.dataset)
         return holdout(self.dataset, self.config.objective, self.config.holdout)
+
+    @cached_property
+    def learned_from(self) -> Dataset:
+        """The log as channels learn from it."""
+        return self._capped(LOG, self.dataset)
+
+    @cached_property
+    def holdout_learned_from(self) -> Dataset:
+        """The log before the holdout as channels learn from it."""
+        assert self.holdout is not None
+        return self._capped(HOLDOUT, self.holdout.train)
+
+    def _capped(self, name: str, log: Dataset) -> Dataset:
+        if not files.has_columns(self.run, CAPPED[name]):
+            return log
+        return _with_events(log, files.read_columns(self.run, CAPPED[name]), log.as_of)
 
     @cached_property
     def target_users(self) -> Ints:
@@ -88,9 +116,46 @@ def write_log(run: Run) -> None:
     files.write_arrays(run, CATEGORIES, named(columns, "category."))
 
 
+def write_holdout(data: RunData) -> None:
+    """Write the holdout, and what channels learn from of both logs where users are too active."""
+    split = data.holdout
+    if split is not None:
+        files.write_columns(data.run, HOLDOUT, _split_columns(split))
+    logs = {LOG: data.dataset} | ({} if split is None else {HOLDOUT: split.train})
+    for name, log in logs.items():
+        part = capped(data.config, log)
+        if part is not log:
+            files.write_columns(data.run, CAPPED[name], {column: getattr(part, column) for column in EVENT})
+
+
 def forget_log(run: Run) -> None:
     """Remove the arrays: a finished run can be encoded again from the event files."""
-    files.drop(run, LOG)
+    for folder in (LOG, CAPPED[LOG], "holdout"):
+        files.drop(run, folder)
+
+
+def _split_columns(split: Split) -> dict[str, NDArray[np.generic]]:
+    queries = split.queries
+    parts: dict[str, NDArray[np.generic]] = {f"train.{name}": getattr(split.train, name) for name in EVENT}
+    parts |= {f"query.{name}": getattr(queries, name) for name in ("user_idx", "at", "start", "end")}
+    parts |= {"target.indptr": split.targets.indptr, "target.item": split.targets.item}
+    moments = np.array([split.train.as_of, queries.log.as_of], dtype=np.int64)
+    return {**parts, "items": split.items, "as_of": moments}
+
+
+def _split(columns: Arrays, log: Dataset) -> Split:
+    """What ``_split_columns`` wrote; the queries are about the whole log: the holdout is its newest part."""
+    parts = {part: named(columns, f"{part}.") for part in ("train", "query", "target")}
+    of_train, of_queries = (int(moment) for moment in columns["as_of"])
+    train = _with_events(log, parts["train"], of_train)
+    queries = Queries(**parts["query"], log=replace(log, as_of=of_queries))
+    return Split("holdout", train, queries, Targets(**parts["target"]), columns["items"])
+
+
+def _with_events(log: Dataset, events: Arrays, as_of: int) -> Dataset:
+    """Other events of the same users and items."""
+    user, item, rating, at = (events[name] for name in EVENT)
+    return Dataset(user, item, rating, at, log.n_users, log.n_items, as_of, log.users, log.items)
 
 
 def encoded(run: Run) -> RunData:
@@ -163,32 +228,18 @@ def candidate_rows(
     )
 
 
-def read_candidates(data: RunData) -> dict[str, Candidates]:
-    """The lists that each channel recalled for the target users, by channel, one row a user."""
-    n_users = len(data.target_ids)
-    return _recalled(
-        data,
-        "candidates",
-        n_users,
-        lambda frame: np.searchsorted(data.target_ids, frame["user_id"].to_numpy()),
-    )
+def write_holdout_candidates(data: RunData, channel: str, found: Candidates) -> int:
+    """Write what a channel recalled for the queries of the holdout; returns the number of candidates."""
+    files.write_columns(data.run, f"holdout/{channel}", {"item": found.item, "score": found.score})
+    return int((found.item >= 0).sum())
 
 
-def read_holdout_candidates(data: RunData, holdout: Split) -> dict[str, Candidates]:
+def read_holdout_candidates(data: RunData) -> dict[str, Candidates]:
     """The lists that each channel recalled for the queries of the holdout, by channel, one row a query."""
-    return _recalled(data, "holdout", len(holdout.queries), lambda frame: frame["query"].to_numpy())
-
-
-def _recalled(
-    data: RunData, folder: str, n_rows: int, row_of: Callable[[pl.DataFrame], Longs]
-) -> dict[str, Candidates]:
-    lists = {}
-    for name in data.config.recall.channels:
-        frame = files.read_table(data.run, f"{folder}/{name}")
-        item = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
-        n = data.config.recall.candidates
-        lists[name] = Candidates(*_lists(frame, row_of(frame), item, n_rows, n))
-    return lists
+    return {
+        name: Candidates(**files.read_columns(data.run, f"holdout/{name}"))
+        for name in data.config.recall.channels
+    }
 
 
 def read_neighbours(data: RunData, channel: str) -> Neighbours:

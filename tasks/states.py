@@ -3,14 +3,15 @@
 import numpy as np
 import polars as pl
 
+from models import merge
 from models.candidates import Neighbours
 from models.dataset import Floats, Longs
 from models.encoding import Vocabulary
 from models.pipeline.channels import new_incremental
 from models.recall.contract import Incremental, Recaller
 from models.state import State
+from tasks.cost import RowCounts
 from tasks.data import RunData
-from tasks.step import RowCounts
 from warehouse.errors import MatineeError
 from warehouse.runs import files
 from warehouse.runs.run import Run
@@ -25,23 +26,30 @@ HOLDOUT = "holdout_model"
 def write_state(data: RunData, name: str, state: State) -> None:
     """Write what a channel or a stage learned."""
     ids = {USER_IDS: data.vocabulary.user_ids, ITEM_IDS: data.vocabulary.item_ids}
-    files.write_arrays(data.run, f"models/{name}", state | ids)
+    files.write_columns(data.run, f"models/{name}", state | ids)
 
 
 def has_state(run: Run, name: str) -> bool:
     """True if the run has a state of that name."""
-    return files.has_arrays(run, f"models/{name}")
+    return files.has_columns(run, f"models/{name}")
 
 
 def read_state(run: Run, name: str) -> tuple[State, Vocabulary]:
-    """The state that ``write_state`` wrote, and the vocabulary that it speaks of.
+    """The state that ``write_state`` wrote, mapped into memory, and the vocabulary that it speaks of.
 
     Raises:
         MatineeError: the run has no such state.
     """
-    arrays = files.read_arrays(run, f"models/{name}")
+    arrays = files.read_columns(run, f"models/{name}")
     vocabulary = Vocabulary(arrays.pop(USER_IDS), arrays.pop(ITEM_IDS))
     return arrays, vocabulary
+
+
+def read_weights(run: Run) -> Floats:
+    """(C, 3) the weights of the channels in the merge."""
+    table = files.read_table(run, "merge_weights")
+    weights: Floats = table.select(merge.CANDIDATE_FEATURES).to_numpy().astype(np.float32)
+    return weights
 
 
 def load_grown(data: RunData, name: str, channel: str) -> Incremental:
@@ -73,22 +81,12 @@ def write_tables(data: RunData, channel: str, model: Recaller) -> RowCounts:
     ):
         if vectors is not None:
             name = f"{side}_embeddings"
-            frame = _embedding_rows(channel, f"{side}_id", ids, vectors)
+            frame = embedding_rows(channel, f"{side}_id", ids, vectors)
             rows[name] = files.write_table(data.run, f"{name}/{channel}", frame)
     return rows
 
 
-def write_user_vectors(data: RunData, channel: str, model: Incremental) -> RowCounts:
-    """Write vectors of the target users; those of others stay as the parent has them."""
-    frame = _embedding_rows(channel, "user_id", data.target_ids, model.user_vectors(data.queries))
-    name = f"user_embeddings/{channel}"
-    if data.run.kind == "incremental":
-        others = files.read_table(data.parent, name)
-        frame = pl.concat([frame, others.join(frame, on="user_id", how="anti")])
-    return {"user_embeddings": files.write_table(data.run, name, frame)}
-
-
-def _embedding_rows(channel: str, label: str, ids: Longs, vectors: Floats) -> pl.DataFrame:
+def embedding_rows(channel: str, label: str, ids: Longs, vectors: Floats) -> pl.DataFrame:
     """model, label, vector: one row for each id (N,) and its vector (N, D)."""
     return pl.DataFrame(
         {"model": channel, label: ids, "vector": pl.Series(vectors).cast(pl.List(pl.Float32))}

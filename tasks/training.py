@@ -10,6 +10,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
+import polars as pl
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from models.dataset import Dataset, Ints, rows_beyond
@@ -100,12 +101,13 @@ def checkpoint_key(log: Dataset, model: Incremental) -> str:
 
 def rejected_candidates(data: RunData) -> Ints | None:
     """(U, n) candidates that the parent ranked and did not publish; None without such a table."""
-    if not files.has_table(data.parent, "rejected"):
+    if not data.parent.file("pools").is_dir():
         return None
-    frame = files.read_table(data.parent, "rejected")
+    frame = files.read_parts(data.parent, "pools", ["user_id", "item_id", "published"])
+    frame = frame.filter(~pl.col("published"))
     user = np.searchsorted(data.vocabulary.user_ids, frame["user_id"].to_numpy())
     item = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
-    rank0 = frame["rank"].to_numpy() - 1
+    rank0 = frame.select(pl.int_range(pl.len()).over("user_id")).to_series().to_numpy()
     found = np.full((data.dataset.n_users, int(rank0.max(initial=0)) + 1), -1, dtype=np.int32)
     found[user, rank0] = item
     return found

@@ -102,7 +102,7 @@ def compute(run: Run, top_n: int = 5) -> pl.DataFrame:
             release_id=pl.lit(run.id),
         )
     )
-    files.write_table(run, "recommended", recommended)
+    files.write_table(run, "recommended/00000", recommended)
     segments = items.select("item_id").head(top_n).with_row_index("rank", offset=1)
     segments = segments.with_columns(segment=pl.lit("all"), score=pl.lit(1.0))
     files.write_table(run, "segments", segments)

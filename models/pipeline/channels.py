@@ -5,16 +5,38 @@ from typing import Any
 
 from models.dataset import Dataset, rows_beyond
 from models.pipeline.config import PipelineConfig, build_channel, incremental_channel
-from models.recall.contract import Incremental, Recaller
+from models.recall.contract import Incremental, Recaller, fit_settings
 from models.sampling import cap_active_users
+from models.state import State
 
 Training = Callable[[Incremental, Dataset], Incremental]
 """A way to fit an incremental channel from scratch, e.g. with checkpoints."""
 
 
+def capped(config: PipelineConfig, log: Dataset) -> Dataset:
+    """The log that channels learn from: of more active users a sample of their ratings."""
+    return cap_active_users(log, config.recall.max_user_events, config.seed)
+
+
 def fit_channel(config: PipelineConfig, name: str, log: Dataset) -> Recaller:
-    """A channel that learned from the log, of more active users from a sample of their ratings."""
-    return build_channel(config, name).fit(cap_active_users(log, config.recall.max_user_events, config.seed))
+    """A channel that learned from a log, which is ``capped``."""
+    return build_channel(config, name).fit(log)
+
+
+def with_state(config: PipelineConfig, name: str, state: State) -> Recaller:
+    """A channel that has learned already."""
+    channel = build_channel(config, name)
+    channel.state = state
+    return channel
+
+
+def fitted_alike(config: PipelineConfig, name: str) -> str:
+    """The first of the recalling channels that learns the same as this one, which may be itself."""
+    if name == incremental_channel(config):
+        return name
+    mine = fit_settings(build_channel(config, name))
+    others = (other for other in config.recall.channels if other != incremental_channel(config))
+    return next((other for other in others if fit_settings(build_channel(config, other)) == mine), name)
 
 
 def new_incremental(config: PipelineConfig, name: str) -> Incremental:
@@ -32,6 +54,10 @@ class Fitter:
         self.incremental = incremental_channel(config)
         self.train = train or (lambda channel, log: channel.fit(log))
         self.last: tuple[Dataset, Incremental] | None = None
+        self.capped: tuple[Dataset, Dataset] | None = None
+        """The newest log, and what channels learn from of it."""
+        self.states: dict[str, State] = {}
+        """What channels learned of it."""
 
     def fitted(self, name: str, log: Dataset) -> Recaller:
         """The channel, fitted on the log and on nothing else.
@@ -40,7 +66,12 @@ class Fitter:
         """
         if name == self.incremental:
             return self.incremental_on(log)
-        return fit_channel(self.config, name, log)
+        if self.capped is None or self.capped[0] is not log:
+            self.capped, self.states = (log, capped(self.config, log)), {}
+        first = fitted_alike(self.config, name)
+        if first not in self.states:
+            self.states[first] = fit_channel(self.config, first, self.capped[1]).state
+        return with_state(self.config, name, self.states[first])
 
     def incremental_on(self, log: Dataset) -> Incremental:
         """The channel that learns on, having learned the log and nothing else.

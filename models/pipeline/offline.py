@@ -16,6 +16,7 @@ from models.evaluation import metrics
 from models.evaluation.protocols import leave_one_out
 from models.evaluation.sampling import small_part, some_queries
 from models.evaluation.split import Split
+from models.features.compute import PastIndex
 from models.pipeline import stages
 from models.pipeline.channels import Fitter
 from models.pipeline.config import PipelineConfig
@@ -113,13 +114,14 @@ def _later_stages(
     recall_seconds: float,
 ) -> list[ModelLists]:
     """The pre-ranked list, each ranker's order of it, and the published list."""
-    fitted = Stages(lesson.weights, lesson.preranking, None)
-    short = stages.shortlist(config, recalled, fitted, split.queries, split.train)
+    fitted = Stages(lesson.weights, merge.fallback_order(split.train), lesson.preranking, None)
+    past = PastIndex(split.queries.log)
+    short = stages.shortlist(config, recalled, fitted, split.queries, past)
     seconds = recall_seconds + lesson.seconds[MERGED] + lesson.seconds[PRERANK]
     answers = [ModelLists("prerank", config.prerank.method, short.preranked, seconds)]
     names = tuple(dict.fromkeys((*rankers, config.rank.ranker)))
     for name in names:
-        lists = stages.ranked(config, short, lesson.rankings.get(name), split.train)
+        lists = stages.ranked(config, short, lesson.rankings.get(name), past)
         spent = seconds + lesson.seconds[name]
         if name in rankers:
             answers.append(ModelLists("rank", name, lists.ranked, spent))
@@ -191,7 +193,8 @@ def warm_up(config: PipelineConfig, dataset: Dataset, declared: Declared) -> Non
     weights = stages.fit_merge(config, recalled, split)
     preranking, pool = stages.fit_prerank(config, recalled, weights, split, part, declared)
     fitted = stages.fit_rank(config, pool, split, part, declared)
-    made = Stages(weights, None if preranking is None else preranking.ranking, None)
-    short = stages.shortlist(config, recalled, made, split.queries, split.train)
-    stages.ranked(config, short, None if fitted is None else fitted.ranking, split.train)
+    fallback, past = merge.fallback_order(split.train), PastIndex(split.queries.log)
+    made = Stages(weights, fallback, None if preranking is None else preranking.ranking, None)
+    short = stages.shortlist(config, recalled, made, split.queries, past)
+    stages.ranked(config, short, None if fitted is None else fitted.ranking, past)
     logger.info("%-10s  %-18s     %6.1f s", "warm-up", "", time.perf_counter() - started)

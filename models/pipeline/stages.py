@@ -11,8 +11,9 @@ import numpy as np
 
 from models import merge
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats, Queries
+from models.dataset import Dataset, Floats, Ints, Queries
 from models.evaluation.split import Split
+from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.merge import Merged
 from models.pipeline.config import PipelineConfig, pool_size, ranker_of
@@ -30,9 +31,10 @@ Declared = tuple[Declaration, ...]
 
 @dataclass(frozen=True)
 class Stages:
-    """All that a holdout teaches about making one list of the channels' candidates."""
+    """All that making one list of the channels' candidates goes by."""
 
     merge_weights: Floats  # (C, 3)
+    fallback: Ints  # (I,) the order of all items that lists are filled up from
     preranking: Ranking | None
     """None where the merged list decides who is ranked."""
     ranking: Ranking | None
@@ -82,7 +84,8 @@ def fit_prerank(
     them. ``log`` has the ratings of the holdout's targets; nothing else of it is read. None where the merged
     list decides, or where recall found too few targets to learn from.
     """
-    merged = merged_lists(config, recalled, weights, holdout.queries, holdout.train)
+    fallback = merge.fallback_order(holdout.train)
+    merged = merged_lists(config, recalled, weights, holdout.queries, fallback)
     everything = Pool(holdout.queries, merged.candidates, recalled)
     fitted = fit_preranking(everything, holdout.targets, log, declared, config.prerank, config.seed)
     n = pool_size(config)
@@ -99,41 +102,41 @@ def fit_rank(
 
 
 def shortlist(
-    config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, log: Dataset
+    config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, past: PastIndex
 ) -> Shortlist:
-    """The candidates that are ranked for queries about a log."""
-    merged = merged_lists(config, recalled, stages.merge_weights, queries, log)
+    """The candidates that are ranked for queries about a log, whose index ``past`` is."""
+    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback)
     n = pool_size(config)
     preranked, chosen = merged.candidates, _first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
-        score = stages.preranking.scores(everything)
+        score = stages.preranking.scores(everything, past)
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
     return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled))
 
 
-def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, log: Dataset) -> Lists:
+def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex) -> Lists:
     """The lists of queries whose candidates are given; without a ranker in the order of the merge."""
-    n = min(config.top_n, log.n_items)
+    n = min(config.top_n, past.log.n_items)
     if ranking is None:
         return Lists(short.chosen.candidates, _first(short.chosen, n))
-    logits = ranking.logits(short.pool)
+    logits = ranking.logits(short.pool, past)
     alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
     published = order(short.chosen, blended(short.pool, logits, ranking.blend_weight), n)
     return Lists(alone.candidates, published)
 
 
 def merged_lists(
-    config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, log: Dataset
+    config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, fallback: Ints
 ) -> Merged:
-    """The channels' candidates in one list a query, filled up with what is popular in the log.
+    """The channels' candidates in one list a query, filled up from an order of all items (I,).
 
     Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as
     long as the stages after this one need them.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
     per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
-    return merge.merge(per_user, weights, queries, merge.fallback_order(log), min(n, log.n_items))
+    return merge.merge(per_user, weights, queries, fallback, min(n, len(fallback)))
 
 
 def rejected(pool: Candidates, published: Candidates) -> Candidates:

@@ -91,13 +91,15 @@ class Ranking:
         score[mask] = np.log(fuse(probabilities, np.nonzero(mask)[0], self.fusion))
         return score
 
-    def logits(self, pool: Pool) -> Floats:
+    def logits(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n) the rankers' own score of each candidate; -inf for padding."""
-        return self.fused(self.task_logits(pool))
+        return self.fused(self.task_logits(pool, past))
 
-    def scores(self, pool: Pool) -> Floats:
+    def scores(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n) the blended scores that the pool is sorted by."""
-        return blended(pool, self.logits(pool), self.blend_weight) if self.blend_weight else pool.merged.score
+        if not self.blend_weight:
+            return pool.merged.score
+        return blended(pool, self.logits(pool, past), self.blend_weight)
 
     @property
     def state(self) -> State:

@@ -18,6 +18,15 @@ class Tables:
     user_embeddings: Floats | None = None  # (U, D)
 
 
+def fit_settings(channel: "Recaller") -> tuple[type, dict[str, Any]]:
+    """Class and settings of a channel that decide what ``fit`` learns: with equal ones a state is shared.
+
+    A config names in ``asked`` those of its settings that are read only when the channel is asked.
+    """
+    asked: frozenset[str] = getattr(type(channel.config), "asked", frozenset())
+    return type(channel), channel.config.model_dump(exclude=set(asked))
+
+
 class Recaller(Protocol):
     """A recall channel: fitted once on a log, then asked for candidates for any later history.
 

@@ -7,7 +7,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks.step import RowCounts
+from tasks.cost import RowCounts
 from warehouse.releases import queries
 
 SAMPLE_USERS = 10

@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 
 from tasks import data as run_data
-from tasks.step import RowCounts, step
+from tasks.cost import RowCounts
+from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -13,10 +14,12 @@ UNCHANGED = (
     "merge_weights.parquet",
     "item_similarity/*",
     "item_embeddings/*",
-    "user_embeddings/*",
-    "models/*.npz",
+    "models/**/*.np[yz]",
 )
 """Files that only a full run computes."""
+
+CARRIED = "carried"
+"""The part of a table that holds what the parent has of everybody else."""
 
 
 @step("select users", reads=["events"], writes=["target_users"])
@@ -25,7 +28,7 @@ def select_users(run: Run) -> RowCounts:
     data = run_data.load(run)
     selected = np.zeros(data.dataset.n_users, dtype=np.bool_)
     selected[data.dataset.user_idx[data.new_events]] = True
-    listed = files.read_table(data.parent, "recommended")["user_id"].unique().to_numpy()
+    listed = files.read_parts(data.parent, "recommended", ["user_id"])["user_id"].unique().to_numpy()
     selected |= ~np.isin(data.vocabulary.user_ids, listed)
     frame = pl.DataFrame({"user_idx": np.flatnonzero(selected).astype(np.int32)})
     for pattern in UNCHANGED:
@@ -33,11 +36,19 @@ def select_users(run: Run) -> RowCounts:
     return {"target_users": files.write_table(run, "target_users", frame)}
 
 
-@step("carry over", reads=["recommended"], writes=["recommended"])
+@step(
+    "carry over",
+    reads=["recommended", "user_embeddings"],
+    writes=["recommended", "user_embeddings"],
+)
 def carry_over(run: Run) -> RowCounts:
-    """Everybody else keeps the list of the parent, row by row."""
-    mine = files.read_table(run, "recommended")
-    theirs = files.read_table(run.parent(), "recommended")
-    theirs = theirs.join(mine, on="user_id", how="anti")
-    whole = pl.concat([mine, theirs.select(mine.columns)])
-    return {"refreshed": mine.height, "recommended": files.write_table(run, "recommended", whole)}
+    """Everybody else keeps the rows of the parent."""
+    data = run_data.load(run)
+    learner = data.config.incremental.channel
+    tables = ["recommended"] if learner is None else ["recommended", f"user_embeddings/{learner}"]
+    mine = pl.DataFrame({"user_id": data.target_ids})
+    rows = {}
+    for table in tables:
+        theirs = files.read_parts(data.parent, table).join(mine, on="user_id", how="anti")
+        rows[table] = files.write_table(run, f"{table}/{CARRIED}", theirs)
+    return rows

@@ -2,7 +2,8 @@
 
 from tasks import config as configuration
 from tasks import data, declarations
-from tasks.step import RowCounts, step
+from tasks.cost import RowCounts
+from tasks.step import step
 from warehouse.runs import feature_tables
 from warehouse.runs.run import Run
 
@@ -10,10 +11,12 @@ from warehouse.runs.run import Run
 @step(
     "features",
     reads=["events", "catalog"],
-    writes=["users", "items", "user_features", "item_features", "log"],
+    writes=["users", "items", "user_features", "item_features", "log", "holdout/split"],
 )
 def build_features(run: Run) -> RowCounts:
     """Write the run's users, items and their features, point in time: only ratings before ``as_of``."""
     rows = feature_tables.write(run, declarations.write(run, configuration.of(run).features))
     data.write_log(run)
+    if run.kind == "full":
+        data.write_holdout(data.load(run))
     return rows

@@ -7,7 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import settings
-from tasks.step import Cost, Meter
+from tasks.cost import Cost, Meter
 from warehouse.errors import Unreachable
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport

@@ -5,14 +5,14 @@ import polars as pl
 
 from models import merge
 from models.candidates import Candidates
-from models.dataset import Floats
 from models.evaluation.metrics import mean_ndcg, mean_recall
 from models.evaluation.split import Split
 from models.pipeline import stages
 from tasks import data as run_data
+from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import MetricValue, metric_rows
-from tasks.step import RowCounts, step
+from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -26,7 +26,7 @@ def fit_merge(run: Run) -> RowCounts:
     if data.holdout is None:
         weights = merge.equal_weights(len(names))
     else:
-        recalled = run_data.read_holdout_candidates(data, data.holdout)
+        recalled = run_data.read_holdout_candidates(data)
         weights = stages.fit_merge(data.config, recalled, data.holdout)
         frame = pl.concat(_metrics(data, name, lists, data.holdout) for name, lists in recalled.items())
         rows["metrics"] = files.write_table(run, "metrics/recall", frame)
@@ -44,10 +44,3 @@ def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> 
     ]
     n_users = len(np.unique(holdout.queries.user_idx))
     return metric_rows(data.run, "recall", channel, config.objective, values, n_users)
-
-
-def read_weights(run: Run) -> Floats:
-    """(C, 3) as ``fit_merge`` wrote them."""
-    table = files.read_table(run, "merge_weights")
-    weights: Floats = table.select(merge.CANDIDATE_FEATURES).to_numpy().astype("float32")
-    return weights

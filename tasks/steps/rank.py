@@ -1,38 +1,23 @@
-"""The ranking stages: learned from what recall brings up for the holdout, then applied to every list."""
+"""The ranking stages, learned from what recall brings up for the holdout."""
 
 import logging
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from models import merge
-from models.candidates import Candidates
-from models.merge import Merged
-from models.pipeline import explain, stages
-from models.pipeline.config import ranker_of
-from models.pipeline.stages import Stages
-from models.prerank.stage import restore_preranking
+from models.pipeline import stages
 from models.rank.fit import Fitted, RankConfig
-from models.rank.stage import Ranking, restore_ranking
 from tasks import data as run_data
 from tasks import declarations
-from tasks.data import RunData
+from tasks.cost import RowCounts
 from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
-from tasks.states import has_state, read_state, write_state
-from tasks.step import RowCounts, step
-from tasks.steps.merge import read_weights
-from warehouse.errors import MatineeError
+from tasks.shards.recommend import PRERANKING, RANKING
+from tasks.states import read_weights, write_state
+from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
 logger = logging.getLogger("matinee")
-
-RANKING, PRERANKING = "ranking", "preranking"
-"""Names of the fitted stages; absent if the log was too small to hold anything back."""
-
-PREFERRED = "item_cf"
-"""The channel whose similarities explain a recommendation, where it recalls and no other one is named."""
 
 
 @step(
@@ -45,7 +30,7 @@ def fit_rank(run: Run) -> RowCounts:
     data = run_data.load(run)
     if data.holdout is None:
         return _not_ranked()
-    recalled = run_data.read_holdout_candidates(data, data.holdout)
+    recalled = run_data.read_holdout_candidates(data)
     declared = declarations.read(run)
     preranking, pool = stages.fit_prerank(
         data.config, recalled, read_weights(run), data.holdout, data.dataset, declared
@@ -70,75 +55,9 @@ def fit_rank(run: Run) -> RowCounts:
     }
 
 
-@step("rank", reads=["candidates", "merge_weights", "models/ranking"], writes=["recommended", "rejected"])
-def rank(run: Run) -> RowCounts:
-    """Merge and order each user's candidates; write the best with their reasons, and what was left."""
-    data = run_data.load(run)
-    fitted = Stages(read_weights(run), *(_restored(data, name) for name in (PRERANKING, RANKING)))
-    recalled = run_data.read_candidates(data)
-    short = stages.shortlist(data.config, recalled, fitted, data.queries, data.dataset)
-    # A ranker without weight need not be asked.
-    ranking = fitted.ranking if fitted.ranking is not None and fitted.ranking.blend_weight else None
-    lists = stages.ranked(data.config, short, ranking, data.dataset)
-    written = {"recommended": files.write_table(run, "recommended", _published_rows(data, lists.published))}
-    if run.kind == "full":
-        rest = stages.rejected(short.chosen.candidates, lists.published.candidates)
-        frame = run_data.candidate_rows(rest, data.target_ids, data.vocabulary, "user_id")
-        files.write_table(run, "rejected", frame.drop("score"))
-    return written
-
-
 def _not_ranked() -> RowCounts:
     logger.info("too few ratings are held back to train a ranker: the merged list is published")
     return {"metrics": 0}
-
-
-def _restored(data: RunData, name: str) -> Ranking | None:
-    if not has_state(data.run, name):
-        return None
-    state, then = read_state(data.run, name)
-    declared, codes = declarations.read(data.run), data.vocabulary.item_positions(then)
-    try:
-        if name == PRERANKING:
-            return restore_preranking(state, declared, data.config.prerank, codes)
-        return restore_ranking(state, declared, ranker_of(data.config), codes)
-    except (KeyError, ValueError) as error:
-        made = f"the {name} of release {data.run.parent_id} was made by another version"
-        raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
-
-
-def _published_rows(data: RunData, published: Merged) -> pl.DataFrame:
-    """user_id, rank, item_id, score, channels, because_item_id, release_id."""
-    frame = run_data.candidate_rows(published.candidates, data.target_ids, data.vocabulary, "user_id")
-    columns = _provenance(data, published)
-    return frame.with_columns(columns, release_id=pl.lit(data.run.id))
-
-
-def _provenance(data: RunData, published: Merged) -> list[pl.Series]:
-    found = published.candidates.item >= 0
-    who = merge.names(list(data.config.recall.channels), published.channels[found])
-    return [
-        pl.Series("channels", who.tolist(), dtype=pl.List(pl.String)),
-        _because(data, published.candidates, found),
-    ]
-
-
-def _because(data: RunData, candidates: Candidates, found: NDArray[np.bool_]) -> pl.Series:
-    """The watched film that explains each recommended one; null where none does."""
-    channel = _explaining_channel(data)
-    if channel is None:
-        return pl.Series("because_item_id", [None] * int(found.sum()), dtype=pl.Int64)
-    near = run_data.read_neighbours(data, channel)
-    cause = explain.because(candidates.item, data.queries, near, data.config.explain.decay)[found]
-    return pl.Series("because_item_id", data.vocabulary.item_ids[cause]).set(pl.Series(cause < 0), None)
-
-
-def _explaining_channel(data: RunData) -> str | None:
-    """The configured channel; else the preferred one, or the first that published similarities."""
-    if data.config.explain.channel is not None:
-        return data.config.explain.channel
-    names = [n for n in data.config.recall.channels if files.has_table(data.run, f"item_similarity/{n}")]
-    return PREFERRED if PREFERRED in names else next(iter(names), None)
 
 
 def _metrics(fitted: Fitted, config: RankConfig) -> dict[str, list[MetricValue]]:

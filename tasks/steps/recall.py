@@ -1,18 +1,16 @@
-"""One channel: what it recalls for the holdout, and what it recalls now."""
+"""One channel: fitted on the log and, for the stages that learn from it, on all but the holdout."""
 
 import numpy as np
 
-from models.candidates import Candidates
-from models.encoding import Vocabulary, reindexed
-from models.pipeline.channels import fit_channel
-from models.pipeline.config import build_channel
+from models.pipeline.channels import fit_channel, fitted_alike, with_state
 from models.recall.contract import Incremental, Recaller
 from tasks import data as run_data
 from tasks import training
+from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import curve_rows
-from tasks.states import HOLDOUT, read_state, write_state, write_tables, write_user_vectors
-from tasks.step import RowCounts, step
+from tasks.states import HOLDOUT, has_state, read_state, write_state, write_tables
+from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -20,67 +18,59 @@ from warehouse.runs.run import Run
 @step(
     "recall {channel}",
     reads=["events", "users", "items"],
-    writes=["candidates/{channel}", "holdout/{channel}", "models/{channel}"],
+    writes=["holdout/{channel}", "models/{channel}"],
 )
 def recall(run: Run, channel: str) -> RowCounts:
-    """Fit a channel, without and with the holdout; write its candidates and tables.
+    """Fit a channel, without and with the holdout; write its state, its tables, its lists for the holdout.
 
-    The channel that learns on goes on from the run's parent, if there is one.
+    The channel that learns on goes on from the run's parent, if there is one. One that learns the same as an
+    earlier one takes over what that one learned.
     """
     data = run_data.load(run)
     if channel == data.config.incremental.channel:
-        return _recall_incremental(data, channel)
+        return _fit_incremental(data, channel)
     rows: RowCounts = {}
     if data.holdout is not None:
-        rows |= _write_holdout_candidates(
-            data, channel, fit_channel(data.config, channel, data.holdout.train)
-        )
-    model = fit_channel(data.config, channel, data.dataset)
-    write_state(data, channel, model.state)
-    return rows | _write_candidates(data, channel, model) | write_tables(data, channel, model)
+        rows |= _answer_holdout(data, channel, _fitted(data, channel, before_holdout=True))
+    return rows | write_tables(data, channel, _fitted(data, channel, before_holdout=False))
 
 
-@step("recall again {channel}", reads=["models/{channel}", "events"], writes=["candidates/{channel}"])
-def recall_again(run: Run, channel: str) -> RowCounts:
-    """Write candidates of the target users, by the channel as the run has it: nothing is learned."""
-    data = run_data.load(run)
-    state, then = read_state(run, channel)
-    model = build_channel(data.config, channel)
-    model.state = state
-    return _write_candidates(data, channel, model, then)
+def _fitted(data: RunData, channel: str, before_holdout: bool) -> Recaller:
+    """The channel, having learned the log or all but the holdout; its state is written."""
+    first = fitted_alike(data.config, channel)
+    folder = f"{HOLDOUT}/" if before_holdout else ""
+    if first != channel and has_state(data.run, folder + first):
+        model = with_state(data.config, channel, read_state(data.run, folder + first)[0])
+    else:
+        log = data.holdout_learned_from if before_holdout else data.learned_from
+        model = fit_channel(data.config, channel, log)
+    shared = any(
+        fitted_alike(data.config, other) == channel
+        for other in data.config.recall.channels
+        if other != channel
+    )
+    if not before_holdout or shared:
+        write_state(data, folder + channel, model.state)
+    return model
 
 
-def _recall_incremental(data: RunData, channel: str) -> RowCounts:
+def _fit_incremental(data: RunData, channel: str) -> RowCounts:
     models = training.from_scratch if data.run.parent_id is None else training.from_parent
     holdout_model, model = models(data, channel)
     rows: RowCounts = {}
     if data.holdout is not None:
-        rows |= _write_holdout_candidates(data, channel, holdout_model)
+        rows |= _answer_holdout(data, channel, holdout_model)
     write_state(data, f"{HOLDOUT}/{channel}", holdout_model.state)
     write_state(data, channel, model.state)
     _write_curves(data, channel, holdout_model)
-    rows |= _write_candidates(data, channel, model) | write_tables(data, channel, model)
-    return rows | write_user_vectors(data, channel, model)
+    return rows | write_tables(data, channel, model)
 
 
-def _write_holdout_candidates(data: RunData, channel: str, model: Recaller) -> RowCounts:
+def _answer_holdout(data: RunData, channel: str, model: Recaller) -> RowCounts:
     """Write what a channel that knows nothing of the holdout recalls for its queries."""
     assert data.holdout is not None
-    queries = data.holdout.queries
-    candidates = model.recommend(queries, data.config.recall.candidates)
-    frame = run_data.candidate_rows(candidates, np.arange(len(queries)), data.vocabulary, "query")
-    return {"holdout": files.write_table(data.run, f"holdout/{channel}", frame)}
-
-
-def _write_candidates(
-    data: RunData, channel: str, model: Recaller, then: Vocabulary | None = None
-) -> RowCounts:
-    """Write what a channel, which learned the vocabulary ``then``, recalls for the target users."""
-    then = then or data.vocabulary
-    queries = reindexed(data.queries, data.vocabulary, then)
-    candidates: Candidates = model.recommend(queries, data.config.recall.candidates)
-    frame = run_data.candidate_rows(candidates, data.target_ids, then, "user_id")
-    return {"candidates": files.write_table(data.run, f"candidates/{channel}", frame)}
+    found = model.recommend(data.holdout.queries, data.config.recall.candidates)
+    return {"holdout": run_data.write_holdout_candidates(data, channel, found)}
 
 
 def _write_curves(data: RunData, channel: str, model: Incremental) -> None:

@@ -7,7 +7,8 @@ from models.encoding import Vocabulary
 from models.pipeline.config import PipelineConfig, channel_settings
 from models.recall.segment import Segment, SegmentConfig
 from tasks import data as run_data
-from tasks.step import RowCounts, step
+from tasks.cost import RowCounts
+from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 

@@ -13,16 +13,20 @@ from prefect.cache_policies import NO_CACHE
 from tasks import config as configuration
 from tasks import declarations, settings
 from tasks.config import Configuration
-from tasks.step import Cost, record
+from tasks.cost import Cost
+from tasks.step import record, steps_taken
 from tasks.version import code_version
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
-from warehouse.releases import journal, serving
+from warehouse.releases import journal, retention, serving
 from warehouse.runs import lifecycle, snapshot
 from warehouse.runs.run import Run, new_run_id, utc_now
 
 logger = logging.getLogger("matinee")
+
+INGEST = "ingest"
+"""Name of the step before a run."""
 
 __all__ = ["Run", "check_published", "describe", "parse_as_of", "start", "start_incremental"]
 
@@ -54,13 +58,42 @@ def start(
             "training starts from scratch: release %s was computed otherwise (%s)", parent, difference
         )
         parent = None
-    run = replace(run, parent_id=parent)
-    lifecycle.begin(run)
+    run = _begun(replace(run, parent_id=parent))
     logger.info("as of %s UTC, %s", run.as_of, f"warm from release {parent}" if parent else "cold")
-    if ingested is not None:
+    if ingested is not None and INGEST not in steps_taken(run):
         report, cost = ingested
-        record(run, "ingest", [report.source], ["events"], {"events": report.rows_logged}, cost)
+        record(run, INGEST, [report.source], ["events"], {"events": report.rows_logged}, cost)
     return run
+
+
+def _begun(run: Run) -> Run:
+    """The run, begun, or one of the same description that failed or was killed, to go on with.
+
+    What other full runs left is removed.
+    """
+    entries = journal.entries(run.home)
+    found = run
+    for left in retention.unfinished(run.home):
+        rolled_back = any(entry["action"] == "rollback" for entry in entries[left.journal_length :])
+        if found is run and _alike(left, run) and not rolled_back and lifecycle.adopt(left):
+            found = replace(left, config=run.config)
+            logger.info("going on with run %s, which had taken %d steps", left.id, len(steps_taken(left)))
+        elif lifecycle.adopt(left):
+            lifecycle.abandon(left)
+    if found is run:
+        lifecycle.begin(run)
+    return found
+
+
+def _alike(one: Run, other: Run) -> bool:
+    """True if two runs make the same tables, wherever their parts are computed."""
+    described = [run.description() for run in (one, other)]
+    for description in described:
+        config = dict(description["config"])
+        engine, _ = config.pop("engine", {}), config.pop("releases", None)
+        description["config"] = config | {"shard_users": engine.get("shard_users")}
+        description |= dict.fromkeys(("id", "created_at", "journal_length"))
+    return described[0] == described[1]
 
 
 @task(name="start", task_run_name="start", cache_policy=NO_CACHE)

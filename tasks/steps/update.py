@@ -5,9 +5,10 @@ import logging
 import numpy as np
 
 from tasks import data as run_data
+from tasks.cost import RowCounts
 from tasks.metrics import metric_rows
-from tasks.states import load_grown, write_state, write_tables, write_user_vectors
-from tasks.step import RowCounts, step
+from tasks.states import load_grown, write_state, write_tables
+from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -34,5 +35,4 @@ def update(run: Run, channel: str) -> RowCounts:
     n_users = len(np.unique(data.dataset.user_idx[data.new_events]))
     frame = metric_rows(run, "update", channel, "training", rows, n_users)
     files.write_table(run, f"metrics/{channel}", frame)
-    written = write_tables(data, channel, model) | write_user_vectors(data, channel, model)
-    return {"new_events": len(data.new_events)} | written
+    return {"new_events": len(data.new_events)} | write_tables(data, channel, model)

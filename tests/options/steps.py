@@ -12,8 +12,9 @@ from tasks.steps import start
 from tasks.steps.features import build_features
 from tasks.steps.merge import fit_merge
 from tasks.steps.publish import publish
-from tasks.steps.rank import fit_rank, rank
+from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
+from tasks.steps.recommend import recommend
 from tasks.steps.segments import recommend_segments
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
@@ -42,7 +43,7 @@ def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
         recall.fn(run, channel)
     fit_merge.fn(run)
     fit_rank.fn(run)
-    rank.fn(run)
+    recommend.fn(run)
     recommend_segments.fn(run)
     return run
 

@@ -111,23 +111,22 @@ def test_a_channel_is_there_twice_with_settings_of_its_own(
     widest = dict(ask(home, "select channel, max(rank) from item_similarity group by all"))
     assert set(widest) == {"near", "far"}
     assert widest["near"] > widest["far"] == 5
-    for step, release in (("recall", night), ("recall again", hour)):
-        with duckdb.connect(str(serving.file_of(home, release["release_id"])), read_only=True) as con:
-            taken = {name for (name,) in con.execute("select step from lineage").fetchall()}
-        assert {f"{step} near", f"{step} far"} <= taken
+    with duckdb.connect(str(serving.file_of(home, night["release_id"])), read_only=True) as con:
+        taken = {name for (name,) in con.execute("select step from lineage").fetchall()}
+    assert {"recall near", "recall far"} <= taken
     named = {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")}
     assert {"near", "far"} <= named <= set(CONFIG["recall"]["channels"])
     for release in (night, hour):
         run = Run.read(home, release["release_id"])
-        one, other = (files.read_table(run, f"candidates/{name}") for name in ("near", "far"))
-        assert not one.equals(other)
+        pools = files.read_parts(run, "pools")
+        assert not pools["score_near"].equals(pools["score_far"])
 
 
 def test_an_hour_ranks_what_the_pre_ranker_of_its_night_leaves(
     home: Path, night: dict[str, Any], hour: dict[str, Any]
 ) -> None:
     then, now = (Run.read(home, release["release_id"]) for release in (night, hour))
-    state = files.read_arrays(then, "models/preranking")
+    state = files.read_columns(then, "models/preranking")
     assert json.loads(unpack_text(state["made_of"]))[0] == "three_tower"
     again = files.read_arrays(now, "models/preranking")
     assert {name: array.tobytes() for name, array in again.items()} == {

@@ -45,7 +45,7 @@ SEVERAL_TASKS = {
     "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
-LISTS, MEASURED = "recommended", "metrics/ranking"
+LISTS, MEASURED = "recommended/*", "metrics/ranking"
 RELEASES = "releases"
 """The outcome that is compared in place of a table: how many releases are kept."""
 

@@ -8,6 +8,7 @@ import duckdb
 
 from warehouse import sql
 from warehouse.releases import journal, serving
+from warehouse.runs import files
 from warehouse.runs.run import Json, Run
 
 SCHEMA_VERSION = 2
@@ -87,8 +88,8 @@ def _clear(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:
-    names = ("items", "users", "user_features", "item_features", "recommended", "segments")
-    files = {f"{name}_file": str(run.file(f"{name}.parquet")) for name in names}
+    names = ("items", "users", "user_features", "item_features", "segments")
+    single = {f"{name}_file": str(run.file(f"{name}.parquet")) for name in names}
     # The newest of the incremental releases in between holds the rows of all of them: each carries over
     # what the one before it computed. Retention may have removed them since.
     incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
@@ -96,8 +97,9 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
     source = Run.read(run.home, still_here[-1]) if still_here else run
     sql.set_variables(
         con,
-        **files,
-        carried_file=str(source.file("recommended.parquet")),
+        **single,
+        recommended_files=files.parts(run, "recommended"),
+        carried_files=files.parts(source, "recommended"),
         carried_releases=incremental,
         top_n=top_n,
         releases=json.dumps([*journal.publications(run.home), release_row(run)]),
@@ -106,7 +108,7 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
 
 def _collect(con: duckdb.DuckDBPyConnection, run: Run, table: str) -> None:
     """Insert the rows of the run's files of a table."""
-    files = sorted(str(file) for file in run.folder.glob(f"{table}/*.parquet"))
-    if files:
-        sql.set_variables(con, files=files)
+    found = sorted(str(file) for file in run.folder.glob(f"{table}/**/*.parquet"))
+    if found:
+        sql.set_variables(con, files=found)
         con.execute(sql.load("serving/collect").format(table=table))

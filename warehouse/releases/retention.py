@@ -4,6 +4,7 @@ from pathlib import Path
 
 from warehouse.releases import journal, serving
 from warehouse.runs import lifecycle
+from warehouse.runs.run import Run
 
 
 def forget(home: Path, keep: int) -> None:
@@ -18,4 +19,9 @@ def forget(home: Path, keep: int) -> None:
     for release in serving.kept_releases(home):
         if release not in stay:
             serving.file_of(home, release).unlink()
-    lifecycle.sweep(home, keep=stay)
+    lifecycle.sweep(home, keep=stay | {run.id for run in unfinished(home)})
+
+
+def unfinished(home: Path) -> list[Run]:
+    """Full runs that failed or were killed before they were published, oldest first."""
+    return lifecycle.unfinished(home, {row["release_id"] for row in journal.publications(home)})

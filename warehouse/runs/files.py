@@ -56,7 +56,13 @@ def has_columns(run: Run, name: str) -> bool:
 
 
 def read_columns(run: Run, name: str) -> Arrays:
-    """Columns of the run, mapped copy on write: they take no memory of this process until it changes them."""
+    """Columns of the run, mapped copy on write: they take no memory of this process until it changes them.
+
+    Raises:
+        MatineeError: it has none of that name.
+    """
+    if not has_columns(run, name):
+        raise MatineeError(f"release {run.id} has no {name}: run `matinee nightly`, then try again")
     return {
         file.stem: np.asarray(np.load(file, mmap_mode="c")) for file in sorted(run.file(name).glob("*.npy"))
     }
@@ -72,9 +78,19 @@ def write_columns(run: Run, name: str, columns: Arrays) -> None:
         staging.commit()
 
 
+def read_parts(run: Run, name: str, columns: list[str] | None = None) -> pl.DataFrame:
+    """The rows of a table that was written in parts, ``NAME/*.parquet``, in their order."""
+    return pl.concat([pl.read_parquet(part, columns=columns) for part in parts(run, name)])
+
+
+def parts(run: Run, name: str) -> list[str]:
+    """The paths of the parts of a table, in their order."""
+    return sorted(str(file) for file in run.file(name).glob("*.parquet"))
+
+
 def drop(run: Run, name: str) -> None:
-    """Remove columns; who has mapped them keeps them."""
-    shutil.rmtree(run.file(name))
+    """Remove a folder of the run, if there is one; who has mapped what is in there keeps it."""
+    shutil.rmtree(run.file(name), ignore_errors=True)
 
 
 def link(parent: Run, run: Run, pattern: str) -> None:

@@ -1,7 +1,7 @@
-"""Lifecycle of runs: begin, finish, fail, removal.
+"""Lifecycle of runs: begin, finish, fail, go on, removal.
 
 A folder without a manifest is no run: it is either still being made (its lock is held by a living process)
-or the left-over of a killed one, which the next publication sweeps away.
+or what a failed or killed one left. A full run may go on from what one like it left; all else is swept away.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from warehouse.atomic import write_text
-from warehouse.runs.run import MANIFEST, Json, Run
+from warehouse.runs.run import DESCRIPTION, MANIFEST, Json, Run
 
 # Held until the run is published or its process ends: the kernel lets go of the lock of a killed process.
 _alive: dict[str, FileLock] = {}
@@ -21,31 +21,35 @@ def begin(run: Run) -> None:
     """Make the folder and mark it as alive until it is published, or this process ends."""
     with _starting(run.home):
         run.folder.mkdir(parents=True)
-        lock = FileLock(run.folder / ".alive", thread_local=False)
-        lock.acquire(timeout=0)
-        _alive[run.id] = lock
+        _hold(run)
+    write_text(run.file(DESCRIPTION), json.dumps(run.description(), indent=2, default=str))
+
+
+def adopt(run: Run) -> bool:
+    """Take over the folder of a full run that failed or was killed; False if another process has done so."""
+    with _starting(run.home):
+        if not run.folder.exists() or _is_held(run.folder):
+            return False
+        _hold(run)
+    return True
+
+
+def unfinished(home: Path, published: set[str]) -> list[Run]:
+    """Full runs that nobody holds and nobody published, oldest first: one like them may go on with them."""
+    with _starting(home):
+        folders = [file.parent for file in sorted((home / "runs").glob(f"[!.]*/{DESCRIPTION}"))]
+        left = [f.name for f in folders if f.name not in published and not _is_held(f)]
+    runs = [Run.begun(home, name) for name in left]
+    return [run for run in runs if run.kind == "full"]
 
 
 def finish(run: Run, facts: Json) -> None:
     """Write the manifest, the last file of a run, which stays alive until it is published or abandoned."""
-    manifest = {
-        "id": run.id,
-        "kind": run.kind,
-        "as_of": run.as_of.isoformat(),
-        "parent_id": run.parent_id,
-        "created_at": run.created_at.isoformat(),
-        "batches": list(run.batches),
-        "config": run.config,
-        "source": run.source,
-        "code_version": run.code_version,
-        "journal_length": run.journal_length,
-        **facts,
-    }
-    write_text(run.file(MANIFEST), json.dumps(manifest, indent=2, default=str))
+    write_text(run.file(MANIFEST), json.dumps(run.description() | facts, indent=2, default=str))
 
 
 def release(run: Run) -> None:
-    """Let go of a run that is published: from now on retention decides."""
+    """Let go of a run: retention decides of one that is published, another may go on with one that failed."""
     if lock := _alive.pop(run.id, None):
         lock.release()
 
@@ -68,6 +72,12 @@ def sweep(home: Path, keep: set[str]) -> list[str]:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder.name)
     return removed
+
+
+def _hold(run: Run) -> None:
+    lock = FileLock(run.folder / ".alive", thread_local=False)
+    lock.acquire(timeout=0)
+    _alive[run.id] = lock
 
 
 def _starting(home: Path) -> FileLock:

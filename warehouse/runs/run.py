@@ -10,7 +10,8 @@ from warehouse.errors import MatineeError
 
 Json = dict[str, Any]
 
-MANIFEST = "manifest.json"
+MANIFEST, DESCRIPTION = "manifest.json", "run.json"
+"""What a finished run says of itself, and what it said when it began."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,20 @@ class Run:
         Raises:
             FileNotFoundError: there is no finished run of that id.
         """
-        facts: Json = json.loads((home / "runs" / run_id / MANIFEST).read_text())
+        return cls._described(home, run_id, MANIFEST)
+
+    @classmethod
+    def begun(cls, home: Path, run_id: str) -> Self:
+        """A run, finished or not, as it was described when it began.
+
+        Raises:
+            FileNotFoundError: there is none of that id.
+        """
+        return cls._described(home, run_id, DESCRIPTION)
+
+    @classmethod
+    def _described(cls, home: Path, run_id: str, file: str) -> Self:
+        facts: Json = json.loads((home / "runs" / run_id / file).read_text())
         return cls(
             id=run_id,
             home=home,
@@ -50,6 +64,21 @@ class Run:
             created_at=datetime.fromisoformat(facts["created_at"]),
             journal_length=facts["journal_length"],
         )
+
+    def description(self) -> Json:
+        """All of it as JSON, but the home."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "as_of": self.as_of.isoformat(),
+            "parent_id": self.parent_id,
+            "created_at": self.created_at.isoformat(),
+            "batches": list(self.batches),
+            "config": self.config,
+            "source": self.source,
+            "code_version": self.code_version,
+            "journal_length": self.journal_length,
+        }
 
     @property
     def folder(self) -> Path:

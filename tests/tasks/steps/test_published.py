@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from models.dataset import first_ratings
@@ -17,8 +18,9 @@ from tasks.commands.evaluate import read_log
 from tasks.steps import start
 from tasks.steps.features import build_features
 from tasks.steps.merge import fit_merge
-from tasks.steps.rank import fit_rank, rank
+from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
+from tasks.steps.recommend import recommend
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
 from warehouse.errors import MatineeError
@@ -40,7 +42,7 @@ def recommended(home: Path, as_of: int, overrides: dict[str, Any]) -> Run:
         recall.fn(run, channel)
     fit_merge.fn(run)
     fit_rank.fn(run)
-    rank.fn(run)
+    recommend.fn(run)
     return run
 
 
@@ -76,11 +78,11 @@ def test_the_steps_publish_what_is_evaluated(
     home = tmp_path / "home"
     event_log.ingest(home, batches.of_log(tmp_path / "train", split.train, log.n_users))
     run = recommended(home, split.train.as_of, overrides)
-    found = files.read_table(run, "recommended").sort("user_id", "rank")
+    found = files.read_parts(run, "recommended").sort("user_id", "rank")
     listed = found.filter(found["user_id"].is_in((split.queries.user_idx + 1).tolist()))
     np.testing.assert_array_equal(listed["item_id"].to_numpy() - 1, expected[expected >= 0])
     assert len(expected) > 10
-    rejected = files.read_table(run, "rejected")
+    rejected = files.read_parts(run, "pools").filter(~pl.col("published"))
     assert rejected.join(found, on=["user_id", "item_id"], how="semi").is_empty()
     assert rejected["user_id"].value_counts()["count"].to_list() == [50] * split.train.n_users
 
@@ -90,7 +92,7 @@ def test_lists_may_be_longer_than_what_ranking_looks_at_by_itself(tmp_path: Path
     event_log.ingest(tmp_path, batches.of_log(tmp_path / "source", log, log.n_users))
     overrides = {"recall": {"channels": CHANNELS}, "top_n": 150, "rank": {"pool": 100}}
     run = recommended(tmp_path, int(log.at.max()) + 1, overrides)
-    count = files.read_table(run, "recommended")["user_id"].value_counts()["count"]
+    count = files.read_parts(run, "recommended")["user_id"].value_counts()["count"]
     seen = np.bincount(log.user_idx[first_ratings(log)])
     assert sorted(count) == sorted(np.minimum(150, 400 - seen))
 

@@ -29,12 +29,12 @@ def incremental(home: Path, parent: Run) -> Run:
     )
     lifecycle.begin(run)
     feature_tables.write(run, homes.FEATURES)
-    theirs = files.read_table(parent, "recommended")
+    theirs = files.read_parts(parent, "recommended")
     mine = theirs.filter(pl.col("user_id") == 1).with_columns(
         score=pl.lit(7.0), release_id=pl.lit(run.id), item_id=pl.col("item_id").reverse()
     )
     whole = pl.concat([mine, theirs.filter(pl.col("user_id") != 1)])
-    files.write_table(run, "recommended", whole)
+    files.write_table(run, "recommended/00000", whole)
     files.link(parent, run, "segments.parquet")
     homes.finish(run)
     return run

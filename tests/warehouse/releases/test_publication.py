@@ -49,7 +49,7 @@ def test_a_release_holds_every_table_and_the_rows_of_its_run(home: Path) -> None
     run = homes.publish(home)
     assert {name for (name,) in ask(home, "select table_name from duckdb_tables()")} == TABLES
     listed = ask(home, "select user_id, rank, item_id, release_id from recommendations order by 1, 2")
-    expected = files.read_table(run, "recommended").sort("user_id", "rank")
+    expected = files.read_parts(run, "recommended").sort("user_id", "rank")
     assert listed == expected.select("user_id", "rank", "item_id", "release_id").rows()
     assert ask(home, "select release_id, kind, n_events, as_of from releases") == [
         (run.id, "full", 80, datetime(2002, 1, 1))
@@ -81,9 +81,9 @@ FIRST = (pl.col("user_id") == 1) & (pl.col("rank") == 1)
 
 def changed(run: Run, column: str, value: int) -> None:
     """Change the first row of user 1."""
-    recommended = files.read_table(run, "recommended")
+    recommended = files.read_parts(run, "recommended")
     new = pl.when(FIRST).then(value).otherwise(column).alias(column)
-    files.write_table(run, "recommended", recommended.with_columns(new))
+    files.write_table(run, "recommended/00000", recommended.with_columns(new))
 
 
 def without(run: Run, table: str, rows: pl.Expr) -> None:
@@ -98,7 +98,7 @@ def seen_item(run: Run) -> None:
 
 
 def item_twice(run: Run) -> None:
-    second = files.read_table(run, "recommended").filter((pl.col("user_id") == 1) & (pl.col("rank") == 2))
+    second = files.read_parts(run, "recommended").filter((pl.col("user_id") == 1) & (pl.col("rank") == 2))
     changed(run, "item_id", second["item_id"].item())
 
 
@@ -108,8 +108,8 @@ def neighbour_twice(run: Run) -> None:
 
 
 def unknown_release(run: Run) -> None:
-    recommended = files.read_table(run, "recommended")
-    files.write_table(run, "recommended", recommended.with_columns(release_id=pl.lit("nobody")))
+    recommended = files.read_parts(run, "recommended")
+    files.write_table(run, "recommended/00000", recommended.with_columns(release_id=pl.lit("nobody")))
 
 
 BREAKS: dict[str, tuple[Callable[[Run], None], str]] = {
@@ -117,11 +117,11 @@ BREAKS: dict[str, tuple[Callable[[Run], None], str]] = {
     "item twice": (item_twice, "key is unique"),
     "gap": (lambda run: changed(run, "rank", 99), "ranks are gapless from 1"),
     "missing user": (
-        lambda run: without(run, "recommended", pl.col("user_id") == 1),
+        lambda run: without(run, "recommended/00000", pl.col("user_id") == 1),
         "every user is covered",
     ),
     "short list": (
-        lambda run: without(run, "recommended", (pl.col("user_id") == 1) & (pl.col("rank") == 5)),
+        lambda run: without(run, "recommended/00000", (pl.col("user_id") == 1) & (pl.col("rank") == 5)),
         "every user is covered",
     ),
     "neighbour twice": (neighbour_twice, "no neighbour twice"),

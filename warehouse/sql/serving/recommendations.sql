@@ -1,10 +1,10 @@
--- grain: user, rank; adds titles and the sentence that people read. Variables: recommended_file and
--- user_features_file of the run; carried_file, carried_releases, top_n: lists that newer releases computed.
+-- grain: user, rank; adds titles and the sentence that people read. Variables: recommended_files and
+-- user_features_file of the run; carried_files, carried_releases, top_n: lists that newer releases computed.
 insert into recommendations
 with
 newer as (
     select user_id, rank, item_id, score, channels, because_item_id, release_id
-    from read_parquet(getvariable('carried_file'))
+    from read_parquet(getvariable('carried_files'))
     where list_contains(getvariable('carried_releases'), release_id)
 ),
 carried as (
@@ -14,7 +14,7 @@ carried as (
 ),
 own as (
     select user_id, rank, item_id, score, channels, because_item_id, release_id
-    from read_parquet(getvariable('recommended_file'))
+    from read_parquet(getvariable('recommended_files'))
 ),
 chosen as (
     select * from carried

@@ -1,0 +1,184 @@
+"""The lists of some users: recalled by all channels, merged, ranked and explained, in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from models import merge
+from models.candidates import Candidates, Neighbours
+from models.dataset import Ints, Longs, Mask, Queries
+from models.encoding import Vocabulary, reindexed
+from models.features.compute import PastIndex
+from models.merge import Merged
+from models.pipeline import explain, stages
+from models.pipeline.channels import with_state
+from models.pipeline.config import ranker_of
+from models.pipeline.stages import Stages
+from models.prerank.stage import restore_preranking
+from models.rank.candidates import Pool
+from models.rank.stage import Ranking, restore_ranking
+from models.recall.contract import Recaller
+from tasks import data as run_data
+from tasks import declarations, engine
+from tasks.cost import RowCounts
+from tasks.data import RunData
+from tasks.states import embedding_rows, has_state, read_state, read_weights
+from warehouse.errors import MatineeError
+from warehouse.runs import files
+from warehouse.runs.run import Run
+
+RANKING, PRERANKING = "ranking", "preranking"
+"""Names of the fitted stages; absent if the log was too small to hold anything back."""
+
+PREFERRED = "item_cf"
+"""The channel whose similarities explain a recommendation, where it recalls and no other one is named."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All that a run has learned, as its lists need it."""
+
+    data: RunData
+    channels: Mapping[str, tuple[Recaller, Vocabulary | None]]
+    """Channels by name, and the vocabulary that each speaks of where it is not that of the run."""
+    stages: Stages
+    past: PastIndex
+    explaining: Neighbours | None
+    """The similarities that explain recommendations."""
+
+
+def recommend_shard(run: Run, number: int) -> RowCounts:
+    """Write lists and vectors of the users of a shard, and the pools that their lists were chosen from."""
+    fitted = _load(run)
+    data = fitted.data
+    begin, end = engine.shards(run, len(data.target_users))[number]
+    queries, ids = data.queries.rows(begin, end), data.target_ids[begin:end]
+    asked = {name: _as_known(queries, data.vocabulary, then) for name, (_, then) in fitted.channels.items()}
+    recalled = {
+        name: _in_vocabulary(
+            channel.recommend(asked[name], data.config.recall.candidates), then, data.vocabulary
+        )
+        for name, (channel, then) in fitted.channels.items()
+    }
+    short = stages.shortlist(data.config, recalled, fitted.stages, queries, fitted.past)
+    ranking = fitted.stages.ranking
+    # A ranker without weight need not be asked.
+    ranking = ranking if ranking is not None and ranking.blend_weight else None
+    lists = stages.ranked(data.config, short, ranking, fitted.past)
+    part = f"{number:05d}"
+    rows = {
+        "recommended": files.write_table(
+            run, f"recommended/{part}", _published_rows(fitted, queries, ids, lists.published)
+        )
+    }
+    pool = _pool_rows(fitted, ids, short.pool, lists.published.candidates)
+    files.write_table(run, f"pools/{part}", pool)
+    name = data.config.incremental.channel
+    if name is not None:
+        learner: Any = fitted.channels[name][0]
+        frame = embedding_rows(name, "user_id", ids, learner.user_vectors(asked[name]))
+        rows["user_embeddings"] = files.write_table(run, f"user_embeddings/{name}/{part}", frame)
+    return rows
+
+
+def forget() -> None:
+    """Let go of what the newest run has learned."""
+    _load.cache_clear()
+
+
+@lru_cache(maxsize=1)  # a process does many shards of a run, one after the other
+def _load(run: Run) -> Fitted:
+    data = run_data.load(run)
+    fallback = merge.fallback_order(data.dataset)
+    ranks = (_restored(data, name) for name in (PRERANKING, RANKING))
+    channel = _explaining_channel(data)
+    return Fitted(
+        data,
+        {name: _channel(data, name) for name in data.config.recall.channels},
+        Stages(read_weights(run), fallback, *ranks),
+        PastIndex(data.dataset),
+        None if channel is None else run_data.read_neighbours(data, channel),
+    )
+
+
+def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:
+    state, then = read_state(data.run, name)
+    now = data.vocabulary
+    same = np.array_equal(then.item_ids, now.item_ids) and np.array_equal(then.user_ids, now.user_ids)
+    return with_state(data.config, name, state), None if same else then
+
+
+def _as_known(queries: Queries, now: Vocabulary, then: Vocabulary | None) -> Queries:
+    """The queries as a channel of another vocabulary reads them."""
+    return queries if then is None else reindexed(queries.alone(), now, then)
+
+
+def _in_vocabulary(found: Candidates, then: Vocabulary | None, now: Vocabulary) -> Candidates:
+    """Lists of a channel of another vocabulary, which is a part of this one, by the indices of this one."""
+    if then is None:
+        return found
+    position = np.append(then.item_positions(now), -1).astype(np.int32)
+    return Candidates(position[found.item], found.score)
+
+
+def _restored(data: RunData, name: str) -> Ranking | None:
+    if not has_state(data.run, name):
+        return None
+    state, then = read_state(data.run, name)
+    declared, codes = declarations.read(data.run), data.vocabulary.item_positions(then)
+    try:
+        if name == PRERANKING:
+            return restore_preranking(state, declared, data.config.prerank, codes)
+        return restore_ranking(state, declared, ranker_of(data.config), codes)
+    except (KeyError, ValueError) as error:
+        made = f"the {name} of release {data.run.parent_id} was made by another version"
+        raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
+
+
+def _published_rows(fitted: Fitted, queries: Queries, ids: Longs, published: Merged) -> pl.DataFrame:
+    """user_id, rank, item_id, score, channels, because_item_id, release_id."""
+    data = fitted.data
+    found = published.candidates.item >= 0
+    names = merge.names(list(data.config.recall.channels), published.channels[found])
+    return run_data.candidate_rows(published.candidates, ids, data.vocabulary, "user_id").with_columns(
+        pl.Series("channels", names.tolist(), dtype=pl.List(pl.String)),
+        _because(fitted, queries, published.candidates.item, found),
+        release_id=pl.lit(data.run.id),
+    )
+
+
+def _because(fitted: Fitted, queries: Queries, item: Ints, found: Mask) -> pl.Series:
+    """The watched film that explains each recommended one; null where none does."""
+    if fitted.explaining is None:
+        return pl.Series("because_item_id", [None] * int(found.sum()), dtype=pl.Int64)
+    cause = explain.because(item, queries, fitted.explaining, fitted.data.config.explain.decay)[found]
+    ids = fitted.data.vocabulary.item_ids
+    return pl.Series("because_item_id", ids[cause]).set(pl.Series(cause < 0), None)
+
+
+def _pool_rows(fitted: Fitted, ids: Longs, pool: Pool, published: Candidates) -> pl.DataFrame:
+    """The candidates that were ranked, in the order of the merge, with what every channel says of them.
+
+    user_id, rank, item_id, score (of the merge), published (whether it is in the list), and ``score_NAME``
+    by channel, null where the channel did not recall the film.
+    """
+    data, chosen = fitted.data, pool.merged.item >= 0
+    pairs = pool.pairs(fitted.past, chosen)
+    rejected = stages.rejected(pool.merged, published).item[chosen] >= 0
+    scores = {f"score_{name}": pairs.score[:, number] for number, name in enumerate(pool.channels)}
+    return run_data.candidate_rows(pool.merged, ids, data.vocabulary, "user_id").with_columns(
+        pl.Series("published", ~rejected),
+        *(pl.Series(name, values).fill_nan(None) for name, values in scores.items()),
+    )
+
+
+def _explaining_channel(data: RunData) -> str | None:
+    """The configured channel; else the preferred one, or the first that published similarities."""
+    if data.config.explain.channel is not None:
+        return data.config.explain.channel
+    names = [n for n in data.config.recall.channels if files.has_table(data.run, f"item_similarity/{n}")]
+    return PREFERRED if PREFERRED in names else next(iter(names), None)
