@@ -9,7 +9,7 @@ export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 90
 # The theme announces its successor at every build.
 docs: export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: help run test lint docs serve lock clean
+.PHONY: help run test lint docs serve cluster lock clean
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -41,6 +41,9 @@ docs: $(READY) ## Build the documentation into build/site.
 
 serve: $(READY) ## Serve Prefect's UI on http://127.0.0.1:4200, with a worker and the schedules; Ctrl-C stops all.
 	@$(BIN)/python -m flows.command.serve
+
+cluster: $(READY) ## Start a Dask scheduler and a worker a core on this machine (engine.address); Ctrl-C stops all.
+	@$(BIN)/python -m flows.command.cluster
 
 lock: ## Pin every dependency anew in requirements.lock.
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

@@ -122,7 +122,7 @@ def _do_on_cluster(
             f"engine.address: no Dask scheduler answers at {engine.address}: start one with `make cluster`, "
             "or set engine.address to null"
         ) from error
-    with client:
+    with client, client.as_current():
         futures = client.map(
             do_shard, *([part] * len(waiting) for part in (work, name, run)), waiting, pure=False
         )

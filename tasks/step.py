@@ -21,6 +21,9 @@ logger.setLevel(logging.INFO)
 
 P = ParamSpec("P")
 
+WHOLE_NUMBERS = {"shards": pl.Int32, "workers": pl.Int32}
+"""Types of columns that are null for most steps."""
+
 StepFunction = Callable[Concatenate[Run, P], RowCounts]
 
 
@@ -69,7 +72,7 @@ def record(run: Run, name: str, inputs: list[str], outputs: list[str], rows: Row
         **engine.total(run, name, cost),
     }
     number = len(_lineage_files(run))
-    files.write_table(run, f"lineage/{number:03d}", pl.DataFrame([row]))
+    files.write_table(run, f"lineage/{number:03d}", pl.DataFrame([row], schema_overrides=WHOLE_NUMBERS))
 
 
 def steps_taken(run: Run) -> set[str]:
