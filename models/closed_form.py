@@ -24,10 +24,10 @@ ROWS = 32
 
 
 def most_rated(log: Dataset, memory_gib: float, square_bytes: float, max_work: float) -> tuple[Ints, float]:
-    """The most rated items, (n,) ascending, ties by item, and the fraction of the log's events that they have.
+    """The most rated items, (n,) ascending, and the fraction of the log's events that they have.
 
-    Only items with an event; at most so many that n^2 * ``square_bytes`` is within ``memory_gib``, and n^3
-    within ``max_work`` times the ratings.
+    Only items with an event, ties by item; one at least, and at most so many that n^2 * ``square_bytes`` is
+    within ``memory_gib``, and n^3 within ``max_work`` times the ratings.
     """
     count = np.bincount(log.item_idx, minlength=log.n_items)
     by_memory = max(math.isqrt(int(memory_gib * 2**30 / square_bytes)), 1)
@@ -59,10 +59,10 @@ def factorise(half: Floats, l2: float) -> None:
 
 
 def largest_weights(targets: Iterable[Floats], n_sources: int, n_targets: int, n: int) -> tuple[Ints, Floats]:
-    """Of each source its n weights of largest absolute value: columns, ascending, and weights, (n_sources, n).
+    """Of each source the n weights of largest absolute value: columns, ascending, and weights.
 
-    ``targets`` are blocks (b, n_sources) of the weights from all sources to b targets, one block after the
-    other. Zero is a weight as others are; ties by ascending column; all of them where there are fewer.
+    Both are (n_sources, min(n, n_targets)). ``targets`` are blocks (b, n_sources) of the weights from all
+    sources to b targets, one block after the other. Zero is a weight as others are; ties by ascending column.
     """
     size = min(n, n_targets)
     code = np.empty((n_sources, size), dtype=np.int32)  # twice the column, and 1 for a negative weight
@@ -75,9 +75,9 @@ def largest_weights(targets: Iterable[Floats], n_sources: int, n_targets: int, n
     return code, magnitude
 
 
-def among_all(column: Ints, weight: Floats, items: Ints, n_items: int) -> csr_array:
-    """Weights (D * n, K) between some items, D blocks of rows, as sparse rows of all items (D * I, I)."""
-    counts = np.zeros((len(column) // max(len(items), 1) or 1, n_items), dtype=np.int32)
+def among_all(column: Ints, weight: Floats, items: Ints, n_items: int, n_blocks: int = 1) -> csr_array:
+    """Weights between n items, blocks of rows (D * n, K), as sparse rows of all items, (D * I, I)."""
+    counts = np.zeros((n_blocks, n_items), dtype=np.int32)
     counts[:, items] = column.shape[1]
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     shape = (counts.size, n_items)

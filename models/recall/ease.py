@@ -43,9 +43,9 @@ class EaseConfig(Config):
     n_weights: PositiveInt = 500
     """Weights of each item that stay, those of largest absolute value."""
     memory_gib: Positive = 1.5
-    """GiB of X'X, which becomes its inverse: 4 bytes times the square of the number of the most rated items."""
+    """GiB of X'X, then its inverse: 4 bytes by the squared number of items read, the most rated ones."""
     max_work: Positive = 1e5
-    """Cube of the number of items at most, for each rating: by it the cost of the inverse follows the ratings."""
+    """Cube of the number of items read, for each rating, at most: the inverse costs as the ratings do."""
 
     only_answers: ClassVar[frozenset[str]] = frozenset({"decay", "n_neighbours"})
 

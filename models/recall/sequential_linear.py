@@ -52,9 +52,9 @@ class SequentialLinearConfig(Config):
     n_weights: PositiveInt = 500
     """Weights of each item and decay that stay, those of largest absolute value."""
     memory_gib: Positive = 2.25
-    """GiB of X'X: 4 bytes times the squares of the number of decays and of that of the most rated items."""
+    """GiB of X'X: 4 bytes by the squared numbers of decays and of items read, the most rated ones."""
     max_work: Positive = 1e5
-    """Cube of the number of items at most, for each rating: by it the cost of the solution follows the ratings."""
+    """Cube of the number of items read, for each rating, at most: the solution costs as the ratings do."""
 
     only_answers: ClassVar[frozenset[str]] = frozenset({"n_neighbours"})
 
@@ -75,7 +75,7 @@ class SequentialLinear:
         items, covered = most_rated(dataset, config.memory_gib, 4 * n_decays**2, config.max_work)
         targets = _targets(_events(dataset, items), config)
         column, weight = largest_weights(targets, n_decays * len(items), len(items), config.n_weights)
-        self.state = sparse_state("weight", among_all(column, weight, items, dataset.n_items))
+        self.state = sparse_state("weight", among_all(column, weight, items, dataset.n_items, n_decays))
         self.state["covered"] = np.array(covered)
         return self
 

@@ -59,7 +59,7 @@ def test_weights_between_some_items_are_rows_of_all() -> None:
     items = np.array([1, 4], dtype=np.int32)
     column = np.array([[0], [0], [1], [1]], dtype=np.int32)  # two blocks of two items
     weight = np.array([[1.0], [2.0], [3.0], [4.0]], dtype=np.float32)
-    rows = among_all(column, weight, items, 5)
+    rows = among_all(column, weight, items, 5, n_blocks=2)
     expected = np.zeros((10, 5))
     expected[[1, 4], 1] = 1, 2
     expected[[6, 9], 4] = 3, 4
