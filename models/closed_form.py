@@ -59,7 +59,7 @@ def factorise(half: Floats, l2: float) -> None:
 
 
 def largest_weights(targets: Iterable[Floats], n_sources: int, n_targets: int, n: int) -> tuple[Ints, Floats]:
-    """Of each source the n weights of largest absolute value: columns, ascending, and weights.
+    """The n weights of largest absolute value of each source: columns, ascending, and weights.
 
     Both are (n_sources, min(n, n_targets)). ``targets`` are blocks (b, n_sources) of the weights from all
     sources to b targets, one block after the other. Zero is a weight as others are; ties by ascending column.

@@ -1,5 +1,7 @@
 """EASE against the constrained least squares problem that defines it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -163,6 +165,19 @@ def test_similar_items_are_those_of_the_largest_positive_weights(log: Dataset) -
     np.testing.assert_allclose(np.where(near.item < 0, 0, near.score), largest, atol=1e-5)
     found = np.take_along_axis(weight, np.maximum(near.item, 0), axis=1)
     np.testing.assert_allclose(np.where(near.item < 0, 0, found), largest, atol=1e-5)
+
+
+def test_answers_from_a_state_in_read_only_files_without_a_copy(log: Dataset, tmp_path: Path) -> None:
+    fitted, mapped = build("sequential_linear").fit(log), build("sequential_linear")
+    for name, value in fitted.state.items():
+        np.save(tmp_path / f"{name}.npy", value)
+        mapped.state[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    rows = sparse_from_state("weight", mapped.state, log.n_items)
+    for name in ("data", "indices", "indptr"):
+        assert getattr(rows, name).ctypes.data == mapped.state[f"weight_{name}"].ctypes.data
+    found, expected = mapped.recommend(queries_at(log), 20), fitted.recommend(queries_at(log), 20)
+    np.testing.assert_array_equal(found.item, expected.item)
+    np.testing.assert_array_equal(found.score, expected.score)
 
 
 def test_a_state_serves_a_channel_that_reads_histories_otherwise(log: Dataset) -> None:

@@ -20,7 +20,7 @@ def test_settings_of_answers_do_not_change_the_state(kind: str, name: str) -> No
     default = build(kind)
     changed = build(kind, settings={name: 3})
     assert getattr(default.config, name) != 3
-    assert fit_settings(changed.config) == fit_settings(default.config)
+    assert fit_settings(changed) == fit_settings(default)
     before, after = default.fit(log).state, changed.fit(log).state
     assert before.keys() == after.keys()
     for key, value in before.items():
@@ -28,12 +28,12 @@ def test_settings_of_answers_do_not_change_the_state(kind: str, name: str) -> No
 
 
 def test_two_channels_may_share_a_fit() -> None:
-    ease, plain = build("ease").config, build("ease_plain").config
-    assert ease != plain
+    ease, plain = build("ease"), build("ease_plain")
+    assert ease.config != plain.config
     assert fit_settings(ease) == fit_settings(plain)
-    assert fit_settings(ease) != fit_settings(build("ease", settings={"l2": 3.0}).config)
+    assert fit_settings(ease) != fit_settings(build("ease", settings={"l2": 3.0}))
 
 
 def test_by_default_every_setting_matters_to_the_fit() -> None:
-    config = build("popular").config
-    assert fit_settings(config) == config.model_dump()
+    popular = build("popular")
+    assert fit_settings(popular) == (type(popular), popular.config.model_dump())
