@@ -21,10 +21,10 @@ class Tables:
 def fit_settings(channel: "Recaller") -> tuple[type, dict[str, Any]]:
     """Class and settings of a channel that decide what ``fit`` learns: with equal ones a state is shared.
 
-    A config names in ``asked`` those of its settings that are read only when the channel is asked.
+    A config names in ``only_answers`` those of its settings that ``fit`` does not read; none by default.
     """
-    asked: frozenset[str] = getattr(type(channel.config), "asked", frozenset())
-    return type(channel), channel.config.model_dump(exclude=set(asked))
+    only_answers: frozenset[str] = getattr(type(channel.config), "only_answers", frozenset())
+    return type(channel), channel.config.model_dump(exclude=set(only_answers))
 
 
 class Recaller(Protocol):

@@ -67,14 +67,21 @@ ANN = {
     "ann.seed": Case(to=1, given={"ann": {"kind": "ivf"}}),
 }
 
+CLOSED_FORM = {
+    "n_neighbours": Case(to=5),
+    "n_weights": Case(to=5),
+    "memory_gib": Case(to=1e-6),
+    "max_work": Case(to=1.0),
+}
+
 CASES: dict[str, dict[str, Case]] = {
     "item_cf": {"n_neighbours": Case(to=5)},
     "swing": {"n_neighbours": Case(to=5)},
     "user_cf": {"n_neighbours": Case(to=5), "newest": Case(to=3)},
     "attribute": {"best": Case(to=2), "favourites": Case(to=3)},
     "mf": {"trainer.kind": Case(to="bpr"), "n_neighbours": Case(to=5)},
-    "ease": {"n_neighbours": Case(to=5)},
-    "sequential_linear": {"n_neighbours": Case(to=5)},
+    "ease": CLOSED_FORM,
+    "sequential_linear": CLOSED_FORM,
     "word2vec": ANN
     | {
         "ann.efSearch": replace(
