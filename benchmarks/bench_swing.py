@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_swing SOURCE [--repeat 3] [--pairs 2000]
 
-SOURCE is what ``matinee ingest`` takes, for example a folder with ml-1m or ``synthetic``. Seconds are those of
-the processors, without reading the source and compiling. The formula is evaluated in float64 for random pairs
-of items and their published neighbours.
+SOURCE is what ``matinee ingest`` takes, for example a folder with ml-1m or ``synthetic``. Seconds are CPU
+seconds, without reading the source and compiling. The formula is evaluated in float64 for random pairs of
+items and their published neighbours.
 """
 
 import argparse

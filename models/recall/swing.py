@@ -22,6 +22,7 @@ sum is exact; the first two leave its expectation as it is:
 - Of the items that two users rated, the most rated have similarities: as many as ``memory_gib`` allows.
 """
 
+import math
 from typing import Self
 
 import numpy as np
@@ -89,7 +90,7 @@ class Swing:
 
     State: ``neighbour`` and ``similarity`` (I, K), the largest s, as published; ``near`` and ``weight``
     (I, K), the neighbours by s' and their part of the score; ``covered``, the fraction of the ratings whose
-    items are within the memory.
+    items have similarities.
     """
 
     def __init__(self, config: SwingConfig = SwingConfig()) -> None:
@@ -99,9 +100,10 @@ class Swing:
     def fit(self, dataset: Dataset) -> Self:
         rated = interactions(dataset)
         raters = np.bincount(rated.indices, minlength=dataset.n_items)
-        paired = raters > 1  # nobody swings over the others
-        among = np.argsort(raters, kind="stable")[-_most_items(self.config.memory_gib) :]
-        among = among[paired[among]]  # the most popular last
+        among = np.argsort(raters, kind="stable")[
+            -_most_items(self.config.memory_gib) :
+        ]  # the most popular last
+        among = among[raters[among] > 1]  # no pair of users rated the others
         total = _summed(rated, among, self.config)
         neighbour, similarity, near, damped = _lists(
             total, among, dataset.n_items, self.config.n_neighbours, self.config.damping
@@ -112,7 +114,7 @@ class Swing:
             "similarity": similarity,
             "near": near,
             "weight": damped / np.where(given > 0, given, 1),
-            "covered": np.array(raters[among].sum() / max(raters[paired].sum(), 1)),
+            "covered": np.array(raters[among].sum() / max(raters.sum(), 1)),
         }
         return self
 
@@ -128,8 +130,8 @@ class Swing:
 
 
 def _most_items(memory_gib: float) -> int:
-    """Items whose pairs, four bytes each, fit into so much memory."""
-    return int(np.sqrt(memory_gib * 2**30 / 2))
+    """Items whose pairs, four bytes each, fit into so much memory; one at least."""
+    return max(math.isqrt(int(memory_gib * 2**29)), 1)
 
 
 def _summed(rated: csr_array, among: Longs, config: SwingConfig) -> Floats:
