@@ -6,8 +6,9 @@ items, have their whole history.
 """
 
 import numpy as np
+from numba import njit
 
-from models.dataset import Dataset, Longs
+from models.dataset import Dataset, Longs, Mask
 
 
 def cap_active_users(dataset: Dataset, max_events: int, seed: int = 0) -> Dataset:
@@ -15,17 +16,29 @@ def cap_active_users(dataset: Dataset, max_events: int, seed: int = 0) -> Datase
 
     Users with no more than that keep all of theirs.
     """
-    count = np.diff(dataset.indptr)
-    if count.max(initial=0) <= max_events:
+    if np.diff(dataset.indptr).max(initial=0) <= max_events:
         return dataset
-    # The `max_events` smallest of random keys, ranked within each user.
-    key = np.random.default_rng(seed).random(dataset.n_events)
-    order = np.lexsort((key, dataset.user_idx))
-    rank0 = np.empty(dataset.n_events, dtype=np.int64)
-    rank0[order] = np.arange(dataset.n_events) - np.repeat(dataset.indptr[:-1], count)
-    return dataset.where(rank0 < max_events)
+    return dataset.where(_sample_of_rows(dataset.indptr, max_events, np.random.default_rng(seed)))
 
 
 def spread(total: int, n: int) -> Longs:
     """At most n of the numbers 0 to total - 1, ascending, evenly spread."""
     return np.unique(np.linspace(0, total - 1, min(total, n)).astype(np.int64))
+
+
+@njit(cache=True)
+def _sample_of_rows(indptr: Longs, n: int, rng: np.random.Generator) -> Mask:
+    """(E,) whether an entry stays: all of rows of up to n, of longer ones n drawn at random.
+
+    Selection sampling: an entry is taken with the chance of those still wanted among those still to come.
+
+    Knuth, "The Art of Computer Programming", volume 2 (1997), algorithm 3.4.2 S.
+    """
+    keep = np.ones(indptr[-1], dtype=np.bool_)
+    for row in range(len(indptr) - 1):
+        if indptr[row + 1] - indptr[row] > n:
+            wanted = n
+            for entry in range(indptr[row], indptr[row + 1]):
+                keep[entry] = rng.random() * (indptr[row + 1] - entry) < wanted
+                wanted -= keep[entry]
+    return keep

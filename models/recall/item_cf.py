@@ -19,19 +19,21 @@ from typing import Self
 import numpy as np
 from numba import njit, prange
 from pydantic import PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
 
 from models.bounds import NonNegative
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Queries
 from models.history import decayed_history, interactions
-from models.neighbours import nearest, score_by_neighbours
+from models.neighbours import to_sparse
 from models.recall.contract import Tables
+from models.sparse_product import recommend_by_product
 from models.state import State
-from models.top_n import recommend_by_score
+from models.top_n import best_first, offer
 
-BLOCK = 512
-"""Items whose similarities are computed at once: 8 MB over 4,000 items."""
+ITEMS = 64
+"""Items that share a scratch row over all items."""
 
 
 class ItemCFConfig(Config):
@@ -58,13 +60,14 @@ class ItemCF:
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        weights = to_sparse(self._neighbours(), len(self.state["neighbour"]))
+        return recommend_by_product(self._history, weights, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables(item_similarity=self._neighbours())
 
-    def _score(self, queries: Queries) -> Floats:
-        return score_by_neighbours(decayed_history(queries, self.config.decay), self._neighbours())
+    def _history(self, queries: Queries) -> csr_array:
+        return decayed_history(queries, self.config.decay)
 
     def _neighbours(self) -> Neighbours:
         return Neighbours(self.state["neighbour"], self.state["similarity"])
@@ -77,41 +80,48 @@ def item_neighbours(dataset: Dataset, n: int, shrinkage: float = 0.0) -> Neighbo
     activity = np.maximum(np.diff(rated.indptr), 1)
     weight = 1 / activity  # f_u^2, (U,)
     norm = np.sqrt(raters @ weight)  # (I,)
-    item = np.empty((dataset.n_items, n), dtype=np.int32)
-    score = np.empty((dataset.n_items, n), dtype=np.float32)
-    for begin in range(0, dataset.n_items, BLOCK):
-        part = slice(begin, begin + BLOCK)
-        rows = np.arange(dataset.n_items)[part]
-        similarity = _cosine(
-            rows, raters.indptr, raters.indices, rated.indptr, rated.indices, weight, norm, shrinkage
-        )
-        block = nearest(similarity, n)
-        item[part], score[part] = block.item, block.score
+    item, score = _nearest(
+        (raters.indptr, raters.indices), (rated.indptr, rated.indices), weight, norm, shrinkage, n
+    )
     nearest_one = np.where(score[:, :1] > 0, score[:, :1], 1)  # 1 where there is only padding
     return Neighbours(item, (score / nearest_one).astype(np.float32))
 
 
 @njit(parallel=True, cache=True)
-def _cosine(
-    rows: Longs,
-    user_ptr: Ints,
-    user: Ints,
-    item_ptr: Ints,
-    item: Ints,
+def _nearest(
+    raters: tuple[Ints, Ints],
+    rated: tuple[Ints, Ints],
     weight: Doubles,
     norm: Doubles,
     shrinkage: float,
-) -> Floats:
-    """The similarities of some items to all, (len(rows), I), 0 to themselves."""
-    similarity = np.zeros((len(rows), len(norm)), dtype=np.float32)
-    for row in prange(len(rows)):
-        i = rows[row]
-        dot = np.zeros(len(norm))
-        for u in user[user_ptr[i] : user_ptr[i + 1]]:
-            for j in item[item_ptr[u] : item_ptr[u + 1]]:
-                dot[j] += weight[u]
-        dot[i] = 0
-        for j in range(len(norm)):
-            if dot[j] > 0:
-                similarity[row, j] = dot[j] / (norm[i] * norm[j] + shrinkage)
-    return similarity
+    n: int,
+) -> tuple[Ints, Floats]:
+    """The n most similar items of each item and their similarities, (I, n), padded with -1 and -inf.
+
+    Only cells that users of both touch are looked at and cleared, so an item costs its paths.
+    """
+    user_ptr, user = raters
+    item_ptr, item = rated
+    n_items = len(norm)
+    items = np.full((n_items, n), -1, dtype=np.int32)
+    scores = np.full((n_items, n), -np.inf, dtype=np.float32)
+    runs = (n_items + ITEMS - 1) // ITEMS
+    for run in prange(runs):
+        dot = np.zeros(n_items)
+        touched = np.empty(n_items, dtype=np.int32)
+        for i in range(run, n_items, runs):  # popular and unpopular items in every run
+            n_touched = 0
+            for u in user[user_ptr[i] : user_ptr[i + 1]]:
+                for j in item[item_ptr[u] : item_ptr[u + 1]]:
+                    if dot[j] == 0:
+                        touched[n_touched] = j
+                        n_touched += 1
+                    dot[j] += weight[u]
+            size = 0
+            for j in touched[:n_touched]:
+                similarity = float(np.float32(dot[j] / (norm[i] * norm[j] + shrinkage)))
+                if j != i and similarity > 0:
+                    size = offer(similarity, j, items[i], scores[i], size)
+                dot[j] = 0
+            best_first(items[i], scores[i], size)
+    return items, scores

@@ -8,25 +8,27 @@ https://arxiv.org/abs/1301.7363, by which sharing a rare film says more than sha
     f_i = log(U / |U_i|)
     s(q, v) = sum over i in both of h_qi f_i^2 / (|q| |v|),  |v|^2 = sum over i of v of f_i^2
 
-h_qi being the recency weight of the query's history. An item scores the sum of s(q, v) over the nearest
-users v among whose newest items it is, newer ones heavier.
+h_qi being the recency weight of the query's history, of its newest items alone. An item scores the sum of
+s(q, v) over the nearest users v among whose newest items it is, newer ones heavier.
+
+Neighbours are searched among at most ``max_users`` users, drawn at random but read in full, so the cost of a
+query does not grow with the number of users.
 """
 
 from typing import Self
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
-from scipy.sparse import diags_array
+from scipy.sparse import csr_array, diags_array
 
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Dataset, Floats, Queries, queries_at
+from models.dataset import Dataset, Queries, queries_at
 from models.history import decayed_history, interactions
 from models.neighbours import to_sparse
 from models.recall.contract import Tables
-from models.sparse_product import score_by_product, sparse_from_state, sparse_state
+from models.sparse_product import best_of_product, recommend_by_product, sparse_from_state, sparse_state
 from models.state import State
-from models.top_n import best_of_rows, recommend_by_score
 
 
 class UserCFConfig(Config):
@@ -34,19 +36,26 @@ class UserCFConfig(Config):
 
     n_neighbours: PositiveInt = 200
     """Nearest users of each query."""
-    newest: PositiveInt = 100
-    """Newest items of each neighbour that count."""
+    max_users: PositiveInt = 8_000
+    """Users among whom neighbours are searched; a seeded sample where there are more."""
+    newest: PositiveInt = 30
+    """Newest items of a history by which neighbours are found."""
     decay: PositiveFloat = 7.0
     """Decay of a history, in items: the k-th newest weighs exp(-k / decay)."""
+    neighbour_newest: PositiveInt = 100
+    """Newest items of each neighbour that count."""
     neighbour_decay: PositiveFloat = 30.0
     """Decay of a neighbour's items, in items: the k-th newest weighs exp(-k / neighbour_decay)."""
+    seed: int = 0
+    """Seed of the sample of users."""
 
 
 class UserCF:
     """The newest items of the nearest users.
 
-    State: sparse rows ``taste_*`` (I, U), f_i^2 / |v| of each rater v of an item i, and ``recent_*`` (U, I),
-    the newest items of each user with their weights.
+    State: ``user`` (M,), the users among whom neighbours are searched, ascending; sparse rows ``taste_*``
+    (I, M), f_i^2 / |v| of each rater v of an item i, and ``recent_*`` (M, I), the newest items of each of
+    these users with their weights.
     """
 
     def __init__(self, config: UserCFConfig = UserCFConfig()) -> None:
@@ -54,29 +63,38 @@ class UserCF:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
+        config = self.config
         rated = interactions(dataset)
         raters = np.bincount(rated.indices, minlength=dataset.n_items)
         frequency = np.log(dataset.n_users / np.maximum(raters, 1)) ** 2  # f_i^2
+        users = np.flatnonzero(np.diff(rated.indptr)).astype(np.int32)
+        if len(users) > config.max_users:
+            users = np.sort(np.random.default_rng(config.seed).choice(users, config.max_users, replace=False))
+        rated = rated[users]
         norm = np.sqrt(rated @ frequency)
         scale = 1 / np.where(norm > 0, norm, 1)
         taste = (diags_array(frequency) @ rated.T @ diags_array(scale)).tocsr()
-        recent = decayed_history(queries_at(dataset), self.config.neighbour_decay, self.config.newest)
-        self.state = sparse_state("taste", taste) | sparse_state("recent", recent)
+        newest = queries_at(dataset, users=users)
+        recent = decayed_history(newest, config.neighbour_decay, config.neighbour_newest)
+        self.state = {"user": users} | sparse_state("taste", taste) | sparse_state("recent", recent)
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        taste = sparse_from_state("taste", self.state, len(self.state["user"]))
+        recent = sparse_from_state("recent", self.state, taste.shape[0])
+        return recommend_by_product(lambda block: self._near(block, taste), recent, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
 
-    def _score(self, queries: Queries) -> Floats:
-        n_users, n_items = len(self.state["recent_indptr"]) - 1, len(self.state["taste_indptr"]) - 1
-        taste = sparse_from_state("taste", self.state, n_users)
-        recent = sparse_from_state("recent", self.state, n_items)
+    def _near(self, queries: Queries, taste: csr_array) -> csr_array:
+        """The nearest users of each query with their similarities, (b, M)."""
         # Dividing by |q| would change no order among the users near q.
-        alike = score_by_product(decayed_history(queries, self.config.decay), taste)  # (B, U)
-        fitted = np.flatnonzero((queries.user_idx >= 0) & (queries.user_idx < n_users))
-        alike[fitted, queries.user_idx[fitted]] = -np.inf  # nobody is their own neighbour
-        near = Neighbours(*best_of_rows(alike, self.config.n_neighbours))
-        return score_by_product(to_sparse(near, n_users), recent)  # (B, I)
+        history = decayed_history(queries, self.config.decay, self.config.newest)
+        # Nobody is their own neighbour: each of the users has "seen" the column of their own.
+        user = self.state["user"]
+        start = np.searchsorted(user, queries.user_idx)
+        end = np.searchsorted(user, queries.user_idx, side="right")
+        columns = np.arange(len(user), dtype=np.int32)
+        near = best_of_product(history, taste, self.config.n_neighbours, start, end, columns)
+        return to_sparse(Neighbours(*near), len(user))

@@ -39,6 +39,14 @@ def test_every_rating_is_as_likely_to_be_drawn() -> None:
     assert (np.abs(drawn - 600) < 105).all()
 
 
+def test_users_below_the_cap_keep_all_while_others_are_drawn() -> None:
+    log = log_of([3, 9, 0, 4, 20])
+    capped = cap_active_users(log, 4, seed=1)
+    assert capped.item_idx[:3].tolist() == [0, 1, 2]
+    assert capped.item_idx[7:11].tolist() == [12, 13, 14, 15]
+    assert cap_active_users(log, 20) is log
+
+
 @given(total=st.integers(0, 300), n=st.integers(1, 50))
 def test_spread_numbers_are_even_and_few(total: int, n: int) -> None:
     numbers = spread(total, n)

@@ -76,8 +76,20 @@ CLOSED_FORM = {
 
 CASES: dict[str, dict[str, Case]] = {
     "item_cf": {"n_neighbours": Case(to=5)},
-    "swing": {"n_neighbours": Case(to=5)},
-    "user_cf": {"n_neighbours": Case(to=5), "newest": Case(to=3)},
+    "swing": {
+        "n_neighbours": Case(to=5),
+        "max_users": Case(to=20),
+        "max_overlap": Case(to=2),
+        "memory_gib": Case(to=1e-6),
+        "seed": Case(given={"max_users": 20}),
+    },
+    "user_cf": {
+        "n_neighbours": Case(to=5),
+        "max_users": Case(to=10),
+        "newest": Case(to=3),
+        "neighbour_newest": Case(to=3),
+        "seed": Case(given={"max_users": 10}),
+    },
     "attribute": {"best": Case(to=2), "favourites": Case(to=3)},
     "mf": {"trainer.kind": Case(to="bpr"), "n_neighbours": Case(to=5)},
     "ease": CLOSED_FORM,

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from models.dataset import queries_at
+from models.dataset import Queries, queries_at
 from models.history import decayed_history
 from models.recall.user_cf import UserCF, UserCFConfig
-from tests.models.recall.small_logs import small_log
+from tests.models.recall.small_logs import log_in_order, small_log
 
 
 def slow_scores(config: UserCFConfig, seed: int) -> np.ndarray:
     log = small_log(seed)
     rated = decayed_history(queries_at(log)).toarray() > 0
-    history = decayed_history(queries_at(log), config.decay).toarray()
-    recent = decayed_history(queries_at(log), config.neighbour_decay, config.newest).toarray()
+    history = decayed_history(queries_at(log), config.decay, config.newest).toarray()
+    recent = decayed_history(queries_at(log), config.neighbour_decay, config.neighbour_newest).toarray()
     frequency = np.log(log.n_users / np.maximum(rated.sum(0), 1)) ** 2
     scores = np.zeros((log.n_users, log.n_items))
     for user in range(log.n_users):
@@ -29,7 +29,10 @@ def slow_scores(config: UserCFConfig, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "config",
-    [UserCFConfig(), UserCFConfig(n_neighbours=3, newest=4, decay=2.0, neighbour_decay=1.0)],
+    [
+        UserCFConfig(),
+        UserCFConfig(n_neighbours=3, newest=6, neighbour_newest=4, decay=2.0, neighbour_decay=1.0),
+    ],
 )
 def test_user_cf_is_that_of_loops(config: UserCFConfig) -> None:
     log = small_log(1)
@@ -39,3 +42,34 @@ def test_user_cf_is_that_of_loops(config: UserCFConfig) -> None:
     np.testing.assert_allclose(np.where(found.item < 0, 0, found.score), best, rtol=1e-4, atol=1e-6)
     taken = np.take_along_axis(expected, np.maximum(found.item, 0), axis=1)
     np.testing.assert_allclose(np.where(found.item < 0, 0, taken), best, rtol=1e-4, atol=1e-6)
+
+
+def test_many_users_lead_to_a_sample_of_them() -> None:
+    # All but the last user rated item 0, and everybody an item of their own.
+    item = np.stack([np.zeros(50, dtype=int), np.arange(1, 51)], axis=1).ravel()
+    item[-2] = 51
+    log = log_in_order(np.repeat(np.arange(50), 2), item, np.ones(100))
+    queries = queries_at(log)
+
+    def reached(seed: int) -> list[set[int]]:
+        config = UserCFConfig(max_users=8, seed=seed)
+        found = UserCF(config).fit(log).recommend(queries, 50).item
+        return [set(row[row >= 0].tolist()) for row in found]
+
+    # Only those who were drawn are anybody's neighbours, the one who asks left out.
+    lists = reached(seed=0)
+    drawn = set().union(*lists)
+    assert 7 <= len(drawn) <= 8
+    assert all(items == drawn - {user + 1} for user, items in enumerate(lists[:-1]))
+    assert set().union(*reached(seed=1)) != drawn
+
+
+def test_queries_of_unknown_users_have_neighbours_too() -> None:
+    log = small_log(2)
+    model = UserCF(UserCFConfig(n_neighbours=1)).fit(log)
+    known = queries_at(log)
+    unknown = Queries(np.full(len(known), -1, dtype=np.int32), known.at, known.start, known.end, log)
+    # Whose history is that of a user finds this user first, and all of whose items are seen then.
+    with_seen = model.recommend(unknown, 100, filter_seen=False)
+    rated = decayed_history(known).toarray() > 0
+    assert all(rated[row, items[items >= 0]].all() for row, items in enumerate(with_seen.item[1:], 1))
