@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import polars as pl
+from numba import njit, prange
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int32]
@@ -143,29 +143,68 @@ def first_ratings(log: Dataset) -> Mask:
 
     Seen items are filtered from every list, so a film rated again is nobody's target.
     """
-    pair = log.user_idx.astype(np.int64) * log.n_items + log.item_idx
-    first = np.zeros(log.n_events, dtype=np.bool_)
-    first[np.unique(pair, return_index=True)[1]] = True
-    return first
+    return _first_ratings(log.indptr, log.item_idx, log.n_items)
 
 
 def rows_beyond(log: Dataset, other: Dataset) -> Longs:
     """The rows of a log whose events (user, item, time) another log of equal vocabulary does not have."""
-    mine, theirs = _events(log).with_row_index("row"), _events(other)
-    beyond = mine.join(theirs, on=theirs.columns, how="anti", maintain_order="left")
-    return beyond["row"].to_numpy().astype(np.int64)
-
-
-def _events(log: Dataset) -> pl.DataFrame:
-    return pl.DataFrame({"user": log.user_idx, "item": log.item_idx, "at": log.at})
+    mine, theirs = (log.indptr, log.item_idx, log.at), (other.indptr, other.item_idx, other.at)
+    return np.flatnonzero(_beyond(mine, theirs, log.n_items))
 
 
 def rows_before(log: Dataset, users: Ints, at: Longs) -> Longs:
     """(B,) the first row of each user that is not before ``at``: where that user's history ends."""
-    if not log.n_events:
-        return np.zeros(len(users), dtype=np.int64)
-    origin = log.at.min()
-    span = log.at.max() - origin + 2
-    key = log.user_idx * span + (log.at - origin)
-    rows: Longs = np.searchsorted(key, users * span + np.clip(at - origin, 0, span - 1)).astype(np.int64)
-    return rows
+    return first_not_before(log.at, log.indptr[users], log.indptr[users + 1], at)
+
+
+@njit(parallel=True, cache=True)
+def first_not_before(at: Longs, begin: Longs, end: Longs, moment: Longs) -> Longs:
+    """(N,) the first row of begin to end, whose times ascend, that is not before the moment; end if none."""
+    found = np.empty(len(begin), dtype=np.int64)
+    for n in prange(len(begin)):
+        found[n] = search(at, begin[n], end[n], moment[n])
+    return found
+
+
+@njit(cache=True)
+def search(at: Longs, begin: int, end: int, moment: int) -> int:
+    """``first_not_before`` of one moment."""
+    while begin < end:
+        middle = (begin + end) // 2
+        if at[middle] < moment:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+@njit(cache=True)
+def _first_ratings(indptr: Longs, log_item: Ints, n_items: int) -> Mask:
+    first = np.empty(len(log_item), dtype=np.bool_)
+    rated_by = np.full(n_items, -1, dtype=np.int32)  # the newest user
+    for user in range(len(indptr) - 1):
+        for row in range(indptr[user], indptr[user + 1]):
+            first[row] = rated_by[log_item[row]] != user
+            rated_by[log_item[row]] = user
+    return first
+
+
+@njit(cache=True)
+def _beyond(mine: tuple[Longs, Ints, Longs], theirs: tuple[Longs, Ints, Longs], n_items: int) -> Mask:
+    """Both are sorted by user and time, so what they rated at one time is looked at together."""
+    (my_ptr, my_item, my_at), (their_ptr, their_item, their_at) = mine, theirs
+    beyond = np.ones(len(my_item), dtype=np.bool_)
+    rated_in = np.full(n_items, -1, dtype=np.int64)  # my first row of the newest time with the item
+    for user in range(len(my_ptr) - 1):
+        row, end = my_ptr[user], my_ptr[user + 1]
+        their_row, their_end = their_ptr[user], their_ptr[user + 1]
+        while row < end:
+            first, now = row, my_at[row]
+            while their_row < their_end and their_at[their_row] <= now:
+                if their_at[their_row] == now:
+                    rated_in[their_item[their_row]] = first
+                their_row += 1
+            while row < end and my_at[row] == now:
+                beyond[row] = rated_in[my_item[row]] != first
+                row += 1
+    return beyond

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 from numba import njit, prange
-from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.optimize import minimize
 
@@ -26,7 +26,7 @@ from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
 from models.recall.popular import PopularConfig, decayed_popularity
 from models.sampling import spread
-from models.top_n import top_n
+from models.top_n import best_first, offer
 
 CANDIDATE_FEATURES = ("score", "rank", "presence")
 """Features that each channel gives a candidate that it recalls."""
@@ -50,8 +50,11 @@ class MergeConfig(Config):
     """Channel that alone answers for users without any rating; without it, what is popular does."""
 
 
-BLOCK = 1024
-"""Queries merged at once: 12 channels' 300 candidates of a block take 75 MB."""
+BLOCK = 512
+"""Queries merged at once: 14 channels' 300 candidates of a block take 70 MB."""
+
+ROWS = 64
+"""Queries that share a scratch row of all items, which is cleared where they touched it."""
 
 
 @dataclass(frozen=True)
@@ -110,30 +113,36 @@ def merge(
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
     bits = np.empty((len(queries), n), dtype=np.int64)
+    order, n_items = order.astype(np.int32), queries.log.n_items
     for begin in range(0, len(queries), BLOCK):
-        block = queries.rows(begin, begin + BLOCK)
+        block, rows = queries.rows(begin, begin + BLOCK), slice(begin, begin + BLOCK)
         item, feature = _stacked(channels, np.arange(begin, begin + len(block)))
-        top = top_n(_fused(item, feature, weights, queries.log.n_items), block, n)
-        rows = slice(begin, begin + BLOCK)
-        items[rows], scores[rows] = top.item, top.score
-        bits[rows] = _origin(items[rows], item, queries.log.n_items)
-        _fill(items[rows], scores[rows], order.astype(np.int32), block.start, block.end, block.log.item_idx)
+        history = block.start, block.end, block.log.item_idx
+        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, n_items, n)
+        _fill(items[rows], scores[rows], order, *history)
     return Merged(Candidates(items, scores), bits)
 
 
 def newcomers_from(
     channels: Mapping[str, Candidates], newcomers: str, queries: Queries
 ) -> dict[str, Candidates]:
-    """The channels, all but one emptied where the history is empty: newcomers get that channel's list."""
-    has_history = (queries.end > queries.start)[:, None]
+    """The channels, all but one emptied where the history is empty: newcomers get that channel's list.
+
+    Only channels that have something for newcomers are copied.
+    """
+    without = np.flatnonzero(queries.end == queries.start)
     return {
-        name: recalled
-        if name == newcomers
-        else Candidates(
-            np.where(has_history, recalled.item, -1), np.where(has_history, recalled.score, -np.inf)
-        )
+        name: recalled if name == newcomers else _emptied(recalled, without)
         for name, recalled in channels.items()
     }
+
+
+def _emptied(recalled: Candidates, rows: Longs) -> Candidates:
+    if (recalled.item[rows] < 0).all():
+        return recalled
+    item, score = recalled.item.copy(), recalled.score.copy()
+    item[rows], score[rows] = -1, -np.inf
+    return Candidates(item, score)
 
 
 def fallback_order(dataset: Dataset) -> Ints:
@@ -142,13 +151,11 @@ def fallback_order(dataset: Dataset) -> Ints:
     return np.argsort(-popularity, kind="stable").astype(np.int32)
 
 
-def names(channels: list[str], bits: Longs) -> NDArray[np.object_]:
-    """The list of channel names that each bit mask stands for, one object a mask."""
-    masks, inverse = np.unique(bits, return_inverse=True)
-    lists = np.empty(len(masks), dtype=object)
-    for position, mask in enumerate(masks):
-        lists[position] = [name for bit, name in enumerate(channels) if mask >> bit & 1]
-    return np.asarray(lists[inverse], dtype=object)
+def names(channels: list[str], bits: Longs) -> pl.Series:
+    """The list of channel names that each bit mask stands for."""
+    masks, number = np.unique(bits, return_inverse=True)
+    lists = [[name for bit, name in enumerate(channels) if mask >> bit & 1] for mask in masks]
+    return pl.Series("channels", lists, dtype=pl.List(pl.String)).gather(number)
 
 
 def _stacked(channels: Mapping[str, Candidates], rows: Longs) -> tuple[Ints, Floats]:
@@ -184,19 +191,23 @@ def _slots(item: Ints, start: Longs, end: Longs, target: Ints, n_items: int) -> 
     slot = np.full(item.shape, -1, dtype=np.int32)
     size = np.zeros(rows, dtype=np.int32)
     target_slot = np.full(len(target), -1, dtype=np.int32)
-    for row in prange(rows):
+    for chunk in prange((rows + ROWS - 1) // ROWS):
         number = np.full(n_items, -1, dtype=np.int32)
-        for channel in range(n_channels):
-            for rank0 in range(width):
-                candidate = item[channel, row, rank0]
-                if candidate < 0:
-                    continue
-                if number[candidate] < 0:
-                    number[candidate] = size[row]
-                    size[row] += 1
-                slot[channel, row, rank0] = number[candidate]
-        for t in range(start[row], end[row]):
-            target_slot[t] = number[target[t]]
+        for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
+            for channel in range(n_channels):
+                for rank0 in range(width):
+                    candidate = item[channel, row, rank0]
+                    if candidate < 0:
+                        continue
+                    if number[candidate] < 0:
+                        number[candidate] = size[row]
+                        size[row] += 1
+                    slot[channel, row, rank0] = number[candidate]
+            for t in range(start[row], end[row]):
+                target_slot[t] = number[target[t]]
+            for candidate in item[:, row].ravel():
+                if candidate >= 0:
+                    number[candidate] = -1
     return slot, size, target_slot
 
 
@@ -238,55 +249,63 @@ def _negative_log_likelihood(
 
 
 @njit(parallel=True, cache=True)
-def _fused(item: Ints, feature: Floats, weight: Floats, n_items: int) -> Floats:
-    """(b, I) the merged score of every item, -inf where no channel recalled it."""
+def _best(
+    item: Ints, feature: Floats, weight: Floats, history: tuple[Longs, Longs, Ints], n_items: int, n: int
+) -> tuple[Ints, Floats, Longs]:
+    """(b, n) the best unseen candidates, their merged scores, and a bit for each of their channels."""
     n_channels, rows, width = item.shape
-    score = np.full((rows, n_items), -np.inf, dtype=np.float32)
-    for row in prange(rows):
-        for channel in range(n_channels):
-            for rank0 in range(width):
-                candidate = item[channel, row, rank0]
-                if candidate >= 0:
-                    score[row, candidate] = max(score[row, candidate], np.float32(0))
+    start, end, log_item = history
+    items = np.full((rows, n), -1, dtype=np.int32)
+    scores = np.full((rows, n), -np.inf, dtype=np.float32)
+    bits = np.zeros((rows, n), dtype=np.int64)
+    for chunk in prange((rows + ROWS - 1) // ROWS):
+        score = np.full(n_items, -np.inf, dtype=np.float32)
+        recalled_by = np.zeros(n_items, dtype=np.int64)
+        touched = np.empty(n_channels * width, dtype=np.int32)
+        for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
+            n_touched = 0
+            for channel in range(n_channels):
+                for rank0 in range(width):
+                    candidate = item[channel, row, rank0]
+                    if candidate < 0:
+                        continue
+                    if recalled_by[candidate] == 0:
+                        touched[n_touched], score[candidate] = candidate, 0
+                        n_touched += 1
+                    recalled_by[candidate] |= 1 << channel
                     for f in range(weight.shape[1]):
-                        score[row, candidate] += weight[channel, f] * feature[channel, row, rank0, f]
-    return score
-
-
-@njit(parallel=True, cache=True)
-def _origin(merged: Ints, item: Ints, n_items: int) -> Longs:
-    """(b, n) a bit for each channel that recalled the merged item."""
-    n_channels, rows, width = item.shape
-    bits = np.zeros(merged.shape, dtype=np.int64)
-    for row in prange(rows):
-        rank0_of = np.full(n_items, -1, dtype=np.int32)
-        for rank0 in range(merged.shape[1]):
-            if merged[row, rank0] >= 0:
-                rank0_of[merged[row, rank0]] = rank0
-        for channel in range(n_channels):
-            for rank0 in range(width):
-                candidate = item[channel, row, rank0]
-                if candidate >= 0 and rank0_of[candidate] >= 0:
-                    bits[row, rank0_of[candidate]] |= 1 << channel
-    return bits
+                        score[candidate] += weight[channel, f] * feature[channel, row, rank0, f]
+            for event in range(start[row], end[row]):
+                score[log_item[event]] = -np.inf
+            size = 0
+            for candidate in touched[:n_touched]:
+                if score[candidate] > -np.inf:
+                    size = offer(score[candidate], candidate, items[row], scores[row], size)
+            best_first(items[row], scores[row], size)
+            for rank0 in range(size):
+                bits[row, rank0] = recalled_by[items[row, rank0]]
+            for candidate in touched[:n_touched]:
+                score[candidate], recalled_by[candidate] = -np.inf, 0
+    return items, scores, bits
 
 
 @njit(parallel=True, cache=True)
 def _fill(merged: Ints, score: Floats, order: Ints, start: Longs, end: Longs, log_item: Ints) -> None:
     """Overwrite padding by the first items of the order that are neither listed nor seen, at score 0."""
     rows, n = merged.shape
-    for row in prange(rows):
-        size = np.count_nonzero(merged[row] >= 0)
-        if size == n:
-            continue
-        taken = np.zeros(len(order), dtype=np.bool_)
-        for rank0 in range(size):
-            taken[merged[row, rank0]] = True
-        for event in range(start[row], end[row]):
-            taken[log_item[event]] = True
-        for candidate in order:
+    for chunk in prange((rows + ROWS - 1) // ROWS):
+        taken_by = np.full(len(order), -1, dtype=np.int32)  # the newest row
+        for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
+            size = np.count_nonzero(merged[row] >= 0)
             if size == n:
-                break
-            if not taken[candidate]:
-                merged[row, size], score[row, size] = candidate, 0.0
-                size += 1
+                continue
+            for rank0 in range(size):
+                taken_by[merged[row, rank0]] = row
+            for event in range(start[row], end[row]):
+                taken_by[log_item[event]] = row
+            for candidate in order:
+                if size == n:
+                    break
+                if taken_by[candidate] != row:
+                    merged[row, size], score[row, size] = candidate, 0.0
+                    size += 1

@@ -25,6 +25,9 @@ from models.dataset import Floats, Ints, Longs, Mask, Queries
 
 IndexKind = Literal["flat", "hnsw", "ivf"]
 
+BLOCK = 1024
+"""Queries searched at once: what a query finds does not hang on how many others there are beyond these."""
+
 
 class AnnConfig(Config):
     """The kind of index, by faiss's own names, and how hard it searches."""
@@ -176,10 +179,20 @@ def _search(
     """Items and scores (B, n); ``seen[start[b]:end[b]]`` are left out for query b."""
     items = np.full((len(vectors), n), -1, dtype=np.int32)
     scores = np.full((len(vectors), n), -np.inf, dtype=np.float32)
-    total = len(index.item)
+    for begin in range(0, len(vectors) if n else 0, BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        _search_block(index, vectors[rows], start[rows], end[rows], seen, items[rows], scores[rows])
+    return items, scores
+
+
+def _search_block(
+    index: Index, vectors: Floats, start: Longs, end: Longs, seen: Ints, items: Ints, scores: Floats
+) -> None:
+    """Fill items and scores (b, n), which are padding so far."""
+    n, total = items.shape[1], len(index.item)
     prepared = _prepared(vectors, index.config)
     prepared = np.pad(prepared, [(0, 0), (0, index.faiss.d - prepared.shape[1])])
-    pending = np.flatnonzero(vectors.any(axis=1)) if n and total else np.empty(0, dtype=np.int64)
+    pending = np.flatnonzero(vectors.any(axis=1)) if total else np.empty(0, dtype=np.int64)
     # How many to fetch so that n remain, and one more to tell that they do not tie with what follows.
     width = np.minimum(n + 1 + end - start, total)
     while len(pending):
@@ -192,7 +205,6 @@ def _search(
         settled = _list_unseen(item, value, due, start, end, seen, items, scores)
         width[due] = np.where(settled | (fetched == total), 0, min(2 * fetched, total))
         pending = pending[width[pending] > 0]
-    return items, scores
 
 
 @njit(parallel=True, cache=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
 from scipy.special import expit
 
 from models.candidates import Candidates, Neighbours
@@ -10,7 +11,7 @@ from models.dataset import Floats, Queries
 from models.embeddings.ann import Index, nearest_neighbours
 from models.history import decayed_history
 from models.neighbours import to_sparse
-from models.top_n import recommend_by_score
+from models.sparse_product import recommend_by_product
 
 
 class HistoryConfig(Config):
@@ -45,9 +46,9 @@ def recommend_by_neighbours(
 ) -> Candidates:
     """Items by the sum of their scores in the lists of a history's newest items, newer lists heavier."""
     similarity = to_sparse(neighbours, len(neighbours.item))
+    similarity.eliminate_zeros()
 
-    def score(block: Queries) -> Floats:
-        total = (decayed_history(block, config.decay, config.newest) @ similarity).toarray()  # (b, I)
-        return np.where(total > 0, total, -np.inf).astype(np.float32)
+    def history(block: Queries) -> csr_array:
+        return decayed_history(block, config.decay, config.newest)
 
-    return recommend_by_score(score, queries, n, filter_seen)
+    return recommend_by_product(history, similarity, queries, n, filter_seen)

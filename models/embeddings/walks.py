@@ -62,20 +62,12 @@ class Graph:
 
 def bipartite_graph(dataset: Dataset, config: WalkConfig = WalkConfig()) -> Graph:
     """Users joined to the items they rated, weighted as configured; a pair rated twice counts its newest."""
-    # The log is in time order within a user: the last of equal pairs is the newest.
-    pair = dataset.user_idx.astype(np.int64) * dataset.n_items + dataset.item_idx
-    newest = len(pair) - 1 - np.unique(pair[::-1], return_index=True)[1]
-    half_lives = (dataset.at[newest] - dataset.as_of) / (config.half_life * DAY)
     # Only ratios within a node matter; logarithms keep those of old ratings from vanishing.
-    log_weight = config.rating_power * np.log2(dataset.rating[newest]) + half_lives
-    user, item = dataset.user_idx[newest], dataset.n_users + dataset.item_idx[newest]
-    source, target = np.concatenate([user, item]), np.concatenate([item, user])  # (2 edges,)
-    order = np.lexsort((target, source))
-    degree = np.bincount(source, minlength=dataset.n_users + dataset.n_items)
-    indptr = np.concatenate([[0], np.cumsum(degree)]).astype(np.int64)
-    neighbour = target[order].astype(np.int32)
+    log_weight = (dataset.at - dataset.as_of) / (config.half_life * DAY)
+    log_weight += config.rating_power * np.log2(dataset.rating)
     return Graph(
-        indptr, neighbour, *_alias(indptr, neighbour, np.tile(log_weight, 2)[order]), dataset.n_users
+        *_joined(dataset.user_idx, dataset.item_idx, log_weight, dataset.n_users, dataset.n_items),
+        dataset.n_users,
     )
 
 
@@ -90,16 +82,64 @@ def random_walks(graph: Graph, config: WalkConfig = WalkConfig()) -> Ints:
 
 
 @njit(cache=True)
-def _alias(indptr: Longs, neighbour: Ints, log_weight: Doubles) -> tuple[Floats, Ints]:
+def _joined(
+    user: Ints, item: Ints, log_weight: Doubles, n_users: int, n_items: int
+) -> tuple[Longs, Ints, Floats, Ints]:
+    """Bounds, neighbours and alias tables of a log sorted by user and time, in passes that are all linear."""
+    by_item, event = _newest_by_item(user, item, n_items)
+    n_edges = len(event)
+    indptr = np.zeros(n_users + n_items + 1, dtype=np.int64)
+    for edge in event:
+        indptr[user[edge] + 1] += 1
+    indptr[: n_users + 1] = np.cumsum(indptr[: n_users + 1])
+    indptr[n_users:] = n_edges + by_item
+    # The edges of an item have ascending users; in their order those of a user have ascending items.
+    of_edge = np.empty(2 * n_edges, dtype=np.int32)
+    neighbour = np.empty(2 * n_edges, dtype=np.int32)
+    place = indptr[:n_users].copy()
+    for number in range(n_edges):
+        edge = event[number]
+        of_edge[n_edges + number], neighbour[n_edges + number] = edge, user[edge]
+        of_edge[place[user[edge]]], neighbour[place[user[edge]]] = edge, n_users + item[edge]
+        place[user[edge]] += 1
+    keep, alias = _alias(indptr, neighbour, log_weight, of_edge)
+    return indptr, neighbour, keep, alias
+
+
+@njit(cache=True)
+def _newest_by_item(user: Ints, item: Ints, n_items: int) -> tuple[Longs, Ints]:
+    """Bounds (I + 1,) of each item's events, the newest of each user that rated it, by ascending user."""
+    count = np.zeros(n_items, dtype=np.int64)
+    rated_by = np.full(n_items, -1, dtype=np.int32)  # the newest user
+    for event in range(len(user)):
+        count[item[event]] += rated_by[item[event]] != user[event]
+        rated_by[item[event]] = user[event]
+    indptr = np.zeros(n_items + 1, dtype=np.int64)
+    indptr[1:] = np.cumsum(count)
+    newest = np.empty(indptr[-1], dtype=np.int32)
+    place = indptr[:-1].copy()
+    rated_by[:] = -1
+    for event in range(len(user)):
+        # The log is in time order within a user: a later one of equal pairs takes the place of the earlier.
+        again = rated_by[item[event]] == user[event]
+        newest[place[item[event]] - again] = event
+        place[item[event]] += not again
+        rated_by[item[event]] = user[event]
+    return indptr, newest
+
+
+@njit(cache=True)
+def _alias(indptr: Longs, neighbour: Ints, log_weight: Doubles, event: Ints) -> tuple[Floats, Ints]:
     """Vose's alias table of each node: entries above the mean weight fill up those below it."""
     keep = np.ones(len(neighbour), dtype=np.float32)
     alias = neighbour.copy()
-    stack = np.empty(len(neighbour), dtype=np.int64)
+    stack = np.empty(np.diff(indptr).max(), dtype=np.int64)
     for node in range(len(indptr) - 1):
         begin, end = indptr[node], indptr[node + 1]
         if begin == end:
             continue
-        weight = np.exp2(log_weight[begin:end] - log_weight[begin:end].max())
+        logs = log_weight[event[begin:end]]
+        weight = np.exp2(logs - logs.max())
         weight *= (end - begin) / weight.sum()  # mean 1
         # One array holds both stacks: small entries grow from the left, large ones from the right.
         small, large = 0, end - begin

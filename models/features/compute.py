@@ -7,7 +7,7 @@ column a list (N, C). nan: not known.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 from numba import njit, prange
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
 from models.bounds import Positive
-from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
+from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries, search
 from models.features.statistics import (
+    Columns,
     Past,
     RatingSums,
     by_item,
@@ -24,28 +25,60 @@ from models.features.statistics import (
     mean,
     of_items,
     of_users,
-    sums_before,
+    orders,
 )
 
 HALF_LIVES = 8
 """Half-lives after which an event is left out: it would weigh less than half a percent."""
 
+QUERIES = 64
+"""Queries that share a scratch row, which is cleared where they touched it."""
+
 
 @dataclass(frozen=True)
 class PastIndex:
-    """A log, with sums and orders of it that are computed once for all queries."""
+    """A log, with orders and sums of it that are made once for all queries.
+
+    Private memory is some 10 bytes an event if the orders are given as mapped columns, else some 35.
+    """
 
     log: Dataset
+    given: Columns | None = None
+
+    @classmethod
+    def of(cls, log: Dataset, columns: Columns) -> Self:
+        """The index of a log from what ``columns`` returned for it, wherever the arrays lie by now.
+
+        Raises:
+            ValueError: they are of a log of another size.
+        """
+        if columns["item_row"].shape != log.item_idx.shape or len(columns["item_ptr"]) != log.n_items + 1:
+            raise ValueError("the sorted columns are of another log")
+        return cls(log, columns)
+
+    def columns(self) -> Columns:
+        """The orders of the log by name, all that is sorted: see ``statistics.orders``."""
+        return self._orders
+
+    @cached_property
+    def _orders(self) -> Columns:
+        return orders(self.log) if self.given is None else self.given
 
     @cached_property
     def by_user(self) -> RatingSums:
         """Ratings of each user."""
-        return by_user(self.log)
+        return by_user(self.log, self._orders)
 
     @cached_property
     def by_item(self) -> RatingSums:
         """Ratings of each item."""
-        return by_item(self.log)
+        return by_item(self.log, self._orders)
+
+    @property
+    def item_row(self) -> Ints:
+        """(E,) the row of the log of each row of ``by_item``."""
+        row: Any = self._orders["item_row"]
+        return cast(Ints, row)
 
     @cached_property
     def years(self) -> Doubles:
@@ -54,14 +87,12 @@ class PastIndex:
         return np.stack([np.maximum(year, 0), year >= 0], axis=1)
 
     @cached_property
-    def years_before(self) -> Doubles:
-        """(E + 1, 2) sums of ``years`` over the rows of the log before each."""
-        return sums_before(self.years[self.log.item_idx])
-
-    @cached_property
-    def genres_before(self) -> Doubles:
-        """(E + 1, G) how many rows before each have a genre."""
-        return sums_before(self.log.items["genres"][self.log.item_idx])
+    def genre_shares(self) -> Doubles:
+        """(I, G) one over the number of genres at each genre of a film; nan for a film without any."""
+        genres = self.log.items["genres"]
+        with np.errstate(invalid="ignore"):
+            shares: Doubles = genres / genres.sum(axis=1, keepdims=True)
+        return shares
 
 
 @dataclass(frozen=True)
@@ -132,24 +163,21 @@ def index_distance(pairs: Pairs, position: NonNegativeInt) -> Doubles:
 
 def year_distance(pairs: Pairs, newest: PositiveInt) -> Doubles:
     """The film's year minus the mean year of the newest films of the history."""
-    past = pairs.past
-    begin, end = _newest(pairs.queries, newest)
-    year, n = (past.years_before[end] - past.years_before[begin]).T
+    years = pairs.past.years
+    total, n = _sums_of_newest(pairs.queries, years, newest).T
     with np.errstate(invalid="ignore"):
-        mean_year, own = year / n, past.years[:, 0] / past.years[:, 1]
+        mean_year, own = total / n, years[:, 0] / years[:, 1]
     distance: Doubles = own[pairs.item] - mean_year[pairs.query]
     return distance
 
 
 def genre_match(pairs: Pairs, newest: PositiveInt) -> Doubles:
     """Fraction of the newest films of the history that have a genre, the mean over the film's genres."""
-    past = pairs.past
-    begin, end = _newest(pairs.queries, newest)
+    queries, genres = pairs.queries, pairs.past.log.items["genres"]
+    n_films = np.minimum(queries.end - queries.start, newest)
     with np.errstate(invalid="ignore"):
-        taste = (past.genres_before[end] - past.genres_before[begin]) / (end - begin)[:, None]  # (Q, G)
-        genres = pairs.queries.log.items["genres"]
-        of_film = genres / genres.sum(axis=1, keepdims=True)  # (I, G)
-    match: Doubles = np.einsum("ng,ng->n", taste[pairs.query], of_film[pairs.item])
+        taste = _sums_of_newest(queries, genres, newest) / n_films[:, None]  # (Q, G)
+    match: Doubles = np.einsum("ng,ng->n", taste[pairs.query], pairs.past.genre_shares[pairs.item])
     return match
 
 
@@ -184,21 +212,26 @@ def discount(pairs: Pairs) -> NDArray[np.floating]:
 
 
 def followers(
-    pairs: Pairs, position: NonNegativeInt, nearest: int, farthest: int, half_life_days: Positive
+    pairs: Pairs,
+    position: NonNegativeInt,
+    nearest: int,
+    farthest: int,
+    half_life_days: Positive,
+    raters: PositiveInt = 2_000,
 ) -> Doubles:
     """How often, of late, others rated the item so near after the newest but ``position``-th one.
 
-    The fraction of the earlier ratings of that film by other users, each fading with its age, which the user
-    continued with the item ``nearest`` to ``farthest`` events later (negative: before), all strictly before
-    the query's time; one rating that was continued with nothing is added.
+    The fraction of the ``raters`` newest earlier ratings of that film by other users, each fading with its
+    age, which the user continued with the item ``nearest`` to ``farthest`` events later (negative: before),
+    all strictly before the query's time; one rating that was continued with nothing is added.
     """
-    log, queries = pairs.queries.log, pairs.queries
+    log, queries, of_item = pairs.queries.log, pairs.queries, pairs.past.by_item
     return _followers(
         (queries.start, queries.end, queries.at),
         (log.item_idx, log.user_idx, log.at, log.indptr),
-        (pairs.past.by_item.indptr, pairs.past.by_item.row),
+        (of_item.indptr, pairs.past.item_row, of_item.at),
         (pairs.indptr, pairs.item),
-        (position, nearest, farthest),
+        (position, nearest, farthest, raters),
         half_life_days * DAY,
     )
 
@@ -232,48 +265,65 @@ def _at(values: NDArray[Any], rows: Longs, exists: Mask) -> NDArray[Any]:
     return values[np.where(exists, rows, 0)] if len(values) else np.zeros(rows.shape, values.dtype)
 
 
-def _newest(queries: Queries, newest: int) -> tuple[Longs, Longs]:
-    return np.maximum(queries.start, queries.end - newest), queries.end
+def _sums_of_newest(queries: Queries, table: NDArray[Any], newest: int) -> Doubles:
+    """(Q, K) sums of the rows of a table (I, K) over the newest items of each history."""
+    begin = np.maximum(queries.start, queries.end - newest)
+    return _sums_of_rows(begin, queries.end, queries.log.item_idx, table)
+
+
+@njit(parallel=True, cache=True)
+def _sums_of_rows(begin: Longs, end: Longs, log_item: Ints, table: NDArray[Any]) -> Doubles:
+    sums = np.zeros((len(begin), table.shape[1]))
+    for query in prange(len(begin)):
+        for row in range(begin[query], end[query]):
+            for column in range(table.shape[1]):
+                sums[query, column] += table[log_item[row], column]
+    return sums
 
 
 @njit(parallel=True, cache=True)
 def _followers(
     queries: tuple[Longs, Longs, Longs],
     log: tuple[Ints, Ints, Longs, Longs],
-    of_item: tuple[Longs, Longs],
+    of_item: tuple[Longs, Ints, Longs],
     pairs: tuple[Longs, Ints],
-    reach: tuple[int, int, int],
+    reach: tuple[int, int, int, int],
     half_life: float,
 ) -> Doubles:
     start, end, moment = queries
     log_item, log_user, at, user_ptr = log
-    item_ptr, events = of_item
+    item_ptr, events, item_at = of_item
     pair_ptr, item = pairs
-    position, nearest, farthest = reach
+    position, nearest, farthest, raters = reach
     found = np.full(len(item), np.nan)
-    for query in prange(len(start)):
-        newest = end[query] - 1 - position
-        if newest < start[query]:
-            continue
+    for chunk in prange((len(start) + QUERIES - 1) // QUERIES):
         row_of = np.full(len(item_ptr) - 1, -1)
-        for row in range(pair_ptr[query], pair_ptr[query + 1]):
-            row_of[item[row]] = row
-            found[row] = 0.0
-        me, now, film = log_user[newest], moment[query], log_item[newest]
-        total = 1.0
-        for number in range(item_ptr[film + 1] - 1, item_ptr[film] - 1, -1):
-            event = events[number]
-            if at[event] >= now or log_user[event] == me:
+        for query in range(chunk * QUERIES, min((chunk + 1) * QUERIES, len(start))):
+            newest = end[query] - 1 - position
+            if newest < start[query]:
                 continue
-            if now - at[event] > HALF_LIVES * half_life:
-                break
-            weight = 0.5 ** ((now - at[event]) / half_life)
-            total += weight
-            first = max(event + nearest, user_ptr[log_user[event]])
-            last = min(event + farthest, user_ptr[log_user[event] + 1] - 1)
-            for near in range(first, last + 1):
-                if at[near] < now and row_of[log_item[near]] >= 0:
-                    found[row_of[log_item[near]]] += weight
-        for row in range(pair_ptr[query], pair_ptr[query + 1]):
-            found[row] /= total
+            for row in range(pair_ptr[query], pair_ptr[query + 1]):
+                row_of[item[row]] = row
+                found[row] = 0.0
+            me, now, film = log_user[newest], moment[query], log_item[newest]
+            total, left = 1.0, raters
+            number = search(item_at, item_ptr[film], item_ptr[film + 1], now)
+            while number > item_ptr[film] and left > 0:
+                number -= 1
+                event = events[number]
+                if now - item_at[number] > HALF_LIVES * half_life:
+                    break
+                if log_user[event] == me:
+                    continue
+                left -= 1
+                weight = 0.5 ** ((now - item_at[number]) / half_life)
+                total += weight
+                first = max(event + nearest, user_ptr[log_user[event]])
+                last = min(event + farthest, user_ptr[log_user[event] + 1] - 1)
+                for near in range(first, last + 1):
+                    if at[near] < now and row_of[log_item[near]] >= 0:
+                        found[row_of[log_item[near]]] += weight
+            for row in range(pair_ptr[query], pair_ptr[query + 1]):
+                found[row] /= total
+                row_of[item[row]] = -1
     return found

@@ -67,8 +67,10 @@ def _of_query(feature: Declaration, pairs: Pairs) -> Column:
         return statistic(feature.what, past, feature.parameters)
     if feature.source == "compute":
         return OF_QUERY[feature.what](queries, **feature.parameters)
-    codes = attribute(feature.what, queries.log.users, queries.log.n_users)
-    return _with_unknown(codes)[queries.user_idx]
+    if feature.what not in queries.log.users:
+        return np.full(len(queries), -1)
+    codes = queries.log.users[feature.what][queries.user_idx]
+    return np.where(queries.user_idx >= 0, codes, -1)
 
 
 def attributes(declared: Sequence[Declaration], log: Dataset) -> Raw:
@@ -90,7 +92,7 @@ def attribute(name: str, attributes: Mapping[str, Column], n: int) -> Column:
     """A column of the log's attributes, ``index`` for the number itself; all missing if the log lacks it."""
     if name == "index":
         return np.arange(n)
-    return attributes.get(name, np.full(n, -1))
+    return attributes[name] if name in attributes else np.full(n, -1)
 
 
 def _with_unknown(codes: Column) -> Column:

@@ -1,13 +1,14 @@
 """Statistics of ratings as they stood at any moment: counts, means, decayed counts, in windows.
 
-Ratings are grouped (by user or by item) and sorted by time within a group, with running sums along the
-rows. The past of a group at a moment is then a run of adjacent rows, found by binary search, and a
-statistic of it is a difference of two sums: no moment costs more than another. nan stands for what is not
-known.
+Ratings are grouped (by user or by item) and sorted by time within a group. The past of a group at a moment is
+then a run of adjacent rows, found by binary search. Sums over the rows before every ``STEP``-th one are kept,
+and what lies between is added up when it is asked for: no moment costs more than another, and the sums take
+an eighth of what they would take for each row. Sums of whole and half stars are exact, in whatever order.
+nan stands for what is not known.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,63 +17,105 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from models.bounds import NonNegative, Positive
-from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries
+from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries, first_not_before
+
+STEP = 8
+"""Rows between two that sums are kept of."""
+
+DIGIT = 1 << 16
+"""Values of a digit that rows are sorted by."""
+
+Columns = Mapping[str, NDArray[np.generic]]
+"""Arrays by name."""
+
+
+@dataclass(frozen=True)
+class Everyone:
+    """All ratings of a log by time, and its users by the time of their first rating."""
+
+    row: Ints  # (E,) of the log, by ascending time
+    first_at: Longs  # (U',) epoch seconds, ascending, of the users with ratings
+    log: Dataset
+
+    @cached_property
+    def sums(self) -> Doubles:
+        """(E // STEP + 1,) the ratings before every STEP-th row."""
+        return _ratings_before(self.row, self.log.rating)
+
+    def mean(self, at: Longs) -> Doubles:
+        """(N,) the mean of all ratings before each moment; nan for none."""
+        moment, number = _moments(at)
+        return _means(self.row, self.log.at, self.log.rating, self.sums, moment)[number]
+
+    def n_users(self, at: Longs) -> Longs:
+        """(N,) users with a rating before each moment."""
+        moment, number = _moments(at)
+        users: Longs = np.searchsorted(self.first_at, moment)[number]
+        return users
 
 
 @dataclass(frozen=True)
 class RatingSums:
-    """E ratings whose group's rows are adjacent, by ascending time, with running sums."""
+    """E ratings whose group's rows are adjacent, by ascending time, with sums of those before any row."""
 
     indptr: Longs  # (G + 1,) the rows of each group
-    row: Longs  # (E,) of the log
-    log: Dataset
-
-    @cached_property
-    def at(self) -> Longs:
-        """(E,) epoch seconds."""
-        return self.log.at[self.row]
-
-    @cached_property
-    def rating(self) -> Floats:
-        """(E,) stars."""
-        return self.log.rating[self.row]
+    at: Longs  # (E,) epoch seconds
+    rating: Floats  # (E,) stars
+    everyone: Everyone
+    decayed: dict[float, Doubles] = field(default_factory=dict, compare=False)
+    """By half-life in days, as asked for: (E // STEP + 1,) the count after the row before every STEP-th."""
 
     @cached_property
     def sums(self) -> Doubles:
-        """(E + 1,) of the ratings before each row."""
-        return sums_before(self.rating)
+        """(E // STEP + 1, 3) ratings, their squares and new days, of the rows before every STEP-th one."""
+        return _sums_before(self.at, self.rating)
 
-    @cached_property
-    def squares(self) -> Doubles:
-        """(E + 1,) of the squared ratings before each row."""
-        return sums_before(self.rating.astype(np.float64) ** 2)
-
-    @cached_property
-    def new_days(self) -> Longs:
-        """(E + 1,) how many rows before each begin a day (UTC) of their group."""
-        day = self.at // DAY
-        new = np.append(True, day[1:] != day[:-1])[: len(day)]
-        new[self.indptr[:-1][self.indptr[:-1] < len(day)]] = True
-        return sums_before(new).astype(np.int64)
-
-    @cached_property
-    def everyone(self) -> tuple[Longs, Doubles, Longs]:
-        """Times of all ratings ascending, the sums of the ratings before each, and each user's first time."""
-        log, order = self.log, np.argsort(self.log.at, kind="stable")
-        first = log.indptr[:-1][np.diff(log.indptr) > 0]
-        return log.at[order], sums_before(log.rating[order]), np.sort(log.at[first])
+    def decayed_count(self, past: "Past", half_life_days: float) -> Doubles:
+        """(N,) ratings, each counting half as much for every half-life of its age."""
+        half_life = half_life_days * DAY
+        if half_life_days not in self.decayed:
+            self.decayed[half_life_days] = _decayed_before(self.at, self.indptr, half_life)
+        before = self.decayed[half_life_days]
+        return _decayed(self.at, self.indptr, before, past.begin, past.end, past.at, half_life)
 
 
-def by_user(log: Dataset) -> RatingSums:
+def by_user(log: Dataset, columns: Columns | None = None) -> RatingSums:
     """The log as it is: its rows are sorted by user and time."""
-    return RatingSums(log.indptr, np.arange(log.n_events), log)
+    return RatingSums(log.indptr, log.at, log.rating, _everyone(log, columns or orders(log)))
 
 
-def by_item(log: Dataset) -> RatingSums:
-    """The log sorted by item and time; ties in the order of the log."""
-    order = np.lexsort((log.at, log.item_idx))
-    indptr = np.searchsorted(log.item_idx[order], np.arange(log.n_items + 1))
-    return RatingSums(indptr, order, log)
+def by_item(log: Dataset, columns: Columns | None = None) -> RatingSums:
+    """The log sorted by item and time; ties in the order of the log. ``columns`` are its ``orders``."""
+    given: Any = columns or orders(log)
+    everyone = _everyone(log, given)
+    return RatingSums(given["item_ptr"], given["item_at"], given["item_rating"], everyone)
+
+
+def orders(log: Dataset) -> dict[str, NDArray[np.generic]]:
+    """A log by time and by item, ties in the order of the log: rows as small numbers, 20 bytes an event.
+
+    ``time_row`` (E,) and ``item_row`` (E,) of the log, ``item_ptr`` (I + 1,) the bounds of each item's rows,
+    ``item_at`` and ``item_rating`` (E,) in their order, ``first_at`` (U',) the time of each user's first
+    rating, ascending. Written as columns they serve every process that maps them.
+    """
+    row = np.arange(log.n_events, dtype=np.int32 if log.n_events <= np.iinfo(np.int32).max else np.int64)
+    origin = int(log.at.min(initial=0))
+    for shift in range(0, (int(log.at.max(initial=0)) - origin).bit_length(), DIGIT.bit_length() - 1):
+        row = _sorted_by(row, log.at, origin, shift, DIGIT)
+    by_item = _sorted_by(row, log.item_idx, 0, 0, log.n_items)
+    n_ratings = np.bincount(log.item_idx, minlength=log.n_items)
+    return {
+        "time_row": row,
+        "item_row": by_item,
+        "item_ptr": np.concatenate([[0], np.cumsum(n_ratings)]).astype(np.int64),
+        "item_at": log.at[by_item],
+        "item_rating": log.rating[by_item],
+        "first_at": np.sort(log.at[log.indptr[:-1][np.diff(log.indptr) > 0]]),
+    }
+
+
+def _everyone(log: Dataset, columns: Any) -> Everyone:
+    return Everyone(columns["time_row"], columns["first_at"], log)
 
 
 @dataclass(frozen=True)
@@ -88,6 +131,12 @@ class Past:
     def count(self) -> Longs:
         """(N,) number of ratings."""
         return self.end - self.begin
+
+    @cached_property
+    def totals(self) -> Doubles:
+        """(N, 3) ratings, their squares, and the days (UTC) with any."""
+        ratings = self.ratings
+        return _totals(ratings.at, ratings.rating, ratings.sums, self.begin, self.end)
 
     def newest(self, days: float) -> "Past":
         """The ratings of the last days before ``at`` alone."""
@@ -106,22 +155,6 @@ def of_items(ratings: RatingSums, item: Ints, at: Longs) -> Past:
     return Past(ratings, begin, first_not_before(ratings.at, begin, ratings.indptr[item + 1], at), at)
 
 
-@njit(parallel=True, cache=True)
-def first_not_before(at: Longs, begin: Longs, end: Longs, moment: Longs) -> Longs:
-    """(N,) the first row of begin to end, whose times ascend, that is not before the moment; end if none."""
-    found = np.empty(len(begin), dtype=np.int64)
-    for n in prange(len(begin)):
-        low, high = begin[n], end[n]
-        while low < high:
-            middle = (low + high) // 2
-            if at[middle] < moment[n]:
-                low = middle + 1
-            else:
-                high = middle
-        found[n] = low
-    return found
-
-
 def count(past: Past) -> Doubles:
     """Number of ratings; 0 for none."""
     return past.count.astype(np.float64)
@@ -129,42 +162,36 @@ def count(past: Past) -> Doubles:
 
 def mean(past: Past) -> Doubles:
     """Mean rating."""
-    return _over(_sum(past.ratings.sums, past), past.count)
+    return _over(past.totals[:, 0], past.count)
 
 
 def variance(past: Past) -> Doubles:
     """Population variance of the ratings: 0 for one."""
-    squares = _over(_sum(past.ratings.squares, past), past.count)
+    squares = _over(past.totals[:, 1], past.count)
     return np.maximum(squares - mean(past) ** 2, 0.0)
 
 
 def smoothed_mean(past: Past, prior: NonNegative) -> Doubles:
     """Bayesian mean rating: with ``prior`` pseudo-ratings at the mean of all ratings before ``at``."""
-    times, sums, _ = past.ratings.everyone
-    n = np.searchsorted(times, past.at)
-    overall = _over(sums[n], n)
-    smoothed: Doubles = (_sum(past.ratings.sums, past) + prior * overall) / (past.count + prior)
+    overall = past.ratings.everyone.mean(past.at)
+    smoothed: Doubles = (past.totals[:, 0] + prior * overall) / (past.count + prior)
     return smoothed
 
 
 def decayed_count(past: Past, half_life_days: Positive) -> Doubles:
     """Ratings, each counting half as much for every half-life of age."""
-    ratings = past.ratings
-    return _decayed(ratings.at, ratings.indptr, past.begin, past.end, past.at, half_life_days * DAY)
+    return past.ratings.decayed_count(past, half_life_days)
 
 
 def fraction(past: Past) -> Doubles:
     """Ratings over the number of users with a rating before ``at``; 0 for none."""
-    n_users = np.searchsorted(past.ratings.everyone[2], past.at)
-    rated: Doubles = past.count / np.maximum(n_users, 1)
+    rated: Doubles = past.count / np.maximum(past.ratings.everyone.n_users(past.at), 1)
     return rated
 
 
 def days(past: Past) -> Doubles:
     """Days (UTC) with at least one rating."""
-    flags = past.ratings.new_days
-    later: Longs = flags[past.end] - flags[np.minimum(past.begin + 1, past.end)]
-    return (later + (past.count > 0)).astype(np.float64)
+    return past.totals[:, 2]
 
 
 def oldest_age(past: Past) -> Doubles:
@@ -207,11 +234,6 @@ def sums_before(values: NDArray[np.generic]) -> Doubles:
     return np.concatenate([zero, np.cumsum(values, axis=0, dtype=np.float64)])
 
 
-def _sum(sums: Doubles, past: Past) -> Doubles:
-    total: Doubles = sums[past.end] - sums[past.begin]
-    return total
-
-
 def _over(total: Doubles, n: Longs) -> Doubles:
     with np.errstate(invalid="ignore"):
         return np.where(n > 0, total / np.maximum(n, 1), np.nan)
@@ -224,19 +246,127 @@ def _age(past: Past, row: Longs) -> Doubles:
     return age
 
 
+def _moments(at: Longs) -> tuple[Longs, Longs]:
+    """The moments (M,) of adjacent equal ones, and the number of each of them all (N,)."""
+    new = np.append(True, at[1:] != at[:-1])[: len(at)]
+    return at[new], np.cumsum(new) - 1
+
+
 @njit(cache=True)
-def _decayed(at: Longs, indptr: Longs, begin: Longs, end: Longs, moment: Longs, half_life: float) -> Doubles:
-    """The running count after each row fades until the next: one pass, then one look-up a moment."""
-    after = np.empty(len(at))
+def _sorted_by(row: Ints, value: NDArray[np.integer], origin: int, shift: int, n_digits: int) -> Ints:
+    """Rows (E,) sorted stably by one digit of their values: the remainder of what is above ``shift`` bits."""
+    begin = np.zeros(n_digits + 1, dtype=np.int64)
+    for number in row:
+        begin[(((np.int64(value[number]) - origin) >> shift) % n_digits) + 1] += 1
+    begin = np.cumsum(begin)
+    ordered = np.empty_like(row)
+    for number in row:
+        digit = ((np.int64(value[number]) - origin) >> shift) % n_digits
+        ordered[begin[digit]] = number
+        begin[digit] += 1
+    return ordered
+
+
+@njit(cache=True)
+def _ratings_before(row: Ints, rating: Floats) -> Doubles:
+    sums = np.zeros(len(row) // STEP + 1)
+    total = 0.0
+    for number in range(len(row)):
+        total += rating[row[number]]
+        if (number + 1) % STEP == 0:
+            sums[(number + 1) // STEP] = total
+    return sums
+
+
+@njit(cache=True)
+def _means(row: Ints, at: Longs, rating: Floats, sums: Doubles, moment: Longs) -> Doubles:
+    means = np.full(len(moment), np.nan)
+    for m in range(len(moment)):
+        low, high = 0, len(row)
+        while low < high:
+            middle = (low + high) // 2
+            if at[row[middle]] < moment[m]:
+                low = middle + 1
+            else:
+                high = middle
+        total = sums[low // STEP]
+        for number in range(low // STEP * STEP, low):
+            total += rating[row[number]]
+        if low > 0:
+            means[m] = total / low
+    return means
+
+
+@njit(cache=True)
+def _sums_before(at: Longs, rating: Floats) -> Doubles:
+    sums = np.zeros((len(at) // STEP + 1, 3))
+    total = np.zeros(3)
+    for row in range(len(at)):
+        _add(total, at, rating, row, 1)
+        if (row + 1) % STEP == 0:
+            sums[(row + 1) // STEP] = total
+    return sums
+
+
+@njit(cache=True, inline="always")
+def _add(total: Doubles, at: Longs, rating: Floats, row: int, sign: int) -> None:
+    """Add a row to sums of ratings, squares and new days: a day is new if the row before has another."""
+    stars = np.float64(rating[row])
+    total[0] += sign * stars
+    total[1] += sign * stars * stars
+    if row > 0 and at[row] // DAY != at[row - 1] // DAY:
+        total[2] += sign
+
+
+@njit(parallel=True, cache=True)
+def _totals(at: Longs, rating: Floats, sums: Doubles, begin: Longs, end: Longs) -> Doubles:
+    totals = np.zeros((len(begin), 3))
+    for n in prange(len(begin)):
+        if begin[n] == end[n]:
+            continue
+        totals[n] = sums[end[n] // STEP] - sums[begin[n] // STEP]
+        for row in range(end[n] // STEP * STEP, end[n]):
+            _add(totals[n], at, rating, row, 1)
+        for row in range(begin[n] // STEP * STEP, begin[n]):
+            _add(totals[n], at, rating, row, -1)
+        # The first row begins a day, whatever the day of the row before.
+        if begin[n] == 0 or at[begin[n]] // DAY == at[begin[n] - 1] // DAY:
+            totals[n, 2] += 1
+    return totals
+
+
+@njit(cache=True)
+def _decayed_before(at: Longs, indptr: Longs, half_life: float) -> Doubles:
+    before = np.zeros(len(at) // STEP + 1)
     for group in range(len(indptr) - 1):
         total = 0.0
         for row in range(indptr[group], indptr[group + 1]):
-            if row > indptr[group]:
-                total *= 0.5 ** ((at[row] - at[row - 1]) / half_life)
-            total += 1.0
-            after[row] = total
+            total = _faded(at, indptr[group], row, total, half_life) + 1.0
+            if (row + 1) % STEP == 0:
+                before[(row + 1) // STEP] = total
+    return before
+
+
+@njit(cache=True, inline="always")
+def _faded(at: Longs, first: int, row: int, total: float, half_life: float) -> float:
+    """What is left of the count after the row before; nothing for the ``first`` row of a group."""
+    return total * 0.5 ** ((at[row] - at[row - 1]) / half_life) if row > first else 0.0
+
+
+@njit(parallel=True, cache=True)
+def _decayed(
+    at: Longs, indptr: Longs, before: Doubles, begin: Longs, end: Longs, moment: Longs, half_life: float
+) -> Doubles:
     found = np.zeros(len(begin))
-    for n in range(len(begin)):
-        if end[n] > begin[n]:
-            found[n] = after[end[n] - 1] * 0.5 ** ((moment[n] - at[end[n] - 1]) / half_life)
+    for n in prange(len(begin)):
+        if end[n] <= begin[n]:
+            continue
+        newest = end[n] - 1
+        first = indptr[np.searchsorted(indptr, newest, side="right") - 1]  # of the group, whatever the window
+        row = max(first, newest // STEP * STEP)
+        total = before[row // STEP] if row > first else 0.0
+        while row <= newest:
+            total = _faded(at, first, row, total, half_life) + 1.0
+            row += 1
+        found[n] = total * 0.5 ** ((moment[n] - at[newest]) / half_life)
     return found

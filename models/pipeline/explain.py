@@ -6,6 +6,9 @@ from numba import njit, prange
 from models.candidates import Neighbours
 from models.dataset import Floats, Ints, Longs, Queries
 
+QUERIES = 64
+"""Queries that share a scratch row of all items, which is cleared where they touched it."""
+
 
 def because(item: Ints, queries: Queries, neighbours: Neighbours, decay: float) -> Ints:
     """(B, n) the film of the history with the highest similarity x recency to each item; -1 for none.
@@ -31,18 +34,25 @@ def _because(
     rows, n = item.shape
     n_items, width = neighbour.shape
     reason = np.full((rows, n), -1, dtype=np.int32)
-    for row in prange(rows):
-        strength = np.zeros(n_items, dtype=np.float32)
-        cause = np.full(n_items, -1, dtype=np.int32)
-        for event in range(end[row] - 1, start[row] - 1, -1):
-            watched = log_item[event]
-            recency = np.exp(-(end[row] - 1 - event) / decay)
-            for rank0 in range(width):
-                near = neighbour[watched, rank0]
-                if near >= 0 and similarity[watched, rank0] * recency > strength[near]:
-                    strength[near] = similarity[watched, rank0] * recency
-                    cause[near] = watched
-        for rank0 in range(n):
-            if item[row, rank0] >= 0:
-                reason[row, rank0] = cause[item[row, rank0]]
+    for chunk in prange((rows + QUERIES - 1) // QUERIES):
+        # The place in the list of the query at hand; -1 for all else.
+        place = np.full(n_items, -1, dtype=np.int32)
+        for row in range(chunk * QUERIES, min((chunk + 1) * QUERIES, rows)):
+            strength = np.zeros(n, dtype=np.float32)
+            for rank0 in range(n):
+                if item[row, rank0] >= 0:
+                    place[item[row, rank0]] = rank0
+            for event in range(end[row] - 1, start[row] - 1, -1):
+                watched = log_item[event]
+                recency = np.exp(-(end[row] - 1 - event) / decay)
+                for rank0 in range(width):
+                    near = neighbour[watched, rank0]
+                    if near < 0 or place[near] < 0:
+                        continue
+                    if similarity[watched, rank0] * recency > strength[place[near]]:
+                        strength[place[near]] = similarity[watched, rank0] * recency
+                        reason[row, place[near]] = watched
+            for rank0 in range(n):
+                if item[row, rank0] >= 0:
+                    place[item[row, rank0]] = -1
     return reason

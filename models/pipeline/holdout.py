@@ -7,10 +7,11 @@ asked at the time of the newest event: what was just watched is fresh, however l
 from typing import Annotated
 
 import numpy as np
+from numba import njit
 from pydantic import Field, PositiveInt
 
 from models.config import Config
-from models.dataset import DAY, Dataset, Ints, Queries, first_ratings, queries_after, queries_at
+from models.dataset import DAY, Dataset, Ints, Longs, Mask, Queries, first_ratings, queries_after, queries_at
 from models.evaluation.protocols import daily_window, next_films
 from models.evaluation.sampling import some_queries
 from models.evaluation.split import Split
@@ -45,9 +46,19 @@ def holdout(log: Dataset, objective: str, config: HoldoutConfig) -> Split | None
 
 def _newest_days(log: Dataset, config: HoldoutConfig) -> Split:
     """The shortest run of whole days up to the newest with enough ratings, or the fraction of the log."""
-    newest_first = np.sort(log.at[first_ratings(log)])[::-1]
-    at_most = min(int(config.max_fraction * log.n_events), len(newest_first))  # films may be rated again
+    newest_day = int(log.at.max()) // DAY
+    ratings = _first_ratings_by_age(log.at, first_ratings(log), newest_day, int(log.at.min()) // DAY)
+    at_most = min(int(config.max_fraction * log.n_events), int(ratings.sum()))  # films may be rated again
     wanted = max(1, min(config.min_targets, at_most))
-    end = (int(newest_first[0]) // DAY + 1) * DAY
-    start = int(newest_first[wanted - 1]) // DAY * DAY
-    return daily_window(log, start, end)
+    youngest, oldest = np.searchsorted(np.cumsum(ratings), [1, wanted])
+    return daily_window(log, int(newest_day - oldest) * DAY, int(newest_day - youngest + 1) * DAY)
+
+
+@njit(cache=True)
+def _first_ratings_by_age(at: Longs, first: Mask, newest_day: int, oldest_day: int) -> Longs:
+    """First ratings of a film by a user, by the number of days before the newest day."""
+    ratings = np.zeros(newest_day - oldest_day + 1, dtype=np.int64)
+    for row in range(len(at)):
+        if first[row]:
+            ratings[newest_day - at[row] // DAY] += 1
+    return ratings

@@ -19,6 +19,9 @@ from models.features.compute import Pairs, PastIndex
 from models.rank.constraints import PositiveFraction
 from models.targets import Targets
 
+QUERIES = 64
+"""Queries that share a scratch row of all items, which is cleared where they touched it."""
+
 MERGED = "merged"
 """The name of the merged list among those of the channels."""
 
@@ -65,16 +68,20 @@ def _find(listed: Ints, scores: Floats, indptr: Longs, item: Ints, n_items: int)
     """Rank and score of each item (N,) in the list of its query, nan where it is not in there."""
     rank = np.full(len(item), np.nan, dtype=np.float32)
     score = np.full(len(item), np.nan, dtype=np.float32)
-    for query in prange(len(listed)):
+    for chunk in prange((len(listed) + QUERIES - 1) // QUERIES):
         rank0_of = np.full(n_items, -1, dtype=np.int32)
-        for rank0 in range(listed.shape[1]):
-            if listed[query, rank0] >= 0:
-                rank0_of[listed[query, rank0]] = rank0
-        for row in range(indptr[query], indptr[query + 1]):
-            rank0 = rank0_of[item[row]]
-            if rank0 >= 0:
-                rank[row] = rank0 + 1
-                score[row] = scores[query, rank0]
+        for query in range(chunk * QUERIES, min((chunk + 1) * QUERIES, len(listed))):
+            for rank0 in range(listed.shape[1]):
+                if listed[query, rank0] >= 0:
+                    rank0_of[listed[query, rank0]] = rank0
+            for row in range(indptr[query], indptr[query + 1]):
+                rank0 = rank0_of[item[row]]
+                if rank0 >= 0:
+                    rank[row] = rank0 + 1
+                    score[row] = scores[query, rank0]
+            for rank0 in range(listed.shape[1]):
+                if listed[query, rank0] >= 0:
+                    rank0_of[listed[query, rank0]] = -1
     return rank, score
 
 
@@ -123,14 +130,18 @@ def task_labels(watched: Mask, user: Ints, item: Ints, log: Dataset) -> Floats:
     """
     label = np.full((len(watched), len(TASKS)), np.nan, dtype=np.float32)
     label[:, 0] = watched
-    rating = _first_rating(log, user[watched], item[watched])
+    rating = _first_rating(log.indptr, log.item_idx, log.rating, user[watched], item[watched])
     label[watched, 1], label[watched, 2] = rating >= LIKED_STARS, rating >= LOVED_STARS
     return label
 
 
-def _first_rating(log: Dataset, user: Ints, item: Ints) -> Floats:
+@njit(parallel=True, cache=True)
+def _first_rating(indptr: Longs, log_item: Ints, log_rating: Floats, user: Ints, item: Ints) -> Floats:
     """(N,) what each user gave each item first; every pair is in the log."""
-    pair = log.user_idx.astype(np.int64) * log.n_items + log.item_idx
-    pairs, first = np.unique(pair, return_index=True)
-    rating: Floats = log.rating[first[np.searchsorted(pairs, user.astype(np.int64) * log.n_items + item)]]
+    rating = np.full(len(user), np.nan, dtype=np.float32)
+    for n in prange(len(user)):
+        for row in range(indptr[user[n]], indptr[user[n] + 1]):
+            if log_item[row] == item[n]:
+                rating[n] = log_rating[row]
+                break
     return rating

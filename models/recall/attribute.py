@@ -15,19 +15,18 @@ from typing import Self
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, diags_array, eye_array
 
 from models.bounds import Positive
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Dataset, Floats, Queries
+from models.dataset import Dataset, Queries
 from models.history import decayed_history
 from models.neighbours import nearest, to_sparse
 from models.recall.contract import Tables
 from models.recall.popular import decayed_popularity
-from models.sparse_product import score_by_product, sparse_from_state, sparse_state
+from models.sparse_product import best_of_product, recommend_by_product, sparse_from_state, sparse_state
 from models.state import State
-from models.top_n import recommend_by_score
 
 
 class AttributeConfig(Config):
@@ -61,30 +60,37 @@ class Attribute:
         kinds = kinds_of_items(dataset)
         popularity = np.maximum(decayed_popularity(dataset, self.config.half_life), 0)
         prior = kinds.T @ popularity
-        films = (kinds > 0).T @ diags_array(popularity)  # (C, I)
-        films = films.toarray() / np.maximum(films.sum(1), np.finfo(np.float32).tiny)[:, None]
-        best = nearest(films, min(self.config.best, dataset.n_items))
+        films = ((kinds > 0).T @ diags_array(popularity)).tocsr()  # (C, I)
+        total = np.maximum(films.sum(1), np.finfo(np.float32).tiny)
+        films.data /= np.repeat(total, np.diff(films.indptr))
+        films.eliminate_zeros()
+        each = eye_array(len(prior), dtype=np.float32, format="csr")
+        none = np.zeros(len(prior), dtype=np.int64)
+        n_best = min(self.config.best, dataset.n_items)
+        best, chance = best_of_product(each, films, n_best, none, none, np.empty(0, dtype=np.int32))
         self.state = sparse_state("kinds", kinds) | {
             "prior": prior / max(float(prior.sum()), 1.0),
-            "best": best.item,
-            "chance": best.score,
+            "best": best,
+            "chance": chance,
         }
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        best = Neighbours(self.state["best"], self.state["chance"])
+        films = to_sparse(best, self.state["kinds_indptr"].size - 1)  # (C, I)
+        return recommend_by_product(self._favourites, films, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
 
-    def _score(self, queries: Queries) -> Floats:
-        prior, best = self.state["prior"], Neighbours(self.state["best"], self.state["chance"])
+    def _favourites(self, queries: Queries) -> csr_array:
+        """(B, C) chances of the favourite kinds of each query's user."""
+        prior = self.state["prior"]
         kinds = sparse_from_state("kinds", self.state, len(prior))
         mu = self.config.smoothing
         liked = (decayed_history(queries, self.config.decay, rated=True) @ kinds).toarray()  # (B, C)
         taste = (liked + mu * prior) / (liked.sum(1, keepdims=True) + mu)
-        favourites = nearest(taste, self.config.favourites)
-        return score_by_product(to_sparse(favourites, len(prior)), to_sparse(best, kinds.shape[0]))  # (B, I)
+        return to_sparse(nearest(taste, self.config.favourites), len(prior))
 
 
 def kinds_of_items(dataset: Dataset) -> csr_array:

@@ -22,7 +22,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from numba import njit
+from numba import njit, prange
 from pydantic import NonNegativeInt, PositiveInt
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -36,7 +36,13 @@ from models.embeddings.retrieval import HistoryConfig
 from models.history import decayed_history
 from models.recall.contract import Tables
 from models.state import State
-from models.top_n import recommend_by_score
+from models.top_n import best_first, offer
+
+QUERIES = 1024
+"""Queries answered at once."""
+
+ROWS = 64
+"""Queries that share a scratch row of all items."""
 
 
 class DeepRetrievalConfig(Config):
@@ -157,21 +163,21 @@ class DeepRetrieval:
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         network = self._network()
-        paths = self.state["paths"]
-        n_paths = self.config.width**self.config.depth
-
-        @torch.no_grad()
-        def score(block: Queries) -> Floats:
-            weights = _bags(block, self.config.history)
-            user = network(weights)
-            reached = torch.zeros(len(block), n_paths + 1, dtype=torch.bool)
-            reached.scatter_(1, network.beam_search(user)[0], True)
-            # Path -1, of items without an event, is the last column, which is never reached.
-            found = reached.numpy()[:, paths].any(axis=2)  # (b, I)
-            found &= np.diff(weights.indptr)[:, None] > 0
-            return np.where(found, (user @ network.output.T).numpy(), -np.inf)  # (b, I)
-
-        return recommend_by_score(score, queries, n, filter_seen)
+        on_path = items_on_paths(self.state["paths"], self.config.width**self.config.depth)
+        items = np.empty((len(queries), n), dtype=np.int32)
+        scores = np.empty((len(queries), n), dtype=np.float32)
+        for begin in range(0, len(queries), QUERIES):
+            block, rows = queries.rows(begin, begin + QUERIES), slice(begin, begin + QUERIES)
+            bags = _bags(block, self.config.history)
+            with torch.no_grad():
+                user = network(bags)
+                path = network.beam_search(user)[0].numpy()
+            path[np.diff(bags.indptr) == 0] = -1
+            end = block.end if filter_seen else block.start
+            items[rows], scores[rows] = _best_on_paths(
+                path, user.numpy(), on_path, self.state["output"], (block.start, end, block.log.item_idx), n
+            )
+        return Candidates(items, scores)
 
     def tables(self) -> Tables:
         return Tables(item_embeddings=self.state["output"])
@@ -271,6 +277,48 @@ def _assign(
             total += chance[best]
             assigned[item, slot] = path[best]
             size[path[best]] += 1
+
+
+def items_on_paths(paths: Longs, n_paths: int) -> tuple[Longs, Ints]:
+    """Bounds (n_paths + 1,) of each path's items, and the items; paths (I, J) of -1 are none."""
+    item, number = np.nonzero(paths >= 0)
+    path = paths[item, number]
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(path, minlength=n_paths))])
+    return bounds.astype(np.int64), item[np.argsort(path, kind="stable")].astype(np.int32)
+
+
+@njit(parallel=True, cache=True)
+def _best_on_paths(
+    path: Longs,
+    user: Floats,
+    on_path: tuple[Longs, Ints],
+    output: Floats,
+    history: tuple[Longs, Longs, Ints],
+    n: int,
+) -> tuple[Ints, Floats]:
+    """(b, n) the best items on any of each query's paths (b, beam), without those of its history."""
+    (bounds, item_of), (start, end, log_item) = on_path, history
+    items = np.full((len(path), n), -1, dtype=np.int32)
+    scores = np.full((len(path), n), -np.inf, dtype=np.float32)
+    for chunk in prange((len(path) + ROWS - 1) // ROWS):
+        met_by = np.full(len(output), -1, dtype=np.int32)  # the newest query
+        for query in range(chunk * ROWS, min((chunk + 1) * ROWS, len(path))):
+            for event in range(start[query], end[query]):
+                met_by[log_item[event]] = query
+            size = 0
+            for number in path[query]:
+                # Path -1, of queries without a history, has no items.
+                for place in range(bounds[number], bounds[number + 1] if number >= 0 else 0):
+                    item = item_of[place]
+                    if met_by[item] == query:
+                        continue
+                    met_by[item] = query
+                    score = np.float32(0)
+                    for dim in range(output.shape[1]):
+                        score += user[query, dim] * output[item, dim]
+                    size = offer(score, item, items[query], scores[query], size)
+            best_first(items[query], scores[query], size)
+    return items, scores
 
 
 def _digits(paths: Longs, config: DeepRetrievalConfig) -> Longs:

@@ -1,8 +1,12 @@
 """Popularity among groups of users, by a code of users, smoothed towards a wider group."""
 
 import numpy as np
+from numba import njit
 
 from models.dataset import DAY, Dataset, Doubles, Ints
+
+EVENTS = 1 << 20
+"""Events whose weights are computed at once."""
 
 
 def user_codes(dataset: Dataset, name: str, user_idx: Ints | None = None) -> Ints:
@@ -22,12 +26,20 @@ def counts_by_group(dataset: Dataset, group_of_user: Ints, n_groups: int, half_l
 
     Each rating is halved every ``half_life`` days before as_of.
     """
-    weight = np.exp2((dataset.at - dataset.as_of) / (half_life * DAY))
-    group = group_of_user[dataset.user_idx]
-    member = group >= 0
-    cell = group[member].astype(np.int64) * dataset.n_items + dataset.item_idx[member]
-    counts = np.bincount(cell, weight[member], minlength=n_groups * dataset.n_items).astype(np.float64)
-    return counts.reshape(n_groups, dataset.n_items)
+    counts = np.zeros((n_groups, dataset.n_items))
+    for begin in range(0, dataset.n_events, EVENTS):
+        part = slice(begin, begin + EVENTS)
+        weight = np.exp2((dataset.at[part] - dataset.as_of) / (half_life * DAY))
+        _add(counts, group_of_user, dataset.user_idx[part], dataset.item_idx[part], weight)
+    return counts
+
+
+@njit(cache=True)
+def _add(counts: Doubles, group_of_user: Ints, user: Ints, item: Ints, weight: Doubles) -> None:
+    for event in range(len(user)):
+        group = group_of_user[user[event]]
+        if group >= 0:
+            counts[group, item[event]] += weight[event]
 
 
 def back_off(counts: Doubles, wider: Doubles, smoothing: float) -> Doubles:

@@ -24,14 +24,13 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.bounds import NonNegative, Positive
-from models.candidates import Candidates
+from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries, queries_at
+from models.embeddings.ann import AnnConfig, build_index, nearest_neighbours, recommend_nearest
 from models.history import FOREVER, decayed_history, interactions, reach
-from models.neighbours import nearest
 from models.recall.contract import Tables
 from models.state import State
-from models.top_n import recommend_by_score
 
 
 class Als(Config):
@@ -88,6 +87,8 @@ class MFConfig(Config):
     """Events after which an event of the history weighs 1/e; infinity for equal weights."""
     n_neighbours: PositiveInt = 200
     """Items of the highest cosine published for each item."""
+    ann: AnnConfig = AnnConfig()
+    """Index of the vectors that is searched."""
     seed: int = 0
     """Seed of the first vectors and of BPR's samples."""
 
@@ -118,15 +119,17 @@ class MF:
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        score = self._by_user if self.config.use == "u2i" else self._by_items
-        among = self.state["has_events"]
-        return recommend_by_score(score, queries, n, filter_seen, among=among, needs_history=True)
+        by_user = self.config.use == "u2i"
+        vectors = self.state["item"] if by_user else self._unit_vectors()
+        among = np.where(self.state["has_events"][:, None], vectors, 0)
+        asked = self.user_vectors(queries) if by_user else self._sums_of_items(queries, vectors)
+        return recommend_nearest(build_index(among, self.config.ann), asked, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         unit = self._unit_vectors()
-        similarity = unit @ unit.T
-        np.fill_diagonal(similarity, 0)
-        neighbours = nearest(similarity, self.config.n_neighbours)
+        near = nearest_neighbours(build_index(unit, self.config.ann), unit, self.config.n_neighbours)
+        alike = near.score > 0
+        neighbours = Neighbours(np.where(alike, near.item, -1), np.where(alike, near.score, -np.inf))
         return Tables(neighbours, self.state["item"], self.state["user"])
 
     def user_vectors(self, queries: Queries) -> Floats:
@@ -144,14 +147,10 @@ class MF:
         vectors[queries.start == queries.end] = 0
         return vectors
 
-    def _by_user(self, queries: Queries) -> Floats:
-        score: Floats = self.user_vectors(queries) @ self.state["item"].T
-        return score
-
-    def _by_items(self, queries: Queries) -> Floats:
-        unit = self._unit_vectors()
-        score: Floats = (decayed_history(queries, self.config.decay) @ unit) @ unit.T
-        return score
+    def _sums_of_items(self, queries: Queries, vectors: Floats) -> Floats:
+        """(B, F) decayed sums of the vectors (I, F) of each history."""
+        sums: Floats = decayed_history(queries, self.config.decay) @ vectors
+        return sums
 
     def _unit_vectors(self) -> Floats:
         """(I, F) of length 1, or zero."""
@@ -177,7 +176,7 @@ def _fold_in_als(queries: Queries, state: State, config: Als, decay: float) -> F
     """The library's problem for one user, an event that weighs w counting as w events."""
     item = state["item"]
     base = item.T @ item + config.l2 * np.eye(config.embedding_dim, dtype=np.float32)
-    target = np.full(queries.log.n_events, 1 + 1 / config.alpha, dtype=np.float32)
+    target = np.broadcast_to(np.float32(1 + 1 / config.alpha), queries.log.n_events)
     return _ridge_rows(
         queries.start, queries.end, queries.log.item_idx, target, item, base, config.alpha, decay
     )

@@ -11,11 +11,11 @@ from pydantic import PositiveFloat
 
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import DAY, Dataset, Floats, Queries
+from models.dataset import DAY, Dataset, Queries
 from models.recall.contract import Tables
+from models.recall.in_order import recommend_in_order
 from models.recall.popular import decayed_popularity
 from models.state import State
-from models.top_n import recommend_by_score
 
 
 class NewItemsConfig(Config):
@@ -43,11 +43,8 @@ class NewItems:
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        everyone = np.zeros(len(queries), dtype=np.int64)
+        return recommend_in_order(self.state["score"][None], everyone, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
-
-    def _score(self, queries: Queries) -> Floats:
-        score = self.state["score"]
-        return np.broadcast_to(score, (len(queries), len(score)))  # (B, I)

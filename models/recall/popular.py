@@ -12,10 +12,11 @@ from pydantic import PositiveFloat
 
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import DAY, Dataset, Floats, Queries
+from models.dataset import Dataset, Floats, Queries
 from models.recall.contract import Tables
+from models.recall.demographics import counts_by_group
+from models.recall.in_order import recommend_in_order
 from models.state import State
-from models.top_n import recommend_by_score
 
 
 class PopularConfig(Config):
@@ -27,8 +28,8 @@ class PopularConfig(Config):
 
 def decayed_popularity(dataset: Dataset, half_life: float) -> Floats:
     """(I,) ratings of each item, each halved every ``half_life`` days before as_of; -inf for no rating."""
-    weight = np.exp2((dataset.at - dataset.as_of) / (half_life * DAY))
-    score = np.bincount(dataset.item_idx, weight, minlength=dataset.n_items)
+    everyone = np.zeros(dataset.n_users, dtype=np.int32)
+    (score,) = counts_by_group(dataset, everyone, 1, half_life)
     rated = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
     return np.where(rated, score, -np.inf).astype(np.float32)
 
@@ -45,11 +46,8 @@ class Popular:
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        everyone = np.zeros(len(queries), dtype=np.int64)
+        return recommend_in_order(self.state["score"][None], everyone, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
-
-    def _score(self, queries: Queries) -> Floats:
-        score = self.state["score"]
-        return np.broadcast_to(score, (len(queries), len(score)))  # (B, I)

@@ -12,11 +12,11 @@ from pydantic import PositiveFloat
 from models.bounds import Positive
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats, Queries
+from models.dataset import Dataset, Queries
 from models.recall.contract import Tables
 from models.recall.demographics import back_off, counts_by_group, user_codes
+from models.recall.in_order import recommend_in_order
 from models.state import State
-from models.top_n import recommend_by_score
 
 
 class RegionConfig(Config):
@@ -47,13 +47,9 @@ class Region:
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        region = user_codes(queries.log, "region", queries.user_idx)
+        row = np.where(region < len(self.state["score"]) - 1, region + 1, 0)
+        return recommend_in_order(self.state["score"], row, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
-
-    def _score(self, queries: Queries) -> Floats:
-        region = user_codes(queries.log, "region", queries.user_idx)
-        row = np.where(region < len(self.state["score"]) - 1, region + 1, 0)
-        score: Floats = self.state["score"][row]  # (B, I)
-        return score

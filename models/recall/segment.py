@@ -15,11 +15,12 @@ from pydantic import PositiveFloat
 from models.bounds import Positive
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Ints, Longs, Queries
 from models.recall.contract import Tables
 from models.recall.demographics import back_off, counts_by_group, user_codes
+from models.recall.in_order import recommend_in_order
 from models.state import State
-from models.top_n import best_of_rows, recommend_by_score
+from models.top_n import best_of_rows
 
 
 class SegmentConfig(Config):
@@ -75,7 +76,7 @@ class Segment:
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        return recommend_by_score(self._score, queries, n, filter_seen)
+        return recommend_in_order(self.state["score"], self._segment(queries), queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
@@ -85,10 +86,6 @@ class Segment:
         return SegmentLists(
             self.state["gender"], self.state["age"], Candidates(*best_of_rows(self.state["score"], n))
         )
-
-    def _score(self, queries: Queries) -> Floats:
-        score: Floats = self.state["score"][self._segment(queries)]  # (B, I)
-        return score
 
     def _segment(self, queries: Queries) -> Longs:
         """(B,) the narrowest segment of each query's user."""

@@ -143,9 +143,8 @@ def _published_rows(fitted: Fitted, queries: Queries, ids: Longs, published: Mer
     """user_id, rank, item_id, score, channels, because_item_id, release_id."""
     data = fitted.data
     found = published.candidates.item >= 0
-    names = merge.names(list(data.config.recall.channels), published.channels[found])
     return run_data.candidate_rows(published.candidates, ids, data.vocabulary, "user_id").with_columns(
-        pl.Series("channels", names.tolist(), dtype=pl.List(pl.String)),
+        merge.names(list(data.config.recall.channels), published.channels[found]),
         _because(fitted, queries, published.candidates.item, found),
         release_id=pl.lit(data.run.id),
     )

@@ -75,7 +75,7 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
         )
         for rank0, item in enumerate(listed):
             who = [name for name, (found, _) in channels.items() if item in found[row]]
-            assert merge.names(["a", "b"], merged.channels[row, rank0 : rank0 + 1])[0] == who
+            assert merge.names(["a", "b"], merged.channels[row, rank0 : rank0 + 1]).to_list() == [who]
 
 
 def test_ties_go_to_the_smaller_item() -> None:
