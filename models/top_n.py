@@ -1,6 +1,7 @@
 """Exact top-n of score rows, seen items left out, ties by ascending item."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
@@ -54,7 +55,7 @@ def best_of_rows(scores: Floats, n: int) -> tuple[Ints, Floats]:
 
 
 @njit(cache=True, inline="always")
-def _worse(score_a: float, item_a: int, score_b: float, item_b: int) -> bool:
+def _worse(score_a: Any, item_a: int, score_b: Any, item_b: int) -> bool:
     return score_a < score_b or (score_a == score_b and item_a > item_b)
 
 
@@ -75,7 +76,7 @@ def _sift_down(score: Floats, item: Ints, root: int, size: int) -> None:
 
 
 @njit(cache=True)
-def offer(value: float, candidate: int, item: Ints, score: Floats, size: int) -> int:
+def offer(value: Any, candidate: int, item: Ints, score: Floats, size: int) -> int:
     """Take a candidate into the heap of the best so far, of ``size`` in n places; returns its new size."""
     if size < len(item):
         # Grow the heap from its end: sift up.

@@ -17,6 +17,7 @@ from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, encode
 from models.evaluation.split import Split
+from models.features.compute import PastIndex
 from models.pipeline.channels import capped
 from models.pipeline.holdout import holdout, questions
 from models.state import named
@@ -29,6 +30,9 @@ from warehouse.runs.run import Run
 
 LOG, HOLDOUT = "log", "holdout/split"
 """Folders of a run that hold its log, and its holdout, as arrays."""
+
+ORDERS = "log_orders"
+"""Folder of a run that holds its log by time and by item."""
 
 CAPPED = {LOG: "log_capped", HOLDOUT: "holdout/log_capped"}
 """Folders of what channels learn from of either, where that is less."""
@@ -56,6 +60,11 @@ class RunData:
         if files.has_columns(self.run, HOLDOUT):
             return _split(files.read_columns(self.run, HOLDOUT), self.dataset)
         return holdout(self.dataset, self.config.objective, self.config.holdout)
+
+    @cached_property
+    def past(self) -> PastIndex:
+        """The log as features look it up: also that of the holdout's queries, which has the same events."""
+        return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS))
 
     @cached_property
     def learned_from(self) -> Dataset:
@@ -116,6 +125,11 @@ def write_log(run: Run) -> None:
     files.write_arrays(run, CATEGORIES, named(columns, "category."))
 
 
+def write_orders(data: RunData) -> None:
+    """Write the log by time and by item."""
+    files.write_columns(data.run, ORDERS, dict(PastIndex(data.dataset).columns()))
+
+
 def write_holdout(data: RunData) -> None:
     """Write the holdout, and what channels learn from of both logs where users are too active."""
     split = data.holdout
@@ -130,7 +144,7 @@ def write_holdout(data: RunData) -> None:
 
 def forget_log(run: Run) -> None:
     """Remove the arrays: a finished run can be encoded again from the event files."""
-    for folder in (LOG, CAPPED[LOG], "holdout"):
+    for folder in (LOG, ORDERS, CAPPED[LOG], "holdout"):
         files.drop(run, folder)
 
 

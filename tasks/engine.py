@@ -123,18 +123,18 @@ def _do_on_cluster(
             "or set engine.address to null"
         ) from error
     with client, client.as_current():
-        futures = client.map(
-            do_shard, *([part] * len(waiting) for part in (work, name, run)), waiting, pure=False
-        )
-        pending, heard = set(futures), time.monotonic()
-        while pending:
-            finished: set[Any] = set()
+        under_way, rest, heard = dict[Any, int](), list(waiting)[::-1], time.monotonic()
+        while under_way or rest:
+            while rest and len(under_way) < max(1, _threads(client)):
+                # One each at a time: a worker that dies then is suspected of nothing but its own shard.
+                number = rest.pop()
+                under_way[client.submit(do_shard, work, name, run, number, pure=False)] = number
             try:
-                finished, pending = wait(  # type: ignore[no-untyped-call]
-                    pending, timeout=POLL, return_when="FIRST_COMPLETED"
+                finished, _ = wait(  # type: ignore[no-untyped-call]
+                    list(under_way), timeout=POLL, return_when="FIRST_COMPLETED"
                 )
             except TimeoutError:
-                if time.monotonic() - heard > engine.patience and not client.scheduler_info()["workers"]:
+                if time.monotonic() - heard > engine.patience and not _threads(client):
                     raise MatineeError(
                         f"{name}: the cluster at {engine.address} has no workers left: start some, then run "
                         "the same command again, which does only what is missing"
@@ -142,14 +142,19 @@ def _do_on_cluster(
                 continue
             heard = time.monotonic()
             for future in finished:
+                number = under_way.pop(future)
                 try:
                     yield future.result()
                 except KilledWorker as error:
                     raise MatineeError(
-                        f"{name}: shard {waiting[futures.index(future)]} was lost with one worker after the "
-                        "other (out of memory?): give workers more, then run the same command again, which "
-                        "does only what is missing"
+                        f"{name}: shard {number} was lost with one worker after the other (out of memory?): "
+                        "give workers more, then run the same command again, which does only what is missing"
                     ) from error
+
+
+def _threads(client: Any) -> int:
+    """Shards that the workers there are now can do at a time."""
+    return sum(int(worker["nthreads"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
 
 def _report(name: str, number: int) -> str:

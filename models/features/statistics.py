@@ -98,7 +98,7 @@ def orders(log: Dataset) -> dict[str, NDArray[np.generic]]:
     ``item_at`` and ``item_rating`` (E,) in their order, ``first_at`` (U',) the time of each user's first
     rating, ascending. Written as columns they serve every process that maps them.
     """
-    row = np.arange(log.n_events, dtype=np.int32 if log.n_events <= np.iinfo(np.int32).max else np.int64)
+    row: Any = np.arange(log.n_events, dtype=np.int32 if log.n_events <= np.iinfo(np.int32).max else np.int64)
     origin = int(log.at.min(initial=0))
     for shift in range(0, (int(log.at.max(initial=0)) - origin).bit_length(), DIGIT.bit_length() - 1):
         row = _sorted_by(row, log.at, origin, shift, DIGIT)

@@ -77,28 +77,35 @@ def fit_prerank(
     holdout: Split,
     log: Dataset,
     declared: Declared,
+    past: PastIndex | None = None,
 ) -> tuple[FittedPreranking | None, Pool]:
     """The pre-ranker, and the candidates of the holdout's queries that it leaves to ranking.
 
     They are chosen by pre-rankers that have not learned from their users, so that a ranker may learn from
     them. ``log`` has the ratings of the holdout's targets; nothing else of it is read. None where the merged
-    list decides, or where recall found too few targets to learn from.
+    list decides, or where recall found too few targets to learn from. ``past`` is of the log of the queries,
+    and made of it if it is not given.
     """
     fallback = merge.fallback_order(holdout.train)
     merged = merged_lists(config, recalled, weights, holdout.queries, fallback)
     everything = Pool(holdout.queries, merged.candidates, recalled)
-    fitted = fit_preranking(everything, holdout.targets, log, declared, config.prerank, config.seed)
+    fitted = fit_preranking(everything, holdout.targets, log, declared, config.prerank, config.seed, past)
     n = pool_size(config)
     chosen = _first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
     return fitted, Pool(holdout.queries, chosen.candidates, recalled)
 
 
 def fit_rank(
-    config: PipelineConfig, pool: Pool, holdout: Split, log: Dataset, declared: Declared
+    config: PipelineConfig,
+    pool: Pool,
+    holdout: Split,
+    log: Dataset,
+    declared: Declared,
+    past: PastIndex | None = None,
 ) -> Fitted | None:
     """The ranker, fitted on the candidates of the holdout's queries; None if too few of them are targets."""
     ranker = ranker_of(config)
-    return fit_ranking(pool, holdout.targets, log, declared, config.rank, ranker, config.seed)
+    return fit_ranking(pool, holdout.targets, log, declared, config.rank, ranker, config.seed, past)
 
 
 def shortlist(

@@ -15,6 +15,7 @@ from pydantic import Field, PositiveInt, field_validator
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints
+from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.merge import Merged
 from models.prerank.registry import PRE_RANKERS, build_pre_ranker
@@ -68,10 +69,12 @@ def fit_preranking(
     declared: Sequence[Declaration],
     config: PrerankConfig,
     seed: int,
+    past: PastIndex | None = None,
 ) -> FittedPreranking | None:
     """Learn which candidates of held-back queries to keep; None if recall found too few targets.
 
-    None as well if the merged list shall choose. ``answers`` is a log with the ratings of the targets.
+    None as well if the merged list shall choose. ``answers`` is a log with the ratings of the targets;
+    ``past`` is of the log of the queries, and made of it if it is not given.
 
     Raises:
         FloatingPointError: the training of a pre-ranker diverged.
@@ -80,7 +83,9 @@ def fit_preranking(
         return None
     pre_ranker = build_pre_ranker(config.method, config.settings)
     features = cheap(declared)
-    trained = cross_fit(pool, targets, answers, features, config.sampling, config.folds, pre_ranker, seed)
+    trained = cross_fit(
+        pool, targets, answers, features, config.sampling, config.folds, pre_ranker, seed, past
+    )
     if trained is None:
         return None
     logits = trained.ranking.fused(trained.task_logits(pool, np.arange(len(pool.queries))))

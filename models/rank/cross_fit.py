@@ -65,12 +65,14 @@ def cross_fit(
     folds: int,
     ranker: BuiltRanker,
     seed: int,
+    past: PastIndex | None = None,
 ) -> CrossFitted | None:
     """Train a ranker for each fold; None if recall found too few targets.
 
-    ``answers`` is a log with the ratings of the targets. Nothing of it is read but these.
+    ``answers`` is a log with the ratings of the targets. Nothing of it is read but these. ``past`` is of the
+    log of the queries, and made of it if it is not given.
     """
-    past = PastIndex(pool.queries.log)
+    past = past or PastIndex(pool.queries.log)
     sampled = sample(pool, targets, sampling, seed)
     pairs = pool.pairs(past, sampled)
     raw = extract(declared, list(pool.lists), pairs)

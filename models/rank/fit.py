@@ -17,6 +17,7 @@ from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats
 from models.evaluation import metrics
+from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.rank.calibration import Reliability, fit_isotonic, reliability, undo_sampling
 from models.rank.candidates import Pool, Sampling, is_target
@@ -78,15 +79,17 @@ def fit_ranking(
     config: RankConfig,
     ranker: BuiltRanker,
     seed: int,
+    past: PastIndex | None = None,
 ) -> Fitted | None:
     """Learn to order what recall found for held-back queries; None if it found too few targets.
 
-    ``answers`` is a log with the ratings of the targets. Nothing of it is read but these.
+    ``answers`` is a log with the ratings of the targets. Nothing of it is read but these. ``past`` is of the
+    log of the queries, and made of it if it is not given.
 
     Raises:
         FloatingPointError: the training of a ranker diverged.
     """
-    trained = cross_fit(pool, targets, answers, declared, config.sampling, config.folds, ranker, seed)
+    trained = cross_fit(pool, targets, answers, declared, config.sampling, config.folds, ranker, seed, past)
     if trained is None:
         return None
     ranking = replace(trained.ranking, fusion=_fit_fusion(trained, config.formula))

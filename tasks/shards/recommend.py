@@ -100,7 +100,7 @@ def _load(run: Run) -> Fitted:
         data,
         {name: _channel(data, name) for name in data.config.recall.channels},
         Stages(read_weights(run), fallback, *ranks),
-        PastIndex(data.dataset),
+        data.past,
         None if channel is None else run_data.read_neighbours(data, channel),
     )
 

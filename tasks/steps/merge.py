@@ -12,9 +12,13 @@ from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import MetricValue, metric_rows
+from tasks.states import read_state
 from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
+
+COVERED = "covered"
+"""Name of that fraction in a state and in ``metrics``."""
 
 
 @step("fit merge", reads=["holdout"], writes=["merge_weights", "metrics/recall"])
@@ -35,12 +39,17 @@ def fit_merge(run: Run) -> RowCounts:
 
 
 def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> pl.DataFrame:
-    """Recall of all candidates and NDCG of the first, of a channel that knows nothing of the holdout."""
-    config = data.config
+    """Recall of all candidates and NDCG of the first, of a channel that knows nothing of the holdout.
+
+    Of one that learns of the most rated films alone also the fraction of the log that those carry.
+    """
+    config, state = data.config, read_state(data.run, channel)[0]
     n, first = config.recall.candidates, config.rank.ndcg_at
     values: list[MetricValue] = [
         ("all", "recall", n, mean_recall(lists, holdout.targets, n)),
         ("all", "ndcg", first, mean_ndcg(lists, holdout.targets, first)),
     ]
+    if COVERED in state:
+        values.append(("all", COVERED, None, float(state[COVERED])))
     n_users = len(np.unique(holdout.queries.user_idx))
     return metric_rows(data.run, "recall", channel, config.objective, values, n_users)

@@ -33,11 +33,11 @@ def fit_rank(run: Run) -> RowCounts:
     recalled = run_data.read_holdout_candidates(data)
     declared = declarations.read(run)
     preranking, pool = stages.fit_prerank(
-        data.config, recalled, read_weights(run), data.holdout, data.dataset, declared
+        data.config, recalled, read_weights(run), data.holdout, data.dataset, declared, data.past
     )
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
-    fitted = stages.fit_rank(data.config, pool, data.holdout, data.dataset, declared)
+    fitted = stages.fit_rank(data.config, pool, data.holdout, data.dataset, declared, data.past)
     if fitted is None:
         return _not_ranked()
     write_state(data, RANKING, fitted.ranking.state)
