@@ -13,10 +13,12 @@ from models.dataset import (
     queries_at,
     queries_before,
     rows_before,
+    rows_beyond,
 )
 from models.digest import feed
 from models.state import named, pack_text, unpack_text
 from models.targets import Targets, offsets
+from tests.models.evaluation.logs import random_log
 from tests.models.recall.small_logs import small_log
 
 
@@ -134,3 +136,15 @@ def test_texts_and_prefixes_in_a_state() -> None:
     state = {"a.x": pack_text("Amélie, 2001"), "a.y": np.ones(1), "b.x": np.zeros(1)}
     assert named(state, "a.").keys() == {"x", "y"}
     assert unpack_text(named(state, "a.")["x"]) == "Amélie, 2001"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_beyond_and_first_ratings_are_those_of_sets(seed: int) -> None:
+    """Films rated again, several at the same time: each event is looked up in a set."""
+    log = random_log(seed, "2001-01-01", "2001-01-20", n_users=6, n_items=8, n_events=300)
+    other = log.where(np.random.default_rng(seed).random(log.n_events) < 0.5)
+    theirs = set(zip(other.user_idx.tolist(), other.item_idx.tolist(), other.at.tolist(), strict=True))
+    mine = list(zip(log.user_idx.tolist(), log.item_idx.tolist(), log.at.tolist(), strict=True))
+    assert rows_beyond(log, other).tolist() == [row for row, event in enumerate(mine) if event not in theirs]
+    pairs = [(user, item) for user, item, _ in mine]
+    assert first_ratings(log).tolist() == [pair not in pairs[:row] for row, pair in enumerate(pairs)]

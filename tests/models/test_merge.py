@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from models import merge
 from models.candidates import Candidates
 from models.dataset import Queries
+from models.top_n import top_n
 from tests.models.histories import queries_of
 
 TRUE_WEIGHT = 3.0
@@ -212,3 +213,38 @@ def test_newcomers_get_the_list_of_one_channel_alone() -> None:
 def test_the_fallback_order_is_by_popularity_then_index() -> None:
     log = queries_of([[2], [2, 3]], 5).log
     assert merge.fallback_order(log).tolist() == [2, 3, 0, 1, 4]
+
+
+def test_the_merge_is_the_best_of_dense_rows() -> None:
+    """The former computation: the score of every item of a query, then its best; equal to the last bit."""
+    n_items, rows = 60, 150
+    rng = np.random.default_rng(7)
+    channels = {}
+    for name, width in (("a", 9), ("b", 20), ("c", 14)):
+        item = np.argsort(rng.random((rows, n_items)), axis=1)[:, :width].astype(np.int32)
+        item[np.arange(width) >= rng.integers(0, width + 1, rows)[:, None]] = -1
+        score = -np.sort(-rng.random((rows, width)).astype(np.float32), axis=1)
+        channels[name] = Candidates(item, np.where(item >= 0, score, -np.inf).astype(np.float32))
+    weights = rng.random((3, 3)).astype(np.float32)
+    queries = queries_of(
+        [rng.permutation(n_items)[: rng.integers(0, 40)].tolist() for _ in range(rows)], n_items
+    )
+    order = rng.permutation(n_items)
+    merged = merge.merge(channels, weights, queries, order, 25)
+    dense = np.full((rows, n_items), -np.inf, dtype=np.float32)
+    bits = np.zeros((rows, n_items), dtype=np.int64)
+    for number, (weight, channel) in enumerate(zip(weights, channels.values(), strict=True)):
+        for row in range(rows):
+            found = channel.item[row][channel.item[row] >= 0]
+            listed = features(channel.score[row, : len(found)].tolist(), channel.n)
+            for item, feature in zip(found, listed, strict=True):
+                bits[row, item] |= 1 << number
+                dense[row, item] = max(dense[row, item], np.float32(0))
+                for w, value in zip(weight, np.array(feature, dtype=np.float32), strict=True):
+                    dense[row, item] += w * value
+    best = top_n(dense, queries, 25)
+    for row, (item, score) in enumerate(zip(best.item, best.score, strict=True)):
+        n = int((item >= 0).sum())
+        assert merged.candidates.item[row, :n].tolist() == item[:n].tolist()
+        np.testing.assert_allclose(merged.candidates.score[row, :n], score[:n], rtol=1e-6)
+        assert merged.channels[row].tolist() == [*bits[row, item[:n]], *[0] * (25 - n)]

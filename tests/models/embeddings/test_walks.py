@@ -13,6 +13,7 @@ from scipy.stats import chisquare
 
 from models.dataset import DAY, Dataset, Ints
 from models.embeddings.walks import WalkConfig, bipartite_graph, random_walks
+from tests.models.evaluation.logs import random_log
 from tests.models.recall.small_logs import small_log
 
 AS_OF = 100 * DAY
@@ -145,3 +146,13 @@ def test_no_rating_no_walk() -> None:
 def test_impossible_configurations_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="greater than"):
         WalkConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_graph_is_the_sorted_list_of_its_edges() -> None:
+    log = random_log(3, "2000-01-01", "2001-01-01", n_users=40, n_items=50, n_events=1500)
+    graph = bipartite_graph(log, WalkConfig(half_life=180.0))
+    pairs = np.unique(np.stack([log.user_idx, log.n_users + log.item_idx], axis=1), axis=0)
+    edges = np.concatenate([pairs, pairs[:, ::-1]])
+    edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
+    assert_array_equal(graph.neighbour, edges[:, 1])
+    assert_array_equal(np.repeat(np.arange(90), np.diff(graph.indptr)), edges[:, 0])

@@ -1,6 +1,7 @@
 """Features of a query, and of a query and an item, against plain definitions."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.models.evaluation.logs import random_log
 LOG = random_log(1, "2001-01-01", "2001-03-01", n_users=8, n_items=12, n_events=300)
 
 
-def queries_of(log: Dataset, n: int = 30) -> Queries:
+def queries_of(log: Dataset, n: int = 80) -> Queries:
     """Histories of any length, some of them empty, asked at the time of the newest event or later."""
     rng = np.random.default_rng(5)
     user = rng.integers(0, log.n_users, n).astype(np.int32)
@@ -62,16 +63,22 @@ def test_newest_events() -> None:
 
 
 def followers(
-    query: int, item: int, position: int, nearest: int, farthest: int, half_life_days: float
+    query: int,
+    item: int,
+    position: int,
+    nearest: int,
+    farthest: int,
+    half_life_days: float,
+    raters: int = 1_000,
 ) -> float:
     rows = history(query)
     if len(rows) <= position:
         return np.nan
     me, now, film = QUERIES.user_idx[query], QUERIES.at[query], LOG.item_idx[rows[-1 - position]]
     total, found = 1.0, 0.0
-    for row in range(LOG.n_events):
-        if LOG.item_idx[row] != film or LOG.user_idx[row] == me or LOG.at[row] >= now:
-            continue
+    earlier = (LOG.item_idx == film) & (LOG.user_idx != me) & (LOG.at < now)
+    by_time = sorted(np.flatnonzero(earlier).tolist(), key=lambda row: (LOG.at[row], row))
+    for row in by_time[-raters:]:
         weight = 0.5 ** ((now - LOG.at[row]) / DAY / half_life_days)
         total += weight
         for near in range(row + nearest, row + farthest + 1):
@@ -110,6 +117,7 @@ def index_distance(query: int, item: int, position: int) -> float:
         (followers, {"position": 0, "nearest": 1, "farthest": 1, "half_life_days": 400.0}),
         (followers, {"position": 2, "nearest": 1, "farthest": 5, "half_life_days": 30.0}),
         (followers, {"position": 1, "nearest": -3, "farthest": -1, "half_life_days": 30.0}),
+        (followers, {"position": 0, "nearest": 1, "farthest": 9, "half_life_days": 90.0, "raters": 3}),
         (rating_gap, {}),
         (genre_match, {"newest": 3}),
         (genre_match, {"newest": 1000}),
@@ -138,3 +146,19 @@ def test_a_film_without_genres_or_year_has_no_match_and_no_distance() -> None:
 
 def test_lists_that_hold_an_item_are_counted() -> None:
     np.testing.assert_array_equal(OF_PAIR["n_channels"](PAIRS), PAIRS.item % 3 == 0)
+
+
+def test_an_index_of_mapped_columns_is_the_index_of_the_log(tmp_path: Path) -> None:
+    columns = PAIRS.past.columns()
+    assert sum(column.nbytes for column in columns.values()) < 20 * LOG.n_events + 1_000
+    for name, column in columns.items():
+        np.save(tmp_path / name, column)
+    mapped = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in columns}
+    other = replace(PAIRS, past=PastIndex.of(LOG, mapped))
+    for what, parameters in (
+        ("rating_gap", {}),
+        ("followers", {"position": 0, "nearest": 1, "farthest": 5, "half_life_days": 30.0}),
+    ):
+        np.testing.assert_array_equal(OF_PAIR[what](other, **parameters), OF_PAIR[what](PAIRS, **parameters))
+    with pytest.raises(ValueError, match="of another log"):
+        PastIndex.of(LOG.before(int(LOG.at.max())), mapped)

@@ -92,3 +92,26 @@ def test_statistics_of_users_know_the_history_of_the_query(name: str) -> None:
         times, ratings = log.at[begin:end], log.rating[begin:end]
         expected = oracle(name, times, ratings, queries.at[number], log, parameters)
         assert found[number] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_sums_at_every_few_rows_are_the_running_sums() -> None:
+    """The former computation: a sum before every row of the log, a statistic the difference of two."""
+    log = random_log(5, "2000-01-01", "2002-01-01", n_users=50, n_items=40, n_events=5_000)
+    rng = np.random.default_rng(1)
+    item, at = rng.integers(0, 40, 2_000).astype(np.int32), rng.choice(log.at, 2_000)
+    order = np.lexsort((log.at, log.item_idx))
+    bounds = np.searchsorted(log.item_idx[order], np.arange(41))
+    time, rating = log.at[order], log.rating[order].astype(np.float64)
+    sums, squares = (np.append(0, np.cumsum(values)) for values in (rating, rating**2))
+    begin = bounds[item]
+    end = np.array(
+        [np.searchsorted(time[bounds[i] : bounds[i + 1]], t) for i, t in zip(item, at, strict=True)]
+    )
+    end += begin
+    n = np.where(end > begin, end - begin, np.nan)
+    mean = (sums[end] - sums[begin]) / n
+    past = of_items(by_item(log), item, at)
+    np.testing.assert_array_equal(statistic("mean", past, {}), mean)
+    np.testing.assert_array_equal(
+        statistic("variance", past, {}), np.maximum((squares[end] - squares[begin]) / n - mean**2, 0)
+    )

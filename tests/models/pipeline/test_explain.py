@@ -33,3 +33,16 @@ def test_without_history_or_neighbours_nothing_explains() -> None:
     nobody = Neighbours(np.full((3, 2), -1, np.int32), np.full((3, 2), NOTHING, np.float32))
     item = np.array([[1, -1], [0, 2]], dtype=np.int32)
     assert because(item, queries_of([[0], []], 3), nobody, RECENCY).tolist() == [[-1, -1], [-1, -1]]
+
+
+def test_a_query_is_explained_alike_alone_and_among_others() -> None:
+    rng = np.random.default_rng(3)
+    n_items = 30
+    near = np.argsort(rng.random((n_items, n_items)), axis=1)[:, :8].astype(np.int32)
+    neighbours = Neighbours(near, -np.sort(-rng.random(near.shape).astype(np.float32), axis=1))
+    histories = [rng.permutation(n_items)[: rng.integers(0, 12)].tolist() for _ in range(150)]
+    wanted = np.argsort(rng.random((150, n_items)), axis=1)[:, :10].astype(np.int32)
+    together = because(wanted, queries_of(histories, n_items), neighbours, RECENCY)
+    for row, history in enumerate(histories):
+        alone = because(wanted[row : row + 1], queries_of([history], n_items), neighbours, RECENCY)
+        np.testing.assert_array_equal(together[row], alone[0])

@@ -11,6 +11,7 @@ from models.recall.new_items import NewItems, NewItemsConfig
 from models.recall.popular import Popular, PopularConfig, decayed_popularity
 from models.recall.region import Region, RegionConfig
 from models.recall.segment import Segment, SegmentConfig
+from models.top_n import top_n
 from tests.models.recall.small_logs import small_log
 
 FOREVER = float("inf")
@@ -154,3 +155,17 @@ def test_attribute_names_only_the_best_of_the_favourites() -> None:
     attribute = Attribute(AttributeConfig(favourites=1, best=2)).fit(log)
     found = attribute.recommend(queries_at(log), log.n_items, filter_seen=False)
     assert (found.item >= 0).sum(1).max() == 2
+
+
+@pytest.mark.parametrize("filter_seen", [True, False])
+def test_lists_are_the_best_of_each_querys_row_of_scores(filter_seen: bool) -> None:
+    log = small_log(5, n_users=150)
+    queries = queries_at(log)
+    everyone = np.zeros(len(queries), dtype=np.int64)
+    region = Region().fit(log)
+    of_user = user_codes(log, "region") + 1
+    for channel, row in ((Popular().fit(log), everyone), (NewItems().fit(log), everyone), (region, of_user)):
+        scores = np.atleast_2d(channel.state["score"])[row]
+        found, expected = channel.recommend(queries, 20, filter_seen), top_n(scores, queries, 20, filter_seen)
+        np.testing.assert_array_equal(found.item, expected.item)
+        np.testing.assert_array_equal(found.score, expected.score)
