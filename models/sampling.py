@@ -1,4 +1,4 @@
-"""Samples: of the ratings of users too active to learn from in full, and of numbers, evenly spread.
+"""Samples: of the ratings of users too active to learn from in full, of long rows, and of numbers.
 
 Pairs of ratings grow with the square of a user's activity, and those of one who rates everything carry no
 information about similarity. Only fitting sees the sample: queries of such users, and the filter of seen
@@ -8,7 +8,7 @@ items, have their whole history.
 import numpy as np
 from numba import njit
 
-from models.dataset import Dataset, Longs, Mask
+from models.dataset import Dataset, Ints, Longs, Mask
 
 
 def cap_active_users(dataset: Dataset, max_events: int, seed: int = 0) -> Dataset:
@@ -18,7 +18,13 @@ def cap_active_users(dataset: Dataset, max_events: int, seed: int = 0) -> Datase
     """
     if np.diff(dataset.indptr).max(initial=0) <= max_events:
         return dataset
-    return dataset.where(_sample_of_rows(dataset.indptr, max_events, np.random.default_rng(seed)))
+    return dataset.where(sample_of_rows(dataset.indptr, max_events, seed))
+
+
+def sample_of_rows(indptr: Ints | Longs, n: int, seed: int = 0) -> Mask:
+    """(E,) the entries of sparse rows to keep: all of rows of up to n, of longer ones n drawn at random."""
+    keep: Mask = _sample_of_rows(indptr, n, np.random.default_rng(seed))
+    return keep
 
 
 def spread(total: int, n: int) -> Longs:
@@ -27,10 +33,8 @@ def spread(total: int, n: int) -> Longs:
 
 
 @njit(cache=True)
-def _sample_of_rows(indptr: Longs, n: int, rng: np.random.Generator) -> Mask:
-    """(E,) whether an entry stays: all of rows of up to n, of longer ones n drawn at random.
-
-    Selection sampling: an entry is taken with the chance of those still wanted among those still to come.
+def _sample_of_rows(indptr: Ints | Longs, n: int, rng: np.random.Generator) -> Mask:
+    """Selection sampling: an entry is taken with the chance of those still wanted among those still to come.
 
     Knuth, "The Art of Computer Programming", volume 2 (1997), algorithm 3.4.2 S.
     """

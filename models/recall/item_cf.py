@@ -98,7 +98,7 @@ def _nearest(
 ) -> tuple[Ints, Floats]:
     """The n most similar items of each item and their similarities, (I, n), padded with -1 and -inf.
 
-    Only cells that users of both touch are looked at and cleared, so an item costs its paths.
+    Only cells that users of both reach are looked at and cleared, so an item costs its paths.
     """
     user_ptr, user = raters
     item_ptr, item = rated
@@ -108,17 +108,17 @@ def _nearest(
     runs = (n_items + ITEMS - 1) // ITEMS
     for run in prange(runs):
         dot = np.zeros(n_items)
-        touched = np.empty(n_items, dtype=np.int32)
+        reached = np.empty(n_items, dtype=np.int32)
         for i in range(run, n_items, runs):  # popular and unpopular items in every run
-            n_touched = 0
+            n_reached = 0
             for u in user[user_ptr[i] : user_ptr[i + 1]]:
                 for j in item[item_ptr[u] : item_ptr[u + 1]]:
                     if dot[j] == 0:
-                        touched[n_touched] = j
-                        n_touched += 1
+                        reached[n_reached] = j
+                        n_reached += 1
                     dot[j] += weight[u]
             size = 0
-            for j in touched[:n_touched]:
+            for j in reached[:n_reached]:
                 similarity = float(np.float32(dot[j] / (norm[i] * norm[j] + shrinkage)))
                 if j != i and similarity > 0:
                     size = offer(similarity, j, items[i], scores[i], size)

@@ -11,8 +11,8 @@ https://arxiv.org/abs/1301.7363, by which sharing a rare film says more than sha
 h_qi being the recency weight of the query's history, of its newest items alone. An item scores the sum of
 s(q, v) over the nearest users v among whose newest items it is, newer ones heavier.
 
-Neighbours are searched among at most ``max_users`` users, drawn at random but read in full, so the cost of a
-query does not grow with the number of users.
+The raters of a popular item are sampled, so a query costs its newest items times ``max_raters``, whatever
+the number of users.
 """
 
 from typing import Self
@@ -27,6 +27,7 @@ from models.dataset import Dataset, Queries, queries_at
 from models.history import decayed_history, interactions
 from models.neighbours import to_sparse
 from models.recall.contract import Tables
+from models.sampling import sample_of_rows
 from models.sparse_product import best_of_product, recommend_by_product, sparse_from_state, sparse_state
 from models.state import State
 
@@ -36,8 +37,8 @@ class UserCFConfig(Config):
 
     n_neighbours: PositiveInt = 200
     """Nearest users of each query."""
-    max_users: PositiveInt = 8_000
-    """Users among whom neighbours are searched; a seeded sample where there are more."""
+    max_raters: PositiveInt = 2_000
+    """Users of an item among whom neighbours are searched; a seeded sample of those of a more popular one."""
     newest: PositiveInt = 30
     """Newest items of a history by which neighbours are found."""
     decay: PositiveFloat = 7.0
@@ -47,15 +48,14 @@ class UserCFConfig(Config):
     neighbour_decay: PositiveFloat = 30.0
     """Decay of a neighbour's items, in items: the k-th newest weighs exp(-k / neighbour_decay)."""
     seed: int = 0
-    """Seed of the sample of users."""
+    """Seed of the sample of the users of popular items."""
 
 
 class UserCF:
     """The newest items of the nearest users.
 
-    State: ``user`` (M,), the users among whom neighbours are searched, ascending; sparse rows ``taste_*``
-    (I, M), f_i^2 / |v| of each rater v of an item i, and ``recent_*`` (M, I), the newest items of each of
-    these users with their weights.
+    State: sparse rows ``taste_*`` (I, U), f_i^2 / |v| of each rater v of an item i, of a popular one of a
+    sample of them, and ``recent_*`` (U, I), the newest items of each user with their weights.
     """
 
     def __init__(self, config: UserCFConfig = UserCFConfig()) -> None:
@@ -63,38 +63,41 @@ class UserCF:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
-        config = self.config
         rated = interactions(dataset)
         raters = np.bincount(rated.indices, minlength=dataset.n_items)
         frequency = np.log(dataset.n_users / np.maximum(raters, 1)) ** 2  # f_i^2
-        users = np.flatnonzero(np.diff(rated.indptr)).astype(np.int32)
-        if len(users) > config.max_users:
-            users = np.sort(np.random.default_rng(config.seed).choice(users, config.max_users, replace=False))
-        rated = rated[users]
         norm = np.sqrt(rated @ frequency)
         scale = 1 / np.where(norm > 0, norm, 1)
         taste = (diags_array(frequency) @ rated.T @ diags_array(scale)).tocsr()
-        newest = queries_at(dataset, users=users)
-        recent = decayed_history(newest, config.neighbour_decay, config.neighbour_newest)
-        self.state = {"user": users} | sparse_state("taste", taste) | sparse_state("recent", recent)
+        recent = decayed_history(
+            queries_at(dataset), self.config.neighbour_decay, self.config.neighbour_newest
+        )
+        self.state = sparse_state("taste", self._sample(taste)) | sparse_state("recent", recent)
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        taste = sparse_from_state("taste", self.state, len(self.state["user"]))
-        recent = sparse_from_state("recent", self.state, taste.shape[0])
+        n_users, n_items = len(self.state["recent_indptr"]) - 1, len(self.state["taste_indptr"]) - 1
+        taste = sparse_from_state("taste", self.state, n_users)
+        recent = sparse_from_state("recent", self.state, n_items)
         return recommend_by_product(lambda block: self._near(block, taste), recent, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
 
+    def _sample(self, taste: csr_array) -> csr_array:
+        """The rows of taste with at most ``max_raters`` users each."""
+        keep = sample_of_rows(taste.indptr, self.config.max_raters, self.config.seed)
+        indptr = np.concatenate([[0], np.cumsum(keep)])[taste.indptr]
+        return csr_array((taste.data[keep], taste.indices[keep], indptr), shape=taste.shape)
+
     def _near(self, queries: Queries, taste: csr_array) -> csr_array:
-        """The nearest users of each query with their similarities, (b, M)."""
+        """The nearest users of each query with their similarities, (b, U)."""
         # Dividing by |q| would change no order among the users near q.
         history = decayed_history(queries, self.config.decay, self.config.newest)
-        # Nobody is their own neighbour: each of the users has "seen" the column of their own.
-        user = self.state["user"]
-        start = np.searchsorted(user, queries.user_idx)
-        end = np.searchsorted(user, queries.user_idx, side="right")
-        columns = np.arange(len(user), dtype=np.int32)
-        near = best_of_product(history, taste, self.config.n_neighbours, start, end, columns)
-        return to_sparse(Neighbours(*near), len(user))
+        # Nobody is their own neighbour: the users 0 to U - 1 are "seen" by themselves.
+        n_users = taste.shape[1]
+        start = np.where((queries.user_idx >= 0) & (queries.user_idx < n_users), queries.user_idx, n_users)
+        end = np.minimum(start + 1, n_users)
+        oneself = np.arange(n_users, dtype=np.int32)
+        near = best_of_product(history, taste, self.config.n_neighbours, start, end, oneself)
+        return to_sparse(Neighbours(*near), n_users)

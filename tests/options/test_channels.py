@@ -85,10 +85,10 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "user_cf": {
         "n_neighbours": Case(to=5),
-        "max_users": Case(to=10),
+        "max_raters": Case(to=10),
         "newest": Case(to=3),
         "neighbour_newest": Case(to=3),
-        "seed": Case(given={"max_users": 10}),
+        "seed": Case(given={"max_raters": 10}),
     },
     "attribute": {"best": Case(to=2), "favourites": Case(to=3)},
     "mf": {"trainer.kind": Case(to="bpr"), "n_neighbours": Case(to=5)},

@@ -44,32 +44,28 @@ def test_user_cf_is_that_of_loops(config: UserCFConfig) -> None:
     np.testing.assert_allclose(np.where(found.item < 0, 0, taken), best, rtol=1e-4, atol=1e-6)
 
 
-def test_many_users_lead_to_a_sample_of_them() -> None:
+def test_popular_items_lead_to_a_sample_of_their_users() -> None:
     # All but the last user rated item 0, and everybody an item of their own.
     item = np.stack([np.zeros(50, dtype=int), np.arange(1, 51)], axis=1).ravel()
     item[-2] = 51
     log = log_in_order(np.repeat(np.arange(50), 2), item, np.ones(100))
-    queries = queries_at(log)
-
-    def reached(seed: int) -> list[set[int]]:
-        config = UserCFConfig(max_users=8, seed=seed)
-        found = UserCF(config).fit(log).recommend(queries, 50).item
-        return [set(row[row >= 0].tolist()) for row in found]
-
-    # Only those who were drawn are anybody's neighbours, the one who asks left out.
-    lists = reached(seed=0)
-    drawn = set().union(*lists)
-    assert 7 <= len(drawn) <= 8
-    assert all(items == drawn - {user + 1} for user, items in enumerate(lists[:-1]))
-    assert set().union(*reached(seed=1)) != drawn
+    queries = queries_at(log, users=np.arange(5, dtype=np.int32))
+    found = UserCF(UserCFConfig(max_raters=8)).fit(log).recommend(queries, 50)
+    reached = [set(row[row >= 0].tolist()) for row in found.item]
+    # Only the eight users who were drawn are anybody's neighbours, the one who asks left out.
+    drawn = set().union(*reached)
+    assert len(drawn) == 8
+    assert all(items == drawn - {user + 1} for user, items in enumerate(reached))
+    others = UserCF(UserCFConfig(max_raters=8, seed=1)).fit(log).recommend(queries, 50)
+    assert set(others.item[others.item >= 0].tolist()) != drawn
 
 
 def test_queries_of_unknown_users_have_neighbours_too() -> None:
     log = small_log(2)
     model = UserCF(UserCFConfig(n_neighbours=1)).fit(log)
-    known = queries_at(log)
-    unknown = Queries(np.full(len(known), -1, dtype=np.int32), known.at, known.start, known.end, log)
+    queries = queries_at(log)
+    unknown = Queries(np.full(len(queries), -1, dtype=np.int32), queries.at, queries.start, queries.end, log)
     # Whose history is that of a user finds this user first, and all of whose items are seen then.
     with_seen = model.recommend(unknown, 100, filter_seen=False)
-    rated = decayed_history(known).toarray() > 0
+    rated = decayed_history(queries).toarray() > 0
     assert all(rated[row, items[items >= 0]].all() for row, items in enumerate(with_seen.item[1:], 1))
