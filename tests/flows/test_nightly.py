@@ -16,7 +16,8 @@ from flows.nightly import nightly
 from tests.flows.published import SOURCE, ask, cli, median_event
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
-from warehouse.releases import serving
+from warehouse.releases import retention, serving
+from warehouse.releases.rollback import roll_back
 
 COMPUTED = ("recommendations", "default_recommendations", "users", "items", "user_features", "item_features")
 
@@ -114,7 +115,8 @@ def test_a_user_without_ratings_gets_the_list_of_the_demographic_segment(
 
 
 def test_lineage_has_every_step(home: Path, first: dict[str, Any]) -> None:
-    steps = ask(home, "select step, rows, seconds, peak_memory_mb from lineage order by rowid")
+    query = "select step, rows, seconds, peak_memory_mb, cpu_seconds from lineage order by rowid"
+    steps = ask(home, query)
     names = [step for step, *_ in steps]
     assert names[0] == "features"
     assert {
@@ -123,10 +125,11 @@ def test_lineage_has_every_step(home: Path, first: dict[str, Any]) -> None:
         "recall item_cf",
         "fit merge",
         "fit rank",
-        "rank",
+        "recommend",
         "segments",
     } <= set(names)
-    assert all(rows > 0 and seconds >= 0 and memory > 0 for _, rows, seconds, memory in steps)
+    assert all(min(rows, memory, cpu) > 0 and seconds >= 0 for _, rows, seconds, memory, cpu in steps)
+    assert ask(home, "select shards, workers from lineage where step = 'recommend'") == [(1, 1)]
 
 
 def test_future_events_change_nothing(home: Path, first: dict[str, Any]) -> None:
@@ -157,19 +160,57 @@ def test_future_events_change_nothing(home: Path, first: dict[str, Any]) -> None
         assert before[table] == after[table], table
 
 
-def test_a_failed_run_leaves_what_is_published(
+def broken(*_: object) -> None:
+    raise RuntimeError("no space")
+
+
+def test_a_failed_run_leaves_what_is_published_and_is_gone_on_with(
     home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     current, folders = serving.current_release(home), set((home / "runs").glob("[!.]*"))
+    whole = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
+    expected = ask(home, "select * exclude release_id from recommendations order by user_id, rank")
+    roll_back(home, current)
 
-    def broken(*_: object) -> None:
-        raise RuntimeError("no space")
-
-    monkeypatch.setattr("tasks.steps.rank.explain.because", broken)
-    with pytest.raises(RuntimeError, match="no space"):
-        nightly(as_of=first["as_of"], config={"top_n": 20})
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.shards.recommend.explain.because", broken)
+        with pytest.raises(RuntimeError, match="no space"):
+            nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
     assert serving.current_release(home) == current
-    assert set((home / "runs").glob("[!.]*")) == folders
+    (left,) = set((home / "runs").glob("[!.]*")) - folders - {home / "runs" / whole["release_id"]}
+    taken = {file: file.stat().st_mtime_ns for file in left.glob("lineage/*.parquet")}
+    assert len(taken) > 10
+
+    again = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20, "engine": {"patience": 9}})
+    assert again["release_id"] == left.name
+    assert {file: file.stat().st_mtime_ns for file in taken} == taken, "no step was taken twice"
+    assert ask(home, "select * exclude release_id from recommendations order by user_id, rank") == expected
+
+
+def test_what_another_run_left_is_removed(
+    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.steps.recommend.engine.spread", broken)
+        with pytest.raises(RuntimeError, match="no space"):
+            nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
+    (left,) = retention.unfinished(home)
+    other = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 10})
+    assert other["release_id"] != left.id
+    assert not left.folder.exists()
+
+
+def test_a_run_is_not_gone_on_with_after_a_rollback(
+    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.steps.recommend.engine.spread", broken)
+        with pytest.raises(RuntimeError, match="no space"):
+            nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
+    (left,) = retention.unfinished(home)
+    roll_back(home, first["release_id"])
+    done = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
+    assert done["release_id"] != left.id
 
 
 def test_another_data_set_is_refused(home: Path, first: dict[str, Any]) -> None:

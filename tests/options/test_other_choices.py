@@ -74,7 +74,7 @@ def hour(home: Path, night: dict[str, Any]) -> dict[str, Any]:
 def moved(home: Path, night: dict[str, Any], hour: dict[str, Any], channel: str) -> set[str]:
     """Names of the arrays of a channel that differ after the hour."""
     then, now = (
-        files.read_arrays(Run.read(home, release["release_id"]), f"models/{channel}")
+        files.read_columns(Run.read(home, release["release_id"]), f"models/{channel}")
         for release in (night, hour)
     )
     assert then.keys() == now.keys()
@@ -128,7 +128,7 @@ def test_an_hour_ranks_what_the_pre_ranker_of_its_night_leaves(
     then, now = (Run.read(home, release["release_id"]) for release in (night, hour))
     state = files.read_columns(then, "models/preranking")
     assert json.loads(unpack_text(state["made_of"]))[0] == "three_tower"
-    again = files.read_arrays(now, "models/preranking")
+    again = files.read_columns(now, "models/preranking")
     assert {name: array.tobytes() for name, array in again.items()} == {
         name: array.tobytes() for name, array in state.items()
     }
