@@ -111,7 +111,7 @@ def load(run: Run) -> RunData:
 
 
 def write_log(run: Run) -> None:
-    """Encode the catalogue beside the events; keep the categories of attributes for runs that go on from it."""
+    """Encode the catalogue beside the events; keep the categories of attributes for later runs."""
     columns = _catalog(run, snapshot.read(run))
     files.write_columns(run, LOG, columns)
     files.write_arrays(run, CATEGORIES, named(columns, "category."))

@@ -78,7 +78,7 @@ def read(run: Run) -> Snapshot:
 
 
 def connect(run: Run) -> duckdb.DuckDBPyConnection:
-    """A database of bounded memory with the view ``events`` and the tables ``items`` and ``users`` of a run."""
+    """A database of bounded memory with a run's ``events`` (a view), ``items`` and ``users``."""
     snapshot = read(run)
     con = _database(run, run.file(".duckdb"))
     con.register("log", pa.table(snapshot.events))  # without a copy

@@ -9,7 +9,6 @@ from typing import Any
 
 import duckdb
 
-
 MEMORY = "512MB"
 """Memory of a database while it works on a whole log; what goes beyond is spilled to the disk."""
 

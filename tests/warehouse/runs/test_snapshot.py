@@ -153,7 +153,9 @@ LATEST = """
     select user_id, item_id, rating, epoch(event_at)::bigint as at, batch
     from read_parquet($files)
     where event_at < $as_of
-    qualify row_number() over (partition by user_id, item_id order by event_at desc, batch desc, line desc) = 1
+    qualify row_number() over (
+        partition by user_id, item_id order by event_at desc, batch desc, line desc
+    ) = 1
     order by user_id, event_at, batch, line
 """
 """The log of a run, by a window over the whole of it."""
