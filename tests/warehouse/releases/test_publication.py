@@ -244,7 +244,12 @@ def test_only_runs_that_others_go_on_from_stay_whole(home: Path) -> None:
         publish(run, 5, 10)
         published.append(run)
     for stripped in published[:2]:
-        assert {entry.name for entry in stripped.folder.iterdir()} == {".alive", "manifest.json", "metrics"}
+        assert {entry.name for entry in stripped.folder.iterdir()} == {
+            ".alive",
+            "manifest.json",
+            "metrics",
+            "run.json",
+        }
         assert Run.read(home, stripped.id) == stripped
         assert not is_whole(home, stripped.id)
     size = sum(file.stat().st_size for file in (home / "runs").rglob("*") if file.is_file())
@@ -339,12 +344,12 @@ def test_rows_in_shards_are_those_of_one_file(home: Path) -> None:
     for run in (whole, cut):
         recommended = homes.compute(run).with_columns(release_id=pl.lit(whole.id))
         if run is cut:
-            run.file("recommended.parquet").unlink()
+            files.drop(run, "recommended")
             for number, of_shard in enumerate((pl.col("user_id") <= 5, pl.col("user_id") > 5)):
                 files.write_table(run, f"recommended/{number:04d}", recommended.filter(of_shard))
                 files.write_table(run, f"user_embeddings/m/{number:04d}", vectors.filter(of_shard))
         else:
-            files.write_table(run, "recommended", recommended)
+            files.write_table(run, "recommended/00000", recommended)
             files.write_table(run, "user_embeddings/m", vectors)
         homes.finish(run)
         publish(run, 5, 10)
