@@ -3,12 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Ints, Longs, Queries
+
+Attributes = dict[str, NDArray[Any]]
+"""Arrays by attribute."""
 
 USER_ATTRIBUTES = ("gender", "age", "occupation", "region")
 REGION_DIGITS = 1
@@ -50,27 +54,39 @@ def encode(
     in epoch seconds, exclusive. Every event's user and item must be in the tables. Those of an
     earlier vocabulary, ``categories`` by attribute, keep their codes; new ones come after them.
     """
+    of_users, of_items, vocabulary = encode_catalog(users, items, categories)
+    dataset = Dataset(
+        user_idx=np.searchsorted(vocabulary.user_ids, events["user_id"]).astype(np.int32),
+        item_idx=np.searchsorted(vocabulary.item_ids, events["item_id"]).astype(np.int32),
+        rating=events["rating"].astype(np.float32),
+        at=events["at"].astype(np.int64),
+        n_users=len(vocabulary.user_ids),
+        n_items=len(vocabulary.item_ids),
+        as_of=as_of,
+        users=of_users,
+        items=of_items,
+    )
+    return dataset, vocabulary
+
+
+def encode_catalog(
+    users: pl.DataFrame, items: pl.DataFrame, categories: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> tuple[Attributes, Attributes, Vocabulary]:
+    """The attributes of users and of items by dense index, (U, ...) and (I, ...), and the vocabulary.
+
+    Takes the tables and the earlier ``categories`` of ``encode``.
+    """
     users, items = users.sort("user_id"), items.sort("item_id")
-    user_ids, item_ids = users["user_id"].to_numpy(), items["item_id"].to_numpy()
     users = users.with_columns(region=pl.col("zip").str.head(REGION_DIGITS))
     codes = {name: _codes(users[name], categories.get(name, ())) for name in USER_ATTRIBUTES}
     genre_categories = _with_new(categories.get("genres", ()), items["genres"].explode())
-    dataset = Dataset(
-        user_idx=np.searchsorted(user_ids, events["user_id"]).astype(np.int32),
-        item_idx=np.searchsorted(item_ids, events["item_id"]).astype(np.int32),
-        rating=events["rating"].astype(np.float32),
-        at=events["at"].astype(np.int64),
-        n_users=len(user_ids),
-        n_items=len(item_ids),
-        as_of=as_of,
-        users={name: code for name, (code, _) in codes.items()},
-        items={
-            "year": items["year"].fill_null(-1).to_numpy().astype(np.int32),
-            "genres": _multi_hot(items["genres"], genre_categories),
-        },
-    )
+    of_users: Attributes = {name: code for name, (code, _) in codes.items()}
+    of_items: Attributes = {
+        "year": items["year"].fill_null(-1).to_numpy().astype(np.int32),
+        "genres": _multi_hot(items["genres"], genre_categories),
+    }
     of_codes = {name: texts for name, (_, texts) in codes.items()} | {"genres": genre_categories}
-    return dataset, Vocabulary(user_ids, item_ids, of_codes)
+    return of_users, of_items, Vocabulary(users["user_id"].to_numpy(), items["item_id"].to_numpy(), of_codes)
 
 
 def reindexed(queries: Queries, now: Vocabulary, then: Vocabulary) -> Queries:

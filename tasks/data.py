@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
-from models.encoding import Vocabulary, encode
+from models.encoding import Vocabulary, encode_catalog
 from models.evaluation.split import Split
 from models.features.compute import PastIndex
 from models.pipeline.channels import capped
@@ -27,9 +27,10 @@ from tasks.config import Configuration
 from warehouse.arrays import Arrays
 from warehouse.runs import files, snapshot
 from warehouse.runs.run import Run
+from warehouse.runs.snapshot import LOG, Snapshot
 
-LOG, HOLDOUT = "log", "holdout/split"
-"""Folders of a run that hold its log, and its holdout, as arrays."""
+HOLDOUT = "holdout/split"
+"""Folder of a run that holds its holdout as arrays, as LOG does its log."""
 
 ORDERS = "log_orders"
 """Folder of a run that holds its log by time and by item."""
@@ -119,8 +120,8 @@ def load(run: Run) -> RunData:
 
 
 def write_log(run: Run) -> None:
-    """Encode the run's log and catalogue; keep the categories of attributes for runs that go on from it."""
-    columns = _columns(run)
+    """Encode the catalogue beside the events; keep the categories of attributes for later runs."""
+    columns = _catalog(run, snapshot.read(run))
     files.write_columns(run, LOG, columns)
     files.write_arrays(run, CATEGORIES, named(columns, "category."))
 
@@ -174,23 +175,17 @@ def _with_events(log: Dataset, events: Arrays, as_of: int) -> Dataset:
 
 def encoded(run: Run) -> RunData:
     """A finished run encoded anew; what it learned speaks of these indices and codes."""
-    return _decoded(run, _columns(run))
+    log = snapshot.read(run)
+    events = {f"event.{name}": column for name, column in log.events.items()}
+    return _decoded(run, events | _catalog(run, log))
 
 
-def _columns(run: Run) -> dict[str, NDArray[np.generic]]:
-    with snapshot.connect(run) as con:
-        events, users, items = snapshot.read_events(con), con.table("users").pl(), con.table("items").pl()
-    dataset, vocabulary = encode(events, users, items, _epoch(run.as_of), _categories(run))
+def _catalog(run: Run, log: Snapshot) -> dict[str, NDArray[np.generic]]:
+    """The columns of a log that are not of its events: attributes, ids, categories."""
+    users, items, vocabulary = encode_catalog(log.users, log.items, _categories(run))
     parts: dict[str, Mapping[str, NDArray[np.generic]]] = {
-        "event": {
-            "user_idx": dataset.user_idx,
-            "item_idx": dataset.item_idx,
-            "rating": dataset.rating,
-            "at": dataset.at,
-            "batch": events["batch"].astype(np.int32),
-        },
-        "user": dataset.users,
-        "item": dataset.items,
+        "user": users,
+        "item": items,
         "id": {"user": vocabulary.user_ids, "item": vocabulary.item_ids},
         "category": {name: np.array(texts, dtype=str) for name, texts in vocabulary.categories.items()},
     }

@@ -21,7 +21,7 @@ from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
 from warehouse.releases import journal, retention, serving
 from warehouse.runs import lifecycle, snapshot
-from warehouse.runs.run import Run, new_run_id, utc_now
+from warehouse.runs.run import Run, check_whole, new_run_id, utc_now
 
 logger = logging.getLogger("matinee")
 
@@ -103,10 +103,11 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
     It goes by the configuration of its parent.
 
     Raises:
-        MatineeError: nothing is published, ``as_of`` is before that of the current release, or
-            ``overrides`` name what an hourly run cannot change.
+        MatineeError: nothing is published, or what retention has stripped; ``as_of`` is before that of the
+            current release, or ``overrides`` name what an hourly run cannot change.
     """
     parent = Run.read(home, serving.published_release(home))
+    check_whole(parent)
     made_by = configuration.of(parent)
     config = configuration.for_hourly(made_by, overrides)
     if as_of is not None and parse_as_of(as_of) < parent.as_of:

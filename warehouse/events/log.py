@@ -1,8 +1,9 @@
 """The append-only log of ratings: every event once, batch by batch.
 
-``events/NNNNNN-DIGEST.parquet`` is a batch, and that the file is there is its commit. Its footer tells where
-it came from. Rows that cannot enter lie in ``quarantine/``; those of items that no movies file names yet
-return by themselves, in the batch with which their item becomes known.
+``events/NNNNNN-DIGEST.parquet`` is a batch, and that the file is there is its commit: of several files a kill
+could leave half a batch. It is written and read in row groups, so that its length takes no memory. Its footer
+tells where it came from. Rows that cannot enter lie in ``quarantine/``; those of items that no movies file names
+yet return by themselves, in the batch with which their item becomes known.
 """
 
 import errno
@@ -46,7 +47,7 @@ SCHEMA = pa.schema(
 """Grain: an event. Key: (user_id, item_id, event_at), over all files."""
 
 MEMORY = "1GB"
-"""Memory of the search for repeated events; beyond that it spills to the disk."""
+"""Memory of the search for repeated events; what goes beyond is spilled to the disk."""
 
 
 @dataclass(frozen=True)
@@ -149,16 +150,16 @@ def _stage_batch(
     if len(repeated):
         _quarantine_lines(incoming, repeated, items, rejected)
     rejected.finish()
-    counts = pl.scan_parquet(path).select(pl.col("user_id", "item_id").n_unique(), rows=pl.len()).collect()
+    rows, users, items_rated = _counts(home, path)
     return replace(
         report,
         batch=sequence,
         rows_read=rows_read,
-        rows_logged=counts["rows"].item() - returned.height,
+        rows_logged=rows - returned.height,
         rows_returned=returned.height,
         quarantined=dict(rejected.reasons),
-        users=counts["user_id"].item(),
-        items=counts["item_id"].item(),
+        users=users,
+        items=items_rated,
     )
 
 
@@ -207,7 +208,8 @@ def _drop_repeated(home: Path, staged: Path, facts: dict[str, Any]) -> pl.Series
         sink = ParquetSink(staging.path(staged), SCHEMA)
         first = 0
         for part in map(pl.DataFrame, pq.ParquetFile(staged).iter_batches()):
-            mask = pl.int_range(first, first + part.height, eager=True).is_in(repeated.implode())
+            start, stop = (int(repeated.search_sorted(row)) for row in (first, first + part.height))
+            mask = pl.int_range(first, first + part.height, eager=True).is_in(repeated[start:stop].implode())
             lines.append(part["line"].filter(mask))
             sink.write(part.filter(~mask))
             first += part.height
@@ -219,13 +221,23 @@ def _drop_repeated(home: Path, staged: Path, facts: dict[str, Any]) -> pl.Series
 def _repeated(home: Path, staged: Path) -> pl.Series:
     """Row numbers (0-based) in a staged event file that repeat the log or an earlier row of the file."""
     logged = [str(path) for path in event_files(home)]
-    with duckdb.connect() as con:
-        con.execute("set memory_limit = $limit", {"limit": MEMORY})
-        con.execute("set temp_directory = $folder", {"folder": str(home / ".ingest")})
+    with _database(home) as con:
         con.read_parquet(str(staged), file_row_number=True).create_view("staged")
         (con.read_parquet(logged) if logged else con.from_arrow(SCHEMA.empty_table())).create_view("events")
         found: pl.DataFrame = con.sql(sql.load("log/repeated_events")).pl()
     return found["file_row_number"]
+
+
+def _counts(home: Path, staged: Path) -> tuple[int, int, int]:
+    """Rows, distinct users and distinct items of a staged event file."""
+    with _database(home) as con:
+        con.read_parquet(str(staged)).create_view("staged")
+        ((rows, users, items),) = con.execute(sql.load("log/counts")).fetchall()
+    return rows, users, items
+
+
+def _database(home: Path) -> duckdb.DuckDBPyConnection:
+    return sql.bounded(home / ".ingest", memory_limit=MEMORY)
 
 
 def _quarantine_lines(

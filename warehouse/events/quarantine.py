@@ -80,7 +80,7 @@ def settle(home: Path, events: list[Path]) -> None:
     May be cut off anywhere and done again. The newest files are rewritten first: as long as the row that
     returned, the oldest of its event, is still here, it tells the repetitions apart from itself.
     """
-    if not events:
+    if not events or not files(home):
         return
     logged = (
         _waiting(home)

@@ -9,9 +9,9 @@ import duckdb
 from warehouse import sql
 from warehouse.releases import journal, serving
 from warehouse.runs import files
-from warehouse.runs.run import Json, Run
+from warehouse.runs.run import Json, Run, is_whole
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever a serving table changes its columns."""
 
 STORAGE_VERSION = "v1.2.0"
@@ -35,7 +35,7 @@ GROWING = ("metrics", "curves")
 """Tables that an incremental release adds to: those of the ranker are measured by full runs alone."""
 
 COLLECTED = (*OF_FULL_RUNS, *GROWING, "item_embeddings", "user_embeddings", "lineage")
-"""Tables whose rows are those of the run's files ``TABLE/*.parquet``."""
+"""Tables whose rows are those of the run's files ``TABLE/*.parquet`` and ``TABLE/*/*.parquet``."""
 
 
 def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, int]:
@@ -46,7 +46,7 @@ def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, 
     incremental = run.kind == "incremental"
     if incremental:
         shutil.copyfile(serving.file_of(run.home, run.parent().id), file)
-    with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as con:
+    with sql.bounded(run.file(".duckdb"), str(file), storage_compatibility_version=STORAGE_VERSION) as con:
         if incremental:
             _clear(con)
         con.begin()
@@ -93,7 +93,7 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
     # The newest of the incremental releases in between holds the rows of all of them: each carries over
     # what the one before it computed. Retention may have removed them since.
     incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
-    still_here = [release for release in incremental if serving.file_of(run.home, release).exists()]
+    still_here = [release for release in incremental if is_whole(run.home, release)]
     source = Run.read(run.home, still_here[-1]) if still_here else run
     sql.set_variables(
         con,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from warehouse.atomic import append_line, read_lines
 from warehouse.releases import serving
-from warehouse.runs.run import Json
+from warehouse.runs.run import Json, is_whole
 
 
 def entries(home: Path) -> list[Json]:
@@ -43,11 +43,11 @@ def releases(home: Path) -> list[Json]:
 
 
 def newest_full(home: Path, as_of: datetime) -> str | None:
-    """The kept full release with the newest ``as_of`` at or before the given one, if any."""
+    """The full release with the newest ``as_of`` at or before the given one whose run is whole, if any."""
     candidates = [
         (datetime.fromisoformat(row["as_of"]), row["created_at"], row["release_id"])
         for row in releases(home)
-        if row["kind"] == "full" and row["kept"]
+        if row["kind"] == "full" and row["kept"] and is_whole(home, row["release_id"])
     ]
     return max((c for c in candidates if c[0] <= as_of), default=(None, None, None))[2]
 

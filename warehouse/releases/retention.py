@@ -1,4 +1,4 @@
-"""Retention: the releases whose files stay, and the removal of the others."""
+"""Retention: the releases whose files stay, what stays of their runs, and the removal of the rest."""
 
 from pathlib import Path
 
@@ -10,16 +10,23 @@ from warehouse.runs.run import Run
 def forget(home: Path, keep: int) -> None:
     """Remove all but the newest ``keep`` releases, the current one and the newest full one, with their runs.
 
-    The caller holds the lock.
+    A run stays whole as long as another one may go on from it: that of the current release (an hourly), of
+    the one before it (an hourly after a rollback), of the newest full one (a nightly), and parents of runs
+    that are being made. Of the others the release can be queried and rolled back to, and what tells how they
+    were made is left. The caller holds the lock.
     """
     stored = [row for row in journal.releases(home) if row["kept"]]
     newest = [row["release_id"] for row in stored][:keep]
-    newest_full = [row["release_id"] for row in stored if row["kind"] == "full"][:1]
-    stay = {*newest, *newest_full, serving.current_release(home) or ""}
+    newest_full = {row["release_id"] for row in [r for r in stored if r["kind"] == "full"][:1]}
+    current = serving.current_release(home)
+    stay = {*newest, *newest_full, current or ""}
     for release in serving.kept_releases(home):
         if release not in stay:
             serving.file_of(home, release).unlink()
-    lifecycle.sweep(home, keep=stay | {run.id for run in unfinished(home)})
+    left = unfinished(home)
+    lifecycle.sweep(home, keep=stay | {run.id for run in left})
+    whole = {*newest_full, current or "", journal.previous(home, current) or ""}
+    lifecycle.strip(home, whole | {name for run in left for name in (run.id, run.parent_id or "")})
 
 
 def unfinished(home: Path) -> list[Run]:

@@ -5,19 +5,28 @@ own ``sql``. Models have the same statistics, compiled, for any moment.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from warehouse import sql
 from warehouse.atomic import replacing
 from warehouse.errors import MatineeError
 from warehouse.runs import snapshot
 from warehouse.runs.run import Run
+from warehouse.runs.snapshot import Snapshot
 
 Declarations = list[dict[str, Any]]
 """The blocks of features.toml under one heading."""
 
+RANGE = 1_000_000
+"""Events, about, of the users or items whose features are computed at a time, by one thread."""
 
 NEEDED = {
     "user": ("n_ratings", "rating_mean", "top_genres", "first_event_at", "last_event_at"),
@@ -39,31 +48,103 @@ def check(features: Mapping[str, Declarations]) -> None:
 
 
 def write(run: Run, features: dict[str, Declarations]) -> dict[str, int]:
-    """Write users, items and their features into the run; returns the rows by table.
+    """Write the snapshot of the run, and the features of its users and items; returns the rows by table.
 
     ``features`` is the content of ``features.toml``: of the declarations under ``user`` and ``item`` those
-    with a type are published.
+    with a type are published. One thread adds up what there is of one user or item, in the order of the
+    log: the same bits for any number of threads. Ranges of users and items are computed side by side.
 
     Raises:
         MatineeError: no event is before ``as_of``, or the SQL of a feature fails.
     """
-    with snapshot.connect(run) as con:
-        rows = {"events": sql.count(con, "events")}
-        if rows["events"] == 0:
-            raise MatineeError(f"no rating is before {run.as_of}: choose a later --as-of")
-        # Threads would add up decayed counts in any order: the last bits would differ from run to run.
-        con.execute("set threads = 1")
-        con.execute(sql.load("run/top_genres"))
-        for side in ("user", "item"):
-            try:
-                con.execute(sql.load(f"run/{side}_features").format(features=_columns(features[side])))
-            except duckdb.Error as error:
-                raise MatineeError(f"features of {side}s: {str(error).splitlines()[0]}") from None
-        for table in ("users", "items", "user_features", "item_features"):
-            rows[table] = sql.count(con, table)
-            with replacing(run.file(f"{table}.parquet")) as temporary:
-                sql.copy(con, table, temporary)
+    log = snapshot.write(run)
+    rows = {"events": len(log.events["at"]), "users": log.users.height, "items": log.items.height}
+    if rows["events"] == 0:
+        raise MatineeError(f"no rating is before {run.as_of}: choose a later --as-of")
+    for side in ("user", "item"):
+        try:
+            table = _features(run, log, side, _columns(features[side]))
+        except duckdb.Error as error:
+            raise MatineeError(f"features of {side}s: {str(error).splitlines()[0]}") from None
+        with replacing(run.file(f"{side}_features.parquet")) as temporary, duckdb.connect() as con:
+            con.register("features", table)
+            sql.copy(con, "features", temporary)
+        rows[f"{side}_features"] = table.num_rows
     return rows
+
+
+def _features(run: Run, log: Snapshot, side: str, columns: str) -> pa.Table:
+    """The features of all users or items, by id."""
+    counts = {"user": _user_counts(log), "item": _item_counts(log)}
+    frames = {
+        "items": log.items,
+        "rated_items": log.items.select("item_id", n=counts["item"]),
+        "overall": _overall(log, counts["user"]),
+    }
+    of_range = partial(_of_range, run, log, side, columns, frames)
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        return pa.concat_tables(threads.map(of_range, _ranges(counts[side])))
+
+
+def _of_range(
+    run: Run, log: Snapshot, side: str, columns: str, frames: dict[str, pl.DataFrame], ids: slice
+) -> pa.Table:
+    """The features of a range of users or items, whose dense indices are ``ids``."""
+    targets = log.users if side == "user" else log.items
+    with sql.bounded(run.file(f".duckdb-{side}-{ids.start}"), threads=1) as con:
+        sql.set_variables(con, as_of=run.as_of)
+        events = _events_of(log, side, ids)
+        for name, frame in {**frames, "events": events, "targets": targets[ids]}.items():
+            con.register(name, frame)
+        if side == "user":
+            con.execute(sql.load("run/top_genres"))
+        return con.sql(sql.load(f"run/{side}_features").format(features=columns)).to_arrow_table()
+
+
+def _events_of(log: Snapshot, side: str, ids: slice) -> pa.Table:
+    """user_id, item_id, rating, event_at of the events of a range of users or items, in order."""
+    events = log.events
+    rows: slice | NDArray[np.int64]
+    if side == "user":
+        rows = slice(*np.searchsorted(events["user_idx"], [ids.start, ids.stop]))
+    else:
+        rows = np.flatnonzero((events["item_idx"] >= ids.start) & (events["item_idx"] < ids.stop))
+    return pa.table(
+        {
+            "user_id": log.users["user_id"].to_numpy()[events["user_idx"][rows]],
+            "item_id": log.items["item_id"].to_numpy()[events["item_idx"][rows]],
+            "rating": events["rating"][rows],
+            "event_at": (events["at"][rows] * 1_000_000).view("datetime64[us]"),
+        }
+    )
+
+
+def _ranges(counts: NDArray[np.int64]) -> list[slice]:
+    """The ids of users or items, by the events of each, cut where about RANGE events are together."""
+    before = np.cumsum(counts) - counts
+    starts = np.flatnonzero(np.diff(before // RANGE, prepend=-1))
+    return [slice(*cut) for cut in zip(starts.tolist(), [*starts[1:].tolist(), len(counts)], strict=True)]
+
+
+def _user_counts(log: Snapshot) -> NDArray[np.int64]:
+    """(U,) events of each user."""
+    return np.diff(np.searchsorted(log.events["user_idx"], np.arange(log.users.height + 1)))
+
+
+def _item_counts(log: Snapshot) -> NDArray[np.int64]:
+    """(I,) events of each item."""
+    counts = np.zeros(log.items.height, dtype=np.int64)
+    # Block by block: numpy counts what it has copied.
+    for start in range(0, len(log.events["item_idx"]), RANGE):
+        counts += np.bincount(log.events["item_idx"][start : start + RANGE], minlength=len(counts))
+    return counts
+
+
+def _overall(log: Snapshot, user_counts: NDArray[np.int64]) -> pl.DataFrame:
+    """One row: mean of all ratings, number of users with ratings."""
+    # Ratings have 24 binary digits after the point and are at most 5: a float64 adds up 10^8 of them exactly.
+    mean = log.events["rating"].sum(dtype=np.float64) / len(log.events["rating"])
+    return pl.DataFrame({"mean": [mean], "n_users": [np.count_nonzero(user_counts)]})
 
 
 def _columns(declarations: Declarations) -> str:

@@ -1,9 +1,12 @@
 """The files of a run: tables, named arrays, and columns that are mapped instead of read."""
 
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import DTypeLike
 
 from warehouse import arrays as npz
 from warehouse.arrays import Arrays
@@ -63,9 +66,7 @@ def read_columns(run: Run, name: str) -> Arrays:
     """
     if not has_columns(run, name):
         raise MatineeError(f"release {run.id} has no {name}: run `matinee nightly`, then try again")
-    return {
-        file.stem: np.asarray(np.load(file, mmap_mode="c")) for file in sorted(run.file(name).glob("*.npy"))
-    }
+    return map_columns(run.file(name))
 
 
 def write_columns(run: Run, name: str, columns: Arrays) -> None:
@@ -86,6 +87,43 @@ def read_parts(run: Run, name: str, columns: list[str] | None = None) -> pl.Data
 def parts(run: Run, name: str) -> list[str]:
     """The paths of the parts of a table, in their order."""
     return sorted(str(file) for file in run.file(name).glob("*.parquet"))
+
+
+class ColumnSink:
+    """Columns of a run that grow block by block, one file each; how many rows there are is known at the end.
+
+    ``dtypes`` has the type of each column by name. ``finish`` completes the files, before a commit.
+    """
+
+    def __init__(self, staging: Staging, folder: Path, dtypes: Mapping[str, DTypeLike]) -> None:
+        self.rows = 0
+        self._dtypes = {name: np.dtype(dtype) for name, dtype in dtypes.items()}
+        self._files = {name: staging.path(folder / f"{name}.npy").open("wb") for name in dtypes}
+        self._write_headers()
+
+    def write(self, columns: Arrays) -> None:
+        """Append equally long values to every column."""
+        for name, file in self._files.items():
+            file.write(np.ascontiguousarray(columns[name], dtype=self._dtypes[name]).data)
+        self.rows += len(next(iter(columns.values())))
+
+    def finish(self) -> None:
+        """Write down the number of rows and close the files."""
+        self._write_headers()
+        for file in self._files.values():
+            file.close()
+
+    def _write_headers(self) -> None:
+        # numpy leaves room for any number of rows in a header: the later one is as long as the first.
+        for name, file in self._files.items():
+            file.seek(0)
+            header = {"descr": self._dtypes[name].str, "fortran_order": False, "shape": (self.rows,)}
+            np.lib.format.write_array_header_1_0(file, header)
+
+
+def map_columns(folder: Path) -> Arrays:
+    """The columns of a folder, mapped copy on write: no memory of this process until it changes them."""
+    return {file.stem: np.asarray(np.load(file, mmap_mode="c")) for file in sorted(folder.glob("*.npy"))}
 
 
 def drop(run: Run, name: str) -> None:

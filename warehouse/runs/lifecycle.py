@@ -11,7 +11,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from warehouse.atomic import write_text
-from warehouse.runs.run import DESCRIPTION, MANIFEST, Json, Run
+from warehouse.runs.run import DESCRIPTION, MANIFEST, USERS, Json, Run
+
+REMAINS = (MANIFEST, DESCRIPTION, "lineage", "metrics", "curves")
+"""What is left of a run that nothing goes on from any more, though its release is kept."""
 
 # Held until the run is published or its process ends: the kernel lets go of the lock of a killed process.
 _alive: dict[str, FileLock] = {}
@@ -22,7 +25,7 @@ def begin(run: Run) -> None:
     with _starting(run.home):
         run.folder.mkdir(parents=True)
         _hold(run)
-    write_text(run.file(DESCRIPTION), json.dumps(run.description(), indent=2, default=str))
+        write_text(run.file(DESCRIPTION), json.dumps(run.description(), indent=2, default=str))
 
 
 def adopt(run: Run) -> bool:
@@ -72,6 +75,23 @@ def sweep(home: Path, keep: set[str]) -> list[str]:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder.name)
     return removed
+
+
+def strip(home: Path, whole: set[str]) -> None:
+    """Reduce finished runs to what tells of them, but those in ``whole``, living ones and their parents."""
+    with _starting(home):
+        folders = sorted((home / "runs").glob("[!.]*"))
+        alive = [Run.begun(home, folder.name) for folder in folders if _is_held(folder)]
+        stay = whole | {name for run in alive for name in (run.id, run.parent_id)}
+        for folder in folders:
+            if folder.name not in stay:
+                # First, so that a run that is cut short by a kill is not taken for whole.
+                (folder / USERS).unlink(missing_ok=True)
+                for entry in folder.iterdir():
+                    if entry.is_dir() and entry.name not in REMAINS:
+                        shutil.rmtree(entry)
+                    elif entry.name not in (*REMAINS, ".alive"):
+                        entry.unlink()
 
 
 def _hold(run: Run) -> None:

@@ -13,6 +13,9 @@ Json = dict[str, Any]
 MANIFEST, DESCRIPTION = "manifest.json", "run.json"
 """What a finished run says of itself, and what it said when it began."""
 
+USERS = "users.parquet"
+"""A table that every run has until retention strips it."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -118,3 +121,19 @@ def new_run_id(now: datetime) -> str:
 def utc_now() -> datetime:
     """The wall clock in UTC, naive: how all times are stored."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def is_whole(home: Path, run_id: str) -> bool:
+    """True if a finished run is here with all that another one goes on from."""
+    folder = home / "runs" / run_id
+    return (folder / MANIFEST).exists() and (folder / USERS).exists()
+
+
+def check_whole(run: Run) -> None:
+    """Refuse to go on from a run of which retention has left little.
+
+    Raises:
+        MatineeError: it is such a run.
+    """
+    if not is_whole(run.home, run.id):
+        raise MatineeError(f"of release {run.id} only its tables are kept: run `matinee nightly` first")

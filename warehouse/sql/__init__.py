@@ -9,6 +9,17 @@ from typing import Any
 
 import duckdb
 
+MEMORY = "512MB"
+"""Memory of a database while it works on a whole log; what goes beyond is spilled to the disk."""
+
+
+def bounded(folder: Path, database: str = ":memory:", **config: Any) -> duckdb.DuckDBPyConnection:
+    """A database of bounded memory, times in UTC, that spills into a folder for as long as it is open."""
+    limits = {"memory_limit": MEMORY, "temp_directory": str(folder)}
+    con = duckdb.connect(database, config=limits | config)
+    con.execute("set timezone = 'UTC'")
+    return con
+
 
 def load(name: str) -> str:
     """The text of ``warehouse/sql/NAME.sql``."""

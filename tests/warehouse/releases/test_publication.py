@@ -7,21 +7,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
 
 from tests import home as homes
 from warehouse import sql
 from warehouse.errors import MatineeError
-from warehouse.releases import journal, serving
+from warehouse.releases import journal, queries, serving
 from warehouse.releases.publication import publish
 from warehouse.releases.rollback import roll_back
 from warehouse.runs import files, lifecycle, snapshot
-from warehouse.runs.run import Run
+from warehouse.runs.run import Run, check_whole, is_whole, new_run_id, utc_now
 
 TABLES = {
     "recommendations",
@@ -107,6 +109,20 @@ def neighbour_twice(run: Run) -> None:
     files.write_table(run, "item_similarity/swing", pl.DataFrame([row, row | {"rank": 2}]))
 
 
+def embedding_twice(side: str) -> Callable[[Run], None]:
+    row = {"model": "m", f"{side}_id": 10, "vector": [0.5]}
+
+    def write(run: Run) -> None:
+        files.write_table(run, f"{side}_embeddings/m", pl.DataFrame([row, row]))
+
+    return write
+
+
+def point_twice(run: Run) -> None:
+    row = {"release_id": run.id, "stage": "rank", "model": "m", "curve": "loss", "x": 1.0, "y": 0.5}
+    files.write_table(run, "curves/m", pl.DataFrame([row, row]))
+
+
 def unknown_release(run: Run) -> None:
     recommended = files.read_parts(run, "recommended")
     files.write_table(run, "recommended/00000", recommended.with_columns(release_id=pl.lit("nobody")))
@@ -124,6 +140,9 @@ BREAKS: dict[str, tuple[Callable[[Run], None], str]] = {
         lambda run: without(run, "recommended/00000", (pl.col("user_id") == 1) & (pl.col("rank") == 5)),
         "every user is covered",
     ),
+    "user vector twice": (embedding_twice("user"), "key is unique"),
+    "item vector twice": (embedding_twice("item"), "key is unique"),
+    "point of a curve twice": (point_twice, "key is unique"),
     "neighbour twice": (neighbour_twice, "no neighbour twice"),
     "unknown release": (unknown_release, "release is registered"),
     "no default list": (lambda run: without(run, "segments", pl.lit(True)), "default list exists"),
@@ -212,6 +231,133 @@ def test_retention_keeps_the_newest_the_current_one_and_their_runs(home: Path) -
     assert [row["release_id"] for row in listed] == published[::-1]
     assert [row["kept"] for row in listed] == [True, True, True, False, False]
     assert ask(home, "select count(*) from releases") == [(5,)]
+
+
+def test_only_runs_that_others_go_on_from_stay_whole(home: Path) -> None:
+    published = []
+    for _ in range(4):
+        run = homes.begin(home)
+        homes.compute(run)
+        files.write_arrays(run, "models/m", {"weight": np.zeros(100_000)})
+        files.write_table(run, "metrics/m", METRICS.with_columns(release_id=pl.lit(run.id)))
+        homes.finish(run)
+        publish(run, 5, 10)
+        published.append(run)
+    for stripped in published[:2]:
+        assert {entry.name for entry in stripped.folder.iterdir()} == {
+            ".alive",
+            "manifest.json",
+            "metrics",
+            "run.json",
+        }
+        assert Run.read(home, stripped.id) == stripped
+        assert not is_whole(home, stripped.id)
+    size = sum(file.stat().st_size for file in (home / "runs").rglob("*") if file.is_file())
+    assert size < 2.5 * 800_000  # two models of four
+    for whole in published[2:]:
+        check_whole(whole)
+        assert files.has_arrays(whole, "models/m")
+    oldest = published[0]
+    roll_back(home, oldest.id)
+    assert ask(home, "select distinct release_id from recommendations") == [(oldest.id,)]
+    with pytest.raises(MatineeError, match=f"{oldest.id} .*run `matinee nightly` first"):
+        check_whole(oldest)
+    assert journal.newest_full(home, published[-1].as_of) == published[-1].id
+    new = homes.publish(home)
+    assert serving.current_release(home) == new.id
+    check_whole(new)
+    assert {folder.name for folder in (home / "runs").glob("[!.]*")} == {new.id, *(r.id for r in published)}
+
+
+METRICS = pl.DataFrame(
+    {
+        "stage": ["rank"],
+        "model": ["oracle"],
+        "protocol": ["daily"],
+        "slice": ["all"],
+        "metric": ["ndcg"],
+        "k": [10],
+        "value": [0.5],
+        "n_users": [12],
+    }
+)
+
+
+def test_the_parent_of_a_living_run_stays_whole(home: Path) -> None:
+    parent = homes.publish(home)
+    child = replace(parent, id="child", parent_id=parent.id)
+    lifecycle.begin(child)
+    for _ in range(3):
+        homes.publish(home)
+    check_whole(parent)
+    lifecycle.abandon(child)
+    homes.publish(home)
+    assert not is_whole(home, parent.id)
+
+
+def as_of_version_2(file: Path) -> None:
+    """Make of a serving file what the version before wrote: fewer columns of lineage, and primary keys."""
+    with duckdb.connect(str(file)) as con:
+        con.execute("drop table lineage")
+        con.execute(
+            "create table lineage (release_id varchar not null, step varchar not null, "
+            "inputs varchar[] not null, outputs varchar[] not null, rows bigint not null, "
+            "seconds double not null, peak_memory_mb double not null, primary key (release_id, step))"
+        )
+        con.execute("insert into lineage select release_id, 'rank', [], [], 1, 2, 3 from releases")
+        con.execute("drop table curves")
+        con.execute(
+            "create table curves (release_id varchar not null, stage varchar not null, "
+            "model varchar not null, curve varchar not null, x double not null, y double not null, "
+            "primary key (release_id, stage, model, curve, x))"
+        )
+        con.execute("update releases set schema_version = 2")
+
+
+def test_releases_of_the_version_before_are_queried_gone_on_from_and_rolled_back_to(home: Path) -> None:
+    old = homes.publish(home)
+    as_of_version_2(serving.file_of(home, old.id))
+    (step,) = queries.lineage(home)
+    assert (step["step"], step["seconds"]) == ("rank", 2)
+    run = replace(old, id=new_run_id(utc_now()), kind="incremental", parent_id=old.id, journal_length=1)
+    lifecycle.begin(run)
+    homes.compute(run)
+    row = {"release_id": run.id, "step": "rank", "inputs": ["a"], "outputs": ["b"], "rows": 1}
+    row |= {"seconds": 2.0, "peak_memory_mb": 3.0}
+    files.write_table(run, "lineage/000", pl.DataFrame([row]))
+    measured = row | {"step": "publish", "cpu_seconds": 1.5, "shards": 8, "workers": 2}
+    files.write_table(run, "lineage/001", pl.DataFrame([measured]))
+    homes.finish(run)
+    publish(run, 5, 10)
+    costs = "select step, cpu_seconds, shards, workers from lineage order by rowid"
+    assert ask(home, costs) == [("rank", None, None, None), ("publish", 1.5, 8, 2)]
+    assert ask(home, "select schema_version from releases where kind = 'incremental'") == [(3,)]
+    assert roll_back(home) == old.id
+    assert queries.recommendations(home, 1, 5)
+    assert len(queries.lineage(home)) == 1
+
+
+def test_rows_in_shards_are_those_of_one_file(home: Path) -> None:
+    whole, cut = homes.begin(home), homes.begin(home)
+    vectors = pl.DataFrame({"model": ["m"] * 12, "user_id": range(1, 13), "vector": [[0.5]] * 12})
+    published = []
+    for run in (whole, cut):
+        recommended = homes.compute(run).with_columns(release_id=pl.lit(whole.id))
+        if run is cut:
+            files.drop(run, "recommended")
+            for number, of_shard in enumerate((pl.col("user_id") <= 5, pl.col("user_id") > 5)):
+                files.write_table(run, f"recommended/{number:04d}", recommended.filter(of_shard))
+                files.write_table(run, f"user_embeddings/m/{number:04d}", vectors.filter(of_shard))
+        else:
+            files.write_table(run, "recommended/00000", recommended)
+            files.write_table(run, "user_embeddings/m", vectors)
+        homes.finish(run)
+        publish(run, 5, 10)
+        tables = ("recommendations", "user_embeddings")
+        published.append([ask(home, f"select * from {table} order by rowid") for table in tables])
+    assert published[0] == published[1]
+    keys = [row[:2] for row in published[0][0]]
+    assert keys == sorted(keys)
 
 
 def test_the_warm_start_is_the_newest_full_release_at_or_before_as_of(home: Path) -> None:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from tests import home as homes
+from warehouse.atomic import Staging
 from warehouse.errors import MatineeError
 from warehouse.runs import files
 
@@ -66,6 +67,22 @@ def test_columns_that_cannot_be_written_leave_the_earlier_ones(home: Path) -> No
         files.write_columns(run, "log", {"user": np.zeros(5), "item": np.array([None, {}])})
     assert files.read_columns(run, "log")["user"].tolist() == [0, 1, 2, 3, 4]
     assert {file.name for file in run.file("log").iterdir()} == {"user.npy", "item.npy"}
+
+
+@pytest.mark.parametrize("blocks", [[], [3], [2, 0, 5, 1000]])
+def test_columns_written_block_by_block_are_those_written_at_once(home: Path, blocks: list[int]) -> None:
+    run = homes.begin(home)
+    columns = {"user": np.arange(sum(blocks), dtype=np.int32), "at": np.arange(sum(blocks)) * 10**9}
+    dtypes = {name: column.dtype for name, column in columns.items()}
+    with Staging() as staging:
+        sink = files.ColumnSink(staging, run.file("log"), dtypes)
+        for end, length in zip(np.cumsum(blocks), blocks, strict=True):
+            sink.write({name: column[end - length : end] for name, column in columns.items()})
+        sink.finish()
+        staging.commit()
+    files.write_columns(run, "other", columns)
+    for file in ("user.npy", "at.npy"):
+        assert run.file(f"log/{file}").read_bytes() == run.file(f"other/{file}").read_bytes()
 
 
 ANONYMOUS = Path("/proc/self/smaps_rollup")

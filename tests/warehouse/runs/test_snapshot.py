@@ -2,9 +2,11 @@
 
 import statistics
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -106,7 +108,7 @@ def test_a_later_rating_of_the_same_film_replaces_the_earlier_from_its_own_time_
     for hours, rating in ((20, first["rating"][0]), (40, again["rating"][0])):
         run = homes.begin(home, homes.START + timedelta(hours=hours))
         with snapshot.connect(run) as con:
-            events = pl.DataFrame(snapshot.read_events(con))
+            events = con.sql("from events").pl()
         mine = events.filter((pl.col("user_id") == user) & (pl.col("item_id") == item))
         assert mine["rating"].to_list() == [rating]
         assert len(events) == hours  # one an hour; the second rating replaced the first
@@ -127,6 +129,91 @@ def test_a_user_whom_no_file_names_enters_with_the_first_event_before_as_of(home
 def test_without_a_users_file_the_users_are_those_with_events(home: Path) -> None:
     (home / "catalog" / "users.parquet").unlink()
     assert tables(home)["users"]["user_id"].to_list() == sorted({event["user_id"] for event in log(home)})
+
+
+def write_repeated(home: Path, seed: int) -> None:
+    """Two more batches: films rated again, also earlier than before; users with large ids; equal times."""
+    rng = np.random.default_rng(seed)
+    for batch in (2, 3):
+        n = 150
+        events = pl.DataFrame(
+            {
+                "user_id": rng.choice([1, 2, 7, 5_000, 10**12], n),
+                "item_id": rng.choice([10, 20, 70, 200], n),
+                "rating": rng.choice(np.arange(1, 11) / 2, n).astype(np.float32),
+                "event_at": [homes.START + timedelta(hours=int(hour)) for hour in rng.integers(0, 80, n)],
+                "batch": np.full(n, batch, dtype=np.int32),
+                "line": np.arange(1, n + 1),
+            }
+        )
+        homes.write_batch(home, events.unique(["user_id", "item_id", "event_at"], maintain_order=True), batch)
+
+
+LATEST = """
+    select user_id, item_id, rating, epoch(event_at)::bigint as at, batch
+    from read_parquet($files)
+    where event_at < $as_of
+    qualify row_number() over (
+        partition by user_id, item_id order by event_at desc, batch desc, line desc
+    ) = 1
+    order by user_id, event_at, batch, line
+"""
+"""The log of a run, by a window over the whole of it."""
+
+
+@pytest.mark.parametrize("block", [7, 250_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_log_of_a_run_is_the_latest_ratings_in_order(
+    home: Path, seed: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "BLOCK", block)
+    write_repeated(home, seed)
+    run = homes.begin(home, AS_OF)
+    event_files = [str(home / "events" / batch) for batch in run.batches]
+    with duckdb.connect() as con:
+        expected = con.sql(LATEST, params={"files": event_files, "as_of": AS_OF}).pl()
+    again = snapshot.read(run)  # of files that are gone again
+    assert [file.name for file in run.folder.iterdir()] == [".alive"]
+    for log in (again, snapshot.write(run)):
+        ids = {name: getattr(log, f"{name}s")[f"{name}_id"].to_numpy() for name in ("user", "item")}
+        assert all((np.diff(column) > 0).all() for column in ids.values())
+        found = {f"{name}_id": ids[name][log.events[f"{name}_idx"]] for name in ids}
+        found |= {name: log.events[name] for name in ("rating", "at", "batch")}
+        assert_frame_equal(pl.DataFrame(found), expected)
+        assert {name: column.dtype for name, column in log.events.items()} == snapshot.EVENT
+    with snapshot.connect(run) as con:
+        events = con.sql("select user_id, item_id, rating, epoch(event_at)::bigint as at, batch from events")
+        assert_frame_equal(events.pl(), expected, check_row_order=False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_features_are_those_of_the_whole_log_however_it_is_cut_and_by_any_number_of_threads(
+    home: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_repeated(home, seed)
+    whole = tables(home)
+    for length in (1, 20):
+        monkeypatch.setattr(feature_tables, "RANGE", length)
+        by_threads = []
+        for threads in (1, 3):
+            monkeypatch.setattr(pl, "thread_pool_size", lambda threads=threads: threads)
+            by_threads.append(tables(home))
+        one, several = by_threads
+        for name in TABLES:
+            assert_frame_equal(one[name], several[name], check_exact=True)
+            assert_frame_equal(one[name], whole[name], rel_tol=1e-12, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_new_events_are_those_of_the_log_that_the_parent_did_not_see(home: Path, seed: int) -> None:
+    parent = homes.begin(home, homes.START + timedelta(hours=40))
+    write_repeated(home, seed)
+    run = homes.begin(home, AS_OF)
+    events = snapshot.read(run).events
+    is_new = (events["at"] >= parent.as_of.replace(tzinfo=UTC).timestamp()) | (events["batch"] > 1)
+    assert snapshot.n_new_events(run, parent) == is_new.sum() > 0
+    assert snapshot.n_new_events(run, run) == 0
+    assert [file.name for file in parent.folder.iterdir()] == [".alive"]
 
 
 def test_no_event_before_as_of_says_so(home: Path) -> None:

@@ -1,4 +1,4 @@
--- The catalogue. Frames: catalog_items, catalog_users. Table: events.
+-- The catalogue. Frames: catalog_items, catalog_users. Table or view: events (user_id).
 
 -- grain: item; key: item_id
 create or replace temp table items as

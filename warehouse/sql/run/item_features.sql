@@ -1,5 +1,5 @@
 -- grain: item, with or without ratings; key: item_id. The columns are the expressions of features.toml.
-create or replace temp table item_features as
+-- Of the items of `targets`; the frame overall (mean, n_users) is of the ratings of all items.
 with
 rated as (
     select
@@ -8,14 +8,10 @@ rated as (
         event_at,
         epoch(getvariable('as_of') - event_at) / 86400 as age_days
     from events
-),
-overall as (
-    select avg(rating) as mean, count(distinct user_id) as n_users
-    from events
 )
-select items.item_id, {features}
-from items
+select targets.item_id, {features}
+from targets
 cross join overall
 left join rated using (item_id)
-group by items.item_id
-order by items.item_id;
+group by targets.item_id
+order by targets.item_id

@@ -1,6 +1,7 @@
 -- The genres that a user rates more than others do, by smoothed lift: with n ratings of a user, c of them in
 -- genre g and p(g) the fraction of g in all ratings, lift = (c + m p(g)) / ((n + m) p(g)), m = 20 pseudo-ratings.
--- Raw counts would give everybody Drama and Comedy. Ties by name.
+-- Raw counts would give everybody Drama and Comedy. Ties by name. Of the users of `events`; the frame rated_items
+-- (item_id, n) has the number of ratings of each film by all users.
 -- grain: user with ratings; key: user_id
 create or replace temp table top_genres as
 with
@@ -9,9 +10,15 @@ tagged as (
     from events
     join items using (item_id)
 ),
+all_tagged as (
+    select unnest(items.genres) as genre, rated_items.n
+    from rated_items
+    join items using (item_id)
+    where rated_items.n > 0
+),
 overall as (
-    select genre, count(*) / (select count(*) from events) as p
-    from tagged
+    select genre, sum(n) / (select sum(n) from rated_items) as p
+    from all_tagged
     group by genre
 ),
 taste as (

@@ -1,5 +1,5 @@
 -- grain: user, with or without ratings; key: user_id. The columns are the expressions of features.toml.
-create or replace temp table user_features as
+-- Of the users of `targets`.
 with
 rated as (
     select
@@ -11,9 +11,9 @@ rated as (
     from events
     join items using (item_id)
 )
-select users.user_id, {features}
-from users
+select targets.user_id, {features}
+from targets
 left join rated using (user_id)
 left join top_genres using (user_id)
-group by users.user_id
-order by users.user_id;
+group by targets.user_id
+order by targets.user_id
