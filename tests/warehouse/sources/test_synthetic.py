@@ -105,7 +105,7 @@ def test_shape_is_that_of_movielens_1m() -> None:
 
 
 def test_with_films_the_shape_is_that_of_the_large_ones() -> None:
-    """Against the published counts of ml-25m and ml-32m: half of the films have fewer than ten ratings."""
+    """As ml-25m and ml-32m are said to be: half of the films have fewer than ten ratings."""
     data = Synthetic(1, films=8000)
     rows, counts = ratings(data), raters(data)
     assert rows.height == pytest.approx(1_000_209, rel=0.05)
