@@ -1,5 +1,5 @@
 """Sources as people name them: a folder, a zip or a ratings file in the MovieLens layouts, ``ml-1m``
-(downloaded), or ``synthetic[:scale]``."""
+(downloaded), or ``synthetic[:scale[:films]]``."""
 
 import hashlib
 import zipfile
@@ -16,7 +16,6 @@ import polars as pl
 from warehouse.errors import MatineeError
 from warehouse.sources import download, movielens
 from warehouse.sources.contract import Digests, Layout, Source
-from warehouse.sources.synthetic import VERSION
 from warehouse.sources.synthetic.data import Synthetic, as_lines
 
 
@@ -122,13 +121,13 @@ class Generated:
 
     @property
     def dataset(self) -> str:
-        """``synthetic:SCALE``."""
-        return f"synthetic:{self.generator.scale:g}"
+        """``synthetic:SCALE`` or ``synthetic:SCALE:FILMS``."""
+        return self.generator.name
 
     @property
     def digests(self) -> Digests:
         """Digests of what decides the bytes, which need not be generated for that."""
-        recipe = f"{VERSION} {self.generator}"
+        recipe = self.generator.recipe
         return Digests(
             *(
                 hashlib.sha256(f"{part} {recipe}".encode()).hexdigest()
@@ -159,27 +158,30 @@ def resolve(source: str) -> Source:
     Raises:
         MatineeError: nothing there, or not what Matinee can read; the message says what it looked for.
     """
-    name, _, scale = source.partition(":")
+    name, *numbers = source.split(":")
     if name == "synthetic":
-        return Generated(source, Synthetic(_scale(source, scale)))
+        return Generated(source, _synthetic(source, *numbers))
     if source == "ml-1m":
         return _zip(source, download.movielens_1m())
     path = Path(source).expanduser()
     if not path.exists():
         raise MatineeError(
             f"{source}: no such file or folder; give a MovieLens folder, zip or ratings file, "
-            "ml-1m, or synthetic[:scale]"
+            "ml-1m, or synthetic[:scale[:films]]"
         )
     if path.is_dir():
         return _folder(source, path)
     return _zip(source, path) if path.suffix.lower() == ".zip" else _single(source, path)
 
 
-def _scale(source: str, text: str) -> float:
+def _synthetic(source: str, scale: str = "", films: str | None = None, *more: str) -> Synthetic:
     try:
-        return float(text or 1)
+        factor = float(scale or 1)
     except ValueError as error:
         raise MatineeError(f"{source}: the scale must be a number, for example synthetic:0.1") from error
+    if more or (films is not None and not films.isdecimal()):
+        raise MatineeError(f"{source}: the films must be an integer, for example synthetic:0.1:9742")
+    return Synthetic(factor, films=None if films is None else int(films))
 
 
 def _folder(source: str, folder: Path) -> Files:

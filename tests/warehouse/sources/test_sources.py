@@ -8,6 +8,7 @@ import pytest
 
 from tests.warehouse import batches
 from warehouse.errors import MatineeError
+from warehouse.events import log as event_log
 from warehouse.sources import source as sources
 
 ROWS = [(7, 1, 5, 978300760), (7, 4, 3, 978300760), (8, 2, 1, 978302109)]
@@ -143,6 +144,33 @@ def test_synthetic() -> None:
     expected = f"{first['user_id']}::{first['item_id']}::{first['rating']:.0f}::{first['timestamp']}"
     assert first["raw"] == expected
     assert datetime(2000, 4, 1) < datetime.fromtimestamp(first["timestamp"]) < datetime(2003, 3, 2)
+
+
+def test_synthetic_with_films_is_another_data_set(tmp_path: Path) -> None:
+    source, without = sources.resolve("synthetic:0.01:300"), sources.resolve("synthetic:0.01")
+    assert source.dataset == sources.resolve("synthetic:0.010:0300").dataset == "synthetic:0.01:300"
+    assert sources.resolve("synthetic::300").dataset == "synthetic:1:300"
+    assert source.digests != without.digests
+    assert source.digests != sources.resolve("synthetic:0.01:301").digests
+    items = source.items()
+    assert items is not None
+    assert items.height == 300
+    event_log.ingest(tmp_path, "synthetic:0.01")
+    with pytest.raises(MatineeError, match=r"synthetic:0\.01"):
+        event_log.ingest(tmp_path, "synthetic:0.01:300")
+
+
+def test_synthetic_batches_stay_known() -> None:
+    """Homes know what they have ingested by its digests."""
+    assert sources.resolve("synthetic").digests.ratings.startswith("765dde4a4090")
+
+
+@pytest.mark.parametrize(
+    "films", ["", "199", "-300", "300.0", "3e2", "many", "1000001", "300:", "300:400", "0"]
+)
+def test_films_must_be_a_sensible_integer(films: str) -> None:
+    with pytest.raises(MatineeError, match=r"^[^\n]*films[^\n]*integer[^\n]*$"):
+        sources.resolve(f"synthetic:0.01:{films}")
 
 
 @pytest.mark.parametrize(

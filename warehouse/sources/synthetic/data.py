@@ -10,14 +10,15 @@ import numpy as np
 import polars as pl
 
 from warehouse.errors import MatineeError
-from warehouse.sources.synthetic import Longs
+from warehouse.sources.synthetic import VERSION, Longs
 from warehouse.sources.synthetic.people import People, make_people
+from warehouse.sources.synthetic.shape import LARGE, MOVIELENS_1M, Shape
 from warehouse.sources.synthetic.world import World, make_world
 
 USERS, ITEMS = 6040, 3883
-"""Numbers at scale 1. Users grow with the scale, films with its square root."""
+"""Numbers at scale 1. Users grow with the scale, films with its square root unless their number is given."""
 
-MIN_ITEMS = 200
+MIN_ITEMS, MAX_ITEMS = 200, 1_000_000
 MAX_SCALE = 1000.0
 
 CHUNK = 4096
@@ -26,18 +27,40 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A data set of ``scale`` times the users of MovieLens 1M.
+    """A data set of ``scale`` times the users of MovieLens 1M, in its shape; with ``films`` as MovieLens 32M.
 
     Raises:
-        MatineeError: the scale is not above 0, or absurdly large.
+        MatineeError: the scale is not above 0, or absurdly large; too few films, or absurdly many.
     """
 
     scale: float = 1.0
     seed: int = 0
+    films: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.scale <= MAX_SCALE:
             raise MatineeError(f"the scale of synthetic data is a number above 0, at most {MAX_SCALE:g}")
+        if self.films is not None and not MIN_ITEMS <= self.films <= MAX_ITEMS:
+            raise MatineeError(
+                f"the number of films of synthetic data is an integer from {MIN_ITEMS} to {MAX_ITEMS:,}"
+            )
+
+    @property
+    def name(self) -> str:
+        """``synthetic:SCALE`` or ``synthetic:SCALE:FILMS``."""
+        films = "" if self.films is None else f":{self.films}"
+        return f"synthetic:{self.scale:g}{films}"
+
+    @property
+    def recipe(self) -> str:
+        """All that decides the bytes."""
+        films = "" if self.films is None else f", films={self.films}"
+        return f"{VERSION} Synthetic(scale={self.scale}, seed={self.seed}{films})"
+
+    @property
+    def shape(self) -> Shape:
+        """The kind of data set."""
+        return MOVIELENS_1M if self.films is None else LARGE
 
     @property
     def n_users(self) -> int:
@@ -47,7 +70,7 @@ class Synthetic:
     @property
     def n_items(self) -> int:
         """Films; some are so obscure that nobody rates them."""
-        return max(MIN_ITEMS, round(ITEMS * math.sqrt(self.scale)))
+        return self.films or max(MIN_ITEMS, round(ITEMS * math.sqrt(self.scale)))
 
     def items(self) -> pl.DataFrame:
         """item_id, title, year, genres of all films."""
@@ -63,8 +86,8 @@ class Synthetic:
         from warehouse.sources.synthetic.ratings import make_ratings
 
         for number, chunk in enumerate(self._chunks()):
-            people = self._people(chunk)
-            yield make_ratings(self._world, people, np.random.default_rng([self.seed, 2, number]))
+            rng = np.random.default_rng([self.seed, 2, number])
+            yield make_ratings(self._world, self._people(chunk), self.shape.end, rng)
 
     def write(self, folder: Path) -> None:
         """Write ratings.dat, movies.dat and users.dat as MovieLens 1M has them."""
@@ -76,7 +99,7 @@ class Synthetic:
 
     @cached_property
     def _world(self) -> World:
-        return make_world(self.n_items, np.random.default_rng([self.seed, 0]))
+        return make_world(self.n_items, self.shape, np.random.default_rng([self.seed, 0]))
 
     def _chunks(self) -> Iterator[Longs]:
         """Numbers of the users (from 0) of each chunk."""
@@ -84,7 +107,8 @@ class Synthetic:
             yield np.arange(first, min(first + CHUNK, self.n_users))
 
     def _people(self, users: Longs) -> People:
-        return make_people(users, self.n_users, np.random.default_rng([self.seed, 1, users[0]]))
+        rng = np.random.default_rng([self.seed, 1, users[0]])
+        return make_people(users, self.n_users, self.shape, rng)
 
 
 def as_lines(rows: pl.DataFrame) -> pl.Series:

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.sources.synthetic import Longs
+from warehouse.sources.synthetic.shape import Shape
 
 GENRES = {
     "Drama": 0.41,
@@ -50,10 +51,11 @@ NOUNS = (
 # fmt: on
 
 
-def release_years(n: int, rng: np.random.Generator) -> Longs:
-    """(n,) years from 1919 to 2000, two thirds of them in the last decade."""
-    age = np.where(rng.random(n) < 0.65, rng.exponential(4.0, n), 10 + 71 * rng.beta(0.9, 1.6, n))
-    return 2000 - np.minimum(age, 81).astype(np.int64)
+def release_years(n: int, shape: Shape, rng: np.random.Generator) -> Longs:
+    """(n,) years when films came out, over 81 years, two thirds of them recent."""
+    is_recent, recent = rng.random(n) < 0.65, rng.exponential(shape.recent_years, n)
+    age = np.where(is_recent, recent, 10 + 71 * rng.beta(0.9, 1.6, n))
+    return shape.last_year - np.minimum(age, 81).astype(np.int64)
 
 
 def catalog(genres: Longs, n_genres: Longs, year: Longs, rng: np.random.Generator) -> pl.DataFrame:

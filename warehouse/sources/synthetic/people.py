@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.sources.synthetic import Longs
+from warehouse.sources.synthetic.shape import Shape
 
 GENDERS = {"F": 0.283, "M": 0.717}
 AGES = {1: 0.037, 18: 0.183, 25: 0.347, 35: 0.197, 45: 0.091, 50: 0.082, 56: 0.063}
@@ -13,22 +14,6 @@ AGES = {1: 0.037, 18: 0.183, 25: 0.347, 35: 0.197, 45: 0.091, 50: 0.082, 56: 0.0
 
 OCCUPATIONS = 21
 ZIP_CODES = 100_000
-
-ARRIVALS = {
-    956_703_932: 86,
-    957_139_200: 466,
-    959_817_600: 407,
-    962_409_600: 634,
-    965_088_000: 1101,
-    967_766_400: 317,
-    970_358_400: 248,
-    973_036_800: 2106,
-    975_628_800: 675,
-}
-"""Epoch second from which (2000-04-25, then the first of each month), users who came until the next."""
-
-LAST_ARRIVAL = 978_307_200
-"""Epoch second of 2001-01-01."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +40,19 @@ class People:
         )
 
 
-def make_people(users: Longs, n_users: int, rng: np.random.Generator) -> People:
+def make_people(users: Longs, n_users: int, shape: Shape, rng: np.random.Generator) -> People:
     """The users of a chunk, ``users`` (numbers from 0), among all ``n_users``."""
     n = len(users)
-    came = np.concatenate([[0], np.cumsum(list(ARRIVALS.values()))])
-    # As in MovieLens 1M, who came later has the smaller id.
-    order = 1 - (users + rng.random(n)) / n_users
+    came = np.concatenate([[0], np.cumsum(list(shape.arrivals.values()))])
+    chance = rng.random(n)
+    order = 1 - (users + chance) / n_users if shape.newest_first else chance
     return People(
         user_id=users + 1,
         gender=_choose(GENDERS, n, rng),
         age=_choose(AGES, n, rng),
         occupation=rng.integers(0, OCCUPATIONS, n),
         zip=rng.integers(0, ZIP_CODES, n),
-        arrival=np.interp(order * came[-1], came, [*ARRIVALS, LAST_ARRIVAL]).astype(np.int64),
+        arrival=np.interp(order * came[-1], came, [*shape.arrivals, shape.last_arrival]).astype(np.int64),
     )
 
 

@@ -7,7 +7,7 @@ from warehouse.sources.synthetic import VERSION, Doubles
 from warehouse.sources.synthetic.people import AGES, GENDERS, People
 from warehouse.sources.synthetic.sessions import Sessions, make_sessions, rating_times
 from warehouse.sources.synthetic.walk import walk
-from warehouse.sources.synthetic.world import TASTES, World
+from warehouse.sources.synthetic.world import TASTES, YEAR, World
 
 TASTE_BY_GROUP, TASTE_OF_ONES_OWN, DRIFT, MOOD = 0.5, 0.8, 0.5, 0.4
 """Standard deviations in the space of tastes: of a gender or age, a person, a year, a session."""
@@ -21,13 +21,13 @@ STARS_BY_USER, STARS_BY_FILM, STARS_BY_MATCH, STARS_BY_CHANCE = 0.4, 0.6, 0.4, 0
 STAR_LIMITS = (-1.2, -0.5, 0.4, 1.5)
 """Liking from which on someone gives 2, 3, 4, 5 stars."""
 
-YEAR = 31_557_600.0
-"""Seconds of a year."""
 
+def make_ratings(world: World, people: People, end: int, rng: np.random.Generator) -> pl.DataFrame:
+    """user_id, item_id, rating, timestamp of the users of a chunk, by user and time, before ``end``.
 
-def make_ratings(world: World, people: People, rng: np.random.Generator) -> pl.DataFrame:
-    """user_id, item_id, rating, timestamp (epoch seconds) of the users of a chunk, by user and time."""
-    sessions = make_sessions(people, len(world.taste), rng)
+    Times are epoch seconds.
+    """
+    sessions = make_sessions(people, world.n_out(people.arrival), end, rng)
     taste = _session_tastes(people, sessions, rng)  # (S, TASTES)
     shelves = SHELF_CHOICE * taste @ world.shelf_taste.T + np.log(world.shelf_weight)  # (S, K)
     odds = np.exp(shelves - shelves.max(axis=1, keepdims=True))
@@ -35,12 +35,15 @@ def make_ratings(world: World, people: People, rng: np.random.Generator) -> pl.D
     item = walk(
         rng,
         sessions.user,
+        sessions.start,
         sessions.size,
         taste,
         odds,
         world.taste,
         world.renown,
+        world.out_at,
         world.shelf_start,
+        world.popular_stop,
         world.on_shelf,
         world.cumulative,
     )

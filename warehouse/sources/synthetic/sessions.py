@@ -16,10 +16,7 @@ LOG_RATINGS = (4.33, 1.17)
 """Mean and standard deviation of the log of the ratings beyond the minimum."""
 
 MAX_SEEN = 0.6
-"""Fraction of the films that one person can have rated."""
-
-END = 1_046_454_590
-"""Epoch second of 2003-02-28, when the log ends."""
+"""Fraction of the films that were out on arrival that one person can have rated."""
 
 RETURNING = 0.45
 """Fraction of the users who come back after their first session."""
@@ -50,26 +47,28 @@ class Sessions:
     size: Longs  # (S,) ratings
 
 
-def make_sessions(people: People, n_items: int, rng: np.random.Generator) -> Sessions:
-    """All sessions of the users of a chunk."""
+def make_sessions(people: People, n_out: Longs, end: int, rng: np.random.Generator) -> Sessions:
+    """All sessions of the users of a chunk, when ``n_out`` (U,) films were out, until the log ends."""
     n = len(people.user_id)
-    most = int(MAX_SEEN * n_items)
+    most = (MAX_SEEN * n_out).astype(np.int64)
     total = np.minimum(MIN_RATINGS + rng.lognormal(*LOG_RATINGS, n).astype(np.int64), most)
     later = np.where(
         rng.random(n) < RETURNING, np.ceil(rng.lognormal(*LOG_RETURNS, n) * total / 100), 0
     ).astype(np.int64)
+    # Who comes at the end of the log begins early enough to finish.
+    arrival = np.minimum(people.arrival, end - PACE * total)
     user = np.repeat(np.arange(n), later)
     size = rng.geometric(LATER_SESSION, len(user))
     absence = 3600 + rng.lognormal(*LOG_ABSENCE, len(user)) / later[user]
     # No second session begins before the one before is over, however long that took.
     absence += PACE * np.maximum(total[user], size)
-    start = people.arrival[user] + running_sum(absence, user)
+    start = arrival[user] + running_sum(absence, user)
     # What does not fit into half of the user's ratings, or into the log, does not happen.
-    happens = (running_sum(size, user) <= total[user] // 2) & (start + PACE * size < END)
+    happens = (running_sum(size, user) <= total[user] // 2) & (start + PACE * size < end)
     user, size, start = user[happens], size[happens], start[happens].astype(np.int64)
     first = total - np.bincount(user, weights=size, minlength=n).astype(np.int64)
     users = np.concatenate([np.arange(n), user])
-    starts = np.concatenate([people.arrival, start])
+    starts = np.concatenate([arrival, start])
     order = np.lexsort((starts, users))
     return Sessions(users[order], starts[order], np.concatenate([first, size])[order])
 

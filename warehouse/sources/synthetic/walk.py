@@ -22,12 +22,15 @@ TRIES = 60
 def walk(
     rng: np.random.Generator,
     user: Longs,  # (S,)
+    at: Longs,  # (S,) epoch seconds
     size: Longs,  # (S,)
     taste: Doubles,  # (S, TASTES)
     shelf_odds: Doubles,  # (S, K) cumulative
     film_taste: Doubles,  # (I, TASTES)
     renown: Doubles,  # (I,)
+    out_at: Longs,  # (I,) epoch seconds
     shelf_start: Longs,  # (K + 1,)
+    popular_stop: Longs,  # (K,)
     on_shelf: Longs,  # (I,)
     cumulative: Doubles,  # (I,)
 ) -> Longs:
@@ -44,14 +47,14 @@ def walk(
                 if rng.random() > STAY:
                     shelf, spot = _draw(rng, odds, 0, len(odds)), -1
                 start, stop = shelf_start[shelf], shelf_start[shelf + 1]
-                along = spot >= 0 and rng.random() < ALONG
+                along = 0 <= spot < popular_stop[shelf] and rng.random() < ALONG
                 if not along:
                     spot = _draw(rng, cumulative, start, stop)
                 else:
-                    spot = spot + 1 if spot + 1 < stop else start
+                    spot = spot + 1 if spot + 1 < popular_stop[shelf] else start
                 film = on_shelf[spot]
                 passed += 1
-                if last_seen_by[film] == user[session]:
+                if last_seen_by[film] == user[session] or out_at[film] > at[session]:
                     continue
                 match = 0.0
                 for dimension in range(taste.shape[1]):
