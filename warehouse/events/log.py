@@ -2,8 +2,8 @@
 
 ``events/NNNNNN-DIGEST.parquet`` is a batch, and that the file is there is its commit: of several files a kill
 could leave half a batch. It is written and read in row groups, so that its length takes no memory. Its footer
-tells where it came from. Rows that cannot enter lie in ``quarantine/``; those of items that no movies file names
-yet return by themselves, in the batch with which their item becomes known.
+tells where it came from. Rows that cannot enter lie in ``quarantine/``; those of items that no movies file
+names yet return by themselves, in the batch with which their item becomes known.
 """
 
 import errno
