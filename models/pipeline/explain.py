@@ -35,24 +35,23 @@ def _because(
     n_items, width = neighbour.shape
     reason = np.full((rows, n), -1, dtype=np.int32)
     for chunk in prange((rows + QUERIES - 1) // QUERIES):
-        # The place in the list of the query at hand; -1 for all else.
-        place = np.full(n_items, -1, dtype=np.int32)
+        # Nothing is stronger than what the query at hand does not ask for.
+        strength = np.full(n_items, np.inf, dtype=np.float32)
+        cause = np.empty(n_items, dtype=np.int32)
         for row in range(chunk * QUERIES, min((chunk + 1) * QUERIES, rows)):
-            strength = np.zeros(n, dtype=np.float32)
-            for rank0 in range(n):
-                if item[row, rank0] >= 0:
-                    place[item[row, rank0]] = rank0
+            for wanted in item[row]:
+                if wanted >= 0:
+                    strength[wanted], cause[wanted] = 0, -1
             for event in range(end[row] - 1, start[row] - 1, -1):
                 watched = log_item[event]
                 recency = np.exp(-(end[row] - 1 - event) / decay)
                 for rank0 in range(width):
                     near = neighbour[watched, rank0]
-                    if near < 0 or place[near] < 0:
-                        continue
-                    if similarity[watched, rank0] * recency > strength[place[near]]:
-                        strength[place[near]] = similarity[watched, rank0] * recency
-                        reason[row, place[near]] = watched
+                    if near >= 0 and similarity[watched, rank0] * recency > strength[near]:
+                        strength[near] = similarity[watched, rank0] * recency
+                        cause[near] = watched
             for rank0 in range(n):
                 if item[row, rank0] >= 0:
-                    place[item[row, rank0]] = -1
+                    reason[row, rank0] = cause[item[row, rank0]]
+                    strength[item[row, rank0]] = np.inf
     return reason

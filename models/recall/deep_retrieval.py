@@ -316,7 +316,7 @@ def _best_on_paths(
                     score = np.float32(0)
                     for dim in range(output.shape[1]):
                         score += user[query, dim] * output[item, dim]
-                    size = offer(score, item, items[query], scores[query], size)
+                    size = offer(float(score), item, items[query], scores[query], size)
             best_first(items[query], scores[query], size)
     return items, scores
 
