@@ -156,13 +156,9 @@ def steps(home: Path) -> dict[str, Cost]:
     """The cost of each step of the published release; wall seconds where it has no processor seconds."""
     with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
         rows = con.sql("from lineage order by rowid").pl()
-    cpu = "cpu_seconds" if "cpu_seconds" in rows.columns else "seconds"
-    return {
-        name: Cost(*cost)
-        for name, *cost in rows.select(
-            "step", "seconds", pl.col(cpu).alias("cpu"), "peak_memory_mb"
-        ).iter_rows()
-    }
+    cpu = pl.coalesce(column for column in ("cpu_seconds", "seconds") if column in rows.columns)
+    costs = rows.select("step", "seconds", cpu.alias("cpu_seconds"), "peak_memory_mb")
+    return {name: Cost(*cost) for name, *cost in costs.iter_rows()}
 
 
 def shard_seconds(home: Path) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from benchmarks import bench_scale
 from benchmarks.bench_scale import COMMAND, Cost, Night, exponent, makespan
 from tests.benchmarks.printed import line, numbers
 
-FEW = ["--set", "recall.channels=[popular,item_cf]"]
+FEW = ["--set", "recall.channels=[popular]", "--set", "rank.ranker=lr"]
 
 
 def night(source: str, ratings: int, shards: list[float] | None = None, **seconds: float) -> Night:
