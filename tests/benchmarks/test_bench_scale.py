@@ -43,9 +43,9 @@ def test_two_scales_are_measured_and_not_again(tmp_path: Path, capfd: pytest.Cap
     bench_scale.main(["--scales", "0.01,0.02", *FEW, *files])
     text = capfd.readouterr().out
     costs, memory = text.split("| peak MiB", 1)
-    assert numbers(line(costs, "| processor seconds"), "0.01:200 (")[0] > 5_000
+    assert numbers(line(costs, "| processor seconds"), "0.01:200 (")[0] > 2_000
     for step in ("ingest", "features", "recommend", COMMAND):
-        assert min(numbers(line(costs, f"| {step} |"), f"{step} |")) >= 0
+        assert min(numbers(line(costs, f"| {step} |"), f"{step} |")[:2]) >= 0  # then the exponent
         assert min(numbers(line(memory.split("| seconds by")[0], f"| {step} |"), f"{step} |")) > 0
     assert (tmp_path / "scale.svg").read_text().startswith("<?xml")
     bench_scale.main(["--scales", "0.02", *FEW, *files])
