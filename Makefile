@@ -43,7 +43,7 @@ serve: $(READY) ## Serve Prefect's UI on http://127.0.0.1:4200, with a worker an
 	@$(BIN)/python -m flows.command.serve
 
 cluster: $(READY) ## Start a Dask scheduler and a worker a core on this machine (engine.address); Ctrl-C stops all.
-	@$(BIN)/python -m flows.command.cluster
+	@$(BIN)/python -m flows.command.cluster $(ARGS)
 
 lock: ## Pin every dependency anew in requirements.lock.
 	@rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
