@@ -54,7 +54,7 @@ BLOCK = 512
 """Queries merged at once: 14 channels' 300 candidates of a block take 70 MB."""
 
 ROWS = 64
-"""Queries that share a scratch row of all items, which is cleared where they touched it."""
+"""Queries that share a scratch row of all items, which is cleared where they changed it."""
 
 
 @dataclass(frozen=True)
@@ -261,30 +261,30 @@ def _best(
     for chunk in prange((rows + ROWS - 1) // ROWS):
         score = np.full(n_items, -np.inf, dtype=np.float32)
         recalled_by = np.zeros(n_items, dtype=np.int64)
-        touched = np.empty(n_channels * width, dtype=np.int32)
+        reached = np.empty(n_channels * width, dtype=np.int32)
         for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
-            n_touched = 0
+            n_reached = 0
             for channel in range(n_channels):
                 for rank0 in range(width):
                     candidate = item[channel, row, rank0]
                     if candidate < 0:
                         continue
                     if recalled_by[candidate] == 0:
-                        touched[n_touched], score[candidate] = candidate, 0
-                        n_touched += 1
+                        reached[n_reached], score[candidate] = candidate, 0
+                        n_reached += 1
                     recalled_by[candidate] |= 1 << channel
                     for f in range(weight.shape[1]):
                         score[candidate] += weight[channel, f] * feature[channel, row, rank0, f]
             for event in range(start[row], end[row]):
                 score[log_item[event]] = -np.inf
             size = 0
-            for candidate in touched[:n_touched]:
+            for candidate in reached[:n_reached]:
                 if score[candidate] > -np.inf:
                     size = offer(score[candidate], candidate, items[row], scores[row], size)
             best_first(items[row], scores[row], size)
             for rank0 in range(size):
                 bits[row, rank0] = recalled_by[items[row, rank0]]
-            for candidate in touched[:n_touched]:
+            for candidate in reached[:n_reached]:
                 score[candidate], recalled_by[candidate] = -np.inf, 0
     return items, scores, bits
 

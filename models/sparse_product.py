@@ -1,7 +1,7 @@
 """Products of sparse matrices as scores, and such matrices as state: common to neighbourhood channels.
 
 The best cells of a product are found without the product: its rows are added up one at a time in a scratch
-row, of which only the cells that were touched are looked at and cleared. A query costs its paths, whatever
+row, of which only the cells that were reached are looked at and cleared. A query costs its paths, whatever
 the number of items.
 """
 
@@ -126,20 +126,20 @@ def _best_of_product(
     scores = np.full((rows, n), -np.inf, dtype=np.float32)
     for chunk in prange((rows + ROWS - 1) // ROWS):
         scratch = np.full(n_columns, -np.inf, dtype=np.float32)
-        touched = np.empty(n_columns, dtype=np.int32)
+        reached = np.empty(n_columns, dtype=np.int32)
         for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
-            n_touched = 0
+            n_reached = 0
             for a in range(left_ptr[row], left_ptr[row + 1]):
                 for b in range(right_ptr[middle[a]], right_ptr[middle[a] + 1]):
                     cell = column[b]
                     if scratch[cell] == -np.inf:
-                        touched[n_touched], scratch[cell] = cell, 0
-                        n_touched += 1
+                        reached[n_reached], scratch[cell] = cell, 0
+                        n_reached += 1
                     scratch[cell] += left_value[a] * right_value[b]
             for event in range(start[row], end[row]):
                 scratch[seen[event]] = -np.inf
             size = 0
-            for cell in touched[:n_touched]:
+            for cell in reached[:n_reached]:
                 if scratch[cell] > -np.inf and n > 0:
                     size = offer(scratch[cell], cell, items[row], scores[row], size)
                 scratch[cell] = -np.inf

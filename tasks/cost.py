@@ -18,7 +18,7 @@ class Cost:
 
     seconds: float
     cpu_seconds: float
-    """Of this process and of those of its children that have ended."""
+    """Processor seconds of this process and of those of its children that have ended."""
     peak_bytes: int
     """Peak resident memory of the process tree."""
 

@@ -68,12 +68,12 @@ class RunData:
         return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS))
 
     @cached_property
-    def learned_from(self) -> Dataset:
+    def training_log(self) -> Dataset:
         """The log as channels learn from it."""
         return self._capped(LOG, self.dataset)
 
     @cached_property
-    def holdout_learned_from(self) -> Dataset:
+    def holdout_training_log(self) -> Dataset:
         """The log before the holdout as channels learn from it."""
         assert self.holdout is not None
         return self._capped(HOLDOUT, self.holdout.train)
@@ -159,7 +159,7 @@ def _split_columns(split: Split) -> dict[str, NDArray[np.generic]]:
 
 
 def _split(columns: Arrays, log: Dataset) -> Split:
-    """What ``_split_columns`` wrote; the queries are about the whole log: the holdout is its newest part."""
+    """The split of ``_split_columns``; its queries are about the whole log: a holdout is the newest part."""
     parts = {part: named(columns, f"{part}.") for part in ("train", "query", "target")}
     of_train, of_queries = (int(moment) for moment in columns["as_of"])
     train = _with_events(log, parts["train"], of_train)

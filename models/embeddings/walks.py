@@ -96,12 +96,12 @@ def _joined(
     # The edges of an item have ascending users; in their order those of a user have ascending items.
     of_edge = np.empty(2 * n_edges, dtype=np.int32)
     neighbour = np.empty(2 * n_edges, dtype=np.int32)
-    place = indptr[:n_users].copy()
+    position = indptr[:n_users].copy()
     for number in range(n_edges):
         edge = event[number]
         of_edge[n_edges + number], neighbour[n_edges + number] = edge, user[edge]
-        of_edge[place[user[edge]]], neighbour[place[user[edge]]] = edge, n_users + item[edge]
-        place[user[edge]] += 1
+        of_edge[position[user[edge]]], neighbour[position[user[edge]]] = edge, n_users + item[edge]
+        position[user[edge]] += 1
     keep, alias = _alias(indptr, neighbour, log_weight, of_edge)
     return indptr, neighbour, keep, alias
 
@@ -117,13 +117,13 @@ def _newest_by_item(user: Ints, item: Ints, n_items: int) -> tuple[Longs, Ints]:
     indptr = np.zeros(n_items + 1, dtype=np.int64)
     indptr[1:] = np.cumsum(count)
     newest = np.empty(indptr[-1], dtype=np.int32)
-    place = indptr[:-1].copy()
+    position = indptr[:-1].copy()
     rated_by[:] = -1
     for event in range(len(user)):
-        # The log is in time order within a user: a later one of equal pairs takes the place of the earlier.
+        # The log is in time order within a user: of equal pairs the later takes the position of the earlier.
         again = rated_by[item[event]] == user[event]
-        newest[place[item[event]] - again] = event
-        place[item[event]] += not again
+        newest[position[item[event]] - again] = event
+        position[item[event]] += not again
         rated_by[item[event]] = user[event]
     return indptr, newest
 

@@ -87,12 +87,12 @@ class PastIndex:
         return np.stack([np.maximum(year, 0), year >= 0], axis=1)
 
     @cached_property
-    def genre_shares(self) -> Doubles:
+    def genre_fractions(self) -> Doubles:
         """(I, G) one over the number of genres at each genre of a film; nan for a film without any."""
         genres = self.log.items["genres"]
         with np.errstate(invalid="ignore"):
-            shares: Doubles = genres / genres.sum(axis=1, keepdims=True)
-        return shares
+            fractions: Doubles = genres / genres.sum(axis=1, keepdims=True)
+        return fractions
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def genre_match(pairs: Pairs, newest: PositiveInt) -> Doubles:
     n_films = np.minimum(queries.end - queries.start, newest)
     with np.errstate(invalid="ignore"):
         taste = _sums_of_newest(queries, genres, newest) / n_films[:, None]  # (Q, G)
-    match: Doubles = np.einsum("ng,ng->n", taste[pairs.query], pairs.past.genre_shares[pairs.item])
+    match: Doubles = np.einsum("ng,ng->n", taste[pairs.query], pairs.past.genre_fractions[pairs.item])
     return match
 
 

@@ -349,7 +349,7 @@ def _decayed_before(at: Longs, indptr: Longs, half_life: float) -> Doubles:
 
 @njit(cache=True, inline="always")
 def _faded(at: Longs, first: int, row: int, total: float, half_life: float) -> float:
-    """What is left of the count after the row before; nothing for the ``first`` row of a group."""
+    """The count without that of the row before; all of it for the ``first`` row of a group."""
     return total * 0.5 ** ((at[row] - at[row - 1]) / half_life) if row > first else 0.0
 
 

@@ -57,7 +57,7 @@ class Fitter:
         self.capped: tuple[Dataset, Dataset] | None = None
         """The newest log, and what channels learn from of it."""
         self.states: dict[str, State] = {}
-        """What channels learned of it."""
+        """States that channels have of the newest log, by the name of the first that has it."""
 
     def fitted(self, name: str, log: Dataset) -> Recaller:
         """The channel, fitted on the log and on nothing else.

@@ -308,8 +308,8 @@ def _best_on_paths(
             size = 0
             for number in path[query]:
                 # Path -1, of queries without a history, has no items.
-                for place in range(bounds[number], bounds[number + 1] if number >= 0 else 0):
-                    item = item_of[place]
+                for position in range(bounds[number], bounds[number + 1] if number >= 0 else 0):
+                    item = item_of[position]
                     if met_by[item] == query:
                         continue
                     met_by[item] = query

@@ -122,8 +122,8 @@ class MF:
         by_user = self.config.use == "u2i"
         vectors = self.state["item"] if by_user else self._unit_vectors()
         among = np.where(self.state["has_events"][:, None], vectors, 0)
-        asked = self.user_vectors(queries) if by_user else self._sums_of_items(queries, vectors)
-        return recommend_nearest(build_index(among, self.config.ann), asked, queries, n, filter_seen)
+        queried = self.user_vectors(queries) if by_user else self._sums_of_items(queries, vectors)
+        return recommend_nearest(build_index(among, self.config.ann), queried, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         unit = self._unit_vectors()

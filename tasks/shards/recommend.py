@@ -39,7 +39,7 @@ PREFERRED = "item_cf"
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedRun:
     """All that a run has learned, as its lists need it."""
 
     data: RunData
@@ -57,16 +57,15 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     data = fitted.data
     begin, end = engine.shards(run, len(data.target_users))[number]
     queries, ids = data.queries.rows(begin, end), data.target_ids[begin:end]
-    asked = {name: _as_known(queries, data.vocabulary, then) for name, (_, then) in fitted.channels.items()}
+    channels, now = fitted.channels.items(), data.vocabulary
+    questions = {name: _reindexed(queries, now, then) for name, (_, then) in channels}
     recalled = {
-        name: _in_vocabulary(
-            channel.recommend(asked[name], data.config.recall.candidates), then, data.vocabulary
-        )
-        for name, (channel, then) in fitted.channels.items()
+        name: _in_vocabulary(channel.recommend(questions[name], data.config.recall.candidates), then, now)
+        for name, (channel, then) in channels
     }
     short = stages.shortlist(data.config, recalled, fitted.stages, queries, fitted.past)
     ranking = fitted.stages.ranking
-    # A ranker without weight need not be asked.
+    # A ranker without weight need not be questions.
     ranking = ranking if ranking is not None and ranking.blend_weight else None
     lists = stages.ranked(data.config, short, ranking, fitted.past)
     part = f"{number:05d}"
@@ -79,8 +78,8 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     files.write_table(run, f"pools/{part}", pool)
     name = data.config.incremental.channel
     if name is not None:
-        learner: Any = fitted.channels[name][0]
-        frame = embedding_rows(name, "user_id", ids, learner.user_vectors(asked[name]))
+        incremental: Any = fitted.channels[name][0]
+        frame = embedding_rows(name, "user_id", ids, incremental.user_vectors(questions[name]))
         rows["user_embeddings"] = files.write_table(run, f"user_embeddings/{name}/{part}", frame)
     return rows
 
@@ -91,12 +90,12 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=1)  # a process does many shards of a run, one after the other
-def _load(run: Run) -> Fitted:
+def _load(run: Run) -> FittedRun:
     data = run_data.load(run)
     fallback = merge.fallback_order(data.dataset)
     ranks = (_restored(data, name) for name in (PRERANKING, RANKING))
     channel = _explaining_channel(data)
-    return Fitted(
+    return FittedRun(
         data,
         {name: _channel(data, name) for name in data.config.recall.channels},
         Stages(read_weights(run), fallback, *ranks),
@@ -112,7 +111,7 @@ def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:
     return with_state(data.config, name, state), None if same else then
 
 
-def _as_known(queries: Queries, now: Vocabulary, then: Vocabulary | None) -> Queries:
+def _reindexed(queries: Queries, now: Vocabulary, then: Vocabulary | None) -> Queries:
     """The queries as a channel of another vocabulary reads them."""
     return queries if then is None else reindexed(queries.alone(), now, then)
 
@@ -139,7 +138,7 @@ def _restored(data: RunData, name: str) -> Ranking | None:
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
-def _published_rows(fitted: Fitted, queries: Queries, ids: Longs, published: Merged) -> pl.DataFrame:
+def _published_rows(fitted: FittedRun, queries: Queries, ids: Longs, published: Merged) -> pl.DataFrame:
     """user_id, rank, item_id, score, channels, because_item_id, release_id."""
     data = fitted.data
     found = published.candidates.item >= 0
@@ -150,7 +149,7 @@ def _published_rows(fitted: Fitted, queries: Queries, ids: Longs, published: Mer
     )
 
 
-def _because(fitted: Fitted, queries: Queries, item: Ints, found: Mask) -> pl.Series:
+def _because(fitted: FittedRun, queries: Queries, item: Ints, found: Mask) -> pl.Series:
     """The watched film that explains each recommended one; null where none does."""
     if fitted.explaining is None:
         return pl.Series("because_item_id", [None] * int(found.sum()), dtype=pl.Int64)
@@ -159,7 +158,7 @@ def _because(fitted: Fitted, queries: Queries, item: Ints, found: Mask) -> pl.Se
     return pl.Series("because_item_id", ids[cause]).set(pl.Series(cause < 0), None)
 
 
-def _pool_rows(fitted: Fitted, ids: Longs, pool: Pool, published: Candidates) -> pl.DataFrame:
+def _pool_rows(fitted: FittedRun, ids: Longs, pool: Pool, published: Candidates) -> pl.DataFrame:
     """The candidates that were ranked, in the order of the merge, with what every channel says of them.
 
     user_id, rank, item_id, score (of the merge), published (whether it is in the list), and ``score_NAME``

@@ -44,8 +44,8 @@ def select_users(run: Run) -> RowCounts:
 def carry_over(run: Run) -> RowCounts:
     """Everybody else keeps the rows of the parent."""
     data = run_data.load(run)
-    learner = data.config.incremental.channel
-    tables = ["recommended"] if learner is None else ["recommended", f"user_embeddings/{learner}"]
+    incremental = data.config.incremental.channel
+    tables = ["recommended"] if incremental is None else ["recommended", f"user_embeddings/{incremental}"]
     mine = pl.DataFrame({"user_id": data.target_ids})
     rows = {}
     for table in tables:

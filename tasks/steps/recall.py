@@ -42,7 +42,7 @@ def _fitted(data: RunData, channel: str, before_holdout: bool) -> Recaller:
     if first != channel and has_state(data.run, folder + first):
         model = with_state(data.config, channel, read_state(data.run, folder + first)[0])
     else:
-        log = data.holdout_learned_from if before_holdout else data.learned_from
+        log = data.holdout_training_log if before_holdout else data.training_log
         model = fit_channel(data.config, channel, log)
     shared = any(
         fitted_alike(data.config, other) == channel

@@ -100,7 +100,7 @@ def test_a_rerun_does_only_what_is_missing(run: Run) -> None:
     assert engine.reports(run, "numbers")["shard"].to_list() == [0, 1, 2, 3]
 
 
-def test_no_scheduler_is_said_in_one_line(tmp_path: Path) -> None:
+def test_no_scheduler_is_one_clear_line(tmp_path: Path) -> None:
     run = begun(home_with_log(tmp_path), address="tcp://127.0.0.1:9", patience=1)
     with pytest.raises(MatineeError, match="no Dask scheduler answers at tcp"):
         engine.spread(write_number, "numbers", run, 2, print)

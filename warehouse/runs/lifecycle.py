@@ -14,7 +14,7 @@ from warehouse.atomic import write_text
 from warehouse.runs.run import DESCRIPTION, MANIFEST, USERS, Json, Run
 
 REMAINS = (MANIFEST, DESCRIPTION, "lineage", "metrics", "curves")
-"""What is left of a run that nothing goes on from any more, though its release is kept."""
+"""Entries that stay of a run that nothing goes on from any more, though its release is kept."""
 
 # Held until the run is published or its process ends: the kernel lets go of the lock of a killed process.
 _alive: dict[str, FileLock] = {}

@@ -11,7 +11,7 @@ from warehouse.errors import MatineeError
 Json = dict[str, Any]
 
 MANIFEST, DESCRIPTION = "manifest.json", "run.json"
-"""What a finished run says of itself, and what it said when it began."""
+"""Files that describe a run: a finished one, and one that began."""
 
 USERS = "users.parquet"
 """A table that every run has until retention strips it."""

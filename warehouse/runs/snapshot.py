@@ -62,7 +62,7 @@ def write(run: Run) -> Snapshot:
 
 
 def read(run: Run) -> Snapshot:
-    """What ``write`` wrote; of a run whose log was removed since, its events are encoded again."""
+    """The snapshot that ``write`` left; of a run whose log was removed since, it is encoded again."""
     if files.has_table(run, "users"):
         users, items = files.read_table(run, "users"), files.read_table(run, "items")
     else:
