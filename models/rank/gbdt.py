@@ -6,6 +6,7 @@ numbers, since ids grow with the catalogue and neighbours have much in common; s
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import lightgbm as lgb
@@ -19,6 +20,7 @@ from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
 from models.rank.constraints import PositiveFraction
 from models.rank.rows import Rows, check_features, check_training
+from models.rank.trees import Forest, compiled
 from models.state import State, pack_text, unpack_text
 
 BLOCK = 1 << 17
@@ -56,6 +58,11 @@ class Gbdt:
     schema: FeatureSchema
     tasks: tuple[str, ...]
 
+    @cached_property
+    def forest(self) -> Forest:
+        """The trees, compiled."""
+        return compiled(self.booster)
+
     @property
     def state(self) -> State:
         """LightGBM's own text, ``schema`` and ``tasks`` as JSON."""
@@ -74,9 +81,7 @@ class Gbdt:
         """
         check_features(rows, self.schema)
         scores = [
-            self.booster.predict(
-                _matrix(rows, np.arange(begin, min(begin + BLOCK, len(rows)))), raw_score=True
-            )
+            self.forest.scores(_matrix(rows, np.arange(begin, min(begin + BLOCK, len(rows)))))
             for begin in range(0, len(rows), BLOCK)
         ]
         return np.concatenate([np.empty(0), *scores]).astype(np.float32)[:, None]

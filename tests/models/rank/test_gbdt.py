@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import lightgbm as lgb
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from models.evaluation.metrics import auc
 from models.features.schema import Feature, FeatureSchema
 from models.rank.gbdt import GbdtConfig, fit_gbdt, restore_gbdt
 from models.rank.rows import Rows
+from models.rank.trees import compiled
 from tests.models.rank.small_rows import small_rows
 
 CONFIG = GbdtConfig(min_data_in_leaf=5, num_boost_round=60, feature_fraction=1.0)
@@ -47,6 +49,24 @@ def test_log_odds_are_those_of_the_labels() -> None:
     logits = fit_gbdt(rows, rows, 0, config).logits(rows)[:, 0]
     np.testing.assert_allclose(logits[x == 0], np.log(1 / 9), atol=0.05)
     np.testing.assert_allclose(logits[x == 1], 0, atol=0.05)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 63, 64, 1000])
+def test_compiled_trees_answer_as_those_of_the_library(n_rows: int) -> None:
+    rng = np.random.default_rng(n_rows)
+    x = np.round(rng.standard_normal((3000, 6)), 2)  # many values that are thresholds
+    label = (x[:, 0] * x[:, 1] + x[:, 2] > rng.standard_normal(3000)).astype(float)
+    booster = lgb.train({"objective": "binary", "num_leaves": 40, "verbose": -1}, lgb.Dataset(x, label), 30)
+    rows = np.round(rng.standard_normal((n_rows, 6)), 2).astype(np.float32)
+    expected = booster.predict(rows, raw_score=True) if n_rows else np.empty(0)
+    np.testing.assert_array_equal(compiled(booster).scores(rows), expected)
+
+
+def test_trees_over_missing_values_are_not_compiled() -> None:
+    x = np.where(np.arange(400) % 3 == 0, np.nan, np.arange(400))[:, None]
+    booster = lgb.train({"objective": "binary", "verbose": -1}, lgb.Dataset(x, np.arange(400) % 2), 2)
+    with pytest.raises(ValueError, match="missing values"):
+        compiled(booster)
 
 
 def test_stops_where_the_validation_rows_are_predicted_no_better() -> None:
