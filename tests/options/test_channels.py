@@ -37,6 +37,7 @@ SMALL: dict[str, Settings] = {
             "batch_tokens": 100,
             "learning_rate": 0.01,
             "warm_learning_rate": 0.01,
+            "warm_id_learning_rate": 0.01,
         },
         "update": {"n_negatives": 10},
     },
@@ -102,12 +103,19 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "deepwalk": ANN | {"walks.half_life": Case(to=10.0)},
     "deep_retrieval": {"assignment_pairs": Case(to=50), "penalty": Case(to=1.0)},
-    "two_tower": {
+    "two_tower": ANN
+    | {
+        "ann.metric": Case(refused="must be inner_product"),
+        "ann.efSearch": Case(
+            to=1,
+            given={"towers": {"embedding_dim": 32}, "ann": {"kind": "hnsw", "M": 1, "efConstruction": 1}},
+        ),
         "towers.history": Case(to=("attention",), given={"towers": {"mean_hidden": 256}}),
         "towers.newest": Case(to=3),
         "towers.blocks": Case(given={"towers": {"history": ("mean", "causal")}}),
         "towers.heads": Case(given={"towers": {"history": ("mean", "causal")}}),
         "towers.tied": Case(to=True),
+        "negatives.every_item_up_to": Case(to=20, given={"negatives": {"uniform": 0}}),
         "negatives.popularity_top": Case(to=3, given={"negatives": {"popularity": 10}}),
         "negatives.correct_in_batch": Case(given=IN_BATCH),
         "negatives.gap_rate": Case(given=IN_BATCH),
