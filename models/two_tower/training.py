@@ -223,8 +223,8 @@ def warm(
     rng = np.random.default_rng((config.seed, WARM))
     wanted[replayed(dataset, int(config.training.warm_replay * len(rows)), rng)] = True
     trainer = Trainer(model, dataset, config, rejected)
-    dense, rows = config.training.warm_learning_rate, config.training.warm_id_learning_rate
-    return trainer.epoch(wanted, WARM, lambda done: Rates(dense * (1 - done), rows * (1 - done)))
+    dense, by_row = config.training.warm_learning_rate, config.training.warm_id_learning_rate
+    return trainer.epoch(wanted, WARM, lambda done: Rates(dense * (1 - done), by_row * (1 - done)))
 
 
 def replayed(dataset: Dataset, n: int, rng: np.random.Generator, length: int = REPLAY_LENGTH) -> Longs:
