@@ -14,12 +14,12 @@ pair of vectors at a time, cells and graphs are made by one thread.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import faiss
 import numpy as np
 from numba import njit, prange
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from models.bounds import only_where
 from models.candidates import Candidates, Neighbours
@@ -43,7 +43,7 @@ class AnnConfig(Config):
     """Largest number of vectors searched exactly, unless the kind is set."""
     hnsw_up_to: NonNegativeInt = 1_000_000
     """Largest number of vectors searched by HNSW, unless the kind is set; beyond it is IVF."""
-    M: PositiveInt = 32
+    M: Annotated[int, Field(ge=2)] = 32
     """Neighbours that HNSW links a vector to."""
     efConstruction: PositiveInt = 80  # noqa: N815
     """Candidates that HNSW weighs when it links a vector."""

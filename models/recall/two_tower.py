@@ -57,7 +57,7 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
-        model = self._learner(dataset)
+        model = self._trainable(dataset)
         model.refresh(dataset)
         training.warm(model, dataset, rows, self.config, rejected)
         self.state = model.state() | {"curve": self.state["curve"]}
@@ -69,7 +69,7 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
-        model = self._learner(dataset)
+        model = self._trainable(dataset)
         hourly.catch_up(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
         return self
@@ -80,7 +80,7 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
-        model = self._learner(dataset)
+        model = self._trainable(dataset)
         report = hourly.update(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
         return report
@@ -134,7 +134,7 @@ class TwoTower:
             self._indexed = self.state, self._model().index(self.config.ann)
         return self._indexed[1]
 
-    def _learner(self, dataset: Dataset) -> Model:
+    def _trainable(self, dataset: Dataset) -> Model:
         """A model of the state that learns on.
 
         Raises:

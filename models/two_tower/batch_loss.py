@@ -7,7 +7,7 @@ from torch import Tensor
 from models.dataset import DAY, Dataset, Doubles, Ints, Longs
 from models.two_tower.batches import Histories, Tensors
 from models.two_tower.config import TwoTowerConfig
-from models.two_tower.losses import Shared, event_losses, shared_softmax
+from models.two_tower.losses import SharedScores, event_losses, shared_softmax
 from models.two_tower.model import Model, tensors
 from models.two_tower.negatives import Sampler, draw_hard, seen_by
 
@@ -52,7 +52,7 @@ class BatchLoss:
         columns = self._columns_of(item)
         vectors, bias = self.towers.items(columns), self.towers.biases(columns["item_id"])
         if self.config.loss.kind == "softmax" and ranked is None:
-            shared = Shared(item, bias - log_expected, target, seen)
+            shared = SharedScores(item, bias - log_expected, target, seen)
             return shared_softmax(users, vectors, positive, shared, weight), len(row)
         scores, masked = users @ vectors.T + bias, target[:, None] == item  # (N, M)
         masked = masked if seen is None else masked | seen

@@ -49,7 +49,7 @@ def event_losses(
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedScores:
     """M negatives that N positions share, and those of them that are masked."""
 
     item: Tensor  # (M,)
@@ -59,7 +59,7 @@ class Shared:
 
 
 def shared_softmax(
-    users: Tensor, vectors: Tensor, positive: Tensor, shared: Shared, weight: Tensor
+    users: Tensor, vectors: Tensor, positive: Tensor, shared: SharedScores, weight: Tensor
 ) -> Tensor:
     """The weighted sum of the softmax losses of positions (N, D) over their own and the shared scores.
 
@@ -80,7 +80,7 @@ class _SharedSoftmax(torch.autograd.Function):
         vectors: Tensor,
         positive: Tensor,
         offset: Tensor,
-        shared: Shared,
+        shared: SharedScores,
         weight: Tensor,
     ) -> Tensor:
         loss = torch.zeros(())

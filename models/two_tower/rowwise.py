@@ -6,7 +6,7 @@ k-th step along a row's gradient g_k is
     rate * g_k / sqrt(initial + sum over steps up to k of the mean square of g)
 
 so that rows that are pushed a lot slow down, and a faint push, as of most negatives, stays a faint one.
-Without moments a row that is not read stays where it is: a step costs the same whatever the size of the tables.
+Without moments a row that is not read stays where it is: a step costs the same for tables of any size.
 """
 
 from collections.abc import Mapping

@@ -108,7 +108,7 @@ CASES: dict[str, dict[str, Case]] = {
         "ann.metric": Case(refused="must be inner_product"),
         "ann.efSearch": Case(
             to=1,
-            given={"towers": {"embedding_dim": 32}, "ann": {"kind": "hnsw", "M": 1, "efConstruction": 1}},
+            given={"towers": {"embedding_dim": 16}, "ann": {"kind": "hnsw", "M": 2, "efConstruction": 4}},
         ),
         "towers.history": Case(to=("attention",), given={"towers": {"mean_hidden": 256}}),
         "towers.newest": Case(to=3),
@@ -127,7 +127,8 @@ CASES: dict[str, dict[str, Case]] = {
         "training.recency": Case(to=5.0),
         "training.validation_users": Case(to=3),
         "training.patience": Case(
-            to=5, given={"training": {"epochs": 12, "learning_rate": 0.05, "patience": 1}}
+            to=5,
+            given={"training": {"epochs": 12, "learning_rate": 0.05, "id_learning_rate": 0.5, "patience": 1}},
         ),
         "training.first_vectors": Case(to=FIRST_VECTORS, given=NO_TIES),
         "training.first_vectors.embedding_dim": Case(to=8, given=BAGS, refused="same embedding_dim"),

@@ -111,7 +111,7 @@ def test_an_index_beyond_a_size_finds_what_the_exact_search_finds(
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
-def test_lists_depend_neither_on_threads_nor_on_who_else_is_asked_for(
+def test_lists_depend_neither_on_threads_nor_on_other_queries(
     log: Dataset, fitted: TwoTower, kind: Any
 ) -> None:
     model = TwoTower(QUICK.but(ann=AnnConfig(kind=kind)))

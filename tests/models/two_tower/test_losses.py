@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from models.two_tower.config import LossConfig
-from models.two_tower.losses import Shared, event_losses, shared_softmax
+from models.two_tower.losses import SharedScores, event_losses, shared_softmax
 
 NOTHING = torch.zeros(1, 2, dtype=torch.bool)
 
@@ -75,7 +75,7 @@ def test_the_softmax_in_blocks_is_the_one_of_torch_and_so_are_its_gradients(n: i
     other = torch.rand(n, 30, generator=generator) < 0.3 if seen else None
     masked = target[:, None] == item
     masked = masked if other is None else masked | other
-    ours = shared_softmax(users, items, positive, Shared(item, bias - 0.5, target, other), weight)
+    ours = shared_softmax(users, items, positive, SharedScores(item, bias - 0.5, target, other), weight)
     each = event_losses(
         positive, users @ items.T + bias, torch.full((30,), 0.5), masked, torch.ones(()), LossConfig()
     )
@@ -90,7 +90,7 @@ def test_the_softmax_in_blocks_is_the_one_of_torch_and_so_are_its_gradients(n: i
 
 def test_a_target_whose_negatives_are_all_masked_loses_nothing() -> None:
     users, items, positive = (torch.ones(shape, requires_grad=True) for shape in ((1, 4), (2, 4), (1,)))
-    shared = Shared(torch.tensor([3, 3]), torch.zeros(2), torch.tensor([3]), None)
+    shared = SharedScores(torch.tensor([3, 3]), torch.zeros(2), torch.tensor([3]), None)
     loss = shared_softmax(users, items, positive, shared, torch.ones(1))
     assert loss.item() == 0
     for gradient in torch.autograd.grad(loss, (users, items, positive)):
