@@ -43,9 +43,9 @@ class Rates(NamedTuple):
     """Learning rates of a step."""
 
     dense: float
-    """Of AdamW."""
+    """Learning rate of AdamW."""
     rows: float
-    """Of the row-wise Adagrad of the ID tables."""
+    """Learning rate of the row-wise Adagrad of the ID tables."""
 
 
 class Trainer:

@@ -185,18 +185,18 @@ def test_only_rows_that_were_read_learn_and_no_other_decays(n_negatives: int) ->
     towers = TowersConfig(embedding_dim=8, user_id=True, tied=False)
     config = small(towers=towers, negatives=NegativesConfig(uniform=n_negatives), training=training)
     new = Model.new(log, towers, config.seed).weights()
-    learned = TwoTower(config).fit(log).state
+    trained = TwoTower(config).fit(log).state
     has_events = np.append(False, np.bincount(log.item_idx, minlength=log.n_items) > 0)
     assert not has_events.all()
     for name in ("item_id", "history"):
-        before, after = new[f"tables.{name}.weight"], learned[f"weight.tables.{name}.weight"]
+        before, after = new[f"tables.{name}.weight"], trained[f"weight.tables.{name}.weight"]
         np.testing.assert_array_equal((before != after).any(axis=1)[~has_events], False)
         assert (before != after).any(axis=1).mean() > 0.1
     # Without a history there is nothing to learn for user 0.
-    before, after = new["tables.user_id.weight"], learned["weight.tables.user_id.weight"]
+    before, after = new["tables.user_id.weight"], trained["weight.tables.user_id.weight"]
     np.testing.assert_array_equal(before[:2], after[:2])
     assert (before[2:] != after[2:]).any()
-    assert (new["encoders.0.linear.bias"] != learned["weight.encoders.0.linear.bias"]).any()
+    assert (new["encoders.0.linear.bias"] != trained["weight.encoders.0.linear.bias"]).any()
 
 
 def test_towards_the_future_validation_asks_early() -> None:
