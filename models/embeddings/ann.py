@@ -6,17 +6,20 @@ partition, builds faster and holds less. The loss by approximation is measured b
 
 Seen items and ties are exact whatever the index: a query whose last listed item ties with the last item
 fetched, or that has too few left, is searched again for twice as many.
+
+A query's list depends neither on the other queries nor on the number of threads: products are those of one
+pair of vectors at a time, cells and graphs are made by one thread.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import faiss
 import numpy as np
 from numba import njit, prange
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from models.bounds import only_where
 from models.candidates import Candidates, Neighbours
@@ -26,7 +29,7 @@ from models.dataset import Floats, Ints, Longs, Mask, Queries
 IndexKind = Literal["flat", "hnsw", "ivf"]
 
 BLOCK = 1024
-"""Queries searched at once: what a query finds does not hang on how many others there are beyond these."""
+"""Queries searched at once: what is fetched for them, 12 bytes an item, is held together."""
 
 
 class AnnConfig(Config):
@@ -40,7 +43,7 @@ class AnnConfig(Config):
     """Largest number of vectors searched exactly, unless the kind is set."""
     hnsw_up_to: NonNegativeInt = 1_000_000
     """Largest number of vectors searched by HNSW, unless the kind is set; beyond it is IVF."""
-    M: PositiveInt = 32
+    M: Annotated[int, Field(ge=2)] = 32
     """Neighbours that HNSW links a vector to."""
     efConstruction: PositiveInt = 80  # noqa: N815
     """Candidates that HNSW weighs when it links a vector."""
@@ -156,7 +159,8 @@ def _ivf(vectors: Floats, config: AnnConfig) -> faiss.Index:
     index = faiss.IndexIVFFlat(cells, vectors.shape[1], nlist, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed = config.seed
     index.cp.min_points_per_centroid = 1  # cells of a small catalogue are small: no warning
-    index.train(vectors)
+    with _one_thread():
+        index.train(vectors)
     index.add(vectors)
     index.nprobe = min(nlist, config.nprobe or max(1, round(nlist / 20)))
     return index
@@ -164,7 +168,7 @@ def _ivf(vectors: Floats, config: AnnConfig) -> faiss.Index:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Threads would link the vectors of a graph in an order that changes from run to run."""
+    """Threads would link the vectors of a graph, and add up those of a cell, in an order that changes."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
@@ -173,15 +177,27 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
+@contextmanager
+def _pair_by_pair() -> Iterator[None]:
+    """Products of two vectors at a time: how a product of matrices rounds depends on all that it is of."""
+    least = faiss.cvar.distance_compute_blas_threshold
+    faiss.cvar.distance_compute_blas_threshold = np.iinfo(np.int32).max
+    try:
+        yield
+    finally:
+        faiss.cvar.distance_compute_blas_threshold = least
+
+
 def _search(
     index: Index, vectors: Floats, n: int, start: Longs, end: Longs, seen: Ints
 ) -> tuple[Ints, Floats]:
     """Items and scores (B, n); ``seen[start[b]:end[b]]`` are left out for query b."""
     items = np.full((len(vectors), n), -1, dtype=np.int32)
     scores = np.full((len(vectors), n), -np.inf, dtype=np.float32)
-    for begin in range(0, len(vectors) if n else 0, BLOCK):
-        rows = slice(begin, begin + BLOCK)
-        _search_block(index, vectors[rows], start[rows], end[rows], seen, items[rows], scores[rows])
+    with _pair_by_pair():
+        for begin in range(0, len(vectors) if n else 0, BLOCK):
+            rows = slice(begin, begin + BLOCK)
+            _search_block(index, vectors[rows], start[rows], end[rows], seen, items[rows], scores[rows])
     return items, scores
 
 

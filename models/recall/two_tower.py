@@ -9,6 +9,7 @@ from typing import Self
 
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.embeddings.ann import Index, recommend_nearest
 from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.recall.contract import Tables
 from models.state import State
@@ -26,6 +27,8 @@ class TwoTower:
     def __init__(self, config: TwoTowerConfig = PRESETS["decayed_means"]) -> None:
         self.config = config
         self.state: State = {}
+        self._loaded: tuple[State, Model] | None = None
+        self._indexed: tuple[State, Index] | None = None
 
     @property
     def epochs(self) -> int:
@@ -54,7 +57,7 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
-        model = self._model_for(dataset)
+        model = self._trainable(dataset)
         model.refresh(dataset)
         training.warm(model, dataset, rows, self.config, rejected)
         self.state = model.state() | {"curve": self.state["curve"]}
@@ -66,7 +69,7 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
-        model = self._model_for(dataset)
+        model = self._trainable(dataset)
         hourly.catch_up(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
         return self
@@ -77,7 +80,7 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
-        model = self._model_for(dataset)
+        model = self._trainable(dataset)
         report = hourly.update(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
         return report
@@ -94,12 +97,16 @@ class TwoTower:
         return other
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        """The n nearest items, exactly.
+        """The n items of the highest score: exactly up to ``ann.flat_up_to`` items, beyond it nearly all.
 
         Raises:
             ValueError: the state is of another schema than the log of the queries.
         """
-        return self._model().recommend(queries, n, filter_seen)
+        model = self._model()
+        if self.config.ann.kind_for(int(model.has_events.sum())) == "flat":
+            return model.recommend(queries, n, filter_seen)
+        index, vectors = self._index(), self.user_vectors(queries)
+        return recommend_nearest(index, vectors, queries, n, filter_seen)
 
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, D + 1): their inner products with the published item vectors are the scores.
@@ -107,21 +114,32 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema than the log of the queries.
         """
-        return self._model_for(queries.log).user_vectors(queries)
+        model = self._model()
+        model.check(queries.log)
+        return model.user_vectors(queries)
 
     def tables(self) -> Tables:
         """The vectors of the items; the last number is the item's bias. Those of users ask for a history."""
         return Tables(item_embeddings=self._model().item_vectors())
 
     def _model(self) -> Model:
-        return Model.from_state(self.state, self.config.towers)
+        """The model of the state, made once for all questions, and not to be changed."""
+        if self._loaded is None or self._loaded[0] is not self.state:
+            self._loaded = self.state, Model.from_state(self.state, self.config.towers)
+        return self._loaded[1]
 
-    def _model_for(self, dataset: Dataset) -> Model:
-        """The model of the state.
+    def _index(self) -> Index:
+        """The index of the state, made once."""
+        if self._indexed is None or self._indexed[0] is not self.state:
+            self._indexed = self.state, self._model().index(self.config.ann)
+        return self._indexed[1]
+
+    def _trainable(self, dataset: Dataset) -> Model:
+        """A model of the state that learns on.
 
         Raises:
             ValueError: it is of another schema than the log.
         """
-        model = self._model()
+        model = Model.from_state(self.state, self.config.towers)
         model.check(dataset)
         return model

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.dataset import DAY, Dataset, Floats, Ints, Longs
+from models.dataset import DAY, Dataset, Doubles, Ints, Longs
 from models.two_tower.batches import Histories, Tensors
 from models.two_tower.config import TwoTowerConfig
-from models.two_tower.losses import event_losses, full_softmax
+from models.two_tower.losses import SharedScores, event_losses, shared_softmax
 from models.two_tower.model import Model, tensors
 from models.two_tower.negatives import Sampler, draw_hard, seen_by
 
@@ -22,12 +22,9 @@ class BatchLoss:
         self.towers, self.dataset, self.config = model.towers, dataset, config
         self.columns = tensors(model.items)
         self.sampler = Sampler(np.bincount(dataset.item_idx, minlength=dataset.n_items), config.negatives)
-        self.mask = torch.where(torch.from_numpy(model.has_events), 0.0, -torch.inf)
         self.drawn: Longs = np.empty(0, dtype=np.int64)
-        """The negatives that the newest batch shared."""
-        self.weight = _event_weights(dataset, config)
-        rated = config.loss.ratings == "label"
-        self.label = dataset.rating / MOST_STARS if rated else np.ones_like(dataset.rating)
+        """The negatives drawn for the newest batch; none where all items are."""
+        self.mean_weight = float(np.mean(event_weights(dataset, config)))
 
     def loss(
         self,
@@ -43,34 +40,41 @@ class BatchLoss:
         window, position = torch.nonzero(histories.target >= 0, as_tuple=True)
         target, row = histories.target[window, position], histories.row[window, position].numpy()
         users = self.towers.users(histories.inputs, (window, position), generator)  # (N, D)
-        weight = torch.from_numpy(self.weight[row]) / max(1, len(row))
-        if self.config.negatives.every_item:
-            items = self.towers.items(self.columns)
-            bias = self.towers.biases(self.columns["item_id"]) + self.mask
-            return full_softmax(users, items, bias, target, weight), len(row)
-        shared = self.sampler.draw(target.numpy(), rng)
-        self.drawn = shared.item
-        negative, log_expected = torch.from_numpy(shared.item), torch.from_numpy(shared.log_expected)
-        masked = target[:, None] == negative  # (N, M)
+        weight = self._weight(row) / max(1, len(row))
+        drawn = self.sampler.draw(target.numpy(), rng)
+        self.drawn = drawn.item[:0] if self.config.negatives.every_item else drawn.item
+        item, log_expected = torch.from_numpy(drawn.item), torch.from_numpy(drawn.log_expected)
+        seen = None
         if self.config.negatives.mask_seen:
-            seen = seen_by(histories.user.numpy(), shared.item, self.dataset)  # (B, M)
-            masked |= torch.from_numpy(seen)[window]
-        scores = self._score_all(users, negative)
+            marked = seen_by(histories.user.numpy(), drawn.item, self.dataset)  # (B, M)
+            seen = torch.from_numpy(marked)[window]  # (N, M)
+        positive = self._score_own(users, target[:, None])[:, 0]
+        columns = self._columns_of(item)
+        vectors, bias = self.towers.items(columns), self.towers.biases(columns["item_id"])
+        if self.config.loss.kind == "softmax" and ranked is None:
+            shared = SharedScores(item, bias - log_expected, target, seen)
+            return shared_softmax(users, vectors, positive, shared, weight), len(row)
+        scores, masked = users @ vectors.T + bias, target[:, None] == item  # (N, M)
+        masked = masked if seen is None else masked | seen
         if ranked is not None:
-            drawn = draw_hard(ranked, histories.user[window].numpy(), self.config.negatives.hard, rng)
-            hard = torch.from_numpy(drawn)  # (N, K)
+            own = draw_hard(ranked, histories.user[window].numpy(), self.config.negatives.hard, rng)
+            hard = torch.from_numpy(own)  # (N, K)
             scores = torch.cat([scores, self._score_own(users, hard.clamp_min(0))], dim=1)
             masked = torch.cat([masked, (hard < 0) | (hard == target[:, None])], dim=1)
             log_expected = torch.cat([log_expected, torch.zeros(hard.shape[1])])
-        positive = self._score_own(users, target[:, None])[:, 0]
-        label = torch.from_numpy(self.label[row])
-        losses = event_losses(positive, scores, log_expected, masked, label, self.config.loss)
+        losses = event_losses(positive, scores, log_expected, masked, self._label(row), self.config.loss)
         return (weight * losses).sum(), len(row)
 
-    def _score_all(self, users: Tensor, item: Tensor) -> Tensor:
-        """(N, M) scores of each position (N, D) and each item (M,)."""
-        columns = self._columns_of(item)
-        return users @ self.towers.items(columns).T + self.towers.biases(columns["item_id"])
+    def _weight(self, row: Longs) -> Tensor:
+        """(N,) the weights of some events as targets; those of all events are 1 on average."""
+        weight = event_weights(self.dataset, self.config, row) / max(self.mean_weight, 1e-30)
+        return torch.from_numpy(weight.astype(np.float32)).expand(len(row))
+
+    def _label(self, row: Longs) -> Tensor:
+        """(N,) the labels of bce for some targets."""
+        if self.config.loss.ratings != "label":
+            return torch.ones(()).expand(len(row))
+        return torch.from_numpy(self.dataset.rating[row] / MOST_STARS)
 
     def _score_own(self, users: Tensor, item: Tensor) -> Tensor:
         """(N, K) scores of each position (N, D) and its own items (N, K)."""
@@ -82,14 +86,14 @@ class BatchLoss:
         return {name: column[item] for name, column in self.columns.items()}
 
 
-def _event_weights(dataset: Dataset, config: TwoTowerConfig) -> Floats:
-    """(E,) the weight of each event as a target, 1 on average."""
-    weight = np.ones(dataset.n_events)
+def event_weights(dataset: Dataset, config: TwoTowerConfig, row: Longs | None = None) -> Doubles:
+    """The weights as targets of the events in some rows, by default all: (N,), or (1,) if all are equal."""
+    rows = slice(None) if row is None else row
+    weight = np.ones(1)
     if config.loss.ratings == "weight":
-        weight *= dataset.rating
+        weight = weight * dataset.rating[rows]
     if config.training.recency:
         # Relative to the newest event: counted from as_of, all might be too old to weigh anything.
         newest = dataset.at.max(initial=np.iinfo(np.int64).min)
-        weight *= np.exp((dataset.at - newest) / (config.training.recency * DAY))
-    scaled: Floats = (weight / max(weight.sum(), 1e-30) * len(weight)).astype(np.float32)
-    return scaled
+        weight = weight * np.exp((dataset.at[rows] - newest) / (config.training.recency * DAY))
+    return weight

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from models.bounds import BelowOne, Between, Fraction, NonNegative, Positive, only_where
 from models.config import Config
+from models.embeddings.ann import AnnConfig
 from models.embeddings.cbow import CbowConfig
 from models.embeddings.retrieval import HistoryConfig
 
@@ -71,7 +72,10 @@ class TowersConfig(Config):
 
 
 class NegativesConfig(Config):
-    """Negatives by kind, in numbers; kinds add up to a mixture. Without any, all items are negatives."""
+    """Negatives by kind, in numbers; kinds add up to a mixture. Without any, all items are negatives.
+
+    Of a catalogue too large for that, a uniform sample stands for it.
+    """
 
     uniform: NonNegativeInt = 512
     """Negatives drawn uniformly from the items that occur, shared by a batch."""
@@ -85,6 +89,8 @@ class NegativesConfig(Config):
     """Lower scores of in-batch negatives by the log of their frequency (logQ); else they count as uniform."""
     gap_rate: Fraction = 0.05
     """Weight of the newest gap in the streaming estimate of the frequency of an in-batch negative."""
+    every_item_up_to: PositiveInt = 8192
+    """Items up to which all can be negatives; beyond, as many are drawn uniformly for each batch."""
     hard: NonNegativeInt = 0
     """Hard negatives of each target, drawn from those of its user."""
     hard_source: Literal["model", "rejected"] = "model"
@@ -104,6 +110,7 @@ class NegativesConfig(Config):
         first, last = self.hard_ranks
         if first > last:
             raise ValueError(f"hard_ranks must ascend: {first} is after {last}")
+        only_where(self.every_item, "no negatives are drawn", self, "every_item_up_to")
         only_where(self.popularity > 0, "popularity is above 0", self, "popularity_top")
         only_where(self.in_batch > 0, "in_batch is above 0", self, "correct_in_batch")
         corrected = self.in_batch > 0 and self.correct_in_batch
@@ -155,13 +162,17 @@ class TrainingConfig(Config):
     """The nightly training."""
 
     epochs: NonNegativeInt = 8
-    """Passes over the log at most; the learning rate falls linearly over them."""
+    """Passes over the log at most; the learning rates fall linearly over them."""
     learning_rate: Positive = 1e-3
-    """Learning rate of AdamW at its highest."""
+    """Learning rate of AdamW, by which all but the ID tables learn, at its highest."""
+    id_learning_rate: Positive = 0.1
+    """Learning rate of the row-wise Adagrad of the ID tables at its highest."""
+    initial: Positive = 0.1
+    """Mean squared gradient that the accumulator of a row starts with."""
     warmup: Between = 0.03
-    """Fraction of the training in which the learning rate rises from 0."""
+    """Fraction of the training in which the learning rates rise from 0."""
     weight_decay: NonNegative = 0.0
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay of AdamW; rows of ID tables move only when they are read and do not decay."""
     batch_tokens: PositiveInt = 3200
     """Positions of a batch of histories, padding included."""
     target: Literal["next", "future"] = "next"
@@ -176,6 +187,8 @@ class TrainingConfig(Config):
     """Training of a bag-of-words model whose vectors the towers start from; None for random ones."""
     warm_learning_rate: Positive = 1e-5
     """Learning rate of AdamW at the start of a warm training; it falls to 0."""
+    warm_id_learning_rate: Positive = 1e-3
+    """Learning rate of the row-wise Adagrad at the start of a warm training; it falls to 0."""
     warm_replay: NonNegative = 4.0
     """Events of the history that a warm training replays for each new event."""
     precision: Precision = "float32"
@@ -212,11 +225,17 @@ class TwoTowerConfig(Config):
     """The nightly training."""
     update: UpdateConfig = UpdateConfig()
     """The hourly update."""
+    ann: AnnConfig = AnnConfig(hnsw_up_to=50_000)
+    """Index of the items that is searched; a flat one is searched by matrix products."""
     seed: int = 0
     """Seed of the first weights, the batches, the negatives and the dropout."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.ann.metric != "inner_product":
+            raise ValueError(
+                "ann.metric must be inner_product, by which towers score: cosine is a similarity"
+            )
         softmax = self.loss.kind == "softmax"
         if not softmax and (self.negatives.every_item or not self.update.n_negatives):
             raise ValueError("only the softmax can take all items as negatives: set how many are drawn")

@@ -1,12 +1,8 @@
 """The hourly update: the ID embeddings learn the newest events, in the order of time; all else is frozen.
 
 Each step takes a few new events and some replayed ones, and moves only embedding rows of their users and
-items and of the sampled negatives, by row-wise Adagrad (Duchi, Hazan and Singer 2011, with one accumulator a
-row as in Mudigere et al. 2022, arXiv 2104.05158): the k-th step along a row's gradient g_k is
-
-    learning_rate * g_k / sqrt(initial + sum over steps up to k of the mean square of g)
-
-so that rows that are pushed a lot slow down, and a faint push, as of most negatives, stays a faint one.
+items and of the sampled negatives, by row-wise Adagrad
+(models.two_tower.rowwise).
 """
 
 from dataclasses import replace
@@ -14,7 +10,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.dataset import HOUR, Dataset, Floats, Longs, Mask
 from models.incremental import UpdateReport
@@ -24,7 +19,7 @@ from models.two_tower.config import NegativesConfig, TwoTowerConfig
 from models.two_tower.drift import drift
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model
-from models.two_tower.towers import ID_TABLES
+from models.two_tower.rowwise import RowwiseAdagrad
 from models.two_tower.training import replayed
 
 HOURLY = 1_000_003
@@ -76,7 +71,7 @@ def catch_up(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig
     model.admit(dataset)
     hour = Hour(model, dataset, config)
     for begin, end in pairwise(bounds(dataset.at[rows] // HOUR, config.update.batch_size)):
-        hour.forget()
+        hour.rows.forget()
         hour.take_steps(rows[begin:end], rows, rng)
 
 
@@ -100,17 +95,11 @@ class Hour:
         negatives = NegativesConfig(uniform=config.update.n_negatives)
         self.batch_loss = BatchLoss(model, dataset, config.but(negatives=negatives))
         model.towers.requires_grad_(False)
-        self.tables = {name: model.towers.table(name) for name in ID_TABLES if name in model.towers.tables}
+        self.tables = model.towers.id_tables()
         for table in self.tables.values():
-            # Gradients then hold the rows that were read, and a step costs nothing for all others.
-            table.sparse = True
             table.requires_grad_(True)
+        self.rows = RowwiseAdagrad(self.tables, config.update.initial)
         self.changed = {name: np.zeros(len(table.weight), dtype=bool) for name, table in self.tables.items()}
-        self.forget()
-
-    def forget(self) -> None:
-        """Let the accumulators begin anew."""
-        self.pushed = {name: torch.zeros(len(table.weight)) for name, table in self.tables.items()}
 
     def take_steps(self, rows: Longs, forbidden: Longs, rng: np.random.Generator) -> None:
         """Steps on rows in this order, and on replayed ones that are none of the forbidden."""
@@ -129,13 +118,10 @@ class Hour:
         (loss * n_positions).backward()  # type: ignore[no-untyped-call]
         items: Longs = np.union1d(self.dataset.item_idx[rows], self.batch_loss.drawn) + 1
         users: Longs = np.unique(self.dataset.user_idx[rows]).astype(np.int64) + 1
-        for name, table in self.tables.items():
-            of_events = users if name == "user_id" else items
+        movable = {name: users if name == "user_id" else items for name in self.tables}
+        for name, of_events in movable.items():
             self.changed[name][of_events] = True
-            if table.weight.grad is not None:
-                gradient = table.weight.grad.coalesce()
-                self._move(name, gradient.indices()[0], gradient.values(), of_events)
-                table.weight.grad = None
+        self.rows.step(self.config.update.learning_rate, movable=movable)
 
     def mean_loss(self, rows: Longs) -> float:
         """Mean loss of the events in some rows, ascending or not, with the same negatives at each call."""
@@ -149,16 +135,6 @@ class Hour:
         wanted: Mask = np.zeros(self.dataset.n_events, dtype=bool)
         wanted[rows] = True
         return self.collator.histories(windows_over(self.dataset, wanted, self.newest, rng), wanted)
-
-    def _move(self, name: str, row: Tensor, gradient: Tensor, allowed: Longs) -> None:
-        """A row-wise Adagrad step of the rows (R,) that are allowed to, along gradients (R, D)."""
-        chosen = torch.from_numpy(np.isin(row.numpy(), allowed))
-        row, gradient = row[chosen], gradient[chosen]
-        pushed, update = self.pushed[name], self.config.update
-        pushed[row] += gradient.square().mean(1)
-        scale = update.learning_rate / (update.initial + pushed[row]).sqrt()
-        with torch.no_grad():
-            self.tables[name].weight[row] -= scale[:, None] * gradient
 
 
 def _mean(values: Floats) -> float:

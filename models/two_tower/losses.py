@@ -9,6 +9,7 @@
   score is not corrected (Khrylchenko et al. 2025, https://arxiv.org/abs/2507.09331).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.nn import functional
 from models.two_tower.config import LossConfig
 
 ROWS = 1024
-"""Positions whose scores of all items are held at once."""
+"""Positions whose scores of shared negatives are held at once."""
 
 
 def event_losses(
@@ -31,13 +32,15 @@ def event_losses(
 ) -> Tensor:
     """The loss (N,) of each target: scores (N,), (N, M); masked (N, M) negatives count for nothing.
 
-    ``log_expected`` (M,) is used by softmax alone, ``label`` (N,) in [0, 1] by bce.
+    ``log_expected`` (M,) is used by softmax alone, ``label``, (N,) or one number, in [0, 1] by bce.
     """
     if config.kind == "softmax":
         corrected = (negative - log_expected).masked_fill(masked, -torch.inf)
         return torch.logsumexp(torch.cat([positive[:, None], corrected], dim=1), dim=1) - positive
     if config.kind == "bce":
-        target = functional.binary_cross_entropy_with_logits(positive, label, reduction="none")
+        target = functional.binary_cross_entropy_with_logits(
+            positive, label.expand_as(positive), reduction="none"
+        )
         return target + _mean(functional.softplus(negative), masked)
     difference = positive[:, None] - negative
     if config.kind == "hinge":
@@ -45,46 +48,68 @@ def event_losses(
     return _mean(functional.softplus(-difference), masked)
 
 
-def full_softmax(users: Tensor, items: Tensor, bias: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """The weighted sum of the softmax losses of positions (N, D) over all items (I, D), bias (I,).
+@dataclass(frozen=True)
+class SharedScores:
+    """M negatives that N positions share, and those of them that are masked."""
 
-    No (N, I) matrix is held: the gradient is computed beside the loss, a block of positions at a time.
+    item: Tensor  # (M,)
+    offset: Tensor  # (M,) what is added to the products: the bias less the correction; -inf is no negative
+    target: Tensor  # (N,) masked where it is the negative
+    seen: Tensor | None  # (N, M) further masked ones
+
+
+def shared_softmax(
+    users: Tensor, vectors: Tensor, positive: Tensor, shared: SharedScores, weight: Tensor
+) -> Tensor:
+    """The weighted sum of the softmax losses of positions (N, D) over their own and the shared scores.
+
+    ``vectors`` (M, D) of the negatives, ``positive`` (N,) the scores of the targets, ``weight`` (N,). No
+    (N, M) matrix is held: the gradient is computed beside the loss, a block of positions at a time.
     """
-    loss: Tensor = _FullSoftmax.apply(  # type: ignore[no-untyped-call]
-        users, items, bias, target, weight
+    loss: Tensor = _SharedSoftmax.apply(  # type: ignore[no-untyped-call]
+        users, vectors, positive, shared.offset, shared, weight
     )
     return loss
 
 
-class _FullSoftmax(torch.autograd.Function):
+class _SharedSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         users: Tensor,
-        items: Tensor,
-        bias: Tensor,
-        target: Tensor,
+        vectors: Tensor,
+        positive: Tensor,
+        offset: Tensor,
+        shared: SharedScores,
         weight: Tensor,
     ) -> Tensor:
         loss = torch.zeros(())
-        to_users, to_items, to_bias = (torch.zeros_like(x) for x in (users, items, bias))
+        to_users, to_positive = torch.empty_like(users), torch.empty_like(positive)
+        to_vectors, to_offset = torch.zeros_like(vectors), torch.zeros_like(offset)
         for start in range(0, len(users), ROWS):
-            block = users[start : start + ROWS]
-            wanted, weighted = target[start : start + ROWS, None], weight[start : start + ROWS, None]
-            chance = torch.softmax(block @ items.T + bias, dim=1)  # (R, I)
-            loss -= (weighted * chance.gather(1, wanted).clamp_min(1e-20).log()).sum()
-            chance.scatter_add_(1, wanted, -torch.ones_like(weighted))
-            chance *= weighted
-            to_users[start : start + ROWS] = chance @ items
-            to_items += chance.T @ block
-            to_bias += chance.sum(dim=0)
-        ctx.save_for_backward(to_users, to_items, to_bias)
+            rows = slice(start, start + ROWS)
+            block, own = users[rows], positive[rows, None]
+            chance = torch.addmm(offset, block, vectors.T)  # (R, M)
+            chance.masked_fill_(shared.target[rows, None] == shared.item, -torch.inf)
+            if shared.seen is not None:
+                chance.masked_fill_(shared.seen[rows], -torch.inf)
+            largest = torch.maximum(chance.amax(1, keepdim=True), own)
+            chance.sub_(largest).exp_()
+            of_own = (own - largest).exp()
+            total = chance.sum(1, keepdim=True) + of_own
+            weighted = weight[rows, None]
+            loss -= (weighted * (own - largest - total.log())).sum()
+            chance *= weighted / total
+            to_positive[rows] = (weighted * (of_own / total - 1))[:, 0]
+            torch.mm(chance, vectors, out=to_users[rows])
+            to_vectors.addmm_(chance.T, block)
+            to_offset += chance.sum(dim=0)
+        ctx.save_for_backward(to_users, to_vectors, to_positive, to_offset)
         return loss
 
     @staticmethod
     def backward(ctx: Any, *up: Tensor) -> tuple[Tensor | None, ...]:
-        to_users, to_items, to_bias = ctx.saved_tensors
-        return up[0] * to_users, up[0] * to_items, up[0] * to_bias, None, None
+        return (*(up[0] * gradient for gradient in ctx.saved_tensors), None, None)
 
 
 def _mean(losses: Tensor, masked: Tensor) -> Tensor:

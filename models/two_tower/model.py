@@ -9,9 +9,10 @@ import torch
 
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Mask, Queries
+from models.embeddings.ann import AnnConfig, Index, build_index
 from models.features.schema import Columns, FeatureSchema
 from models.state import State, named, pack_text, unpack_text
-from models.top_n import recommend_by_score
+from models.top_n import BLOCK, recommend_by_score
 from models.two_tower.batches import Collator, Tensors, cuts
 from models.two_tower.config import TowersConfig
 from models.two_tower.inputs import item_columns, schema_of, user_columns
@@ -108,29 +109,42 @@ class Model:
 
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, D + 1) float32 vectors of the queries, whatever their number and lengths."""
-        collator = Collator(queries.log, self.schema, user_columns(queries.log, self.schema))
-        newest = self.towers.config.newest
-        length = np.minimum(queries.end - queries.start, newest)
-        order = np.argsort(length, kind="stable")
-        vectors = np.ones((len(queries), self.towers.config.embedding_dim + 1), dtype=np.float32)
-        bounds = cuts(np.maximum(length[order], 1), TOKENS)
-        for start, stop in pairwise(bounds):
-            rows = order[start:stop]
-            inputs, last = collator.queries(queries.take(rows), newest)
-            with torch.no_grad():
-                vectors[rows, :-1] = self.towers.users(inputs, (torch.arange(len(rows)), last)).numpy()
-        return vectors
+        collator = self._collator(queries.log)
+        blocks = range(0, len(queries), BLOCK)
+        vectors = [self._vectors_of(collator, queries.rows(begin, begin + BLOCK)) for begin in blocks]
+        return torch.cat([torch.empty(0, self.towers.config.embedding_dim + 1), *vectors]).numpy()
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         """The n items of the highest score among those that occur in the log, exactly."""
         self.check(queries.log)
-        items = self.item_vectors().T
+        collator, items = self._collator(queries.log), torch.from_numpy(self.item_vectors()).T
 
         def score(block: Queries) -> Floats:
-            scores: Floats = self.user_vectors(block) @ items
+            # By torch, whose products are the same to the bit for any number of threads.
+            scores: Floats = (self._vectors_of(collator, block) @ items).numpy()
             return scores
 
         return recommend_by_score(score, queries, n, filter_seen, among=self.has_events)
+
+    def index(self, config: AnnConfig) -> Index:
+        """The items that occur in the log, indexed by their vectors."""
+        return build_index(np.where(self.has_events[:, None], self.item_vectors(), 0), config)
+
+    def _collator(self, dataset: Dataset) -> Collator:
+        return Collator(dataset, self.schema, user_columns(dataset, self.schema))
+
+    def _vectors_of(self, collator: Collator, queries: Queries) -> torch.Tensor:
+        """(b, D + 1) vectors of a block of queries: they do not depend on how many are asked for at once."""
+        newest = self.towers.config.newest
+        length = np.minimum(queries.end - queries.start, newest)
+        order = np.argsort(length, kind="stable")
+        vectors = torch.ones(len(queries), self.towers.config.embedding_dim + 1)
+        for start, stop in pairwise(cuts(np.maximum(length[order], 1), TOKENS)):
+            rows = order[start:stop]
+            inputs, last = collator.queries(queries.take(rows), newest)
+            with torch.no_grad():
+                vectors[rows, :-1] = self.towers.users(inputs, (torch.arange(len(rows)), last))
+        return vectors
 
 
 def occurring(dataset: Dataset) -> Mask:

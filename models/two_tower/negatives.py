@@ -87,6 +87,8 @@ class Sampler:
     def draw(self, targets: Longs, rng: np.random.Generator) -> Shared:
         """Negatives for a batch with these targets (N,), which the frequencies learn from first."""
         config = self.config
+        if config.every_item:
+            return self._all_or_sample(rng)
         uniform = self.occurring[rng.integers(0, len(self.occurring), config.uniform)]
         point = rng.random(config.popularity) * self.cumulated[-1]
         popular = np.searchsorted(self.cumulated, point, side="right")
@@ -96,6 +98,14 @@ class Sampler:
             drawn.append(targets[rng.integers(0, len(targets), config.in_batch)])
         item = np.concatenate(drawn)
         return Shared(item, np.log(self._expected(item)).astype(np.float32))
+
+    def _all_or_sample(self, rng: np.random.Generator) -> Shared:
+        """All items that occur, or, of more than ``every_item_up_to``, as many drawn uniformly."""
+        n, most = len(self.occurring), self.config.every_item_up_to
+        if n <= most:
+            return Shared(self.occurring, np.zeros(n, dtype=np.float32))
+        expected = np.full(most, np.log(most / n), dtype=np.float32)
+        return Shared(self.occurring[rng.integers(0, n, most)], expected)
 
     def _expected(self, item: Longs) -> Doubles:
         config = self.config

@@ -20,7 +20,7 @@ PRESETS: dict[str, TwoTowerConfig] = {
             similarity="cosine",
             temperature=0.05,
         ),
-        training=TrainingConfig(target="future", recency=180.0, epochs=3),
+        training=TrainingConfig(target="future", recency=180.0, epochs=3, id_learning_rate=0.02),
     ),
     # Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations" (RecSys 2016): the mean
     # of the watched and demographics through a network, softmax over item vectors.
@@ -33,7 +33,7 @@ PRESETS: dict[str, TwoTowerConfig] = {
             statistics=True,
             user_hidden=(128,),
         ),
-        training=TrainingConfig(target="future", recency=180.0, epochs=3),
+        training=TrainingConfig(target="future", recency=180.0, epochs=3, id_learning_rate=0.02),
     ),
     # Kang and McAuley 2018 (arXiv 1808.09781), with the softmax of Klenitskiy and Vasilev 2023
     # (arXiv 2309.07602) in place of one negative a position.
@@ -44,7 +44,7 @@ PRESETS: dict[str, TwoTowerConfig] = {
     # The default: means of the newest events at several speeds of forgetting, started from word2vec's bags.
     "decayed_means": TwoTowerConfig(
         towers=TowersConfig(embedding_dim=128, tied=False),
-        training=TrainingConfig(epochs=4, first_vectors=CbowConfig(embedding_dim=128)),
+        training=TrainingConfig(epochs=2, first_vectors=CbowConfig(embedding_dim=128), precision="bfloat16"),
     ),
 }
 """Configs of the two-tower model."""

@@ -14,6 +14,7 @@ Shapes: B histories, L positions, D dimensions, M items.
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from itertools import pairwise
 
 import torch
@@ -29,7 +30,7 @@ Positions = tuple[Tensor, Tensor]
 """N positions in a batch of histories: the number of the history, ascending, and the event, (N,) each."""
 
 ID_TABLES = ("item_id", "history", "user_id", "bias")
-"""Embedding tables with a row an item or a user: all that the hourly update changes."""
+"""Embedding tables with a row an item or a user: they learn by row; the hourly update changes no others."""
 
 
 class Towers(nn.Module):
@@ -59,11 +60,15 @@ class Towers(nn.Module):
         assert isinstance(table, nn.Embedding)
         return table
 
+    def id_tables(self) -> dict[str, nn.Embedding]:
+        """The tables with a row an item or a user, by name."""
+        return {name: self.table(name) for name in ID_TABLES if name in self.tables}
+
     def users(self, inputs: Tensors, at: Positions, generator: torch.Generator | None = None) -> Tensor:
         """Vectors (N, D) at N positions of histories; with a generator, dimensions are left out."""
         events = self.tables[self.history_table](inputs["history"])  # (B, L, D)
         events = _vector_dropout(events, self.config.dropout, generator)
-        history = torch.stack([encoder(events, at, generator) for encoder in self.encoders]).sum(0)
+        history = reduce(torch.add, [encoder(events, at, generator) for encoder in self.encoders])
         columns = [inputs[f.name] for f in self.user_features]  # (B, L) or (B,) each
         values = [column[at if column.dim() == 2 else at[:1]] for column in columns]  # (N,) each
         parts = [self._part(f, value) for f, value in zip(self.user_features, values, strict=True)]
@@ -100,7 +105,7 @@ class DecayedMeans(nn.Module):
         self.network = MeansNetwork(width, config) if config.mean_hidden else None
 
     def forward(self, events: Tensor, positions: Positions, generator: torch.Generator | None) -> Tensor:
-        means = decayed_means(events, self.decays)[positions].flatten(1)  # (N, K * D)
+        means = decayed_means(events, positions, self.decays).flatten(1)  # (N, K * D)
         vectors: Tensor = self.linear(means)
         return vectors if self.network is None else vectors + self.network(means, positions[0], generator)
 
@@ -204,7 +209,7 @@ class Added(nn.Module):
     """Parts added up."""
 
     def forward(self, parts: list[Tensor]) -> Tensor:
-        return torch.stack(parts).sum(0)
+        return reduce(torch.add, parts)
 
 
 def _head(n_parts: int, layers: Sequence[int], embedding_dim: int) -> nn.Module:

@@ -2,11 +2,15 @@
 
 The randomness of an epoch starts from (seed, epoch) alone, so that a checkpoint needs no inside of a
 generator: a training killed and resumed ends in the same bits as one that was not.
+
+ID tables learn by row-wise Adagrad, all else by AdamW: a step costs the rows it reads, whatever the size of
+the tables.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +20,13 @@ from models.embeddings.cbow import CbowConfig, cbow
 from models.embeddings.retrieval import HistoryConfig
 from models.incremental import Checkpoint, CheckpointCallback
 from models.state import State, named
-from models.two_tower.batch_loss import BatchLoss
+from models.two_tower.batch_loss import BatchLoss, event_weights
 from models.two_tower.batches import Collator, in_buckets, windows_over
-from models.two_tower.config import Precision, TwoTowerConfig
+from models.two_tower.config import Precision, TrainingConfig, TwoTowerConfig
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model
 from models.two_tower.negatives import unseen
+from models.two_tower.rowwise import RowwiseAdagrad
 from models.two_tower.towers import DecayedMeans
 
 LIST = 10
@@ -32,6 +37,15 @@ REPLAY_LENGTH = 32
 
 HELD_OUT, WARM = 1_000_001, 1_000_002
 """Second seeds of draws outside the numbered epochs."""
+
+
+class Rates(NamedTuple):
+    """Learning rates of a step."""
+
+    dense: float
+    """Learning rate of AdamW."""
+    rows: float
+    """Learning rate of the row-wise Adagrad of the ID tables."""
 
 
 class Trainer:
@@ -49,14 +63,20 @@ class Trainer:
         self.rejected = _usable(rejected, dataset, config)
         self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
         self.batch_loss = BatchLoss(model, dataset, config)
-        self.optimizer = torch.optim.AdamW(
-            model.towers.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=config.training.weight_decay
+        tables = model.towers.id_tables()
+        self.rows = RowwiseAdagrad(tables, config.training.initial)
+        by_row = {id(table.weight) for table in tables.values()}
+        self.dense = torch.optim.AdamW(
+            [weight for weight in model.towers.parameters() if id(weight) not in by_row],
+            betas=(0.9, 0.98),
+            weight_decay=config.training.weight_decay,
+            fused=True,
         )
 
-    def epoch(self, wanted: Mask, number: int, rate: Callable[[float], float]) -> float:
+    def epoch(self, wanted: Mask, number: int, rates: Callable[[float], Rates]) -> float:
         """One pass over the wanted rows (E,); returns their mean loss.
 
-        ``rate`` gives the learning rate when a fraction of the epoch is done.
+        ``rates`` gives the learning rates when a fraction of the epoch is done.
         """
         rng = np.random.default_rng((self.config.seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -68,41 +88,45 @@ class Trainer:
                 ahead = self._ahead(len(batch), batch.longest, rng)
                 histories = self.collator.histories(batch, wanted, ahead)
                 loss, n_positions = self.batch_loss.loss(histories, rng, generator, hard)
-                self._step(loss, rate(done / len(windows)))
+                self._step(loss, n_positions, rates(done / len(windows)))
                 total, positions = total + loss.item() * n_positions, positions + n_positions
                 done += len(batch)
         return total / max(1, positions)
 
     def checkpoint(self, curve: list[tuple[float, float]], best: State) -> Checkpoint:
-        """Everything needed to go on from here: weights, the best so far, AdamW's moments, frequencies."""
+        """Everything needed to go on from here: weights, the best so far, both optimisers, frequencies."""
         moments = {
             f"moment.{parameter}.{name}": value.numpy().copy()
-            for parameter, of_parameter in self.optimizer.state_dict()["state"].items()
+            for parameter, of_parameter in self.dense.state_dict()["state"].items()
             for name, value in of_parameter.items()
         }
+        pushed = {f"pushed.{name}": value for name, value in self.rows.arrays().items()}
         weights = {f"now.{name}": value for name, value in self.model.weights().items()}
         best = {f"best.{name}": value for name, value in best.items()}
         frequencies = {f"frequency.{k}": v for k, v in self.batch_loss.sampler.frequencies.arrays().items()}
-        arrays = {**weights, **best, **moments, **frequencies}
+        arrays = {**weights, **best, **moments, **pushed, **frequencies}
         return Checkpoint(len(curve), np.array(curve, dtype=np.float32), arrays)
 
     def resume(self, checkpoint: Checkpoint) -> State:
         """Go back to a checkpoint; returns the best weights up to it."""
         self.model.set_weights(named(checkpoint.arrays, "now."))
-        state = self.optimizer.state_dict()
+        self.rows.set_arrays(named(checkpoint.arrays, "pushed."))
+        state = self.dense.state_dict()
         for name, value in named(checkpoint.arrays, "moment.").items():
             parameter, kind = name.split(".")
             state["state"].setdefault(int(parameter), {})[kind] = torch.tensor(value)
-        self.optimizer.load_state_dict(state)
+        self.dense.load_state_dict(state)
         self.batch_loss.sampler.frequencies.set_arrays(named(checkpoint.arrays, "frequency."))
         return named(checkpoint.arrays, "best.")
 
-    def _step(self, loss: torch.Tensor, rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
+    def _step(self, loss: torch.Tensor, n_positions: int, rates: Rates) -> None:
+        for group in self.dense.param_groups:
+            group["lr"] = rates.dense
+        self.dense.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        self.dense.step()
+        # Rows learn from sums: of a mean their part would depend on how much else is in the batch.
+        self.rows.step(rates.rows, n_positions)
 
     def _ahead(self, size: int, length: int, rng: np.random.Generator) -> Floats | None:
         if self.config.training.target == "next":
@@ -167,7 +191,7 @@ def train(
     if resume is None and config.training.first_vectors is not None:
         start_from_bags(model, dataset.where(wanted), config.training.first_vectors)
     elif resume is None and config.towers.bias:
-        start_from_popularity(model, dataset.item_idx, trainer.batch_loss.weight * wanted)
+        start_from_popularity(model, dataset.where(wanted), config)
     queries = queries_before(dataset, held)
     if config.training.target == "future":
         queries = earlier(queries, config.seed)
@@ -175,7 +199,7 @@ def train(
     best = trainer.resume(resume) if resume is not None else model.weights()
     while not _stalled(curve, config.training.epochs, config.training.patience):
         number = len(curve)
-        loss = trainer.epoch(wanted, number, partial(_rate, config, number))
+        loss = trainer.epoch(wanted, number, partial(_rates, config.training, number))
         # Compared as a checkpoint stores it.
         metric = np.float32(ndcg(model, queries, dataset.item_idx[held]))
         curve.append((loss, float(metric)))
@@ -199,7 +223,8 @@ def warm(
     rng = np.random.default_rng((config.seed, WARM))
     wanted[replayed(dataset, int(config.training.warm_replay * len(rows)), rng)] = True
     trainer = Trainer(model, dataset, config, rejected)
-    return trainer.epoch(wanted, WARM, lambda done: config.training.warm_learning_rate * (1 - done))
+    dense, by_row = config.training.warm_learning_rate, config.training.warm_id_learning_rate
+    return trainer.epoch(wanted, WARM, lambda done: Rates(dense * (1 - done), by_row * (1 - done)))
 
 
 def replayed(dataset: Dataset, n: int, rng: np.random.Generator, length: int = REPLAY_LENGTH) -> Longs:
@@ -233,12 +258,14 @@ def ndcg(model: Model, queries: Queries, target: Ints) -> float:
     return float(gain.sum() / max(1, len(target)))
 
 
-def start_from_popularity(model: Model, item: Ints, weight: Floats) -> None:
-    """Set the biases to the log of how often each item occurs among weighted events (E,), 0 on average.
+def start_from_popularity(model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
+    """Set the biases to the log of how often each item occurs among the weighted events, 0 on average.
 
     A softmax over biases alone ends there; small steps would take long to get that far.
     """
-    popularity = np.log1p(np.bincount(item, weight, len(model.has_events)))
+    weight = event_weights(dataset, config)
+    weight = np.broadcast_to(weight / max(weight.mean(), 1e-30), dataset.n_events)
+    popularity = np.log1p(np.bincount(dataset.item_idx, weight, dataset.n_items))
     with torch.no_grad():
         bias = torch.from_numpy((popularity - popularity.mean()).astype(np.float32))
         model.towers.table("bias").weight[1:, 0] = bias
@@ -264,11 +291,11 @@ def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:
                 encoder.linear.weight[:, block * dim : (block + 1) * dim] = torch.eye(dim)
 
 
-def _rate(config: TwoTowerConfig, epochs: int, fraction: float) -> float:
-    """The learning rate after so many epochs and a fraction of one: up at first, then down to zero."""
-    training = config.training
-    done = (epochs + fraction) / training.epochs
-    return training.learning_rate * min(1.0, done / training.warmup, (1 - done) / (1 - training.warmup))
+def _rates(config: TrainingConfig, epochs: int, fraction: float) -> Rates:
+    """The learning rates after so many epochs and a fraction of one: up at first, then down to zero."""
+    done = (epochs + fraction) / config.epochs
+    of_highest = min(1.0, done / config.warmup, (1 - done) / (1 - config.warmup))
+    return Rates(config.learning_rate * of_highest, config.id_learning_rate * of_highest)
 
 
 def _stalled(curve: list[tuple[float, float]], epochs: int, patience: int) -> bool:

@@ -37,6 +37,7 @@ SMALL: dict[str, Settings] = {
             "batch_tokens": 100,
             "learning_rate": 0.01,
             "warm_learning_rate": 0.01,
+            "warm_id_learning_rate": 0.01,
         },
         "update": {"n_negatives": 10},
     },
@@ -102,12 +103,19 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "deepwalk": ANN | {"walks.half_life": Case(to=10.0)},
     "deep_retrieval": {"assignment_pairs": Case(to=50), "penalty": Case(to=1.0)},
-    "two_tower": {
+    "two_tower": ANN
+    | {
+        "ann.metric": Case(refused="must be inner_product"),
+        "ann.efSearch": Case(
+            to=1,
+            given={"towers": {"embedding_dim": 16}, "ann": {"kind": "hnsw", "M": 2, "efConstruction": 4}},
+        ),
         "towers.history": Case(to=("attention",), given={"towers": {"mean_hidden": 256}}),
         "towers.newest": Case(to=3),
         "towers.blocks": Case(given={"towers": {"history": ("mean", "causal")}}),
         "towers.heads": Case(given={"towers": {"history": ("mean", "causal")}}),
         "towers.tied": Case(to=True),
+        "negatives.every_item_up_to": Case(to=20, given={"negatives": {"uniform": 0}}),
         "negatives.popularity_top": Case(to=3, given={"negatives": {"popularity": 10}}),
         "negatives.correct_in_batch": Case(given=IN_BATCH),
         "negatives.gap_rate": Case(given=IN_BATCH),
@@ -119,7 +127,8 @@ CASES: dict[str, dict[str, Case]] = {
         "training.recency": Case(to=5.0),
         "training.validation_users": Case(to=3),
         "training.patience": Case(
-            to=5, given={"training": {"epochs": 12, "learning_rate": 0.05, "patience": 1}}
+            to=5,
+            given={"training": {"epochs": 12, "learning_rate": 0.05, "id_learning_rate": 0.5, "patience": 1}},
         ),
         "training.first_vectors": Case(to=FIRST_VECTORS, given=NO_TIES),
         "training.first_vectors.embedding_dim": Case(to=8, given=BAGS, refused="same embedding_dim"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,6 +134,25 @@ def test_approximate_search_filters_seen_items_exactly(kind: dict[str, Any]) -> 
     found = recommend_nearest(index, items[:1], queries, 20).item[0]
     assert len(set(found.tolist())) == 20
     assert not set(found.tolist()) & {-1, *nearest.tolist()}
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf"])
+def test_a_list_depends_neither_on_threads_nor_on_the_other_queries(kind: Any) -> None:
+    items = clusters(8000)
+    vectors = items[:1500] + np.float32(0.01)
+    threads = faiss.omp_get_max_threads()
+    try:
+        found = []
+        for n_threads in (1, 2):
+            faiss.omp_set_num_threads(n_threads)
+            found.append(nearest(build_index(items, AnnConfig(kind=kind)), vectors, 50))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    one, two = found
+    alone = nearest(build_index(items, AnnConfig(kind=kind)), vectors[1203:1210], 50)
+    for first, second in ((one, two), (alone, Neighbours(one.item[1203:1210], one.score[1203:1210]))):
+        assert_array_equal(first.item, second.item)
+        assert_array_equal(first.score, second.score)
 
 
 def test_the_index_grows_with_the_catalogue() -> None:

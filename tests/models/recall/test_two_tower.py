@@ -1,14 +1,18 @@
 """The two-tower channel: its state, what it publishes, and what it refuses."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from models.dataset import Dataset, queries_at
+from models.embeddings.ann import AnnConfig
 from models.features.schema import FeatureSchema
 from models.incremental import Checkpoint
 from models.recall.two_tower import TwoTower
+from models.top_n import BLOCK
 from models.two_tower.config import TowersConfig, TrainingConfig, TwoTowerConfig
 from models.two_tower.presets import PRESETS
 from tests.models.recall.small_logs import small_log
@@ -91,6 +95,53 @@ def test_warm_and_update_leave_the_old_state_as_it_was(log: Dataset) -> None:
 
 def test_an_item_is_recommended_once_the_log_has_it(log: Dataset, fitted: TwoTower) -> None:
     assert 0 not in fitted.recommend(queries_at(log), log.n_items).item
+
+
+@pytest.mark.parametrize("ann", [{"kind": "ivf", "nprobe": 1_000}, {"flat_up_to": 10, "hnsw_up_to": 20}])
+def test_an_index_beyond_a_size_finds_what_the_exact_search_finds(
+    log: Dataset, fitted: TwoTower, ann: dict[str, Any]
+) -> None:
+    indexed = TwoTower(QUICK.but(ann=AnnConfig(**{"nprobe": 1_000} | ann)))
+    indexed.state = fitted.state
+    for filter_seen in (True, False):
+        exact = fitted.recommend(queries_at(log), 20, filter_seen)
+        found = indexed.recommend(queries_at(log), 20, filter_seen)
+        np.testing.assert_allclose(found.score, exact.score, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(found.item, exact.item)
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_lists_depend_neither_on_threads_nor_on_other_queries(
+    log: Dataset, fitted: TwoTower, kind: Any
+) -> None:
+    model = TwoTower(QUICK.but(ann=AnnConfig(kind=kind)))
+    model.state = fitted.state
+    # A run of users is a whole number of blocks; here there are two blocks and a part of one.
+    users = np.arange(2 * BLOCK + 100) % log.n_users
+    queries = queries_at(log, users=users.astype(np.int32))
+    whole, vectors = model.recommend(queries, 10), model.user_vectors(queries)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 + threads % 2)
+        for begin in range(0, len(queries), BLOCK):
+            part = queries.rows(begin, begin + BLOCK)
+            found = model.recommend(part, 10)
+            np.testing.assert_array_equal(found.item, whole.item[begin : begin + BLOCK])
+            np.testing.assert_array_equal(found.score, whole.score[begin : begin + BLOCK])
+            np.testing.assert_array_equal(model.user_vectors(part), vectors[begin : begin + BLOCK])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_model_that_learns_on_answers_by_what_it_learned(log: Dataset) -> None:
+    model = TwoTower(QUICK).fit(log)
+    before = model.recommend(queries_at(log), 10)
+    model.update(log, np.arange(0, log.n_events, 3))
+    fresh = TwoTower(QUICK)
+    fresh.state = model.state
+    after = model.recommend(queries_at(log), 10)
+    assert (after.score != before.score).any()
+    np.testing.assert_array_equal(after.score, fresh.recommend(queries_at(log), 10).score)
 
 
 def test_presets_are_what_their_names_say() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from models.two_tower.config import LossConfig
-from models.two_tower.losses import event_losses, full_softmax
+from models.two_tower.losses import SharedScores, event_losses, shared_softmax
 
 NOTHING = torch.zeros(1, 2, dtype=torch.bool)
 
@@ -59,21 +59,39 @@ def test_the_corrected_sample_estimates_the_sum_over_the_catalogue() -> None:
     assert sampled.item() == pytest.approx(full.item())
 
 
+@pytest.mark.parametrize("seen", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 1500])
-def test_the_softmax_in_blocks_is_the_one_of_torch_and_so_are_its_gradients(n: int) -> None:
+def test_the_softmax_in_blocks_is_the_one_of_torch_and_so_are_its_gradients(n: int, seen: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     users = torch.randn(n, 8, generator=generator, requires_grad=True)
     items = torch.randn(30, 8, generator=generator, requires_grad=True)
     bias = torch.randn(30, generator=generator, requires_grad=True)
-    unknown = torch.zeros(30).index_fill(0, torch.tensor([3, 4]), -torch.inf)
-    target = torch.randint(5, 30, (n,), generator=generator)
+    positive = torch.randn(n, generator=generator, requires_grad=True)
+    target, item = (
+        torch.randint(0, 25, (n,), generator=generator),
+        torch.randint(0, 25, (30,), generator=generator),
+    )
     weight = torch.rand(n, generator=generator) / max(1, n)
-    ours = full_softmax(users, items, bias + unknown, target, weight)
-    each = functional.cross_entropy(users @ items.T + bias + unknown, target, reduction="none")
+    other = torch.rand(n, 30, generator=generator) < 0.3 if seen else None
+    masked = target[:, None] == item
+    masked = masked if other is None else masked | other
+    ours = shared_softmax(users, items, positive, SharedScores(item, bias - 0.5, target, other), weight)
+    each = event_losses(
+        positive, users @ items.T + bias, torch.full((30,), 0.5), masked, torch.ones(()), LossConfig()
+    )
     theirs = (weight * each).sum()
     torch.testing.assert_close(ours, theirs)
-    parameters = (users, items, bias)
+    parameters = (users, items, bias, positive)
     for mine, other in zip(
         torch.autograd.grad(2 * ours, parameters), torch.autograd.grad(2 * theirs, parameters), strict=True
     ):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_target_whose_negatives_are_all_masked_loses_nothing() -> None:
+    users, items, positive = (torch.ones(shape, requires_grad=True) for shape in ((1, 4), (2, 4), (1,)))
+    shared = SharedScores(torch.tensor([3, 3]), torch.zeros(2), torch.tensor([3]), None)
+    loss = shared_softmax(users, items, positive, shared, torch.ones(1))
+    assert loss.item() == 0
+    for gradient in torch.autograd.grad(loss, (users, items, positive)):
+        assert (gradient == 0).all()

@@ -40,6 +40,18 @@ def test_one_kind_alone(kind: str) -> None:
     )
 
 
+def test_all_items_up_to_a_number_and_beyond_it_a_corrected_sample() -> None:
+    rng = np.random.default_rng(7)
+    everything = Sampler(EVENTS, NegativesConfig(uniform=0, every_item_up_to=9)).draw(OCCURRING, rng)
+    np.testing.assert_array_equal(everything.item, OCCURRING)
+    assert (everything.log_expected == 0).all()
+    sampler = Sampler(EVENTS, NegativesConfig(uniform=0, every_item_up_to=8))
+    drawn = [sampler.draw(OCCURRING, rng) for _ in range(2_000)]
+    assert {len(shared.item) for shared in drawn} == {8}
+    assert_follows(np.concatenate([shared.item for shared in drawn]), frequencies_of("uniform"))
+    np.testing.assert_allclose(np.exp(drawn[0].log_expected), 8 * frequencies_of("uniform")[5], rtol=1e-5)
+
+
 def test_in_batch_negatives_follow_the_targets_of_the_batch() -> None:
     rng = np.random.default_rng(1)
     sampler = Sampler(EVENTS, NegativesConfig(uniform=0, in_batch=20_000))

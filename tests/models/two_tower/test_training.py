@@ -148,7 +148,7 @@ def test_a_warm_training_learns_the_new_day_and_keeps_the_old() -> None:
     # On the new day the circle turns the other way.
     turned = np.where(day, (log.item_idx - 2 * STEP * (log.at - START - 11)) % N_ITEMS, log.item_idx)
     log = replace(log, item_idx=turned.astype(np.int32))
-    training = small().training.but(warm_learning_rate=0.03)
+    training = small().training.but(warm_learning_rate=0.03, warm_id_learning_rate=0.3)
     model = TwoTower(small(training=training)).fit(log.before(START + 12))
     cold = {name: value.copy() for name, value in model.state.items()}
     new = np.flatnonzero(day)
@@ -176,6 +176,27 @@ def test_biases_start_at_the_log_of_popularity() -> None:
     popularity = np.log1p(np.bincount(log.item_idx, minlength=log.n_items))
     np.testing.assert_allclose(bias[1:], popularity - popularity.mean(), rtol=1e-5, atol=1e-6)
     assert bias[0] == 0
+
+
+@pytest.mark.parametrize("n_negatives", [1, 0])
+def test_only_rows_that_were_read_learn_and_no_other_decays(n_negatives: int) -> None:
+    log = small_log(n_items=400)
+    training = TrainingConfig(epochs=1, weight_decay=0.5, validation_users=0, batch_tokens=100)
+    towers = TowersConfig(embedding_dim=8, user_id=True, tied=False)
+    config = small(towers=towers, negatives=NegativesConfig(uniform=n_negatives), training=training)
+    new = Model.new(log, towers, config.seed).weights()
+    trained = TwoTower(config).fit(log).state
+    has_events = np.append(False, np.bincount(log.item_idx, minlength=log.n_items) > 0)
+    assert not has_events.all()
+    for name in ("item_id", "history"):
+        before, after = new[f"tables.{name}.weight"], trained[f"weight.tables.{name}.weight"]
+        np.testing.assert_array_equal((before != after).any(axis=1)[~has_events], False)
+        assert (before != after).any(axis=1).mean() > 0.1
+    # Without a history there is nothing to learn for user 0.
+    before, after = new["tables.user_id.weight"], trained["weight.tables.user_id.weight"]
+    np.testing.assert_array_equal(before[:2], after[:2])
+    assert (before[2:] != after[2:]).any()
+    assert (new["encoders.0.linear.bias"] != trained["weight.encoders.0.linear.bias"]).any()
 
 
 def test_towards_the_future_validation_asks_early() -> None:
