@@ -128,7 +128,7 @@ CASES: dict[str, dict[str, Case]] = {
         "training.validation_users": Case(to=3),
         "training.patience": Case(
             to=5,
-            given={"training": {"epochs": 12, "learning_rate": 0.05, "id_learning_rate": 0.5, "patience": 1}},
+            given={"training": {"epochs": 12, "learning_rate": 0.05, "id_learning_rate": 2.0, "patience": 1}},
         ),
         "training.first_vectors": Case(to=FIRST_VECTORS, given=NO_TIES),
         "training.first_vectors.embedding_dim": Case(to=8, given=BAGS, refused="same embedding_dim"),
