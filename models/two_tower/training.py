@@ -7,6 +7,7 @@ ID tables learn by row-wise Adagrad, all else by AdamW: a step costs the rows it
 the tables.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +29,10 @@ from models.two_tower.model import Model
 from models.two_tower.negatives import unseen
 from models.two_tower.rowwise import RowwiseAdagrad
 from models.two_tower.towers import DecayedMeans
+
+# Read when the first product is rounded. oneDNN keeps code and workspace for each of the newest 1,024 shapes of
+# products; batches have thousands of shapes, and that takes more than a gigabyte.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 LIST = 10
 """Length of the lists that validation looks at."""
