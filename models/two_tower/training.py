@@ -30,8 +30,8 @@ from models.two_tower.negatives import unseen
 from models.two_tower.rowwise import RowwiseAdagrad
 from models.two_tower.towers import DecayedMeans
 
-# Read when the first product is rounded. oneDNN keeps code and workspace for each of the newest 1,024 shapes of
-# products; batches have thousands of shapes, and that takes more than a gigabyte.
+# Read when the first product is rounded. oneDNN keeps code and workspace for each of the newest 1,024 shapes
+# of products; batches have thousands of shapes, and that takes more than a gigabyte.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 LIST = 10
