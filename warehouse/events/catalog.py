@@ -86,8 +86,8 @@ def _check(
         reason = f"{fraction:.0%} of the shared users have other demographics"
     if reason:
         raise AnotherDataset(
-            f"{source.text} is another data set than {held['name']}, which {store.name(home)} holds ({reason}); "
-            "use another home: set MATINEE_HOME"
+            f"{source.text} is another data set than {held['name']}, which {store.name(home)} holds "
+            f"({reason}); use another home: set MATINEE_HOME"
         )
 
 

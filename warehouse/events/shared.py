@@ -58,7 +58,7 @@ def change(home: Path, work: Callable[[], T]) -> T:
 
 
 def _pull(found: Store) -> tuple[Json, str | None]:
-    """Make the folder's log that of the store; returns the list of its objects and the version of the list."""
+    """Make the folder's log that of the store; returns the list of its objects, and its version."""
     head, version = found.read(HEAD)
     listed: Json = head.get("files", {})
     have = found.folder / HEAD
@@ -78,7 +78,7 @@ def _pull(found: Store) -> tuple[Json, str | None]:
 
 
 def _is(file: Path, facts: Json, fetched: Json | None) -> bool:
-    """True if a file has the content that the list says; that of one which came from the store is not read."""
+    """True if a file is as listed; one that is known to come from the store is not read."""
     return fetched == facts or (
         fetched is None and store.facts(file) == {name: facts[name] for name in ("sha256", "size")}
     )
@@ -108,7 +108,7 @@ def _sweep(found: Store, keys: set[str]) -> None:
 
 
 def _stamps(home: Path) -> dict[str, tuple[int, int]]:
-    """The files of the log by path; files are replaced, never written into, so inode and time tell them apart."""
+    """Inode and time of the files of the log, by path: files are replaced, never written into."""
     files = [file for folder in FOLDERS for file in (home / folder).glob("[!.]*")]
     stats = {str(file.relative_to(home)): file.stat() for file in files}
     return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in stats.items()}

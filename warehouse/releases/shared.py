@@ -6,16 +6,17 @@ replace it, on the condition that nobody else has, is to publish: file and entry
 """
 
 import json
-import logging
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
+
 from warehouse import store
 from warehouse.errors import MatineeError
+from warehouse.releases import lock
 from warehouse.runs.lifecycle import REMAINS
 from warehouse.store import Json, Store, Taken
-
-logger = logging.getLogger("matinee")
 
 HEAD = "serving/current.json"
 
@@ -79,7 +80,9 @@ def fetch(found: Store, release: str) -> Path:
     file = found.folder / key
     if not file.exists():
         found.get({key: key})
-        _forget_here(found, {release, *kept(found)})
+        # Not while somebody publishes from here: the file of that release leads nowhere yet.
+        with suppress(Timeout), FileLock(file.parent / lock.FILE, timeout=0):
+            _forget_here(found, {release, *kept(found)})
     return file
 
 
