@@ -51,6 +51,17 @@ def home() -> Path:
     return store.working_folder(text) if "://" in text else Path(text).absolute()
 
 
+def own_configuration() -> Path:
+    """The path of the configuration file of a home; that of a home on a store is fetched, if there is one."""
+    file = home() / "matinee.toml"
+    if found := store.of(file.parent):
+        if found.has(file.name):
+            found.get({file.name: file.name})
+        else:
+            file.unlink(missing_ok=True)
+    return file
+
+
 def where_published() -> str:
     """Where people find what is published."""
     return serving.where(home())

@@ -118,4 +118,6 @@ def test_mistakes_name_the_url(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("MATINEE_HOME", f"{url}/empty")
     asked = cli("recommend", "7")
     assert (asked.returncode, asked.stdout) == (2, "")
-    assert asked.stderr.strip() == f"matinee: nothing is published in {url}/empty: run `matinee nightly` first"
+    assert (
+        asked.stderr.strip() == f"matinee: nothing is published in {url}/empty: run `matinee nightly` first"
+    )

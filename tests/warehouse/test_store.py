@@ -322,7 +322,9 @@ def test_what_another_machine_is_sending_stays(home: Path) -> None:
     found.write("runs/20010101-000000-000000/manifest.json", {})
     found.write("serving/recs-20010101-000000-000000.duckdb", {})
     homes.publish(home)
-    assert found.has("runs/20010101-000000-000000/manifest.json", "serving/recs-20010101-000000-000000.duckdb")
+    assert found.has(
+        "runs/20010101-000000-000000/manifest.json", "serving/recs-20010101-000000-000000.duckdb"
+    )
 
 
 def test_retention_yields_to_a_rollback_at_the_same_moment(
