@@ -34,7 +34,7 @@ TIMEOUT = 20
 """Seconds in which a store must answer."""
 
 CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404", "409", "412")
-"""What a store answers to a conditional write that comes second."""
+"""Answers of a store to a conditional write that comes second."""
 
 
 class Taken(Exception):  # noqa: N818 - says what it is
@@ -168,7 +168,7 @@ class Store:
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
-        """What keeps a store from being used, as one line that says what to set."""
+        """Errors that keep a store from being used as one line that says what to set."""
         bucket = self._address("")[0]
         assert self._files is not None  # says what is missing where s3fs is
         from botocore.exceptions import BotoCoreError, NoCredentialsError, PartialCredentialsError
@@ -196,7 +196,7 @@ class Store:
 
 
 REACH = "look at the network, AWS_ENDPOINT_URL and AWS_REGION"
-"""What decides where a store is looked for."""
+"""Settings that decide where a store is looked for."""
 
 
 def working_folder(url: str) -> Path:

@@ -70,9 +70,9 @@ def second(endpoint: str, url: str, first: dict[str, Any], tmp_path_factory: Any
 
 
 def test_the_command_answers_on_a_machine_that_has_nothing(second: dict[str, Any], tmp_path: Path) -> None:
-    asked = cli("recommend", "7", "--json")
-    assert asked.returncode == 0, asked.stderr
-    answer = json.loads(asked.stdout)
+    called = cli("recommend", "7", "--json")
+    assert called.returncode == 0, called.stderr
+    answer = json.loads(called.stdout)
     assert answer["release_id"] == second["release_id"]
     assert len(answer["recommendations"]) == 10
     assert not list(tmp_path.rglob("*.parquet"))  # neither the log nor a run was fetched
@@ -116,8 +116,8 @@ def test_rolled_back_and_on_from_there(first: dict[str, Any], second: dict[str, 
 
 def test_mistakes_name_the_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATINEE_HOME", f"{url}/empty")
-    asked = cli("recommend", "7")
-    assert (asked.returncode, asked.stdout) == (2, "")
+    called = cli("recommend", "7")
+    assert (called.returncode, called.stdout) == (2, "")
     assert (
-        asked.stderr.strip() == f"matinee: nothing is published in {url}/empty: run `matinee nightly` first"
+        called.stderr.strip() == f"matinee: nothing is published in {url}/empty: run `matinee nightly` first"
     )

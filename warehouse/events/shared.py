@@ -37,9 +37,9 @@ def pull(home: Path) -> None:
 
 
 def change(home: Path, work: Callable[[], T]) -> T:
-    """What ``work`` returns, which changes files of the log, once the store has them. The caller holds LOCK.
+    """Do ``work``, which changes files of the log, and send them; returns its answer. The caller holds LOCK.
 
-    It is done again if somebody else changed the log meanwhile.
+    Both are done again if somebody else changed the log meanwhile.
     """
     found = store.of(home)
     if found is None:

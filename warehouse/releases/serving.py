@@ -57,7 +57,7 @@ def current_release(home: Path) -> str | None:
 def kept_releases(home: Path) -> list[str]:
     """The releases whose files are kept, oldest first."""
     if found := store.of(home):
-        return shared.kept(found)
+        return shared.kept_releases(found)
     return sorted(_release_of(file) for file in (home / "serving").glob("recs-*.duckdb"))
 
 

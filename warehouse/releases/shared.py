@@ -1,4 +1,4 @@
-"""What is published of a home on a store.
+"""Publications of a home on a store.
 
 ``serving/current.json`` takes the place of the link. It names the published release, its file with size and
 digest, the releases that are kept, and the newest entry of the journal, which names the one before it. To
@@ -29,7 +29,7 @@ def current(found: Store) -> str | None:
     return release
 
 
-def kept(found: Store) -> list[str]:
+def kept_releases(found: Store) -> list[str]:
     """The releases whose files are kept, oldest first."""
     return sorted(found.read(HEAD)[0].get("kept", []))
 
@@ -82,7 +82,7 @@ def fetch(found: Store, release: str) -> Path:
         found.get({key: key})
         # Not while somebody publishes from here: the file of that release leads nowhere yet.
         with suppress(Timeout), FileLock(file.parent / lock.FILE, timeout=0):
-            _forget_here(found, {release, *kept(found)})
+            _forget_here(found, {release, *kept_releases(found)})
     return file
 
 
