@@ -1,6 +1,6 @@
 """Readers in three other processes query without pause while releases are published and rolled back.
 
-    python -m benchmarks.stress [--seconds 30] [--source synthetic:0.1] [--set KEY=VALUE]...
+    python -m benchmarks.stress [--seconds 30] [--source synthetic:0.1] [--home HOME] [--set KEY=VALUE]...
 
 Prints reads, publications and rollbacks, and exits with 1 after any error or torn read: a read is torn if
 its rows come from more than one release, or if a user's list is not whole.
@@ -8,6 +8,7 @@ its rows come from more than one release, or if a user's list is not whole.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
 from tasks.steps.segments import recommend_segments
 from tasks.steps.start import start
+from warehouse import store
 from warehouse.releases import journal, publication
 from warehouse.releases.rollback import roll_back
 from warehouse.runs import files, lifecycle
@@ -39,8 +41,24 @@ QUICK = {"recall": {"channels": ["popular", "segment", "item_cf"]}, "releases": 
 """A few quick channels; few releases kept, so that some are deleted while people read."""
 
 READER = """
-import duckdb, json, random, sys, time
-path, n_users, top_n, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+import contextlib, json, pathlib, random, sys, tempfile, time
+import duckdb
+home, n_users, top_n, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+folder = tempfile.TemporaryDirectory()
+def published():
+    if "://" not in home:
+        return duckdb.connect(home + "/serving/current.duckdb", read_only=True)
+    import s3fs
+    files = s3fs.S3FileSystem(use_listings_cache=False)
+    while True:
+        pointer = json.loads(files.cat_file(home + "/serving/current.json"))
+        file = pathlib.Path(folder.name) / (pointer["release_id"] + ".duckdb")
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile: the pointer names another one
+            if not file.exists():
+                for old in file.parent.iterdir():
+                    old.unlink()
+                files.get_file(home + "/" + pointer["key"], file)
+            return duckdb.connect(str(file), read_only=True)
 WHOLE = '''
     select count(*), count(distinct release_id), count(distinct user_id), max(release_id)
     from recommendations
@@ -53,7 +71,7 @@ REGISTERED = 'select count(*) from releases where release_id = ?'
 reads, problems, end = 0, [], time.monotonic() + seconds
 while time.monotonic() < end:
     try:
-        with duckdb.connect(path, read_only=True) as con:
+        with published() as con:
             *whole, release = con.execute(WHOLE).fetchall()[0]
             mine = con.execute(MINE, [random.randrange(n_users)]).fetchall()[0]
             registered = con.execute(REGISTERED, [release]).fetchall()
@@ -73,12 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--source", default=settings.source() or "synthetic:0.1")
+    parser.add_argument("--home", help="A new home, a folder or on a store; by default a temporary folder")
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     config = configuration.load(options.set, QUICK)
     log_to_terminal()
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
+        os.environ["MATINEE_HOME"] = options.home or folder
+        home = settings.home()
+        if journal.entries(home):
+            sys.exit(f"{options.home} has releases: name a new home")
         run = first_release(home, options.source, config)
         n_users = files.read_table(run, "users").height
         readers = [start_reader(home, n_users, config.top_n, options.seconds) for _ in range(3)]
@@ -106,8 +128,7 @@ def first_release(home: Path, source: str, config: Configuration) -> Run:
 
 def start_reader(home: Path, n_users: int, top_n: int, seconds: float) -> "subprocess.Popen[str]":
     """A process that reads until its time is over."""
-    link = str(home / "serving" / "current.duckdb")
-    words = [sys.executable, "-c", READER, link, str(n_users), str(top_n), str(seconds)]
+    words = [sys.executable, "-c", READER, store.name(home), str(n_users), str(top_n), str(seconds)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
 

@@ -224,7 +224,7 @@ def _nested(path: list[str], value: Any) -> Settings:
 
 def _file() -> Layer:
     chosen = settings.environment().config
-    path = chosen or settings.home() / "matinee.toml"
+    path = chosen or settings.own_configuration()
     if chosen is None and not path.exists():
         return Layer(path.name, {})
     try:

@@ -5,7 +5,9 @@ from pathlib import Path
 from pydantic import PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from warehouse import store
 from warehouse.errors import MatineeError
+from warehouse.releases import serving
 
 
 class Environment(BaseSettings):
@@ -13,8 +15,8 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MATINEE_", env_ignore_empty=True, extra="ignore")
 
-    home: Path = Path("data")
-    """Folder of all data."""
+    home: str = "data"
+    """Folder of all data, or its URL on an object store: s3://BUCKET/PREFIX."""
     source: str | None = None
     """A folder or zip in a MovieLens layout, `ml-1m`, or `synthetic[:scale]`; without it the log as it is."""
     config: Path | None = None
@@ -40,8 +42,29 @@ def environment() -> Environment:
 
 
 def home() -> Path:
-    """The folder of all data: MATINEE_HOME, by default ./data."""
-    return environment().home.absolute()
+    """The folder of all data: MATINEE_HOME, by default ./data; for a URL the folder that works for it.
+
+    Raises:
+        MatineeError: the URL is none of a bucket on S3.
+    """
+    text = environment().home
+    return store.working_folder(text) if "://" in text else Path(text).absolute()
+
+
+def own_configuration() -> Path:
+    """The path of the configuration file of a home; that of a home on a store is fetched, if there is one."""
+    file = home() / "matinee.toml"
+    if found := store.of(file.parent):
+        if found.has(file.name):
+            found.get({file.name: file.name})
+        else:
+            file.unlink(missing_ok=True)
+    return file
+
+
+def where_published() -> str:
+    """Where people find what is published."""
+    return serving.where(home())
 
 
 def source() -> str | None:

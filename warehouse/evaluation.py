@@ -14,11 +14,11 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from warehouse import arrays, sql
+from warehouse import arrays, sql, store
 from warehouse.arrays import Arrays
 from warehouse.atomic import Staging
 from warehouse.errors import MatineeError
-from warehouse.events.log import event_files
+from warehouse.events.log import batches
 from warehouse.runs import snapshot
 
 
@@ -40,9 +40,9 @@ def read_log(home: Path) -> WholeLog:
     Raises:
         MatineeError: it is empty.
     """
-    files = [str(file) for file in event_files(home)]
+    files = [str(batch.path) for batch in batches(home)]
     if not files:
-        raise MatineeError(f"the log in {home} has no ratings: name a source with --source")
+        raise MatineeError(f"the log in {store.name(home)} has no ratings: name a source with --source")
     with duckdb.connect() as con:
         sql.set_variables(con, files=files)
         con.execute(sql.load("evaluation/events"))

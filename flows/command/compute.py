@@ -211,5 +211,4 @@ def _show_published(published: dict[str, Any]) -> None:
     program = Path(sys.argv[0])
     for words in ("recommend 42", "similar 'toy story'", "report"):
         out.print(f"  {program} {words}", soft_wrap=True, markup=False)
-    file = settings.home() / "serving" / "current.duckdb"
-    out.print(f"Tables for any DuckDB client: {file}", soft_wrap=True, markup=False)
+    out.print(f"Tables for any DuckDB client: {settings.where_published()}", soft_wrap=True, markup=False)

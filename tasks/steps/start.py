@@ -16,6 +16,7 @@ from tasks.config import Configuration
 from tasks.cost import Cost
 from tasks.step import record, steps_taken
 from tasks.version import code_version
+from warehouse import store
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
@@ -58,6 +59,8 @@ def start(
             "training starts from scratch: release %s was computed otherwise (%s)", parent, difference
         )
         parent = None
+    if parent is not None:
+        lifecycle.fetch(home, parent)
     run = _begun(replace(run, parent_id=parent))
     logger.info("as of %s UTC, %s", run.as_of, f"warm from release {parent}" if parent else "cold")
     if ingested is not None and INGEST not in steps_taken(run):
@@ -108,6 +111,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
     """
     parent = Run.read(home, serving.published_release(home))
     check_whole(parent)
+    lifecycle.fetch(home, parent.id)
     made_by = configuration.of(parent)
     config = configuration.for_hourly(made_by, overrides)
     if as_of is not None and parse_as_of(as_of) < parent.as_of:
@@ -142,7 +146,9 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
     batches = tuple(batch.path.name for batch in event_log.batches(home))
     span = snapshot.span(home, batches)
     if span is None:
-        raise MatineeError(f"the log in {home} has no ratings: ingest some with `matinee ingest SOURCE`")
+        raise MatineeError(
+            f"the log in {store.name(home)} has no ratings: ingest some with `matinee ingest SOURCE`"
+        )
     moment = span[1].replace(microsecond=0) + timedelta(seconds=1) if as_of is None else parse_as_of(as_of)
     if moment <= span[0]:
         raise MatineeError(f"no rating is before {moment} UTC: the log spans {span[0]} to {span[1]}")

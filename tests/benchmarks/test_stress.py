@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from benchmarks import stress
+from tests import s3
 from tests.benchmarks.printed import numbers
 
 
@@ -55,3 +56,21 @@ def test_a_reader_finds_nothing_wrong_with_whole_lists(tmp_path: Path) -> None:
 )
 def test_a_reader_finds_torn_lists(tmp_path: Path, torn: str) -> None:
     assert any("torn" in problem for problem in problems(tmp_path, torn))
+
+
+def test_no_read_from_a_store_is_torn(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["--seconds", "3", "--source", "synthetic:0.01", "--set", "top_n=5"]
+    with s3.served() as endpoint:
+        s3.use(monkeypatch, endpoint)
+        monkeypatch.setenv("MATINEE_CACHE", str(tmp_path))
+        new = ["--home", s3.new_home()]
+        for problem in (0, f"{new[1]} has releases: name a new home"):
+            with pytest.raises(SystemExit) as exit:
+                stress.main([*small, *new, "--set", "recall.channels=[popular,segment]"])
+            assert exit.value.code == problem
+    reads, published, problems = capsys.readouterr().out.splitlines()[:3]
+    assert numbers(reads)[0] >= 3
+    assert numbers(published)[0] >= 1
+    assert problems == "0 errors or torn reads"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from warehouse import store
 from warehouse.atomic import Staging
 from warehouse.errors import AnotherDataset
 from warehouse.sources.contract import Source
@@ -85,8 +86,8 @@ def _check(
         reason = f"{fraction:.0%} of the shared users have other demographics"
     if reason:
         raise AnotherDataset(
-            f"{source.text} is another data set than {held['name']}, which {home} holds ({reason}); "
-            "use another home: set MATINEE_HOME"
+            f"{source.text} is another data set than {held['name']}, which {store.name(home)} holds "
+            f"({reason}); use another home: set MATINEE_HOME"
         )
 
 

@@ -26,7 +26,7 @@ from filelock import FileLock
 from warehouse import sql
 from warehouse.atomic import Staging, sweep
 from warehouse.errors import MatineeError
-from warehouse.events import catalog, quarantine
+from warehouse.events import catalog, quarantine, shared
 from warehouse.events.parquet import ParquetSink
 from warehouse.events.ratings import validate
 from warehouse.sources.contract import Source
@@ -93,10 +93,8 @@ def ingest(home: Path, source: str) -> IngestReport:
     with _plain_errors(home):
         incoming = resolve(source)
         home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / ".ingest.lock"):
-            _clear_up(home)
-            report = _append(home, incoming)
-            quarantine.settle(home, event_files(home))
+        with FileLock(home / shared.LOCK):
+            report = shared.change(home, lambda: _ingest(home, incoming))
     return replace(report, seconds=time.perf_counter() - started)
 
 
@@ -106,13 +104,21 @@ def event_files(home: Path, ratings_sha256: str = "") -> list[Path]:
 
 
 def batches(home: Path) -> list[Batch]:
-    """The batches of the log, oldest first."""
+    """The batches of the log as it is now, oldest first."""
+    shared.pull(home)
     return [_batch(path) for path in event_files(home)]
 
 
 def dataset_name(home: Path) -> str | None:
     """Name of the data set that the home holds, None while the log is empty."""
     return catalog.dataset_name(home) if event_files(home) else None
+
+
+def _ingest(home: Path, incoming: Source) -> IngestReport:
+    _clear_up(home)
+    report = _append(home, incoming)
+    quarantine.settle(home, event_files(home))
+    return report
 
 
 def _append(home: Path, incoming: Source) -> IngestReport:

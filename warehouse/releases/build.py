@@ -8,7 +8,7 @@ import duckdb
 
 from warehouse import sql
 from warehouse.releases import journal, serving
-from warehouse.runs import files
+from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Json, Run, is_whole
 
 SCHEMA_VERSION = 3
@@ -45,7 +45,7 @@ def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, 
     """
     incremental = run.kind == "incremental"
     if incremental:
-        shutil.copyfile(serving.file_of(run.home, run.parent().id), file)
+        shutil.copyfile(serving.fetched(run.home, run.parent().id), file)
     with sql.bounded(run.file(".duckdb"), str(file), storage_compatibility_version=STORAGE_VERSION) as con:
         if incremental:
             _clear(con)
@@ -95,6 +95,7 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
     incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
     still_here = [release for release in incremental if is_whole(run.home, release)]
     source = Run.read(run.home, still_here[-1]) if still_here else run
+    lifecycle.fetch(run.home, source.id)
     sql.set_variables(
         con,
         **single,

@@ -7,20 +7,30 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+from warehouse import store
 from warehouse.atomic import append_line, read_lines
-from warehouse.releases import serving
+from warehouse.releases import serving, shared
 from warehouse.runs.run import Json, is_whole
 
 
 def entries(home: Path) -> list[Json]:
     """Every publication and rollback, oldest first."""
+    if found := store.of(home):
+        return shared.entries(found)
     # A kill in the middle of an append leaves a last line without its end: it never took effect.
     return [json.loads(line) for line in read_lines(_file(home))]
 
 
-def append(home: Path, entry: Json) -> None:
-    """Add an entry; from now on it has happened. The caller holds the lock of the folder."""
-    append_line(_file(home), json.dumps(entry, default=str))
+def append(home: Path, entry: Json, length: int) -> None:
+    """Add an entry to a journal of so many; from now on it has happened. The caller holds the lock.
+
+    Raises:
+        Taken: another machine has added one to that of the store.
+    """
+    line = json.dumps(entry, default=str)
+    if found := store.of(home):
+        return shared.append(found, json.loads(line), length)
+    append_line(_file(home), line)
 
 
 def publications(home: Path) -> list[Json]:
@@ -58,7 +68,8 @@ def previous(home: Path, release: str | None) -> str | None:
         entry["release_id"]: entry["previous"] for entry in entries(home) if entry["action"] == "publish"
     }
     earlier = before.get(release) if release else None
-    while earlier is not None and not serving.file_of(home, earlier).exists():
+    stored = serving.kept_releases(home)
+    while earlier is not None and earlier not in stored:
         earlier = before.get(earlier)
     return earlier
 

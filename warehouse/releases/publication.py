@@ -1,5 +1,7 @@
 """Publication: a release is built, validated, made durable, and then published in one atomic step."""
 
+import logging
+
 from warehouse.atomic import Staging
 from warehouse.errors import LostRace, MatineeError
 from warehouse.releases import journal, serving
@@ -9,6 +11,9 @@ from warehouse.releases.lock import locked
 from warehouse.releases.retention import forget
 from warehouse.runs import lifecycle
 from warehouse.runs.run import Json, Run
+from warehouse.store import Taken
+
+logger = logging.getLogger("matinee")
 
 
 def publish(run: Run, top_n: int, keep: int) -> dict[str, int]:
@@ -22,18 +27,36 @@ def publish(run: Run, top_n: int, keep: int) -> dict[str, int]:
         MatineeError: a check fails, or somebody rolled back since a full run began.
     """
     with locked(run.home):
-        meanwhile = journal.entries(run.home)[run.journal_length :]
-        _check_race(run, meanwhile)
-        with Staging() as staging:
-            file = staging.path(serving.file_of(run.home, run.id))
-            rows = build(run, file, meanwhile, top_n)
-            validate(run, file, top_n)
-            staging.commit()
-        previous = serving.current_release(run.home)
-        journal.append(run.home, {"action": "publish", "previous": previous, **release_row(run)})
-        serving.make_current(run.home, run.id)
+        while True:
+            try:
+                rows = _make_current(run, top_n)
+                break
+            except Taken:
+                logger.info("another machine published meanwhile: looking again")
         lifecycle.release(run)
         forget(run.home, keep)
+    return rows
+
+
+def _make_current(run: Run, top_n: int) -> dict[str, int]:
+    """Build the release over what is published now, and publish it.
+
+    Raises:
+        Taken: another machine has published meanwhile.
+    """
+    entries = journal.entries(run.home)
+    meanwhile = entries[run.journal_length :]
+    _check_race(run, meanwhile)
+    with Staging() as staging:
+        file = staging.path(serving.file_of(run.home, run.id))
+        rows = build(run, file, meanwhile, top_n)
+        validate(run, file, top_n)
+        staging.commit()
+    lifecycle.upload(run)
+    previous = serving.current_release(run.home)
+    entry = {"action": "publish", "previous": previous, **release_row(run)}
+    journal.append(run.home, entry, len(entries))
+    serving.make_current(run.home, run.id)
     return rows
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from warehouse.releases import journal, serving
+from warehouse import store
+from warehouse.releases import journal, serving, shared
 from warehouse.runs import lifecycle
 from warehouse.runs.run import Run
 
@@ -22,11 +23,13 @@ def forget(home: Path, keep: int) -> None:
     stay = {*newest, *newest_full, current or ""}
     for release in serving.kept_releases(home):
         if release not in stay:
-            serving.file_of(home, release).unlink()
+            serving.file_of(home, release).unlink(missing_ok=True)
     left = unfinished(home)
     lifecycle.sweep(home, keep=stay | {run.id for run in left})
     whole = {*newest_full, current or "", journal.previous(home, current) or ""}
     lifecycle.strip(home, whole | {name for run in left for name in (run.id, run.parent_id or "")})
+    if found := store.of(home):
+        shared.retain(found, stay, whole)
 
 
 def unfinished(home: Path) -> list[Run]:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from warehouse.errors import MatineeError
+from warehouse.errors import LostRace, MatineeError
 from warehouse.releases import journal, serving
 from warehouse.releases.lock import locked
 from warehouse.runs.run import utc_now
+from warehouse.store import Taken
 
 
 def roll_back(home: Path, release: str | None = None) -> str:
@@ -14,16 +15,24 @@ def roll_back(home: Path, release: str | None = None) -> str:
     Returns its id.
 
     Raises:
+        LostRace: another machine published or rolled back at the same moment.
         MatineeError: there is none, or its file is no longer kept.
     """
     with locked(home):
+        length = len(journal.entries(home))
         now = serving.current_release(home)
         target = release or journal.previous(home, now)
         if target is None:
             raise MatineeError("there is no earlier release to go back to: see `matinee releases`")
-        if not serving.file_of(home, target).exists():
-            stored = ", ".join(serving.kept_releases(home)) or "none"
-            raise MatineeError(f"release {target} is not kept here; kept are: {stored}")
-        journal.append(home, {"action": "rollback", "release_id": target, "from": now, "at": utc_now()})
+        stored = serving.kept_releases(home)
+        if target not in stored:
+            raise MatineeError(f"release {target} is not kept here; kept are: {', '.join(stored) or 'none'}")
+        entry = {"action": "rollback", "release_id": target, "from": now, "at": utc_now()}
+        try:
+            journal.append(home, entry, length)
+        except Taken:
+            raise LostRace(
+                "another machine published or rolled back just now: see `matinee releases`"
+            ) from None
         serving.make_current(home, target)
     return target

@@ -6,21 +6,30 @@ old release or the new one, never half of either, and keeps what it opened.
 
 from pathlib import Path
 
-from warehouse import atomic
+from warehouse import atomic, store
 from warehouse.errors import MatineeError
+from warehouse.releases import shared
 
 
 def file_of(home: Path, release: str) -> Path:
-    """The file of a release, kept or not."""
-    return home / "serving" / f"recs-{release}.duckdb"
+    """The path of the file of a release, kept or not, fetched or not."""
+    return home / shared.object_of(release)
+
+
+def fetched(home: Path, release: str) -> Path:
+    """The file of a kept release, fetched from the store of a home that is on one."""
+    found = store.of(home)
+    return shared.fetch(found, release) if found else file_of(home, release)
 
 
 def current_file(home: Path) -> Path:
-    """The link that readers open.
+    """The link that readers open; of a home on a store the file of the published release, fetched.
 
     Raises:
         MatineeError: nothing is published.
     """
+    if found := store.of(home):
+        return shared.fetch_current(found)
     link = _link(home)
     if not link.exists():
         raise MatineeError(f"nothing is published in {home}: run `matinee nightly` first")
@@ -33,23 +42,38 @@ def published_release(home: Path) -> str:
     Raises:
         MatineeError: nothing is published.
     """
-    return _release_of(current_file(home).readlink())
+    file = current_file(home)
+    return _release_of(file.readlink() if file.is_symlink() else file)
 
 
 def current_release(home: Path) -> str | None:
     """The id of the published release, or None."""
+    if found := store.of(home):
+        return shared.current(found)
     link = _link(home)
     return _release_of(link.readlink()) if link.is_symlink() else None
 
 
 def kept_releases(home: Path) -> list[str]:
-    """The releases whose files are still here, oldest first."""
+    """The releases whose files are kept, oldest first."""
+    if found := store.of(home):
+        return shared.kept_releases(found)
     return sorted(_release_of(file) for file in (home / "serving").glob("recs-*.duckdb"))
 
 
 def make_current(home: Path, release: str) -> None:
-    """Make a release the one that readers open from now on. The caller holds the lock."""
-    atomic.point(_link(home), file_of(home, release).name)
+    """Make a release the one that readers open from now on. The caller holds the lock.
+
+    On a store the newest entry of the journal did so.
+    """
+    if store.of(home) is None:
+        atomic.point(_link(home), file_of(home, release).name)
+
+
+def where(home: Path) -> str:
+    """Where people find what is published."""
+    found = store.of(home)
+    return f"{found.url}/{shared.HEAD} names the file" if found else str(_link(home))
 
 
 def _link(home: Path) -> Path:

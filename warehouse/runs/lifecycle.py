@@ -6,15 +6,22 @@ or what a failed or killed one left. A full run may go on from what one like it 
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from warehouse import store
 from warehouse.atomic import write_text
+from warehouse.errors import MatineeError
 from warehouse.runs.run import DESCRIPTION, MANIFEST, USERS, Json, Run
+from warehouse.store import Store
 
 REMAINS = (MANIFEST, DESCRIPTION, "lineage", "metrics", "curves")
 """Entries that stay of a run that nothing goes on from any more, though its release is kept."""
+
+REMADE = ("log", "log_orders", "log_capped", "holdout")
+"""Folders of a run that a store need not have: they are made again from the event files."""
 
 # Held until the run is published or its process ends: the kernel lets go of the lock of a killed process.
 _alive: dict[str, FileLock] = {}
@@ -49,6 +56,41 @@ def unfinished(home: Path, published: set[str]) -> list[Run]:
 def finish(run: Run, facts: Json) -> None:
     """Write the manifest, the last file of a run, which stays alive until it is published or abandoned."""
     write_text(run.file(MANIFEST), json.dumps(run.description() | facts, indent=2, default=str))
+
+
+def upload(run: Run) -> None:
+    """Send a finished run to the store of its home, the manifest last; a home that is a folder has it.
+
+    What it shares with its parent is copied on the store.
+    """
+    found = store.of(run.home)
+    if found is None:
+        return
+    files = {str(file.relative_to(run.home)): file for file in run.folder.rglob("*") if file.is_file()}
+    own = {name: file for name, file in files.items() if not _is_private(name)}
+    linked = _linked(found, run, own) if run.parent_id else {}
+    found.copy(linked)
+    sent = {name: name for name in own if name not in linked.values()}
+    manifest = sent.pop(str(run.file(MANIFEST).relative_to(run.home)))
+    found.put(sent)
+    found.put({manifest: manifest})
+
+
+def fetch(home: Path, run_id: str) -> None:
+    """Fetch a whole run from the store; a home that is a folder has it.
+
+    Raises:
+        MatineeError: it is gone.
+    """
+    found, folder = store.of(home), f"runs/{run_id}"
+    if found is None or (home / folder / USERS).exists():
+        return
+    names = [name for name in found.names(folder) if not (home / name).exists()]
+    try:
+        # The users last: with them it is whole.
+        found.get({name: name for name in sorted(names, key=lambda name: name == f"{folder}/{USERS}")})
+    except FileNotFoundError:
+        raise MatineeError(f"run {run_id} was removed from {found.url} just now: try again") from None
 
 
 def release(run: Run) -> None:
@@ -92,6 +134,24 @@ def strip(home: Path, whole: set[str]) -> None:
                         shutil.rmtree(entry)
                     elif entry.name not in (*REMAINS, ".alive"):
                         entry.unlink()
+
+
+def _is_private(name: str) -> bool:
+    """True for what no other machine needs of a run: runs/ID/PART..."""
+    parts = name.split("/")[2:]
+    return parts[0] in REMADE or any(part.startswith(".") for part in parts)
+
+
+def _linked(found: Store, run: Run, own: Mapping[str, Path]) -> dict[str, str]:
+    """The objects of the parent whose files the run links, each with the name of its own."""
+    theirs, mine = f"runs/{run.parent_id}/", f"runs/{run.id}/"
+    pairs = {theirs + name.removeprefix(mine): name for name in own}
+    there = pairs.keys() & found.names(theirs.rstrip("/")).keys()
+    return {
+        name: pairs[name]
+        for name in sorted(there)
+        if (run.home / name).exists() and own[pairs[name]].samefile(run.home / name)
+    }
 
 
 def _hold(run: Run) -> None:

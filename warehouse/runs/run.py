@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from warehouse import store
 from warehouse.errors import MatineeError
 
 Json = dict[str, Any]
@@ -53,7 +54,11 @@ class Run:
 
     @classmethod
     def _described(cls, home: Path, run_id: str, file: str) -> Self:
-        facts: Json = json.loads((home / "runs" / run_id / file).read_text())
+        path = home / "runs" / run_id / file
+        if not path.exists() and (found := store.of(home)):
+            name = f"runs/{run_id}/{file}"
+            found.get({name: name})
+        facts: Json = json.loads(path.read_text())
         return cls(
             id=run_id,
             home=home,
@@ -124,9 +129,10 @@ def utc_now() -> datetime:
 
 
 def is_whole(home: Path, run_id: str) -> bool:
-    """True if a finished run is here with all that another one goes on from."""
-    folder = home / "runs" / run_id
-    return (folder / MANIFEST).exists() and (folder / USERS).exists()
+    """True if a finished run is here, or on the store, with all that another one goes on from."""
+    names = [f"runs/{run_id}/{file}" for file in (MANIFEST, USERS)]
+    found = store.of(home)
+    return all((home / name).exists() for name in names) or (found is not None and found.has(*names))
 
 
 def check_whole(run: Run) -> None:
