@@ -57,7 +57,8 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     data = fitted.data
     begin, end = engine.shards(run, len(data.target_users))[number]
     queries, ids = data.queries.rows(begin, end), data.target_ids[begin:end]
-    asked = {name: _as_known(queries, data.vocabulary, then) for name, (_, then) in fitted.channels.items()}
+    alone = queries.alone()  # so that no channel looks at the log of everybody
+    asked = {name: _as_known(alone, data.vocabulary, then) for name, (_, then) in fitted.channels.items()}
     recalled = {
         name: _in_vocabulary(
             channel.recommend(asked[name], data.config.recall.candidates), then, data.vocabulary
@@ -114,7 +115,7 @@ def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:
 
 def _as_known(queries: Queries, now: Vocabulary, then: Vocabulary | None) -> Queries:
     """The queries as a channel of another vocabulary reads them."""
-    return queries if then is None else reindexed(queries.alone(), now, then)
+    return queries if then is None else reindexed(queries, now, then)
 
 
 def _in_vocabulary(found: Candidates, then: Vocabulary | None, now: Vocabulary) -> Candidates:
