@@ -157,7 +157,7 @@ def write_holdout(data: RunData) -> None:
 
 
 def forget_log(run: Run) -> None:
-    """Remove the arrays but those of the log, which an hourly run goes on from until retention removes them."""
+    """Remove the arrays but those of the log, which hourly runs go on from until retention removes them."""
     for folder in (CAPPED[LOG], "holdout"):
         files.drop(run, folder)
 

@@ -122,7 +122,7 @@ def updated_orders(
 ) -> dict[str, NDArray[np.generic]]:
     """The ``orders`` of a log from those of an earlier one, without sorting what is the same in both.
 
-    ``old_user`` (E',) has the user of each row of the earlier log, whose user u is now ``users[u]`` (U',); the
+    ``old_user`` (E',) has the user of each row of the earlier log; its user u is now ``users[u]`` (U',). The
     rows of all users but the ``touched`` ones (U,) are the same as then. Items may have got other numbers, in
     the same order.
     """

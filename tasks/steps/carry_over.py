@@ -18,6 +18,7 @@ UNCHANGED = (
 )
 """Files that only a full run computes."""
 
+
 @step("select users", reads=["events"], writes=["target_users"])
 def select_users(run: Run) -> RowCounts:
     """Write down the target users: those with new events, and those whom the run's parent did not know."""

@@ -33,7 +33,7 @@ def validate(run: Run, file: Path, top_n: int) -> None:
 
 
 def _restrict(con: duckdb.DuckDBPyConnection, run: Run) -> None:
-    """Put tables of the users that an incremental run refreshes before those of all: temporary ones come first."""
+    """Hide tables of all users behind temporary ones of those that an incremental run refreshes."""
     parent = run.parent()
     seen_before = snapshot.seen_before(parent)
     sql.set_variables(

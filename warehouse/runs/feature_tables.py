@@ -93,9 +93,7 @@ def _features(run: Run, log: Snapshot, side: str, columns: str) -> pa.Table:
         return con.sql(sql.load("run/carried_features").format(side=side)).to_arrow_table()
 
 
-def _computed(
-    run: Run, log: Snapshot, side: str, columns: str, some: NDArray[np.int64] | None
-) -> pa.Table:
+def _computed(run: Run, log: Snapshot, side: str, columns: str, some: NDArray[np.int64] | None) -> pa.Table:
     """The features of some users or items, ascending, or of all, by id."""
     counts = {"user": _user_counts(log), "item": _item_counts(log)}
     frames = {

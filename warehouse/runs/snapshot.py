@@ -1,7 +1,7 @@
 """The view of one run: the log before ``as_of`` and the catalogue.
 
 The log is sorted once, by DuckDB in bounded memory, and written as columns of dense indices that every later
-reader maps: no stage holds a copy of its own. An incremental run copies the columns of its parent, but for the
+reader maps: no stage holds a copy of its own. An incremental run copies the columns of its parent but for the
 users with new events, whose rows are merged with these: the same columns as if all were sorted again.
 """
 
@@ -127,7 +127,8 @@ def n_new_events(run: Run, parent: Run) -> int:
 
 def new_rows(events: Arrays, parent: Run) -> NDArray[np.int64]:
     """The rows of a log that an earlier run did not see: later ones, and those of later batches."""
-    return np.flatnonzero((events["at"] >= seen_before(parent)) | ~np.isin(events["batch"], seen_batches(parent)))
+    is_later = events["at"] >= seen_before(parent)
+    return np.flatnonzero(is_later | ~np.isin(events["batch"], seen_batches(parent)))
 
 
 def has_log(run: Run) -> bool:
@@ -170,8 +171,8 @@ class Delta:
     before: Snapshot
     since: pl.DataFrame
     """user_id, item_id, rating, at, batch of the events that the earlier run did not see; of several ratings
-    of a film by a user the last. None of them is before an event of the earlier run of the same user and time:
-    seconds of later batches come after, and those of earlier batches are later."""
+    of a film by a user the last. At equal times they come after what the earlier run saw: they are of later
+    batches, or else later themselves."""
 
     @cached_property
     def indptr(self) -> NDArray[np.int64]:
@@ -187,9 +188,10 @@ class Delta:
 
     def is_within(self, users: pl.DataFrame, items: pl.DataFrame) -> bool:
         """True if a catalogue has everything that the earlier one had, and that has events since."""
+        sides = (("user_id", self.before.users, users), ("item_id", self.before.items, items))
         return all(
             np.isin(frame[key].to_numpy(), now[key].to_numpy()).all()
-            for key, now, then in (("user_id", users, self.before.users), ("item_id", items, self.before.items))
+            for key, then, now in sides
             for frame in (then, self.since)
         )
 
@@ -226,10 +228,7 @@ class Delta:
 
     def _touched(self) -> pl.DataFrame:
         """The log of the users of the new events, of both, in order; ``is_new`` tells which is which."""
-        users, items = (
-            frame[key].to_numpy()
-            for frame, key in ((self.before.users, "user_id"), (self.before.items, "item_id"))
-        )
+        users, items = self.before.users["user_id"].to_numpy(), self.before.items["item_id"].to_numpy()
         known = np.flatnonzero(np.isin(users, self.since["user_id"].unique()))
         start, length = self.indptr[known], np.diff(self.indptr)[known]
         rows = np.arange(length.sum()) + np.repeat(start - np.cumsum(length) + length, length)
