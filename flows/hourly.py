@@ -9,7 +9,7 @@ from flows.publishing import in_turn, or_abandoned
 from tasks import settings
 from tasks.config import HourlyChanges, of
 from tasks.steps.artifacts import show_artifacts
-from tasks.steps.carry_over import carry_over, select_users
+from tasks.steps.carry_over import select_users
 from tasks.steps.features import build_features
 from tasks.steps.publish import LostRace, publish
 from tasks.steps.recommend import recommend
@@ -64,6 +64,5 @@ def _refresh(run: Run) -> dict[str, int]:
     if config.incremental.channel is not None:
         update(run, config.incremental.channel)
     recommend(run)
-    carry_over(run)
     with in_turn():
         return publish(run)

@@ -18,6 +18,7 @@ from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, encode_catalog
 from models.evaluation.split import Split
 from models.features.compute import PastIndex
+from models.features.statistics import orders, updated_orders
 from models.pipeline.channels import capped
 from models.pipeline.holdout import holdout, questions
 from models.state import named
@@ -109,9 +110,7 @@ class RunData:
     @cached_property
     def new_events(self) -> Longs:
         """Rows of the log that the parent did not see: later ones, and those of later batches."""
-        seen = [int(name.partition("-")[0]) for name in self.parent.batches]
-        later = self.dataset.at >= _epoch(self.parent.as_of)
-        return np.flatnonzero(later | ~np.isin(self.batch, seen))
+        return snapshot.new_rows({"at": self.dataset.at, "batch": self.batch}, self.parent)
 
 
 def load(run: Run) -> RunData:
@@ -127,8 +126,22 @@ def write_log(run: Run) -> None:
 
 
 def write_orders(data: RunData) -> None:
-    """Write the log by time and by item."""
-    files.write_columns(data.run, ORDERS, dict(PastIndex(data.dataset).columns()))
+    """Write the log by time and by item; that of an incremental run from its parent's, if it is there."""
+    files.write_columns(data.run, ORDERS, _orders(data))
+
+
+def _orders(data: RunData) -> Arrays:
+    run, log = data.run, data.dataset
+    if run.kind == "full" or not (snapshot.has_log(data.parent) and files.has_columns(data.parent, ORDERS)):
+        return orders(log)
+    then = files.read_columns(data.parent, LOG)
+    users = np.searchsorted(data.vocabulary.user_ids, then["id.user"])
+    if not np.isin(then["id.user"], data.vocabulary.user_ids).all():
+        return orders(log)
+    touched = np.zeros(log.n_users, dtype=np.bool_)
+    touched[log.user_idx[data.new_events]] = True
+    earlier = files.read_columns(data.parent, ORDERS)
+    return updated_orders(log, earlier, then["event.user_idx"], users, touched)
 
 
 def write_holdout(data: RunData) -> None:
@@ -144,8 +157,8 @@ def write_holdout(data: RunData) -> None:
 
 
 def forget_log(run: Run) -> None:
-    """Remove the arrays: a finished run can be encoded again from the event files."""
-    for folder in (LOG, ORDERS, CAPPED[LOG], "holdout"):
+    """Remove the arrays but those of the log, which hourly runs go on from until retention removes them."""
+    for folder in (CAPPED[LOG], "holdout"):
         files.drop(run, folder)
 
 

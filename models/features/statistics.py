@@ -17,13 +17,16 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from models.bounds import NonNegative, Positive
-from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries, first_not_before
+from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries, first_not_before
 
 STEP = 8
 """Rows between two that sums are kept of."""
 
 DIGIT = 1 << 16
 """Values of a digit that rows are sorted by."""
+
+GONE = np.iinfo(np.int64).min
+"""The shift of a row that is not there any more."""
 
 Columns = Mapping[str, NDArray[np.generic]]
 """Arrays by name."""
@@ -112,6 +115,75 @@ def orders(log: Dataset) -> dict[str, NDArray[np.generic]]:
         "item_rating": log.rating[by_item],
         "first_at": np.sort(log.at[log.indptr[:-1][np.diff(log.indptr) > 0]]),
     }
+
+
+def updated_orders(
+    log: Dataset, before: Columns, old_user: Ints, users: Longs, touched: Mask
+) -> dict[str, NDArray[np.generic]]:
+    """The ``orders`` of a log from those of an earlier one, without sorting what is the same in both.
+
+    ``old_user`` (E',) has the user of each row of the earlier log; its user u is now ``users[u]`` (U',). The
+    rows of all users but the ``touched`` ones (U,) are the same as then. Items may have got other numbers, in
+    the same order.
+    """
+    given: Any = before
+    old_ptr = np.searchsorted(old_user, np.arange(len(users) + 1, dtype=old_user.dtype))
+    shift = np.where(touched[users], GONE, log.indptr[users] - old_ptr[:-1])
+    fresh = _rows_of(log, np.flatnonzero(touched))
+    by_time = fresh[np.argsort(log.at[fresh], kind="stable")]
+    by_item = by_time[np.argsort(log.item_idx[by_time], kind="stable")]
+    nothing = np.zeros(0, dtype=np.int32)
+    time_row = _merged(given["time_row"], old_user, shift, by_time, nothing, log.at, log.n_events)
+    item_row = _merged(given["item_row"], old_user, shift, by_item, log.item_idx, log.at, log.n_events)
+    n_ratings = np.bincount(log.item_idx, minlength=log.n_items)
+    return {
+        "time_row": time_row,
+        "item_row": item_row,
+        "item_ptr": np.concatenate([[0], np.cumsum(n_ratings)]).astype(np.int64),
+        "item_at": log.at[item_row],
+        "item_rating": log.rating[item_row],
+        "first_at": np.sort(log.at[log.indptr[:-1][np.diff(log.indptr) > 0]]),
+    }
+
+
+def _rows_of(log: Dataset, users: Longs) -> Longs:
+    """The rows of some users, ascending."""
+    start, length = log.indptr[users], np.diff(log.indptr)[users]
+    rows: Longs = np.arange(length.sum()) + np.repeat(start - np.cumsum(length) + length, length)
+    return rows
+
+
+@njit(cache=True)
+def _merged(old: Ints, old_user: Ints, shift: Longs, fresh: Longs, item: Ints, at: Longs, n: int) -> Ints:
+    """An order of rows and some more rows, both by item (if there are any), time and row, as one of n rows.
+
+    Rows of the old order have moved by the shift of their user, or are gone.
+    """
+    merged = np.empty(n, dtype=old.dtype)
+    size, k = 0, 0
+    for number in old:
+        moved = shift[old_user[number]]
+        if moved == GONE:
+            continue
+        row = number + moved
+        while k < len(fresh) and _before(fresh[k], row, item, at):
+            merged[size] = fresh[k]
+            size, k = size + 1, k + 1
+        merged[size] = row
+        size += 1
+    for rest in fresh[k:]:
+        merged[size] = rest
+        size += 1
+    return merged
+
+
+@njit(cache=True, inline="always")
+def _before(one: int, other: int, item: Ints, at: Longs) -> bool:
+    if len(item) > 0 and item[one] != item[other]:
+        return item[one] < item[other]
+    if at[one] != at[other]:
+        return at[one] < at[other]
+    return one < other
 
 
 def _everyone(log: Dataset, columns: Any) -> Everyone:

@@ -58,7 +58,8 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     begin, end = engine.shards(run, len(data.target_users))[number]
     queries, ids = data.queries.rows(begin, end), data.target_ids[begin:end]
     channels, now = fitted.channels.items(), data.vocabulary
-    questions = {name: _reindexed(queries, now, then) for name, (_, then) in channels}
+    alone = queries.alone()  # so that no channel looks at the log of everybody
+    questions = {name: _reindexed(alone, now, then) for name, (_, then) in channels}
     recalled = {
         name: _in_vocabulary(channel.recommend(questions[name], data.config.recall.candidates), then, now)
         for name, (channel, then) in channels
@@ -113,7 +114,7 @@ def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:
 
 def _reindexed(queries: Queries, now: Vocabulary, then: Vocabulary | None) -> Queries:
     """The queries as a channel of another vocabulary reads them."""
-    return queries if then is None else reindexed(queries.alone(), now, then)
+    return queries if then is None else reindexed(queries, now, then)
 
 
 def _in_vocabulary(found: Candidates, then: Vocabulary | None, now: Vocabulary) -> Candidates:

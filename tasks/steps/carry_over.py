@@ -1,4 +1,4 @@
-"""The rows that an incremental run takes over from the release that it refreshes."""
+"""What an incremental run computes anew of the release that it refreshes, and what it takes over."""
 
 import numpy as np
 import polars as pl
@@ -18,9 +18,6 @@ UNCHANGED = (
 )
 """Files that only a full run computes."""
 
-CARRIED = "carried"
-"""The part of a table that holds what the parent has of everybody else."""
-
 
 @step("select users", reads=["events"], writes=["target_users"])
 def select_users(run: Run) -> RowCounts:
@@ -28,27 +25,9 @@ def select_users(run: Run) -> RowCounts:
     data = run_data.load(run)
     selected = np.zeros(data.dataset.n_users, dtype=np.bool_)
     selected[data.dataset.user_idx[data.new_events]] = True
-    listed = files.read_parts(data.parent, "recommended", ["user_id"])["user_id"].unique().to_numpy()
+    listed = files.read_table(data.parent, "users")["user_id"].to_numpy()
     selected |= ~np.isin(data.vocabulary.user_ids, listed)
     frame = pl.DataFrame({"user_idx": np.flatnonzero(selected).astype(np.int32)})
     for pattern in UNCHANGED:
         files.link(data.parent, run, pattern)
     return {"target_users": files.write_table(run, "target_users", frame)}
-
-
-@step(
-    "carry over",
-    reads=["recommended", "user_embeddings"],
-    writes=["recommended", "user_embeddings"],
-)
-def carry_over(run: Run) -> RowCounts:
-    """Everybody else keeps the rows of the parent."""
-    data = run_data.load(run)
-    incremental = data.config.incremental.channel
-    tables = ["recommended"] if incremental is None else ["recommended", f"user_embeddings/{incremental}"]
-    mine = pl.DataFrame({"user_id": data.target_ids})
-    rows = {}
-    for table in tables:
-        theirs = files.read_parts(data.parent, table).join(mine, on="user_id", how="anti")
-        rows[table] = files.write_table(run, f"{table}/{CARRIED}", theirs)
-    return rows

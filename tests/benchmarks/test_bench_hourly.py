@@ -20,7 +20,7 @@ def test_steps_and_the_flow_run_are_printed(
     monkeypatch.setenv("MATINEE_SOURCE", "synthetic:0.01")
     bench_hourly.main(["--events", "40", *QUICK])
     text = capsys.readouterr().out
-    for step in ("select users", "update two_tower", "recall again popular", "rank", "carry over"):
+    for step in ("features", "select users", "update two_tower", "recommend"):
         rows, seconds, memory = numbers(line(text, f"{step} "), step)
         assert rows > 0
         assert memory > 0

@@ -8,8 +8,8 @@ import duckdb
 
 from warehouse import sql
 from warehouse.releases import journal, serving
-from warehouse.runs import files, lifecycle
-from warehouse.runs.run import Json, Run, is_whole
+from warehouse.runs import files
+from warehouse.runs.run import Json, Run
 
 SCHEMA_VERSION = 3
 """Raised whenever a serving table changes its columns."""
@@ -31,6 +31,9 @@ SCRIPTED = (
 OF_FULL_RUNS = ("item_similarity",)
 """Tables that an incremental release takes from its parent as they are: most of a file."""
 
+OF_USERS = ("recommendations", "user_embeddings")
+"""Tables of which an incremental release replaces the rows of the users that it refreshes."""
+
 GROWING = ("metrics", "curves")
 """Tables that an incremental release adds to: those of the ranker are measured by full runs alone."""
 
@@ -49,11 +52,15 @@ def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, 
     with sql.bounded(run.file(".duckdb"), str(file), storage_compatibility_version=STORAGE_VERSION) as con:
         if incremental:
             _clear(con)
+        newer = _attach_newer(con, run, meanwhile)
         con.begin()
         con.execute(sql.load("serving/schema"))
         _set_variables(con, run, meanwhile, top_n)
+        if incremental:
+            _remove_replaced(con, run)
         for table in SCRIPTED:
-            con.execute(sql.load(f"serving/{table}"))
+            script = sql.load(f"serving/{table}")
+            con.execute(script.format(newer=newer) if table == "recommendations" else script)
         for table in COLLECTED:
             if not (incremental and table in OF_FULL_RUNS):
                 _collect(con, run, table)
@@ -81,27 +88,47 @@ def release_row(run: Run) -> Json:
 def _clear(con: duckdb.DuckDBPyConnection) -> None:
     """Drop the tables of the parent that are built anew."""
     for table in sql.tables(con):
-        if table not in (*OF_FULL_RUNS, *GROWING):
+        if table not in (*OF_FULL_RUNS, *OF_USERS, *GROWING):
             sql.drop(con, table)
     # Only now is their space free for what comes: else the file would grow by half.
     con.execute("checkpoint")
 
 
+def _remove_replaced(con: duckdb.DuckDBPyConnection, run: Run) -> None:
+    """Remove the parent's rows that the run has computed anew; no other row of theirs is touched."""
+    con.execute(sql.load("serving/replaced_lists"))
+    vectors = _files_of(run, "user_embeddings")
+    if vectors:
+        sql.set_variables(con, files=vectors)
+        con.execute(sql.load("serving/replaced_vectors"))
+
+
+def _attach_newer(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json]) -> str:
+    """The table of the lists that incremental releases have computed since a full run began.
+
+    The newest of them holds the rows of all: each keeps what the one before it computed. Retention may have
+    removed them since; then, or without any, the table is empty.
+    """
+    kept = serving.kept_releases(run.home)
+    still_here = [release for release in _incremental(meanwhile) if release in kept]
+    if not still_here:
+        return "(from recommendations limit 0)"
+    sql.attach(con, serving.fetched(run.home, still_here[-1]), "newer")
+    return "newer.recommendations"
+
+
+def _incremental(meanwhile: list[Json]) -> list[str]:
+    return [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
+
+
 def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:
     names = ("items", "users", "user_features", "item_features", "segments")
     single = {f"{name}_file": str(run.file(f"{name}.parquet")) for name in names}
-    # The newest of the incremental releases in between holds the rows of all of them: each carries over
-    # what the one before it computed. Retention may have removed them since.
-    incremental = [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
-    still_here = [release for release in incremental if is_whole(run.home, release)]
-    source = Run.read(run.home, still_here[-1]) if still_here else run
-    lifecycle.fetch(run.home, source.id)
     sql.set_variables(
         con,
         **single,
         recommended_files=files.parts(run, "recommended"),
-        carried_files=files.parts(source, "recommended"),
-        carried_releases=incremental,
+        carried_releases=_incremental(meanwhile),
         top_n=top_n,
         releases=json.dumps([*journal.publications(run.home), release_row(run)]),
     )
@@ -109,7 +136,11 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
 
 def _collect(con: duckdb.DuckDBPyConnection, run: Run, table: str) -> None:
     """Insert the rows of the run's files of a table."""
-    found = sorted(str(file) for file in run.folder.glob(f"{table}/**/*.parquet"))
+    found = _files_of(run, table)
     if found:
         sql.set_variables(con, files=found)
         con.execute(sql.load("serving/collect").format(table=table))
+
+
+def _files_of(run: Run, table: str) -> list[str]:
+    return sorted(str(file) for file in run.folder.glob(f"{table}/**/*.parquet"))

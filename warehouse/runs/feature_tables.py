@@ -25,6 +25,9 @@ from warehouse.runs.snapshot import Snapshot
 Declarations = list[dict[str, Any]]
 """The blocks of features.toml under one heading."""
 
+Ids = slice | NDArray[np.int64]
+"""Dense indices of users or items."""
+
 RANGE = 1_000_000
 """Events, about, of the users or items whose features are computed at a time, by one thread."""
 
@@ -53,6 +56,8 @@ def write(run: Run, features: dict[str, Declarations]) -> dict[str, int]:
     ``features`` is the content of ``features.toml``: of the declarations under ``user`` and ``item`` those
     with a type are published. One thread adds up what there is of one user or item, in the order of the
     log: the same bits for any number of threads. Ranges of users and items are computed side by side.
+    An incremental run computes those of users and items with new events; of all others it has what its parent
+    has, as of then.
 
     Raises:
         MatineeError: no event is before ``as_of``, or the SQL of a feature fails.
@@ -75,6 +80,21 @@ def write(run: Run, features: dict[str, Declarations]) -> dict[str, int]:
 
 def _features(run: Run, log: Snapshot, side: str, columns: str) -> pa.Table:
     """The features of all users or items, by id."""
+    if run.kind == "full":
+        return _computed(run, log, side, columns, None)
+    parent = run.parent()
+    carried = parent.file(f"{side}_features.parquet")
+    targets = log.users if side == "user" else log.items
+    is_touched = ~np.isin(targets[f"{side}_id"], pl.read_parquet(carried, columns=[f"{side}_id"]))
+    is_touched[log.events[f"{side}_idx"][snapshot.new_rows(log.events, parent)]] = True
+    with duckdb.connect() as con:
+        con.register("refreshed", _computed(run, log, side, columns, np.flatnonzero(is_touched)))
+        sql.set_variables(con, carried_file=str(carried))
+        return con.sql(sql.load("run/carried_features").format(side=side)).to_arrow_table()
+
+
+def _computed(run: Run, log: Snapshot, side: str, columns: str, some: NDArray[np.int64] | None) -> pa.Table:
+    """The features of some users or items, ascending, or of all, by id."""
     counts = {"user": _user_counts(log), "item": _item_counts(log)}
     frames = {
         "items": log.items,
@@ -83,15 +103,16 @@ def _features(run: Run, log: Snapshot, side: str, columns: str) -> pa.Table:
     }
     of_range = partial(_of_range, run, log, side, columns, frames)
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-        return pa.concat_tables(threads.map(of_range, _ranges(counts[side])))
+        return pa.concat_tables(threads.map(of_range, _ranges(counts[side]) if some is None else [some]))
 
 
 def _of_range(
-    run: Run, log: Snapshot, side: str, columns: str, frames: dict[str, pl.DataFrame], ids: slice
+    run: Run, log: Snapshot, side: str, columns: str, frames: dict[str, pl.DataFrame], ids: Ids
 ) -> pa.Table:
-    """The features of a range of users or items, whose dense indices are ``ids``."""
+    """The features of the users or items whose dense indices are ``ids``."""
     targets = log.users if side == "user" else log.items
-    with sql.bounded(run.file(f".duckdb-{side}-{ids.start}"), threads=1) as con:
+    name = ids.start if isinstance(ids, slice) else "some"
+    with sql.bounded(run.file(f".duckdb-{side}-{name}"), threads=1) as con:
         sql.set_variables(con, as_of=run.as_of)
         events = _events_of(log, side, ids)
         for name, frame in {**frames, "events": events, "targets": targets[ids]}.items():
@@ -101,14 +122,19 @@ def _of_range(
         return con.sql(sql.load(f"run/{side}_features").format(features=columns)).to_arrow_table()
 
 
-def _events_of(log: Snapshot, side: str, ids: slice) -> pa.Table:
-    """user_id, item_id, rating, event_at of the events of a range of users or items, in order."""
+def _events_of(log: Snapshot, side: str, ids: Ids) -> pa.Table:
+    """user_id, item_id, rating, event_at of the events of some users or items, in order."""
     events = log.events
+    index = events[f"{side}_idx"]
     rows: slice | NDArray[np.int64]
-    if side == "user":
-        rows = slice(*np.searchsorted(events["user_idx"], [ids.start, ids.stop]))
+    if isinstance(ids, slice) and side == "user":
+        rows = slice(*np.searchsorted(index, [ids.start, ids.stop]))
+    elif isinstance(ids, slice):
+        rows = np.flatnonzero((index >= ids.start) & (index < ids.stop))
     else:
-        rows = np.flatnonzero((events["item_idx"] >= ids.start) & (events["item_idx"] < ids.stop))
+        is_chosen = np.zeros(len(log.users if side == "user" else log.items), dtype=np.bool_)
+        is_chosen[ids] = True
+        rows = np.flatnonzero(is_chosen[index])
     return pa.table(
         {
             "user_id": log.users["user_id"].to_numpy()[events["user_idx"][rows]],

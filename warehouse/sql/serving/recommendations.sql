@@ -1,10 +1,11 @@
 -- grain: user, rank; adds titles and the sentence that people read. Variables: recommended_files and
--- user_features_file of the run; carried_files, carried_releases, top_n: lists that newer releases computed.
+-- user_features_file of the run; carried_releases, top_n: lists that newer releases computed, which the
+-- newest of them has.
 insert into recommendations
 with
 newer as (
     select user_id, rank, item_id, score, channels, because_item_id, release_id
-    from read_parquet(getvariable('carried_files'))
+    from {newer}
     where list_contains(getvariable('carried_releases'), release_id)
 ),
 carried as (
