@@ -180,9 +180,9 @@ def _merged(old: Ints, old_user: Ints, shift: Longs, fresh: Longs, item: Ints, a
 @njit(cache=True, inline="always")
 def _before(one: int, other: int, item: Ints, at: Longs) -> bool:
     if len(item) > 0 and item[one] != item[other]:
-        return item[one] < item[other]
+        return bool(item[one] < item[other])
     if at[one] != at[other]:
-        return at[one] < at[other]
+        return bool(at[one] < at[other])
     return one < other
 
 

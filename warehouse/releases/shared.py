@@ -10,12 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
 from warehouse import store
 from warehouse.errors import MatineeError
-from warehouse.releases import lock
-from warehouse.runs.lifecycle import REMAINS
 from warehouse.store import Json, Store, Taken
 
 HEAD = "serving/current.json"
@@ -79,6 +75,11 @@ def fetch(found: Store, release: str) -> Path:
     key = object_of(release)
     file = found.folder / key
     if not file.exists():
+        # Only here: the command answers from a file that is there before locks are loaded.
+        from filelock import FileLock, Timeout
+
+        from warehouse.releases import lock
+
         found.get({key: key})
         # Not while somebody publishes from here: the file of that release leads nowhere yet.
         with suppress(Timeout), FileLock(file.parent / lock.FILE, timeout=0):
@@ -147,6 +148,8 @@ def _stays(name: str, kept: set[str], whole: set[str]) -> bool:
     release = _release_of(name)
     if release not in kept or name.startswith("serving/"):
         return release in kept
+    from warehouse.runs.lifecycle import REMAINS  # which loads locks: readers need none
+
     return release in whole or name.split("/")[2] in REMAINS
 
 

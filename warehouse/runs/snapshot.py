@@ -270,7 +270,8 @@ def _events_since(run: Run, batches: tuple[str, ...], since: datetime) -> pl.Dat
     with duckdb.connect() as con:
         con.execute("set timezone = 'UTC'")
         sql.set_variables(con, files=_event_files(run.home, batches), since=since, as_of=run.as_of)
-        return con.sql(sql.load("run/since_events")).pl()
+        found: pl.DataFrame = con.sql(sql.load("run/since_events")).pl()
+    return found
 
 
 def _catalog(run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -173,7 +173,7 @@ def test_the_log_of_a_run_is_the_latest_ratings_in_order(
     with duckdb.connect() as con:
         expected = con.sql(LATEST, params={"files": event_files, "as_of": AS_OF}).pl()
     again = snapshot.read(run)  # of files that are gone again
-    assert [file.name for file in run.folder.iterdir()] == [".alive"]
+    assert {file.name for file in run.folder.iterdir()} == {".alive", "run.json"}
     for log in (again, snapshot.write(run)):
         ids = {name: getattr(log, f"{name}s")[f"{name}_id"].to_numpy() for name in ("user", "item")}
         assert all((np.diff(column) > 0).all() for column in ids.values())
@@ -213,7 +213,7 @@ def test_new_events_are_those_of_the_log_that_the_parent_did_not_see(home: Path,
     is_new = (events["at"] >= parent.as_of.replace(tzinfo=UTC).timestamp()) | (events["batch"] > 1)
     assert snapshot.n_new_events(run, parent) == is_new.sum() > 0
     assert snapshot.n_new_events(run, run) == 0
-    assert [file.name for file in parent.folder.iterdir()] == [".alive"]
+    assert {file.name for file in parent.folder.iterdir()} == {".alive", "run.json"}
 
 
 def test_no_event_before_as_of_says_so(home: Path) -> None:
