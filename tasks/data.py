@@ -138,10 +138,10 @@ def _orders(data: RunData) -> Arrays:
     users = np.searchsorted(data.vocabulary.user_ids, then["id.user"])
     if not np.isin(then["id.user"], data.vocabulary.user_ids).all():
         return orders(log)
-    touched = np.zeros(log.n_users, dtype=np.bool_)
-    touched[log.user_idx[data.new_events]] = True
+    refreshed = np.zeros(log.n_users, dtype=np.bool_)
+    refreshed[log.user_idx[data.new_events]] = True
     earlier = files.read_columns(data.parent, ORDERS)
-    return updated_orders(log, earlier, then["event.user_idx"], users, touched)
+    return updated_orders(log, earlier, then["event.user_idx"], users, refreshed)
 
 
 def write_holdout(data: RunData) -> None:

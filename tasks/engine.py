@@ -82,7 +82,9 @@ def total(run: Run, name: str, cost: Cost) -> dict[str, Any]:
 
 
 def do_shard(work: ShardFunction, name: str, run: Run, number: int) -> int:
-    """Do one shard and write its report; returns its number."""
+    """Do one shard, unless it is done, and write its report; returns its number."""
+    if files.has_table(run, _report(name, number)):
+        return number
     with Meter() as meter, threadpool_limits(1, "blas"):
         rows = work(run, number)
     report = {
@@ -119,8 +121,8 @@ def _do_on_cluster(
         )
     except OSError as error:
         raise MatineeError(
-            f"engine.address: no Dask scheduler answers at {engine.address}: start one with `make cluster`, "
-            "or set engine.address to null"
+            f"engine.address: no Dask scheduler answers at {engine.address} within {engine.patience:g} s: "
+            "start one with `make cluster`, or set engine.address to null"
         ) from error
     with client, client.as_current():
         under_way, rest, heard = dict[Any, int](), list(waiting)[::-1], time.monotonic()

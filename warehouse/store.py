@@ -20,7 +20,6 @@ from typing import Any
 
 from warehouse.atomic import write_text
 from warehouse.errors import MatineeError
-from warehouse.sources.download import cache_folder
 
 Json = dict[str, Any]
 
@@ -44,7 +43,7 @@ class Taken(Exception):  # noqa: N818 - says what it is
 class Store:
     """The objects of a home, named by their paths below its URL, and the folder that works for it.
 
-    Everything raises MatineeError where the store cannot be used, in one line that says what to set.
+    Where the store cannot be used all of it ends in a MatineeError: one line that says what to set.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -210,6 +209,9 @@ def working_folder(url: str) -> Path:
         raise MatineeError(f"MATINEE_HOME={url}: write a folder, or s3://BUCKET/PREFIX")
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     mark = hashlib.sha256(f"{endpoint} {url}".encode()).hexdigest()[:12]
+    # Only here: it loads what downloads need, and a home in a folder needs none of it.
+    from warehouse.sources.download import cache_folder
+
     folder = cache_folder().absolute() / "homes" / f"{re.sub(r'[^a-zA-Z0-9]+', '-', url[5:])}-{mark}"
     if not (folder / MARKER).exists():
         write_text(folder / MARKER, url)

@@ -118,18 +118,18 @@ def orders(log: Dataset) -> dict[str, NDArray[np.generic]]:
 
 
 def updated_orders(
-    log: Dataset, before: Columns, old_user: Ints, users: Longs, touched: Mask
+    log: Dataset, before: Columns, old_user: Ints, users: Longs, refreshed: Mask
 ) -> dict[str, NDArray[np.generic]]:
     """The ``orders`` of a log from those of an earlier one, without sorting what is the same in both.
 
     ``old_user`` (E',) has the user of each row of the earlier log; its user u is now ``users[u]`` (U',). The
-    rows of all users but the ``touched`` ones (U,) are the same as then. Items may have got other numbers, in
+    rows of all users but the ``refreshed`` ones (U,) are the same as then. Items may have other numbers, in
     the same order.
     """
     given: Any = before
     old_ptr = np.searchsorted(old_user, np.arange(len(users) + 1, dtype=old_user.dtype))
-    shift = np.where(touched[users], GONE, log.indptr[users] - old_ptr[:-1])
-    fresh = _rows_of(log, np.flatnonzero(touched))
+    shift = np.where(refreshed[users], GONE, log.indptr[users] - old_ptr[:-1])
+    fresh = _rows_of(log, np.flatnonzero(refreshed))
     by_time = fresh[np.argsort(log.at[fresh], kind="stable")]
     by_item = by_time[np.argsort(log.item_idx[by_time], kind="stable")]
     nothing = np.zeros(0, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""What an incremental run computes anew of the release that it refreshes, and what it takes over."""
+"""The users whose rows an incremental run computes anew, and the files that it takes over."""
 
 import numpy as np
 import polars as pl

@@ -12,7 +12,7 @@ from tests.benchmarks.printed import fraction, line, numbers
 def test_metrics_of_the_published_lists(folder: str, capfd: pytest.CaptureFixture[str]) -> None:
     bench_next.main([folder, "--set", "recall.channels=[popular,item_cf]"])
     text = capfd.readouterr().out
-    assert numbers(line(text, "rank "))[0] > 0
+    assert numbers(line(text, "recommend "))[0] > 0
     row = line(text, "HR@10")
     hr10, ndcg10, hr50 = (fraction(row, f"{name} ") for name in ("HR@10", "NDCG@10", "HR@50"))
     assert ndcg10 <= hr10 <= hr50

@@ -13,7 +13,15 @@ def test_steps_and_recall_are_printed(
     monkeypatch.setenv("MATINEE_SOURCE", "synthetic:0.01")
     bench_nightly.main(["--as-of", "2000-11-20T00:00:00Z", "--set", "recall.channels=[popular,item_cf]"])
     text = capfd.readouterr().out
-    for step in ("ingest", "features", "recall popular", "recall item_cf", "fit merge", "rank", "segments"):
+    for step in (
+        "ingest",
+        "features",
+        "recall popular",
+        "recall item_cf",
+        "fit merge",
+        "recommend",
+        "segments",
+    ):
         rows, seconds, memory = numbers(line(text, f"{step} "), step)
         assert rows > 0
         assert memory > 0

@@ -92,7 +92,14 @@ CASES: dict[str, dict[str, Case]] = {
         "seed": Case(given={"max_raters": 10}),
     },
     "attribute": {"best": Case(to=2), "favourites": Case(to=3)},
-    "mf": {"trainer.kind": Case(to="bpr"), "n_neighbours": Case(to=5)},
+    "mf": ANN
+    | {
+        "trainer.kind": Case(to="bpr"),
+        "n_neighbours": Case(to=5),
+        "ann.efSearch": replace(
+            ANN["ann.efSearch"], given=ANN["ann.efSearch"].given | {"trainer": {"embedding_dim": 32}}
+        ),
+    },
     "ease": CLOSED_FORM,
     "sequential_linear": CLOSED_FORM,
     "word2vec": ANN

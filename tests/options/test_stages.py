@@ -45,7 +45,13 @@ SEVERAL_TASKS = {
     "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
+NOWHERE = "tcp://127.0.0.1:1"
+LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
+"""A cluster at which nobody answers."""
+
 LISTS, MEASURED = "recommended/*", "metrics/ranking"
+CLUSTER = "cluster"
+"""The outcome that is compared where there is no cluster: the message that says so."""
 RELEASES = "releases"
 """The outcome that is compared in place of a table: how many releases are kept."""
 
@@ -83,12 +89,18 @@ CASES: dict[str, tuple[str, Case]] = {
     "rank.sampling.negative_rate": (LISTS, Case(to=0.5)),
     "rank.sampling.max_targets": (LISTS, Case(to=1)),
     "rankers": (LISTS, Case(to={"lr": {"training": {"learning_rate": 0.1}}})),
-    "incremental.channel": ("user_embeddings/*", Case(to="other", given=TWO_LEARNERS)),
+    "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
     "explain.channel": (
         LISTS,
         Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
     ),
     "explain.decay": (LISTS, Case(to=0.5)),
+    "engine.address": (
+        CLUSTER,
+        Case(to=f"{NOWHERE}0", given={"engine": {"address": NOWHERE, "patience": 0.5}}),
+    ),
+    "engine.shard_users": (LISTS, Case(to=12)),
+    "engine.patience": (CLUSTER, Case(to=0.25, given=LOST)),
     "features": (LISTS, Case(to="few.toml")),
     "releases.keep": (RELEASES, Case(to=1)),
 }
@@ -140,7 +152,7 @@ def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None
 def test_the_same_settings_give_the_same_tables(home: Path) -> None:
     settings = json.dumps(BASE)
     again = computed(home, BASE)
-    for see in {see for see, _ in CASES.values()} - {RELEASES}:
+    for see in {see for see, _ in CASES.values()} - {RELEASES, CLUSTER}:
         assert digest(again, see) == outcome(home, see, settings)
 
 
@@ -222,6 +234,10 @@ def _computed(home: Path, settings: str) -> Any:
 
 def outcome(home: Path, see: str, settings: str) -> Any:
     """A hash of tables of a run with these settings, or what is kept after two."""
+    if see == CLUSTER:
+        with pytest.raises(MatineeError) as refused:
+            computed(home, json.loads(settings))
+        return str(refused.value)
     if see != RELEASES:
         return digest(_computed(home, settings), see)
     for _ in range(2):

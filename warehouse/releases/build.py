@@ -109,8 +109,8 @@ def _attach_newer(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json
     The newest of them holds the rows of all: each keeps what the one before it computed. Retention may have
     removed them since; then, or without any, the table is empty.
     """
-    kept = serving.kept_releases(run.home)
-    still_here = [release for release in _incremental(meanwhile) if release in kept]
+    stored = serving.kept_releases(run.home)
+    still_here = [release for release in _incremental(meanwhile) if release in stored]
     if not still_here:
         return "(from recommendations limit 0)"
     sql.attach(con, serving.fetched(run.home, still_here[-1]), "newer")

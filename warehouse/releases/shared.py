@@ -144,10 +144,10 @@ def _forget_here(found: Store, stay: set[str]) -> None:
             file.unlink(missing_ok=True)
 
 
-def _stays(name: str, kept: set[str], whole: set[str]) -> bool:
+def _stays(name: str, stored: set[str], whole: set[str]) -> bool:
     release = _release_of(name)
-    if release not in kept or name.startswith("serving/"):
-        return release in kept
+    if release not in stored or name.startswith("serving/"):
+        return release in stored
     from warehouse.runs.lifecycle import REMAINS  # which loads locks: readers need none
 
     return release in whole or name.split("/")[2] in REMAINS

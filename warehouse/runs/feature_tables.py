@@ -85,10 +85,10 @@ def _features(run: Run, log: Snapshot, side: str, columns: str) -> pa.Table:
     parent = run.parent()
     carried = parent.file(f"{side}_features.parquet")
     targets = log.users if side == "user" else log.items
-    is_touched = ~np.isin(targets[f"{side}_id"], pl.read_parquet(carried, columns=[f"{side}_id"]))
-    is_touched[log.events[f"{side}_idx"][snapshot.new_rows(log.events, parent)]] = True
+    is_refreshed = ~np.isin(targets[f"{side}_id"], pl.read_parquet(carried, columns=[f"{side}_id"]))
+    is_refreshed[log.events[f"{side}_idx"][snapshot.new_rows(log.events, parent)]] = True
     with duckdb.connect() as con:
-        con.register("refreshed", _computed(run, log, side, columns, np.flatnonzero(is_touched)))
+        con.register("refreshed", _computed(run, log, side, columns, np.flatnonzero(is_refreshed)))
         sql.set_variables(con, carried_file=str(carried))
         return con.sql(sql.load("run/carried_features").format(side=side)).to_arrow_table()
 

@@ -197,12 +197,12 @@ class Delta:
 
     def n_new(self) -> int:
         """Number of new events that count: the earlier log may have a later rating."""
-        return int(self._touched()["is_new"].sum())
+        return int(self._refreshed()["is_new"].sum())
 
     def merged(self, users: pl.DataFrame, items: pl.DataFrame) -> Arrays:
         """The columns of EVENT by the indices of this catalogue, which is within the earlier one."""
         index = {"user": users["user_id"].to_numpy(), "item": items["item_id"].to_numpy()}
-        again = self._touched()
+        again = self._refreshed()
         again = again.filter(pl.col("is_new").any().over("user_id"))
         merged = {f"{side}_idx": np.searchsorted(ids, again[f"{side}_id"]) for side, ids in index.items()}
         merged |= {name: again[name].to_numpy() for name in ("rating", "at", "batch")}
@@ -226,11 +226,11 @@ class Delta:
             columns[name] = column
         return columns
 
-    def _touched(self) -> pl.DataFrame:
+    def _refreshed(self) -> pl.DataFrame:
         """The log of the users of the new events, of both, in order; ``is_new`` tells which is which."""
         users, items = self.before.users["user_id"].to_numpy(), self.before.items["item_id"].to_numpy()
-        known = np.flatnonzero(np.isin(users, self.since["user_id"].unique()))
-        start, length = self.indptr[known], np.diff(self.indptr)[known]
+        present = np.flatnonzero(np.isin(users, self.since["user_id"].unique()))
+        start, length = self.indptr[present], np.diff(self.indptr)[present]
         rows = np.arange(length.sum()) + np.repeat(start - np.cumsum(length) + length, length)
         events = {name: column[rows] for name, column in self.before.events.items()}
         old = pl.DataFrame(

@@ -48,7 +48,7 @@ insert into item_similarity
 ABOUT = f"""
 insert into releases values
     ('{RELEASE}', 'full', null, '2003-02-28 17:49:51', '2026-01-01 00:00:00', 450, '{{}}', '0.1', 'ml-1m', 2);
-insert into lineage values
+insert into lineage (release_id, step, inputs, outputs, rows, seconds, peak_memory_mb) values
     ('{RELEASE}', 'features', [], [], 1, 0.5, 100), ('{RELEASE}', 'recall <b>', [], [], 1, 2.5, 100);
 insert into metrics values
     ('{RELEASE}', 'rank', 'gbdt', 'daily', 'all', 'blend_weight', null, 0.75, 12),

@@ -127,16 +127,16 @@ def test_sums_at_every_few_rows_are_the_running_sums() -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 10**6), n_before=st.integers(0, 60), n_touched=st.integers(0, 8))
+@given(seed=st.integers(0, 10**6), n_before=st.integers(0, 60), n_refreshed=st.integers(0, 8))
 def test_orders_made_of_those_of_an_earlier_log_are_those_of_the_log(
-    seed: int, n_before: int, n_touched: int
+    seed: int, n_before: int, n_refreshed: int
 ) -> None:
     """Some users have other rows than then, new ones among them; users and items have got other numbers."""
     rng = np.random.default_rng(seed)
     users, items = np.sort(rng.choice(12, 8, replace=False)), np.sort(rng.choice(10, 6, replace=False))
-    touched = np.zeros(12, dtype=bool)
-    touched[rng.choice(12, n_touched, replace=False)] = True
-    touched[np.setdiff1d(np.arange(12), users)] = True
+    refreshed = np.zeros(12, dtype=bool)
+    refreshed[rng.choice(12, n_refreshed, replace=False)] = True
+    refreshed[np.setdiff1d(np.arange(12), users)] = True
 
     def log(n: int, who: np.ndarray, what: np.ndarray) -> np.ndarray:
         """Columns user, time, item, rating; by user and time."""
@@ -151,11 +151,11 @@ def test_orders_made_of_those_of_an_earlier_log_are_those_of_the_log(
 
     before = log(n_before, np.arange(8), np.arange(6))
     moved = np.stack([users[before[:, 0]], before[:, 1], items[before[:, 2]], before[:, 3]], axis=1)
-    again = log(20, np.flatnonzero(touched), np.arange(10)) if touched.any() else moved[:0]
-    rows = np.concatenate([moved[~touched[moved[:, 0]]], again])
+    again = log(20, np.flatnonzero(refreshed), np.arange(10)) if refreshed.any() else moved[:0]
+    rows = np.concatenate([moved[~refreshed[moved[:, 0]]], again])
     then = dataset(before, 8, 6)
     now = dataset(rows[np.lexsort((np.arange(len(rows)), rows[:, 1], rows[:, 0]))], 12, 10)
-    found = updated_orders(now, orders(then), then.user_idx, users, touched)
+    found = updated_orders(now, orders(then), then.user_idx, users, refreshed)
     for name, column in orders(now).items():
         assert found[name].dtype == column.dtype
         np.testing.assert_array_equal(found[name], column)

@@ -34,12 +34,12 @@ def write_batch(home: Path, number: int, rng: np.random.Generator) -> None:
     new = items.head(2).with_columns(
         item_id=pl.Series([number * 7, number * 7 + 1000]), genres=pl.Series([["New"], ["Old", "New"]])
     )
-    known = pl.concat([items, new]).unique("item_id", keep="first").sort("item_id")
-    known.write_parquet(home / "catalog" / "items.parquet")
+    films = pl.concat([items, new]).unique("item_id", keep="first").sort("item_id")
+    films.write_parquet(home / "catalog" / "items.parquet")
     events = pl.DataFrame(
         {
             "user_id": rng.choice([1, 2, 7, 12, 5_000 - number, 10**12], n),
-            "item_id": rng.choice(known["item_id"].to_numpy(), n),
+            "item_id": rng.choice(films["item_id"].to_numpy(), n),
             "rating": rng.choice(np.arange(1, 11) / 2, n).astype(np.float32),
             "event_at": [homes.START + timedelta(hours=int(hour)) for hour in rng.integers(0, 80, n)],
             "batch": np.full(n, number, dtype=np.int32),
