@@ -128,7 +128,9 @@ def test_lineage_has_every_step(home: Path, first: dict[str, Any]) -> None:
         "recommend",
         "segments",
     } <= set(names)
-    assert all(min(rows, memory, cpu) > 0 and seconds >= 0 for _, rows, seconds, memory, cpu in steps)
+    # Processor time comes in hundredths of a second: a short step may have none.
+    assert all(min(rows, memory) > 0 and min(seconds, cpu) >= 0 for _, rows, seconds, memory, cpu in steps)
+    assert sum(cpu for *_, cpu in steps) > 0
     assert ask(home, "select shards, workers from lineage where step = 'recommend'") == [(1, 1)]
 
 
@@ -158,59 +160,6 @@ def test_future_events_change_nothing(home: Path, first: dict[str, Any]) -> None
     after = published()
     for table in COMPUTED:
         assert before[table] == after[table], table
-
-
-def broken(*_: object) -> None:
-    raise RuntimeError("no space")
-
-
-def test_a_failed_run_leaves_what_is_published_and_is_gone_on_with(
-    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    current, folders = serving.current_release(home), set((home / "runs").glob("[!.]*"))
-    whole = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
-    expected = ask(home, "select * exclude release_id from recommendations order by user_id, rank")
-    roll_back(home, current)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("tasks.shards.recommend.explain.because", broken)
-        with pytest.raises(RuntimeError, match="no space"):
-            nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
-    assert serving.current_release(home) == current
-    (left,) = set((home / "runs").glob("[!.]*")) - folders - {home / "runs" / whole["release_id"]}
-    taken = {file: file.stat().st_mtime_ns for file in left.glob("lineage/*.parquet")}
-    assert len(taken) > 10
-
-    again = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20, "engine": {"patience": 9}})
-    assert again["release_id"] == left.name
-    assert {file: file.stat().st_mtime_ns for file in taken} == taken, "no step was taken twice"
-    assert ask(home, "select * exclude release_id from recommendations order by user_id, rank") == expected
-
-
-def test_what_another_run_left_is_removed(
-    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("tasks.steps.recommend.engine.spread", broken)
-        with pytest.raises(RuntimeError, match="no space"):
-            nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
-    (left,) = retention.unfinished(home)
-    other = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 10})
-    assert other["release_id"] != left.id
-    assert not left.folder.exists()
-
-
-def test_a_run_is_not_gone_on_with_after_a_rollback(
-    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("tasks.steps.recommend.engine.spread", broken)
-        with pytest.raises(RuntimeError, match="no space"):
-            nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
-    (left,) = retention.unfinished(home)
-    roll_back(home, first["release_id"])
-    done = nightly(as_of=first["as_of"], mode="cold", config={"top_n": 20})
-    assert done["release_id"] != left.id
 
 
 def test_another_data_set_is_refused(home: Path, first: dict[str, Any]) -> None:
@@ -321,3 +270,60 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     ), "the page loads nothing from elsewhere"
+
+
+FEW = {"top_n": 20, "recall": {"channels": ["popular", "segment", "item_cf"]}}
+"""Settings with which a night is short."""
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("no space")
+
+
+def test_a_failed_run_leaves_what_is_published_and_is_gone_on_with(
+    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current, folders = serving.current_release(home), set((home / "runs").glob("[!.]*"))
+    whole = nightly(as_of=first["as_of"], mode="cold", config=FEW)
+    expected = ask(home, "select * exclude release_id from recommendations order by user_id, rank")
+    roll_back(home, current)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.shards.recommend.explain.because", broken)
+        with pytest.raises(RuntimeError, match="no space"):
+            nightly(as_of=first["as_of"], mode="cold", config=FEW)
+    assert serving.current_release(home) == current
+    (left,) = set((home / "runs").glob("[!.]*")) - folders - {home / "runs" / whole["release_id"]}
+    taken = {file: file.stat().st_mtime_ns for file in left.glob("lineage/*.parquet")}
+    assert len(taken) > 5
+
+    again = nightly(as_of=first["as_of"], mode="cold", config=FEW | {"engine": {"patience": 9}})
+    assert again["release_id"] == left.name
+    assert {file: file.stat().st_mtime_ns for file in taken} == taken, "no step was taken twice"
+    assert ask(home, "select * exclude release_id from recommendations order by user_id, rank") == expected
+
+
+def test_what_another_run_left_is_removed(
+    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.steps.recommend.engine.spread", broken)
+        with pytest.raises(RuntimeError, match="no space"):
+            nightly(as_of=first["as_of"], mode="cold", config=FEW)
+    (left,) = retention.unfinished(home)
+    other = nightly(as_of=first["as_of"], mode="cold", config=FEW | {"top_n": 10})
+    assert other["release_id"] != left.id
+    assert not left.folder.exists()
+
+
+def test_a_run_is_not_gone_on_with_after_a_rollback(
+    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.steps.recommend.engine.spread", broken)
+        with pytest.raises(RuntimeError, match="no space"):
+            nightly(as_of=first["as_of"], mode="cold", config=FEW)
+    (left,) = retention.unfinished(home)
+    roll_back(home, first["release_id"])
+    done = nightly(as_of=first["as_of"], mode="cold", config=FEW)
+    assert done["release_id"] != left.id
