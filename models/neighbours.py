@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from models.candidates import Neighbours
-from models.dataset import Floats
-from models.sparse_product import best_of_product, score_by_product
+from models.sparse_product import best_of_product
 from models.top_n import best_of_rows
 
 
@@ -31,11 +30,3 @@ def to_sparse(neighbours: Neighbours, n_columns: int) -> csr_array:
     return csr_array(
         (neighbours.score[named], neighbours.item[named], indptr), shape=(len(neighbours.item), n_columns)
     )
-
-
-def score_by_neighbours(history: csr_array, neighbours: Neighbours) -> Floats:
-    """Sum over the history (B, I) of its weight times the similarity to each item: (B, I).
-
-    An item that is no neighbour of any item of the history is no candidate: -inf.
-    """
-    return score_by_product(history, to_sparse(neighbours, len(neighbours.item)))

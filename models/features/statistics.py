@@ -106,15 +106,7 @@ def orders(log: Dataset) -> dict[str, NDArray[np.generic]]:
     for shift in range(0, (int(log.at.max(initial=0)) - origin).bit_length(), DIGIT.bit_length() - 1):
         row = _sorted_by(row, log.at, origin, shift, DIGIT)
     by_item = _sorted_by(row, log.item_idx, 0, 0, log.n_items)
-    n_ratings = np.bincount(log.item_idx, minlength=log.n_items)
-    return {
-        "time_row": row,
-        "item_row": by_item,
-        "item_ptr": np.concatenate([[0], np.cumsum(n_ratings)]).astype(np.int64),
-        "item_at": log.at[by_item],
-        "item_rating": log.rating[by_item],
-        "first_at": np.sort(log.at[log.indptr[:-1][np.diff(log.indptr) > 0]]),
-    }
+    return _orders(log, row, by_item)
 
 
 def updated_orders(
@@ -135,6 +127,10 @@ def updated_orders(
     nothing = np.zeros(0, dtype=np.int32)
     time_row = _merged(given["time_row"], old_user, shift, by_time, nothing, log.at, log.n_events)
     item_row = _merged(given["item_row"], old_user, shift, by_item, log.item_idx, log.at, log.n_events)
+    return _orders(log, time_row, item_row)
+
+
+def _orders(log: Dataset, time_row: Ints, item_row: Ints) -> dict[str, NDArray[np.generic]]:
     n_ratings = np.bincount(log.item_idx, minlength=log.n_items)
     return {
         "time_row": time_row,

@@ -18,6 +18,7 @@ from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.releases import retention, serving
 from warehouse.releases.rollback import roll_back
+from warehouse.runs.run import Run
 
 COMPUTED = ("recommendations", "default_recommendations", "users", "items", "user_features", "item_features")
 
@@ -303,14 +304,20 @@ def test_a_failed_run_leaves_what_is_published_and_is_gone_on_with(
     assert ask(home, "select * exclude release_id from recommendations order by user_id, rank") == expected
 
 
-def test_what_another_run_left_is_removed(
-    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def left_by_a_failure(home: Path, as_of: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A night that failed before its lists."""
     with monkeypatch.context() as patch:
         patch.setattr("tasks.steps.recommend.engine.spread", broken)
         with pytest.raises(RuntimeError, match="no space"):
-            nightly(as_of=first["as_of"], mode="cold", config=FEW)
+            nightly(as_of=as_of, mode="cold", config=FEW)
     (left,) = retention.unfinished(home)
+    return left
+
+
+def test_what_another_run_left_is_removed(
+    home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = left_by_a_failure(home, first["as_of"], monkeypatch)
     other = nightly(as_of=first["as_of"], mode="cold", config=FEW | {"top_n": 10})
     assert other["release_id"] != left.id
     assert not left.folder.exists()
@@ -319,11 +326,7 @@ def test_what_another_run_left_is_removed(
 def test_a_run_is_not_gone_on_with_after_a_rollback(
     home: Path, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("tasks.steps.recommend.engine.spread", broken)
-        with pytest.raises(RuntimeError, match="no space"):
-            nightly(as_of=first["as_of"], mode="cold", config=FEW)
-    (left,) = retention.unfinished(home)
+    left = left_by_a_failure(home, first["as_of"], monkeypatch)
     roll_back(home, first["release_id"])
     done = nightly(as_of=first["as_of"], mode="cold", config=FEW)
     assert done["release_id"] != left.id

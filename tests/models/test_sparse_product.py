@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, random_array
 from models.candidates import Neighbours
 from models.dataset import Queries
 from models.history import decayed_history
-from models.neighbours import nearest, score_by_neighbours, to_sparse
+from models.neighbours import nearest, to_sparse
 from models.sparse_product import recommend_by_product, score_by_product, sparse_from_state, sparse_state
 from models.top_n import recommend_by_score
 from tests.models.histories import queries_of
@@ -74,5 +74,5 @@ def test_neighbours_score_what_they_are_near_to() -> None:
     np.testing.assert_array_equal(to_sparse(near, 3).toarray(), [[0, 0.5, 0.25], [1, 0, 0], [0, 0, 0]])
     history = csr_array(np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32))
     np.testing.assert_array_equal(
-        score_by_neighbours(history, near), [[1.0, 1.0, 0.5], [-np.inf, -np.inf, -np.inf]]
+        score_by_product(history, to_sparse(near, 3)), [[1.0, 1.0, 0.5], [-np.inf, -np.inf, -np.inf]]
     )
