@@ -1,9 +1,12 @@
 """Learned state is arrays alone: texts in it are bytes, its parts have names of one prefix."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 State = dict[str, NDArray[Any]]
 """Learned state: named arrays, so that it becomes tables and .npz files, never pickles."""
@@ -22,3 +25,16 @@ def unpack_text(array: NDArray[Any]) -> str:
 def named(state: State, prefix: str) -> State:
     """The arrays whose names begin with the prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+class Derived(Generic[T]):
+    """Something made from a state, an index for example: made again only when there is another state."""
+
+    def __init__(self) -> None:
+        self._made: tuple[State, T] | None = None
+
+    def of(self, state: State, make: Callable[[], T]) -> T:
+        """What ``make`` made of this state, whose arrays never change."""
+        if self._made is None or self._made[0] is not state:
+            self._made = state, make()
+        return self._made[1]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numba import njit, prange
 
 from models.candidates import Candidates
@@ -11,6 +12,9 @@ from models.dataset import Floats, Ints, Longs, Mask, Queries
 
 BLOCK = 1024
 """Queries scored at once: a block of scores over 4,000 items is 16 MB."""
+
+FEW = 16
+"""Rows that a product of matrices is of, at least."""
 
 
 def recommend_by_score(
@@ -46,6 +50,21 @@ def top_n(scores: Floats, queries: Queries, n: int, filter_seen: bool = True) ->
     """The best n of each row of scores (B, I), without the items of the query's history."""
     start, end = (queries.start, queries.end) if filter_seen else (queries.start, queries.start)
     return Candidates(*_top_n(np.ascontiguousarray(scores), start, end, queries.log.item_idx, n))
+
+
+def products(left: Floats, right: Floats) -> Floats:
+    """(B, I) float32 inner products of rows (B, D) and (I, D); a row's do not depend on the other rows.
+
+    By torch, whose products are the same to the bit for any number of threads, and of rows above three.
+    """
+    padded = np.pad(left, [(0, max(0, FEW - len(left))), (0, 0)])
+    product: Floats = (torch.from_numpy(padded) @ torch.from_numpy(right).T).numpy()
+    return product[: len(left)]
+
+
+def best_unseen(scores: Floats, start: Longs, end: Longs, seen: Ints, n: int) -> tuple[Ints, Floats]:
+    """The best n columns of each row b of scores (B, I), ``seen[start[b]:end[b]]`` left out; their scores."""
+    return _top_n(np.ascontiguousarray(scores), start, end, seen, n)
 
 
 def best_of_rows(scores: Floats, n: int) -> tuple[Ints, Floats]:

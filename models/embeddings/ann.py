@@ -1,13 +1,14 @@
 """Nearest vectors by inner product or cosine: exact while the catalogue is small, approximate beyond (faiss).
 
-Flat search is exact. HNSW (Malkov & Yashunin 2018, arXiv 1603.09320) searches a graph of near neighbours
-and suits up to about a million vectors; IVF (Jégou et al. 2011) searches the nearest cells of a k-means
-partition, builds faster and holds less. The loss by approximation is measured by ``recall_loss``.
+Flat search is exact: products of blocks of queries with all vectors. HNSW (Malkov & Yashunin 2018, arXiv
+1603.09320) searches a graph of near neighbours and suits up to about a million vectors; IVF (Jégou et al.
+2011) searches the nearest cells of a k-means partition, builds faster and holds less. The loss by
+approximation is measured by ``recall_loss``.
 
 Seen items and ties are exact whatever the index: a query whose last listed item ties with the last item
 fetched, or that has too few left, is searched again for twice as many.
 
-A query's list depends neither on the other queries nor on the number of threads: products are those of one
+A query's list depends neither on the other queries nor on the number of threads: faiss takes products of one
 pair of vectors at a time, cells and graphs are made by one thread.
 """
 
@@ -25,6 +26,7 @@ from models.bounds import only_where
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Floats, Ints, Longs, Mask, Queries
+from models.top_n import best_unseen, products
 
 IndexKind = Literal["flat", "hnsw", "ivf"]
 
@@ -75,27 +77,25 @@ class AnnConfig(Config):
 
 @dataclass(frozen=True)
 class Index:
-    """A faiss index over the items that have a vector."""
+    """The vectors of the items that have one, and faiss's index of them where the search is approximate."""
 
-    faiss: faiss.Index
-    item: Ints  # (V,) the item of each indexed vector, ascending
+    vectors: Floats  # (V, D)
+    item: Ints  # (V,) the item of each vector, ascending
+    n_items: int
     config: AnnConfig
+    faiss: faiss.Index | None
 
 
 def build_index(vectors: Floats, config: AnnConfig = AnnConfig()) -> Index:
     """Index the rows of (I, D) vectors, one an item; an all-zero row is no candidate for anybody."""
     item = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)
-    indexed = _prepared(vectors[item], config)
-    if config.kind_for(len(item)) != "flat" and config.metric == "inner_product":
+    indexed, kind = _prepared(vectors[item], config), config.kind_for(len(item))
+    if kind == "flat" or len(item) == 0:
+        return Index(indexed, item, len(vectors), config, None)
+    if config.metric == "inner_product":
         indexed = _of_equal_length(indexed)
-    if config.kind_for(len(item)) == "hnsw":
-        index = _hnsw(indexed, config)
-    elif config.kind_for(len(item)) == "ivf" and len(item) > 0:
-        index = _ivf(indexed, config)
-    else:
-        index = faiss.IndexFlatIP(indexed.shape[1])
-        index.add(indexed)
-    return Index(index, item, config)
+    approximate = _hnsw(indexed, config) if kind == "hnsw" else _ivf(indexed, config)
+    return Index(indexed, item, len(vectors), config, approximate)
 
 
 def recommend_nearest(
@@ -194,29 +194,51 @@ def _search(
     """Items and scores (B, n); ``seen[start[b]:end[b]]`` are left out for query b."""
     items = np.full((len(vectors), n), -1, dtype=np.int32)
     scores = np.full((len(vectors), n), -np.inf, dtype=np.float32)
-    with _pair_by_pair():
-        for begin in range(0, len(vectors) if n else 0, BLOCK):
-            rows = slice(begin, begin + BLOCK)
-            _search_block(index, vectors[rows], start[rows], end[rows], seen, items[rows], scores[rows])
+    found = len(index.item) and n
+    for begin in range(0, len(vectors) if found else 0, BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        block = vectors[rows], start[rows], end[rows], seen, items[rows], scores[rows]
+        if index.faiss is None:
+            _search_exactly(index, *block)
+        else:
+            with _pair_by_pair():
+                _search_block(index, index.faiss, *block)
     return items, scores
 
 
-def _search_block(
+def _search_exactly(
     index: Index, vectors: Floats, start: Longs, end: Longs, seen: Ints, items: Ints, scores: Floats
+) -> None:
+    """Fill items and scores (b, n), which are padding so far."""
+    asked = vectors.any(axis=1)
+    every = np.full((int(asked.sum()), index.n_items), -np.inf, dtype=np.float32)
+    every[:, index.item] = products(_prepared(vectors[asked], index.config), index.vectors)
+    items[asked], scores[asked] = best_unseen(every, start[asked], end[asked], seen, items.shape[1])
+
+
+def _search_block(
+    index: Index,
+    approximate: faiss.Index,
+    vectors: Floats,
+    start: Longs,
+    end: Longs,
+    seen: Ints,
+    items: Ints,
+    scores: Floats,
 ) -> None:
     """Fill items and scores (b, n), which are padding so far."""
     n, total = items.shape[1], len(index.item)
     prepared = _prepared(vectors, index.config)
-    prepared = np.pad(prepared, [(0, 0), (0, index.faiss.d - prepared.shape[1])])
-    pending = np.flatnonzero(vectors.any(axis=1)) if total else np.empty(0, dtype=np.int64)
+    prepared = np.pad(prepared, [(0, 0), (0, approximate.d - prepared.shape[1])])
+    pending = np.flatnonzero(vectors.any(axis=1))
     # How many to fetch so that n remain, and one more to tell that they do not tie with what follows.
     width = np.minimum(n + 1 + end - start, total)
     while len(pending):
         fetched = int(min(2 * width[pending].min(), total))
         due = pending[width[pending] <= fetched]
-        if isinstance(index.faiss, faiss.IndexHNSWFlat):
-            index.faiss.hnsw.efSearch = max(index.config.efSearch, fetched)
-        value, position = index.faiss.search(prepared[due], fetched)
+        if isinstance(approximate, faiss.IndexHNSWFlat):
+            approximate.hnsw.efSearch = max(index.config.efSearch, fetched)
+        value, position = approximate.search(prepared[due], fetched)
         item = np.where(position >= 0, index.item[position], -1).astype(np.int32)
         settled = _list_unseen(item, value, due, start, end, seen, items, scores)
         width[due] = np.where(settled | (fetched == total), 0, min(2 * fetched, total))

@@ -14,12 +14,12 @@ from pydantic import PositiveInt
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Floats, Queries
-from models.embeddings.ann import AnnConfig, build_index, recommend_nearest
+from models.embeddings.ann import AnnConfig, Index, build_index, recommend_nearest
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
 from models.embeddings.skip_gram import SkipGramConfig, skip_gram
 from models.embeddings.walks import WalkConfig, bipartite_graph, random_walks
 from models.recall.contract import Tables
-from models.state import State
+from models.state import Derived, State
 
 
 class DeepWalkConfig(Config):
@@ -45,6 +45,8 @@ class DeepWalk:
     def __init__(self, config: DeepWalkConfig = DeepWalkConfig()) -> None:
         self.config = config
         self.state: State = {}
+        self._indexed: Derived[Index] = Derived()
+        self._similar: Derived[Neighbours] = Derived()
 
     def fit(self, dataset: Dataset) -> Self:
         walks = random_walks(bipartite_graph(dataset, self.config.walks), self.config.walks)
@@ -59,8 +61,7 @@ class DeepWalk:
         config = self.config
         if config.use == "i2i":
             return recommend_by_neighbours(self._neighbours(), queries, n, config.history, filter_seen)
-        index = build_index(self.state["output"], config.ann)
-        return recommend_nearest(index, self._vectors(queries), queries, n, filter_seen)
+        return recommend_nearest(self._index(), self._vectors(queries), queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables(self._neighbours(), self.state["input"], self.state["user"])
@@ -72,5 +73,10 @@ class DeepWalk:
         return np.where(own.any(axis=1, keepdims=True), own, history)
 
     def _neighbours(self) -> Neighbours:
-        index = build_index(self.state["output"], self.config.ann)
-        return likely_next(index, self.state["input"], self.config.n_neighbours)
+        def likely() -> Neighbours:
+            return likely_next(self._index(), self.state["input"], self.config.n_neighbours)
+
+        return self._similar.of(self.state, likely)
+
+    def _index(self) -> Index:
+        return self._indexed.of(self.state, lambda: build_index(self.state["output"], self.config.ann))

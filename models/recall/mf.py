@@ -27,10 +27,10 @@ from models.bounds import NonNegative, Positive
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries, queries_at
-from models.embeddings.ann import AnnConfig, build_index, nearest_neighbours, recommend_nearest
+from models.embeddings.ann import AnnConfig, Index, build_index, nearest_neighbours, recommend_nearest
 from models.history import FOREVER, decayed_history, interactions, reach
 from models.recall.contract import Tables
-from models.state import State
+from models.state import Derived, State
 
 
 class Als(Config):
@@ -105,6 +105,7 @@ class MF:
     def __init__(self, config: MFConfig = MFConfig()) -> None:
         self.config = config
         self.state: State = {}
+        self._indexed: Derived[Index] = Derived()
 
     def fit(self, dataset: Dataset) -> Self:
         match self.config.trainer:
@@ -121,9 +122,9 @@ class MF:
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         by_user = self.config.use == "u2i"
         vectors = self.state["item"] if by_user else self._unit_vectors()
-        among = np.where(self.state["has_events"][:, None], vectors, 0)
         queried = self.user_vectors(queries) if by_user else self._sums_of_items(queries, vectors)
-        return recommend_nearest(build_index(among, self.config.ann), queried, queries, n, filter_seen)
+        index = self._indexed.of(self.state, lambda: self._index(vectors))
+        return recommend_nearest(index, queried, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         unit = self._unit_vectors()
@@ -151,6 +152,10 @@ class MF:
         """(B, F) decayed sums of the vectors (I, F) of each history."""
         sums: Floats = decayed_history(queries, self.config.decay) @ vectors
         return sums
+
+    def _index(self, vectors: Floats) -> Index:
+        """Those of the vectors (I, F) whose items occurred."""
+        return build_index(np.where(self.state["has_events"][:, None], vectors, 0), self.config.ann)
 
     def _unit_vectors(self) -> Floats:
         """(I, F) of length 1, or zero."""

@@ -12,7 +12,7 @@ from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.embeddings.ann import Index, recommend_nearest
 from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.recall.contract import Tables
-from models.state import State
+from models.state import Derived, State
 from models.two_tower import hourly, training, vocabulary
 from models.two_tower.config import TwoTowerConfig
 from models.two_tower.model import Model
@@ -27,8 +27,8 @@ class TwoTower:
     def __init__(self, config: TwoTowerConfig = PRESETS["decayed_means"]) -> None:
         self.config = config
         self.state: State = {}
-        self._loaded: tuple[State, Model] | None = None
-        self._indexed: tuple[State, Index] | None = None
+        self._loaded: Derived[Model] = Derived()
+        self._indexed: Derived[Index] = Derived()
 
     @property
     def epochs(self) -> int:
@@ -124,15 +124,11 @@ class TwoTower:
 
     def _model(self) -> Model:
         """The model of the state, made once for all questions, and not to be changed."""
-        if self._loaded is None or self._loaded[0] is not self.state:
-            self._loaded = self.state, Model.from_state(self.state, self.config.towers)
-        return self._loaded[1]
+        return self._loaded.of(self.state, lambda: Model.from_state(self.state, self.config.towers))
 
     def _index(self) -> Index:
         """The index of the state, made once."""
-        if self._indexed is None or self._indexed[0] is not self.state:
-            self._indexed = self.state, self._model().index(self.config.ann)
-        return self._indexed[1]
+        return self._indexed.of(self.state, lambda: self._model().index(self.config.ann))
 
     def _trainable(self, dataset: Dataset) -> Model:
         """A model of the state that learns on.

@@ -13,11 +13,11 @@ from pydantic import PositiveInt
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Queries
-from models.embeddings.ann import AnnConfig, build_index, recommend_nearest
+from models.embeddings.ann import AnnConfig, Index, build_index, recommend_nearest
 from models.embeddings.cbow import CbowConfig, cbow
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
 from models.recall.contract import Tables
-from models.state import State
+from models.state import Derived, State
 
 
 class Word2VecConfig(Config):
@@ -41,6 +41,8 @@ class Word2Vec:
     def __init__(self, config: Word2VecConfig = Word2VecConfig()) -> None:
         self.config = config
         self.state: State = {}
+        self._indexed: Derived[Index] = Derived()
+        self._similar: Derived[Neighbours] = Derived()
 
     def fit(self, dataset: Dataset) -> Self:
         config = self.config
@@ -52,13 +54,17 @@ class Word2Vec:
         config = self.config
         if config.use == "i2i":
             return recommend_by_neighbours(self._neighbours(), queries, n, config.history, filter_seen)
-        index = build_index(self.state["output"], config.ann)
         vectors = history_vectors(queries, self.state["input"], config.history)
-        return recommend_nearest(index, vectors, queries, n, filter_seen)
+        return recommend_nearest(self._index(), vectors, queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables(item_similarity=self._neighbours(), item_embeddings=self.state["input"])
 
     def _neighbours(self) -> Neighbours:
-        index = build_index(self.state["output"], self.config.ann)
-        return likely_next(index, self.state["input"], self.config.n_neighbours)
+        def likely() -> Neighbours:
+            return likely_next(self._index(), self.state["input"], self.config.n_neighbours)
+
+        return self._similar.of(self.state, likely)
+
+    def _index(self) -> Index:
+        return self._indexed.of(self.state, lambda: build_index(self.state["output"], self.config.ann))

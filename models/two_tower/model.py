@@ -12,7 +12,7 @@ from models.dataset import Dataset, Floats, Mask, Queries
 from models.embeddings.ann import AnnConfig, Index, build_index
 from models.features.schema import Columns, FeatureSchema
 from models.state import State, named, pack_text, unpack_text
-from models.top_n import BLOCK, recommend_by_score
+from models.top_n import BLOCK, products, recommend_by_score
 from models.two_tower.batches import Collator, Tensors, cuts
 from models.two_tower.config import TowersConfig
 from models.two_tower.inputs import item_columns, schema_of, user_columns
@@ -117,12 +117,10 @@ class Model:
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         """The n items of the highest score among those that occur in the log, exactly."""
         self.check(queries.log)
-        collator, items = self._collator(queries.log), torch.from_numpy(self.item_vectors()).T
+        collator, items = self._collator(queries.log), self.item_vectors()
 
         def score(block: Queries) -> Floats:
-            # By torch, whose products are the same to the bit for any number of threads.
-            scores: Floats = (self._vectors_of(collator, block) @ items).numpy()
-            return scores
+            return products(self._vectors_of(collator, block).numpy(), items)
 
         return recommend_by_score(score, queries, n, filter_seen, among=self.has_events)
 
