@@ -56,7 +56,7 @@ def cbow(
     return vectors
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def _train(
     token: Ints,
     indptr: Longs,

@@ -79,7 +79,7 @@ def first_vectors(token: Ints, n_tokens: int, embedding_dim: int, seed: int) -> 
     return np.flatnonzero(occurs).astype(np.int32), vectors
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def _train(
     token: Ints,
     indptr: Longs,

@@ -81,7 +81,7 @@ def random_walks(graph: Graph, config: WalkConfig = WalkConfig()) -> Ints:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _joined(
     user: Ints, item: Ints, log_weight: Doubles, n_users: int, n_items: int
 ) -> tuple[Longs, Ints, Floats, Ints]:

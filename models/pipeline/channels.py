@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from models.dataset import Dataset, rows_beyond
-from models.pipeline.config import PipelineConfig, build_channel, incremental_channel
+from models.pipeline.config import PipelineConfig, build_channel, channel_settings, incremental_channel
 from models.recall.contract import Incremental, Recaller, fit_settings
+from models.recall.registry import CHANNELS
 from models.sampling import cap_active_users
 from models.state import State
 
@@ -21,6 +22,12 @@ def capped(config: PipelineConfig, log: Dataset) -> Dataset:
 def fit_channel(config: PipelineConfig, name: str, log: Dataset) -> Recaller:
     """A channel that learned from a log, which is ``capped``."""
     return build_channel(config, name).fit(log)
+
+
+def fits_at_once(config: PipelineConfig, name: str) -> int:
+    """Fits of a channel, to different logs, that are best made at once."""
+    kind, _ = channel_settings(config, name)
+    return 2 if CHANNELS[kind].one_thread else 1
 
 
 def with_state(config: PipelineConfig, name: str, state: State) -> Recaller:

@@ -292,7 +292,7 @@ def _add_events(
                 left[i, j] += weighted * vector[j]
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath={"reassoc", "contract"})
 def _cholesky_solve(left: Doubles, right: Doubles) -> None:
     """Solve in place, left given by its lower triangle.
 
@@ -300,8 +300,10 @@ def _cholesky_solve(left: Doubles, right: Doubles) -> None:
     """
     for i in range(len(right)):
         for j in range(i + 1):
+            dot = 0.0
             for k in range(j):
-                left[i, j] -= left[i, k] * left[j, k]
+                dot += left[i, k] * left[j, k]
+            left[i, j] -= dot
             if j < i:
                 left[i, j] /= left[j, j]
                 right[i] -= left[i, j] * right[j]

@@ -33,6 +33,8 @@ class Channel:
 
     make: Callable[[Any], Recaller]
     settings: Config
+    one_thread: bool = False
+    """A fit takes one thread: several may as well be made at once."""
 
 
 CHANNELS: dict[str, Channel] = {
@@ -50,9 +52,11 @@ CHANNELS: dict[str, Channel] = {
     "sequential_linear": Channel(SequentialLinear, SequentialLinearConfig()),
     "ease": Channel(Ease, EaseConfig()),
     "ease_plain": Channel(Ease, EaseConfig(decay=FOREVER)),
-    "word2vec": Channel(Word2Vec, Word2VecConfig()),
-    "deepwalk": Channel(DeepWalk, DeepWalkConfig()),
-    "node2vec": Channel(DeepWalk, DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5))),
+    "word2vec": Channel(Word2Vec, Word2VecConfig(), one_thread=True),
+    "deepwalk": Channel(DeepWalk, DeepWalkConfig(), one_thread=True),
+    "node2vec": Channel(
+        DeepWalk, DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5)), one_thread=True
+    ),
     "deep_retrieval": Channel(DeepRetrieval, DeepRetrievalConfig()),
     "two_tower": Channel(TwoTower, PRESETS["decayed_means"]),
     "dssm": Channel(TwoTower, PRESETS["dssm"]),

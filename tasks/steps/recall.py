@@ -1,8 +1,11 @@
 """One channel: fitted on the log and, for the stages that learn from it, on all but the holdout."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
 
-from models.pipeline.channels import fit_channel, fitted_alike, with_state
+from models.pipeline.channels import fit_channel, fits_at_once, fitted_alike, with_state
 from models.recall.contract import Incremental, Recaller
 from tasks import data as run_data
 from tasks import training
@@ -30,9 +33,14 @@ def recall(run: Run, channel: str) -> RowCounts:
     if channel == data.config.incremental.channel:
         return _fit_incremental(data, channel)
     rows: RowCounts = {}
-    if data.holdout is not None:
-        rows |= _answer_holdout(data, channel, _fitted(data, channel, before_holdout=True))
-    return rows | write_tables(data, channel, _fitted(data, channel, before_holdout=False))
+    logs = [False] if data.holdout is None else [True, False]
+    at_once = fits_at_once(data.config, channel)
+    with ThreadPoolExecutor(at_once) as threads:
+        fit_each = threads.map if at_once > 1 else map
+        for before_holdout, model in zip(logs, fit_each(partial(_fitted, data, channel), logs), strict=True):
+            answer = _answer_holdout if before_holdout else write_tables
+            rows |= answer(data, channel, model)
+    return rows
 
 
 def _fitted(data: RunData, channel: str, before_holdout: bool) -> Recaller:
