@@ -30,9 +30,10 @@ from models.two_tower.negatives import unseen
 from models.two_tower.rowwise import RowwiseAdagrad
 from models.two_tower.towers import DecayedMeans
 
-# Read when the first product is rounded. oneDNN keeps code and workspace for each of the newest 1,024 shapes
-# of products; batches have thousands of shapes, and that takes more than a gigabyte.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+# Read when the first product is rounded. Torch and oneDNN each keep code and workspace for the newest 1,024
+# shapes of products; batches have thousands of shapes, and that takes more than a gigabyte.
+for cache in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+    os.environ.setdefault(cache, "16")
 
 LIST = 10
 """Length of the lists that validation looks at."""
