@@ -30,6 +30,8 @@ class CbowConfig(Config):
     """Noise tokens a position, uniform over the tokens that occur."""
     epochs: NonNegativeInt = 10
     """Passes over the sequences."""
+    max_tokens: PositiveInt = 16_000_000
+    """Tokens of all passes together, at most: of more there are fewer passes, but one."""
     learning_rate: Positive = 0.1
     """Step size at first; it falls linearly to a ten thousandth of that."""
     seed: int = 0
@@ -41,6 +43,7 @@ def cbow(
 ) -> TokenVectors:
     """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first."""
     vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed)
+    passes = min(config.epochs, max(1, config.max_tokens // max(1, len(token))))
     _train(
         token,
         indptr,
@@ -49,7 +52,7 @@ def cbow(
         vectors.output,
         np.exp(-np.arange(history.newest) / history.decay).astype(np.float32),
         config.n_negatives,
-        config.epochs,
+        passes,
         config.learning_rate,
         np.uint64(config.seed),
     )

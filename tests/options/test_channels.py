@@ -104,9 +104,10 @@ CASES: dict[str, dict[str, Case]] = {
     "sequential_linear": CLOSED_FORM,
     "word2vec": ANN
     | {
+        "training.max_tokens": Case(to=1),
         "ann.efSearch": replace(
             ANN["ann.efSearch"], given=ANN["ann.efSearch"].given | {"training": {"embedding_dim": 16}}
-        )
+        ),
     },
     "deepwalk": ANN | {"walks.half_life": Case(to=10.0)},
     "deep_retrieval": {"assignment_pairs": Case(to=50), "penalty": Case(to=1.0)},
@@ -139,6 +140,9 @@ CASES: dict[str, dict[str, Case]] = {
         ),
         "training.first_vectors": Case(to=FIRST_VECTORS, given=NO_TIES),
         "training.first_vectors.embedding_dim": Case(to=8, given=BAGS, refused="same embedding_dim"),
+        "training.first_vectors.max_tokens": Case(
+            to=1, given=NO_TIES | {"training": {"first_vectors": FIRST_VECTORS | {"epochs": 3}}}
+        ),
         **{
             f"training.first_vectors.{name}": Case(given=BAGS)
             for name in ("n_negatives", "epochs", "learning_rate", "seed")

@@ -45,6 +45,15 @@ def test_steps_without_noise_follow_the_gradient() -> None:
     assert_allclose(after.output, outputs, atol=1e-5)
 
 
+def test_a_long_text_is_read_fewer_times_but_once() -> None:
+    text = sequences(texts())
+    length, history = len(text[0]), HistoryConfig(newest=3)
+    for tokens, epochs in ((3 * length + 1, 3), (length - 1, 1), (100 * length, 5)):
+        bounded = cbow(*text, 5, history, CbowConfig(embedding_dim=6, epochs=5, max_tokens=tokens))
+        plain = cbow(*text, 5, history, CbowConfig(embedding_dim=6, epochs=epochs))
+        assert_array_equal(bounded.input, plain.input)
+
+
 def test_logits_of_single_items_reach_the_optimum() -> None:
     """With a history of one, x_w . y_c tends to the log odds of "c follows w" against noise.
 
