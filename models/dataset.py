@@ -32,7 +32,7 @@ class Dataset:
 
     User attributes are (U,) int32 codes, -1 for unknown: ``gender``, ``age``, ``occupation``, ``region``
     (a prefix of the zip code). Item attributes: ``year`` (I,) int32, -1 for unknown; ``genres`` (I, G)
-    bool, one column a genre. Any attribute may be missing.
+    bool, one column a genre. Both have ``id``, int64, that of the source. Any attribute may be missing.
     """
 
     user_idx: Ints  # (E,)

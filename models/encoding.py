@@ -63,8 +63,8 @@ def encode(
         n_users=len(vocabulary.user_ids),
         n_items=len(vocabulary.item_ids),
         as_of=as_of,
-        users=of_users,
-        items=of_items,
+        users=of_users | {"id": vocabulary.user_ids},
+        items=of_items | {"id": vocabulary.item_ids},
     )
     return dataset, vocabulary
 

@@ -38,9 +38,9 @@ class UpdateReport:
     """Measurements of an update, for people and for a guard against drift."""
 
     rows: Mapping[str, Longs]  # by ID table: the rows that may have changed, ascending; row 0 is nobody's
-    shift_mean: float  # Euclidean length of the change of such a row of the item table
+    shift_mean: float  # Euclidean length of the change of the vector of an item that reads such a row
     shift_max: float
-    norm_mean: float  # Euclidean length of those rows before
+    norm_mean: float  # Euclidean length of those vectors before
     new_before: float  # mean loss of the new events
     new_after: float
     old_before: float  # mean loss of a sample of the history that was not replayed

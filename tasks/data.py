@@ -215,8 +215,8 @@ def _decoded(run: Run, columns: Mapping[str, NDArray[np.generic]]) -> RunData:
         n_users=len(ids["user"]),
         n_items=len(ids["item"]),
         as_of=_epoch(run.as_of),
-        users=named(dict(columns), "user."),
-        items=named(dict(columns), "item."),
+        users=named(dict(columns), "user.") | {"id": ids["user"]},
+        items=named(dict(columns), "item.") | {"id": ids["item"]},
     )
     categories = {name: array.tolist() for name, array in category.items()}
     vocabulary = Vocabulary(ids["user"], ids["item"], categories)

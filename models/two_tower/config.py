@@ -53,6 +53,18 @@ class TowersConfig(Config):
     """Histories are read by the item tower's ID vectors; otherwise by a table of their own."""
     bias: bool = True
     """Each item has a bias."""
+    ids: Literal["dense", "hashed"] = "dense"
+    """Rows of the ID tables: one an id; or fewer, which rare ids share by hashes."""
+    item_rate: Between = 0.25
+    """Size of a hashed table of items, as a fraction of one with a row an item."""
+    user_rate: Between = 0.25
+    """Size of a hashed table of users, as a fraction of one with a row a user."""
+    own_rate: BelowOne = 0.5
+    """Fraction of a hashed table that holds rows of their own of the most frequent ids."""
+    shared_dim: PositiveInt = 32
+    """Length of the shared rows of a hashed table, which are mapped to ``embedding_dim``."""
+    hashes: Literal[1, 2] = 2
+    """Shared rows of an id that has none of its own, each found by a hash; they are added up."""
     similarity: Literal["dot", "cosine"] = "dot"
     """Similarity of the two vectors; over ``temperature``, plus the item's bias, it is the score."""
     temperature: Positive = 1.0
@@ -66,6 +78,9 @@ class TowersConfig(Config):
             )
         only_where("mean" in self.history, "history holds mean", self, "decays", "mean_hidden")
         only_where("causal" in self.history, "history holds causal", self, "blocks")
+        hashed = self.ids == "hashed"
+        only_where(hashed, "ids is hashed", self, "item_rate", "own_rate", "shared_dim", "hashes")
+        only_where(hashed and self.user_id, "ids is hashed and user_id is on", self, "user_rate")
         attends = "attention" in self.history or "causal" in self.history
         only_where(attends, "history holds attention or causal", self, "heads")
         return self

@@ -40,14 +40,13 @@ def update(model: Model, dataset: Dataset, rows: Longs, config: TwoTowerConfig) 
     old = np.setdiff1d(replayed(dataset, JUDGED, rng, REPLAY_LENGTH), rows)
     hour = Hour(model, dataset, config)
     before = hour.mean_loss(rows), hour.mean_loss(old)
-    weights = {name: table.weight.detach().clone() for name, table in hour.tables.items()}
+    was = hour.item_vectors()
     hour.take_steps(rows, np.union1d(rows, old), rng)
     after = hour.mean_loss(rows), hour.mean_loss(old)
     changed = {name: np.flatnonzero(hour.changed[name]) for name in hour.tables}
-    items = changed["item_id"]
-    was, now = weights["item_id"][items], hour.tables["item_id"].weight.detach()[items]
-    shift = torch.linalg.vector_norm(now - was, dim=1).numpy()
-    norm = torch.linalg.vector_norm(was, dim=1).numpy()
+    items = hour.towers.readers_of("item_id", hour.changed)
+    shift = torch.linalg.vector_norm((hour.item_vectors() - was)[items], dim=1).numpy()
+    norm = torch.linalg.vector_norm(was[items], dim=1).numpy()
     report = UpdateReport(
         changed,
         _mean(shift),
@@ -95,11 +94,17 @@ class Hour:
         negatives = NegativesConfig(uniform=config.update.n_negatives)
         self.batch_loss = BatchLoss(model, dataset, config.but(negatives=negatives))
         model.towers.requires_grad_(False)
+        self.towers = model.towers
         self.tables = model.towers.id_tables()
         for table in self.tables.values():
             table.requires_grad_(True)
         self.rows = RowwiseAdagrad(self.tables, config.update.initial)
         self.changed = {name: np.zeros(len(table.weight), dtype=bool) for name, table in self.tables.items()}
+
+    def item_vectors(self) -> torch.Tensor:
+        """(I + 1, D) the ID vectors of nobody and all items as they are now."""
+        with torch.no_grad():
+            return self.towers.embedded("item_id", torch.arange(self.dataset.n_items + 1)).clone()
 
     def take_steps(self, rows: Longs, forbidden: Longs, rng: np.random.Generator) -> None:
         """Steps on rows in this order, and on replayed ones that are none of the forbidden."""
@@ -118,7 +123,10 @@ class Hour:
         (loss * n_positions).backward()  # type: ignore[no-untyped-call]
         items: Longs = np.union1d(self.dataset.item_idx[rows], self.batch_loss.drawn) + 1
         users: Longs = np.unique(self.dataset.user_idx[rows]).astype(np.int64) + 1
-        movable = {name: users if name == "user_id" else items for name in self.tables}
+        movable = {
+            name: self.towers.rows_of(name, users if name.startswith("user_id") else items)
+            for name in self.tables
+        }
         for name, of_events in movable.items():
             self.changed[name][of_events] = True
         self.rows.step(self.config.update.learning_rate, movable=movable)

@@ -15,6 +15,7 @@ from models.state import State, named, pack_text, unpack_text
 from models.top_n import BLOCK, products, recommend_by_score
 from models.two_tower.batches import Collator, Tensors, cuts
 from models.two_tower.config import TowersConfig
+from models.two_tower.ids import sharing_of, stored_sharing
 from models.two_tower.inputs import item_columns, schema_of, user_columns
 from models.two_tower.towers import Towers
 
@@ -37,7 +38,7 @@ class Model:
         schema = schema_of(dataset, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            towers = Towers(schema, config)
+            towers = Towers(schema, config, sharing_of(dataset, config))
         return Model(schema, towers, item_columns(dataset, schema), occurring(dataset))
 
     @staticmethod
@@ -48,7 +49,7 @@ class Model:
             ValueError: the weights are not of towers of this config.
         """
         schema = FeatureSchema.from_json(unpack_text(state["schema"]))
-        towers = Towers(schema, config)
+        towers = Towers(schema, config, stored_sharing(state))
         model = Model(schema, towers, named(state, "item."), state["has_events"])
         weights = named(state, "weight.")
         different = _differing(_shapes(weights), _shapes(model.weights()))
@@ -70,14 +71,17 @@ class Model:
         weights = {f"weight.{name}": value for name, value in self.weights().items()}
         items = {f"item.{name}": column for name, column in self.items.items()}
         schema = pack_text(self.schema.to_json())
-        return {"schema": schema, "has_events": self.has_events, **items, **weights}
+        rows = {f"rows.{side}": sharing.rows for side, sharing in self.towers.sharing.items()}
+        return {"schema": schema, "has_events": self.has_events, **items, **rows, **weights}
 
     def refresh(self, dataset: Dataset) -> None:
-        """Take the features and the occurrence of all items from this log."""
+        """Take the features and the occurrence of all items from this log; ids without rows get theirs."""
+        self._place(dataset)
         self.items, self.has_events = item_columns(dataset, self.schema), occurring(dataset)
 
     def admit(self, dataset: Dataset) -> None:
         """Take those of items that had not occurred; the features of the others stay."""
+        self._place(dataset)
         fresh, new = item_columns(dataset, self.schema), ~self.has_events
         self.items = {
             name: np.where(new.reshape(-1, *[1] * (column.ndim - 1)), fresh[name], column)
@@ -127,6 +131,10 @@ class Model:
     def index(self, config: AnnConfig) -> Index:
         """The items that occur in the log, indexed by their vectors."""
         return build_index(np.where(self.has_events[:, None], self.item_vectors(), 0), config)
+
+    def _place(self, dataset: Dataset) -> None:
+        placed = {side: of.placed(dataset, side) for side, of in self.towers.sharing.items()}
+        self.towers.share(placed)
 
     def _collator(self, dataset: Dataset) -> Collator:
         return Collator(dataset, self.schema, user_columns(dataset, self.schema))

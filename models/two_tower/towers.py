@@ -13,17 +13,21 @@ Shapes: B histories, L positions, D dimensions, M items.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import pairwise
+from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.dataset import Doubles, Floats, Longs, Mask
 from models.features.schema import Feature, FeatureSchema
 from models.two_tower.batches import Tensors
 from models.two_tower.config import TowersConfig
+from models.two_tower.ids import SHARED, SIDES, Sharing, Side
 from models.two_tower.means import decayed_means
 
 Positions = tuple[Tensor, Tensor]
@@ -36,18 +40,29 @@ ID_TABLES = ("item_id", "history", "user_id", "bias")
 class Towers(nn.Module):
     """Both towers over one schema."""
 
-    def __init__(self, schema: FeatureSchema, config: TowersConfig) -> None:
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        config: TowersConfig,
+        sharing: Mapping[Side, Sharing] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.config = config
+        self.share(sharing)
         self.user_features = [f for f in schema.of("user") if f.kind != "sequence"]
         self.item_features = schema.of("item")
         history = next(f for f in schema.of("user") if f.kind == "sequence")
         self.history_table = history.table
         embedded = {f.table: f.size for f in schema.features if f.kind in ("categorical", "sequence")}
         dim = config.embedding_dim
+        mapped = {f.name: f.size for f in schema.features if f.kind in ("numeric", "multi_hot")}
+        hashed = {name: sharing[side] for name, side in SIDES.items() if name in embedded and side in sharing}
+        embedded |= {name: of.n_own + 1 for name, of in hashed.items()}
         self.tables = nn.ModuleDict({name: _embedding(size, dim) for name, size in embedded.items()})
         self.tables["bias"] = _embedding(history.size, 1, deviation=0.0)
-        mapped = {f.name: f.size for f in schema.features if f.kind in ("numeric", "multi_hot")}
+        for name, of in hashed.items():
+            self.tables[name + SHARED] = _embedding(of.n_shared + 1, config.shared_dim)
+            mapped[name + SHARED] = config.shared_dim
         self.maps = nn.ModuleDict({name: nn.Linear(size, dim, bias=False) for name, size in mapped.items()})
         makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
         self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
@@ -62,11 +77,57 @@ class Towers(nn.Module):
 
     def id_tables(self) -> dict[str, nn.Embedding]:
         """The tables with a row an item or a user, by name."""
-        return {name: self.table(name) for name in ID_TABLES if name in self.tables}
+        names = [*ID_TABLES, *(name + SHARED for name in ID_TABLES)]
+        return {name: self.table(name) for name in names if name in self.tables}
+
+    def share(self, sharing: Mapping[Side, Sharing]) -> None:
+        """Let ids of these sides read the rows of their ID tables that they share."""
+        self.sharing = dict(sharing)
+        # Code 0 is nobody's, and reads row 0.
+        self.rows = {
+            side: torch.from_numpy(np.pad(of.rows, ((1, 0), (0, 0)))) for side, of in sharing.items()
+        }
+
+    def rows_of(self, table: str, codes: Longs) -> Longs:
+        """The rows of an ID table that some users or items (n,) read, by their codes."""
+        rows = self._rows(table.removesuffix(SHARED))
+        if rows is None:
+            return codes
+        read = rows[codes, 1:] if table.endswith(SHARED) else rows[codes, 0]
+        return np.setdiff1d(read.numpy(), 0).astype(np.int64)
+
+    def readers_of(self, table: str, changed: Mapping[str, Mask]) -> Longs:
+        """The codes, ascending, that read a row of an ID table that is marked as changed, by table."""
+        rows = self._rows(table)
+        if rows is None:
+            return np.flatnonzero(changed[table])
+        own, shared = rows.numpy()[:, 0], rows.numpy()[:, 1:]
+        return np.flatnonzero(changed[table][own] | changed[table + SHARED][shared].any(axis=1))
+
+    def start(self, table: str, vectors: Floats, weight: Doubles) -> None:
+        """Set an ID table to vectors (n, D) of all ids; a hashed one comes near, nearest by weights (n,)."""
+        sharing = self.sharing.get(SIDES[table])
+        with torch.no_grad():
+            if sharing is None:
+                self.table(table).weight[1:] = torch.from_numpy(vectors)
+                return
+            own, shared, directions = sharing.fitted(vectors, weight, self.config.shared_dim)
+            self.table(table).weight.copy_(torch.from_numpy(own))
+            self.table(table + SHARED).weight.copy_(torch.from_numpy(shared))
+            self.maps[table + SHARED].weight.copy_(torch.from_numpy(directions))
+
+    def embedded(self, table: str, codes: Tensor) -> Tensor:
+        """Vectors (..., D) of codes (...) in an ID table or another."""
+        rows = self._rows(table)
+        if rows is None:
+            return self.tables[table](codes)  # type: ignore[no-any-return]
+        read = rows[codes]  # (..., 1 + H)
+        shared = self.tables[table + SHARED](read[..., 1:]).sum(-2)  # (..., shared_dim)
+        return self.tables[table](read[..., 0]) + self.maps[table + SHARED](shared)  # type: ignore[no-any-return]
 
     def users(self, inputs: Tensors, at: Positions, generator: torch.Generator | None = None) -> Tensor:
         """Vectors (N, D) at N positions of histories; with a generator, dimensions are left out."""
-        events = self.tables[self.history_table](inputs["history"])  # (B, L, D)
+        events = self.embedded(self.history_table, inputs["history"])  # (B, L, D)
         events = _vector_dropout(events, self.config.dropout, generator)
         history = reduce(torch.add, [encoder(events, at, generator) for encoder in self.encoders])
         columns = [inputs[f.name] for f in self.user_features]  # (B, L) or (B,) each
@@ -83,9 +144,13 @@ class Towers(nn.Module):
         bias: Tensor = self.tables["bias"](item_id).squeeze(-1)
         return bias if self.config.bias else torch.zeros_like(bias)
 
+    def _rows(self, table: str) -> Tensor | None:
+        """(n + 1, 1 + H) the rows that codes read of a hashed table; None where each has its own."""
+        return self.rows.get(SIDES[table]) if table in SIDES else None
+
     def _part(self, feature: Feature, values: Tensor) -> Tensor:
         if feature.kind == "categorical":
-            return self.tables[feature.table](values)  # type: ignore[no-any-return]
+            return self.embedded(feature.table, values)
         if feature.kind == "numeric":
             values = values[..., None]
         return self.maps[feature.name](values)  # type: ignore[no-any-return]

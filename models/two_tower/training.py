@@ -286,9 +286,10 @@ def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:
     history = HistoryConfig()
     vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, history, config)
     towers = model.towers
+    weight = np.bincount(dataset.item_idx, minlength=dataset.n_items) + 1e-3
+    towers.start("item_id", vectors.output, weight)
+    towers.start("history", vectors.input, weight)
     with torch.no_grad():
-        towers.table("item_id").weight[1:] = torch.from_numpy(vectors.output)
-        towers.table("history").weight[1:] = torch.from_numpy(vectors.input)
         for encoder in towers.encoders:
             if isinstance(encoder, DecayedMeans):
                 block = towers.config.decays.index(history.decay)

@@ -16,23 +16,32 @@ def grow(state: State, users: Ints, items: Ints, n_users: int, n_items: int) -> 
 
     Answers for old users stay the same. A new row of an ID table is the mean of the old rows that
     occur, so that a new user or item behaves like an average one until it learns; a new item has no features
-    before the next training or update, and is recommended from its first event on.
+    before the next training or update, and is recommended from its first event on. Tables whose rows ids
+    share stay as they are, and a new id reads none of them before then.
     """
     grown = dict(state)
     for name in ITEM_TABLES:
         key = f"weight.tables.{name}.weight"
-        if key in state:
+        if key in state and (name == "bias" or "rows.item" not in state):
             grown[key] = _grown_table(state[key], items, n_items, state["has_events"])
     key = "weight.tables.user_id.weight"
-    if key in state:
+    if key in state and "rows.user" not in state:
         everybody = np.ones(len(users), dtype=bool)
         grown[key] = _grown_table(state[key], users, n_users, everybody)
     for key, column in state.items():
-        if key.startswith("item.") or key == "has_events":
-            grown[key] = np.zeros((n_items, *column.shape[1:]), dtype=column.dtype)
-            grown[key][items] = column
+        if key.startswith("item.") or key in ("has_events", "rows.item"):
+            grown[key] = _grown_column(column, items, n_items)
+        elif key == "rows.user":
+            grown[key] = _grown_column(column, users, n_users)
     grown["item.item_id"] = np.arange(1, n_items + 1)
     grown["schema"] = _grown_schema(state["schema"], n_users, n_items)
+    return grown
+
+
+def _grown_column(column: np.ndarray, position: Ints, n: int) -> np.ndarray:
+    """(n, ...) from (old n, ...), 0 for what is new."""
+    grown = np.zeros((n, *column.shape[1:]), dtype=column.dtype)
+    grown[position] = column
     return grown
 
 

@@ -8,6 +8,8 @@ from models.candidates import Candidates
 from models.evaluation.metrics import mean_ndcg, mean_recall
 from models.evaluation.split import Split
 from models.pipeline import stages
+from models.state import named
+from models.two_tower.ids import collisions
 from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.data import RunData
@@ -41,7 +43,8 @@ def fit_merge(run: Run) -> RowCounts:
 def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> pl.DataFrame:
     """Recall of all candidates and NDCG of the first, of a channel that knows nothing of the holdout.
 
-    Of one that learns of the most rated films alone also the fraction of the log that those carry.
+    Of one that learns of the most rated films alone also the fraction of the log that those carry; of one
+    with hashed ids the fractions of films, and of users, that share rows.
     """
     config, state = data.config, read_state(data.run, channel)[0]
     n, first = config.recall.candidates, config.rank.ndcg_at
@@ -51,5 +54,8 @@ def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> 
     ]
     if COVERED in state:
         values.append(("all", COVERED, None, float(state[COVERED])))
+    for side, rows in named(state, "rows.").items():
+        share_one, share_all = collisions(rows)
+        values += [(side, "shares_a_row", None, share_one), (side, "shares_all_rows", None, share_all)]
     n_users = len(np.unique(holdout.queries.user_idx))
     return metric_rows(data.run, "recall", channel, config.objective, values, n_users)

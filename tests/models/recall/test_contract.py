@@ -1,4 +1,4 @@
-"""The contract of every recall channel, whatever its algorithm: runs over the registry."""
+"""The contract of every recall channel, whatever its algorithm: runs over the registry, and hashed ids."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 from models.candidates import Candidates
 from models.dataset import DAY, Dataset, Queries, queries_at, queries_before
 from models.recall.contract import Recaller
-from models.recall.registry import CHANNELS, build
+from tests.models.recall.kinds import HASHED, KINDS, build
 from tests.models.recall.small_logs import START, small_log, two_rated_tastes, two_tastes
 
 CUT = START + 70 * DAY
@@ -31,6 +31,7 @@ QUICK = {"epochs": 30, "learning_rate": 0.05, "batch_tokens": 200, "patience": 3
 SETTINGS: dict[str, dict[str, Any]] = {
     "lfm": {"decay": float("inf"), "trainer": {"l2": 1.0}},
     "dssm": {"training": QUICK},
+    HASHED: {"training": QUICK},
     "youtube_dnn": {"training": QUICK},
     "sasrec": {"training": QUICK},
     "deep_retrieval": {"epochs": 12, "batch_size": 64, "learning_rate": 0.01},
@@ -43,7 +44,7 @@ def log() -> Dataset:
     return small_log()
 
 
-@pytest.fixture(scope="module", params=sorted(CHANNELS))
+@pytest.fixture(scope="module", params=KINDS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -1,4 +1,4 @@
-"""The contract of channels that learn on: runs over all such channels of the registry."""
+"""The contract of channels that learn on: runs over all of the registry, and hashed ids."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ import pytest
 from models.dataset import DAY, Dataset, queries_at
 from models.incremental import Checkpoint
 from models.recall.contract import Incremental
-from models.recall.registry import CHANNELS, build, is_incremental
+from models.recall.registry import is_incremental
 from models.state import State
+from tests.models.recall.kinds import HASHED, LEARN_ON, build
 from tests.models.recall.small_logs import START, small_log
 
 CUT = START + 70 * DAY
-NAMES = sorted(name for name in CHANNELS if is_incremental(name))
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def log() -> Dataset:
     return small_log()
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=LEARN_ON)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -49,7 +49,7 @@ def differ(left: State, right: State) -> bool:
 
 
 def test_there_are_such_channels() -> None:
-    assert {"two_tower", "dssm"} <= set(NAMES)
+    assert {"two_tower", "dssm", HASHED} <= set(LEARN_ON)
     assert not is_incremental("ease")
 
 
