@@ -21,7 +21,8 @@ from models.two_tower.presets import PRESETS
 
 class TwoTower:
     """State: all weights (``weight.*``), item features (``item.*``), ``has_events`` (I,), ``schema`` (JSON in
-    bytes), ``curve`` (epochs, 2): the training loss and validation NDCG@10 of each epoch.
+    bytes), ``curve`` (epochs, 2): the training loss and validation NDCG@10 of each epoch; where ids are hashed,
+    the rows that they read, ``rows.item`` and ``rows.user``.
     """
 
     def __init__(self, config: TwoTowerConfig = PRESETS["decayed_means"]) -> None:

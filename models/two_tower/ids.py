@@ -72,7 +72,13 @@ class Sharing:
         shape = len(reads), self.n_shared + 1
         sums = sp.csr_matrix((np.ones(reads.size), reads.ravel(), begin), shape)[:, 1:]
         shared = summands(sums, wanted @ directions, weight)
-        return own, np.pad(shared, ((1, 0), (0, 0))).astype(np.float32), directions.astype(np.float32)
+        # Of a map this long a step of a shared row moves the vector as far as one of its own row would.
+        length = np.sqrt(vectors.shape[1] / dim)
+        return (
+            own,
+            np.pad(shared / length, ((1, 0), (0, 0))).astype(np.float32),
+            (directions * length).astype(np.float32),
+        )
 
 
 def summands(sums: sp.csr_matrix, wanted: Doubles, weight: Doubles) -> Doubles:

@@ -64,6 +64,9 @@ class Towers(nn.Module):
             self.tables[name + SHARED] = _embedding(of.n_shared + 1, config.shared_dim)
             mapped[name + SHARED] = config.shared_dim
         self.maps = nn.ModuleDict({name: nn.Linear(size, dim, bias=False) for name, size in mapped.items()})
+        for name in hashed:
+            # Vectors of shared rows are as long at first as rows of their own.
+            nn.init.normal_(self.maps[name + SHARED].weight, std=config.shared_dim**-0.5)
         makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
         self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
         self.user_head = _head(1 + len(self.user_features), config.user_hidden, dim)

@@ -31,7 +31,7 @@ CONFIG: dict[str, Any] = {
         "near": {"kind": "item_cf", "decay": 1.0},
         "far": {"kind": "item_cf", "decay": 50.0, "n_neighbours": 5},
         "two_tower": SMALL,
-        "dssm": SMALL,
+        "dssm": SMALL | {"towers": {"embedding_dim": 4, "ids": "hashed", "shared_dim": 2}},
     },
     "incremental": {"channel": "dssm"},
     "prerank": {
@@ -84,11 +84,27 @@ def moved(home: Path, night: dict[str, Any], hour: dict[str, Any], channel: str)
 def test_the_channel_that_is_named_learns_on_and_no_other(
     home: Path, night: dict[str, Any], hour: dict[str, Any]
 ) -> None:
-    tables = {f"weight.tables.{table}.weight" for table in ("item_id", "history", "bias", "user_id")}
+    ids = ("item_id", "history", "user_id")
+    names = ["bias", *ids, *(f"{table}_shared" for table in ids)]
+    tables = {f"weight.tables.{table}.weight" for table in names}
     changed = {name for name in moved(home, night, hour, "dssm") if name.startswith("weight.")}
     assert changed
     assert changed <= tables
     assert moved(home, night, hour, "two_tower") == set()
+
+
+def test_how_many_ids_of_hashed_tables_collide_is_published(home: Path, night: dict[str, Any]) -> None:
+    rows = ask(home, "select model, slice, metric, value from metrics where metric like 'shares_%'")
+    published = {(part, metric): value for _, part, metric, value in rows}
+    assert {model for model, *_ in rows} == {"dssm"}
+    state = files.read_columns(Run.read(home, night["release_id"]), "models/dssm")
+    for side in ("item", "user"):
+        of_side = state[f"rows.{side}"]
+        shared = [set(row.tolist()) - {0} for row in of_side[:, 1:]]
+        one = np.mean([any(mine & other for other in shared if other is not mine) for mine in shared])
+        alike = np.mean([bool(mine) and shared.count(mine) > 1 for mine in shared])
+        assert published[side, "shares_a_row"] == pytest.approx(one)
+        assert published[side, "shares_all_rows"] == pytest.approx(alike)
 
 
 def test_its_name_is_in_the_tables(home: Path, night: dict[str, Any], hour: dict[str, Any]) -> None:
