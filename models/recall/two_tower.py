@@ -21,7 +21,7 @@ from models.two_tower.presets import PRESETS
 
 class TwoTower:
     """State: all weights (``weight.*``), item features (``item.*``), ``has_events`` (I,), ``schema`` (JSON in
-    bytes), ``curve`` (epochs, 2): the training loss and validation NDCG@10 of each epoch; where ids are hashed,
+    bytes), ``curve`` (epochs, 2): the training loss and validation NDCG@10 of each epoch; if ids are hashed
     the rows that they read, ``rows.item`` and ``rows.user``.
     """
 
