@@ -59,7 +59,7 @@ class TowersConfig(Config):
     """Size of a hashed table of items, as a fraction of one with a row an item."""
     user_rate: Between = 0.25
     """Size of a hashed table of users, as a fraction of one with a row a user."""
-    own_rate: BelowOne = 0.5
+    own_rate: BelowOne = 0.7
     """Fraction of a hashed table that holds rows of their own of the most frequent ids."""
     shared_dim: PositiveInt = 32
     """Length of the shared rows of a hashed table, which are mapped to ``embedding_dim``."""
@@ -81,6 +81,8 @@ class TowersConfig(Config):
         hashed = self.ids == "hashed"
         only_where(hashed, "ids is hashed", self, "item_rate", "own_rate", "shared_dim", "hashes")
         only_where(hashed and self.user_id, "ids is hashed and user_id is on", self, "user_rate")
+        if hashed and self.shared_dim > self.embedding_dim:
+            raise ValueError(f"shared_dim must be at most embedding_dim, {self.embedding_dim}")
         attends = "attention" in self.history or "causal" in self.history
         only_where(attends, "history holds attention or causal", self, "heads")
         return self

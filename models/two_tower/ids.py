@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numba import njit
 
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs
@@ -65,13 +66,15 @@ class Sharing:
         own[self.rows[:, 0]] = vectors
         own[0] = 0
         others = self.rows[:, 0] == 0
-        wanted, weight = vectors[others].astype(np.float64), weight[others]
-        directions = np.linalg.eigh(wanted.T @ (weight[:, None] * wanted))[1][:, ::-1][:, :dim]  # (D, dim)
+        # By torch, whose products are the same to the bit for any number of threads.
+        wanted, weight = torch.from_numpy(vectors[others]).double(), weight[others]
+        second_moments = (wanted.T @ (torch.from_numpy(weight)[:, None] * wanted)).numpy()  # (D, D)
+        directions = np.linalg.eigh(second_moments)[1][:, ::-1][:, :dim].copy()  # (D, dim)
         reads = self.rows[others, 1:]
         begin = np.arange(0, reads.size + 1, reads.shape[1])
         shape = len(reads), self.n_shared + 1
         sums = sp.csr_matrix((np.ones(reads.size), reads.ravel(), begin), shape)[:, 1:]
-        shared = summands(sums, wanted @ directions, weight)
+        shared = summands(sums, (wanted @ torch.from_numpy(directions)).numpy(), weight)
         # Of a map this long a step of a shared row moves the vector as far as one of its own row would.
         length = np.sqrt(vectors.shape[1] / dim)
         return (

@@ -51,7 +51,7 @@ SMALL: dict[str, Settings] = {
 NO_TIES: Settings = {"towers": {"tied": False}}
 FIRST_VECTORS: Settings = {"embedding_dim": 4, "epochs": 1}
 BAGS = NO_TIES | {"training": {"first_vectors": FIRST_VECTORS}}
-HASHED: Settings = {"towers": {"ids": "hashed"}}
+HASHED: Settings = {"towers": {"ids": "hashed", "shared_dim": 2}}
 IN_BATCH = {"negatives": {"in_batch": 10}}
 HARD = {"negatives": {"hard": 2, "hard_ranks": (2, 10)}}
 ANN = {
@@ -124,10 +124,11 @@ CASES: dict[str, dict[str, Case]] = {
         "towers.blocks": Case(given={"towers": {"history": ("mean", "causal")}}),
         "towers.heads": Case(given={"towers": {"history": ("mean", "causal")}}),
         "towers.tied": Case(to=True),
+        "towers.ids": Case(given={"towers": {"embedding_dim": 32}}),
         "towers.item_rate": Case(given=HASHED),
-        "towers.user_rate": Case(given={"towers": {"ids": "hashed", "user_id": True}}),
+        "towers.user_rate": Case(given={"towers": {"ids": "hashed", "shared_dim": 2, "user_id": True}}),
         "towers.own_rate": Case(given=HASHED),
-        "towers.shared_dim": Case(to=2, given=HASHED),
+        "towers.shared_dim": Case(to=4, given=HASHED),
         "towers.hashes": Case(to=1, given=HASHED),
         "negatives.every_item_up_to": Case(to=20, given={"negatives": {"uniform": 0}}),
         "negatives.popularity_top": Case(to=3, given={"negatives": {"popularity": 10}}),
