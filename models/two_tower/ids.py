@@ -163,4 +163,5 @@ def collisions(rows: Ints) -> tuple[float, float]:
     readers = np.bincount(shared.ravel())
     shares = (shared > 0) & (readers[shared] > 1)
     _, group, size = np.unique(np.sort(rows, axis=1), axis=0, return_inverse=True, return_counts=True)
-    return float(shares.any(axis=1).mean()), float((size[group] > 1).mean())
+    alike = (size[group] > 1) & rows.any(axis=1)
+    return float(shares.any(axis=1).mean()), float(alike.mean())
