@@ -21,7 +21,9 @@ from tests.models.two_tower.circle import accuracy, circle, small
 from tests.models.two_tower.test_vocabulary import larger
 
 CUT = START + 70 * DAY
-TOWERS = TowersConfig(embedding_dim=8, user_id=True, ids="hashed", item_rate=0.5, user_rate=0.5, shared_dim=4)
+TOWERS = TowersConfig(
+    embedding_dim=8, user_id=True, ids="hashed", item_rate=0.5, user_rate=0.5, own_rate=0.5, shared_dim=4
+)
 CONFIG = TwoTowerConfig(towers=TOWERS, training=TrainingConfig(epochs=2))
 MASK = (1 << 64) - 1
 
