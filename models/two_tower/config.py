@@ -55,9 +55,9 @@ class TowersConfig(Config):
     """Each item has a bias."""
     ids: Literal["dense", "hashed"] = "dense"
     """Rows of the ID tables: one an id; or fewer, which rare ids share by hashes."""
-    item_rate: Between = 0.25
+    item_rate: Between = 0.55
     """Size of a hashed table of items, as a fraction of one with a row an item."""
-    user_rate: Between = 0.25
+    user_rate: Between = 0.05
     """Size of a hashed table of users, as a fraction of one with a row a user."""
     own_rate: BelowOne = 0.7
     """Fraction of a hashed table that holds rows of their own of the most frequent ids."""

@@ -83,7 +83,7 @@ def test_the_most_frequent_ids_have_rows_of_their_own_and_the_others_share(log: 
         assert (of.rows[own, 1:] == 0).all()
         assert (of.rows[~own, 1:] > 0).all()
         assert of.rows[:, 1:].max() <= of.n_shared
-    assert "user" not in sharing_of(log, TOWERS.but(user_id=False, user_rate=0.25))
+    assert "user" not in sharing_of(log, TOWERS.but(user_id=False, user_rate=0.05))
     assert sharing_of(log, TowersConfig(user_id=True)) == {}
 
 
