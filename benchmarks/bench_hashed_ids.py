@@ -3,11 +3,10 @@ r"""Hashed ids against dense ones: quality, size and collisions of a two-tower c
     python -m benchmarks.bench_hashed_ids SOURCE [--channel two_tower] [--rates .5,.25,.125] \
         [--validation] [--set KEY=VALUE]...
 
-Trains the channel on `leave-one-out` with a row an id, then with hashed tables of a fraction of that size,
-of users (where the towers have a table of them) and films together,
-and once with the simplest hashed tables there are: whole rows, each id one of them by one hash. HR@10 is the
-fraction of the targets among the first ten; MiB are those of the ID tables, of the maps of shared rows and of
-the rows of each id.
+Trains the channel on `leave-one-out` with a row an id, then with hashed tables of a fraction of that size, of
+films and (where the towers have a table of them) users together, and once with the simplest hashed tables
+there are: whole rows, each id one of them by one hash. HR@10 is the fraction of the targets among the first
+ten; MiB are those of the ID tables, of the maps of shared rows and of the rows of each id.
 """
 
 import argparse

@@ -34,7 +34,7 @@ class Derived(Generic[T]):
         self._made: tuple[State, T] | None = None
 
     def of(self, state: State, make: Callable[[], T]) -> T:
-        """What ``make`` made of this state, whose arrays never change."""
+        """The result of ``make`` for this state, whose arrays never change."""
         if self._made is None or self._made[0] is not state:
             self._made = state, make()
         return self._made[1]

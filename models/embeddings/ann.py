@@ -210,10 +210,10 @@ def _search_exactly(
     index: Index, vectors: Floats, start: Longs, end: Longs, seen: Ints, items: Ints, scores: Floats
 ) -> None:
     """Fill items and scores (b, n), which are padding so far."""
-    asked = vectors.any(axis=1)
-    every = np.full((int(asked.sum()), index.n_items), -np.inf, dtype=np.float32)
-    every[:, index.item] = products(_prepared(vectors[asked], index.config), index.vectors)
-    items[asked], scores[asked] = best_unseen(every, start[asked], end[asked], seen, items.shape[1])
+    nonzero = vectors.any(axis=1)
+    every = np.full((int(nonzero.sum()), index.n_items), -np.inf, dtype=np.float32)
+    every[:, index.item] = products(_prepared(vectors[nonzero], index.config), index.vectors)
+    items[nonzero], scores[nonzero] = best_unseen(every, start[nonzero], end[nonzero], seen, items.shape[1])
 
 
 def _search_block(

@@ -3,7 +3,7 @@
 Frequency based double hashing (Zhang et al., "Model Size Reduction Using Frequency Based Double Hashing for
 Recommender Systems", RecSys 2020, https://arxiv.org/abs/2007.14523): the most frequent ids have a row each,
 any other id the sum of two shared rows, which two hashes of its source id name. Two ids have the same vector
-only where both hashes meet: among n rows that is one pair of ids in about n^2 / 2, in place of one in n.
+only where both hashes meet: among n rows that is one pair of ids in about n^2 / 2, in bucket of one in n.
 
 Departure: shared rows are shorter and mapped to the length of the others, so that there are more of them in
 the same memory. What a few events tell of a rare id fits into few numbers (mixed dimensions: Ginart et al.
@@ -149,11 +149,11 @@ def hashed(ids: Longs, n: int, hashes: int) -> Ints:
     """(len(ids), hashes) numbers below n; those of one id differ where n allows it."""
     found = np.empty((len(ids), hashes), dtype=np.int32)
     for number in range(len(ids)):
-        place = np.int64(0)
+        bucket = np.int64(0)
         for function in range(hashes):
             bits = mix(np.uint64(ids[number]) + np.uint64(function + 1) * GOLDEN)
-            place = below(bits, n) if function == 0 else (place + 1 + below(bits, n - 1)) % n
-            found[number, function] = place
+            bucket = below(bits, n) if function == 0 else (bucket + 1 + below(bits, n - 1)) % n
+            found[number, function] = bucket
     return found
 
 
@@ -161,7 +161,7 @@ def collisions(rows: Ints) -> tuple[float, float]:
     """Fractions of n ids, by their rows (n, 1 + H), that share a row with another id, and that share all."""
     shared = rows[:, 1:]
     readers = np.bincount(shared.ravel())
-    shares = (shared > 0) & (readers[shared] > 1)
+    common = (shared > 0) & (readers[shared] > 1)
     _, group, size = np.unique(np.sort(rows, axis=1), axis=0, return_inverse=True, return_counts=True)
     alike = (size[group] > 1) & rows.any(axis=1)
-    return float(shares.any(axis=1).mean()), float(alike.mean())
+    return float(common.any(axis=1).mean()), float(alike.mean())

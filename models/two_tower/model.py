@@ -76,12 +76,12 @@ class Model:
 
     def refresh(self, dataset: Dataset) -> None:
         """Take the features and the occurrence of all items from this log; ids without rows get theirs."""
-        self._place(dataset)
+        self._hash_new(dataset)
         self.items, self.has_events = item_columns(dataset, self.schema), occurring(dataset)
 
     def admit(self, dataset: Dataset) -> None:
         """Take those of items that had not occurred; the features of the others stay."""
-        self._place(dataset)
+        self._hash_new(dataset)
         fresh, new = item_columns(dataset, self.schema), ~self.has_events
         self.items = {
             name: np.where(new.reshape(-1, *[1] * (column.ndim - 1)), fresh[name], column)
@@ -132,9 +132,9 @@ class Model:
         """The items that occur in the log, indexed by their vectors."""
         return build_index(np.where(self.has_events[:, None], self.item_vectors(), 0), config)
 
-    def _place(self, dataset: Dataset) -> None:
+    def _hash_new(self, dataset: Dataset) -> None:
         placed = {side: of.placed(dataset, side) for side, of in self.towers.sharing.items()}
-        self.towers.share(placed)
+        self.towers.set_rows(placed)
 
     def _collator(self, dataset: Dataset) -> Collator:
         return Collator(dataset, self.schema, user_columns(dataset, self.schema))

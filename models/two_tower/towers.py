@@ -48,7 +48,7 @@ class Towers(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.share(sharing)
+        self.set_rows(sharing)
         self.user_features = [f for f in schema.of("user") if f.kind != "sequence"]
         self.item_features = schema.of("item")
         history = next(f for f in schema.of("user") if f.kind == "sequence")
@@ -83,7 +83,7 @@ class Towers(nn.Module):
         names = [*ID_TABLES, *(name + SHARED for name in ID_TABLES)]
         return {name: self.table(name) for name in names if name in self.tables}
 
-    def share(self, sharing: Mapping[Side, Sharing]) -> None:
+    def set_rows(self, sharing: Mapping[Side, Sharing]) -> None:
         """Let ids of these sides read the rows of their ID tables that they share."""
         self.sharing = dict(sharing)
         # Code 0 is nobody's, and reads row 0.

@@ -55,7 +55,7 @@ def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> 
     if COVERED in state:
         values.append(("all", COVERED, None, float(state[COVERED])))
     for side, rows in named(state, "rows.").items():
-        share_one, share_all = collisions(rows)
-        values += [(side, "shares_a_row", None, share_one), (side, "shares_all_rows", None, share_all)]
+        one, every = collisions(rows)
+        values += [(side, "shares_a_row", None, one), (side, "shares_all_rows", None, every)]
     n_users = len(np.unique(holdout.queries.user_idx))
     return metric_rows(data.run, "recall", channel, config.objective, values, n_users)

@@ -12,7 +12,7 @@ HASHED = "dssm_hashed"
 
 KINDS = sorted([*registry.CHANNELS, HASHED])
 
-LEARN_ON = [name for name in KINDS if name == HASHED or registry.is_incremental(name)]
+INCREMENTAL = [name for name in KINDS if name == HASHED or registry.is_incremental(name)]
 
 
 def build(name: str, seed: int = 0, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:

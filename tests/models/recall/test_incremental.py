@@ -10,7 +10,7 @@ from models.incremental import Checkpoint
 from models.recall.contract import Incremental
 from models.recall.registry import is_incremental
 from models.state import State
-from tests.models.recall.kinds import HASHED, LEARN_ON, build
+from tests.models.recall.kinds import HASHED, INCREMENTAL, build
 from tests.models.recall.small_logs import START, small_log
 
 CUT = START + 70 * DAY
@@ -21,7 +21,7 @@ def log() -> Dataset:
     return small_log()
 
 
-@pytest.fixture(scope="module", params=LEARN_ON)
+@pytest.fixture(scope="module", params=INCREMENTAL)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -49,7 +49,7 @@ def differ(left: State, right: State) -> bool:
 
 
 def test_there_are_such_channels() -> None:
-    assert {"two_tower", "dssm", HASHED} <= set(LEARN_ON)
+    assert {"two_tower", "dssm", HASHED} <= set(INCREMENTAL)
     assert not is_incremental("ease")
 
 

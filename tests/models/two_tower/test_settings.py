@@ -204,7 +204,7 @@ def test_rejected_items_need_one_row_a_user() -> None:
         ({"towers": {"blocks": 1}}, "blocks would do nothing"),
         ({"towers": {"item_rate": 0.5, "hashes": 1}}, "item_rate and hashes would do nothing"),
         ({"towers": {"ids": "hashed", "user_rate": 0.5}}, "user_rate would do nothing"),
-        ({"towers": {"ids": "hashed", "shared_dim": 65}}, "shared_dim must be at most embedding_dim, 64"),
+        ({"towers": {"ids": "hashed", "shared_dim": 65}}, "shared_dim must be at most embedding_dim, 16"),
         ({"towers": {"history": ("causal",), "heads": 3}}, "heads must divide embedding_dim"),
         ({"towers": {"history": ("causal",), "decays": (2.0,)}}, "decays and mean_hidden would do nothing"),
         ({"training": {"warmup": 0.0}}, "greater than 0"),
