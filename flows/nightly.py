@@ -16,6 +16,7 @@ from tasks.steps.publish import publish
 from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
+from tasks.steps.rerank import fit_rerank
 from tasks.steps.segments import recommend_segments
 from tasks.steps.start import start
 
@@ -58,6 +59,7 @@ def nightly(
             recall(run, channel)
         fit_merge(run)
         fit_rank(run)
+        fit_rerank(run)
         recommend(run)
         recommend_segments(run)
         with in_turn():

@@ -15,6 +15,13 @@ Attributes = dict[str, NDArray[Any]]
 """Arrays by attribute."""
 
 USER_ATTRIBUTES = ("gender", "age", "occupation", "region")
+TITLE_ENDS = (
+    r"\s*[:(].*$",
+    r",\s+(?:the|an?|les?|la|das|der|die|il|el)$",
+    r"\s+(?:part|episode|vol(?:ume|\.)?|chapter)\s+\w+$",
+    r"\s+(?:\d{1,2}|ii|iii|iv|v|vi|vii|viii|ix|x)(?:½)?$",
+)
+"""Patterns of what follows the name of a franchise in a title, in lower case, in the order of removal."""
 REGION_DIGITS = 1
 """Leading digits of the zip code that make a region: with five digits most regions have one user."""
 
@@ -50,8 +57,8 @@ def encode(
     """Dense indices by ascending id.
 
     ``events`` has user_id, item_id, rating, at (epoch seconds), (E,) each, sorted by user and time;
-    ``users`` user_id, gender, age, occupation, zip; ``items`` item_id, year, genres (lists); ``as_of`` is
-    in epoch seconds, exclusive. Every event's user and item must be in the tables. Those of an
+    ``users`` user_id, gender, age, occupation, zip; ``items`` item_id, title, year, genres (lists); ``as_of``
+    is in epoch seconds, exclusive. Every event's user and item must be in the tables. Those of an
     earlier vocabulary, ``categories`` by attribute, keep their codes; new ones come after them.
     """
     of_users, of_items, vocabulary = encode_catalog(users, items, categories)
@@ -84,6 +91,7 @@ def encode_catalog(
     of_items: Attributes = {
         "year": items["year"].fill_null(-1).to_numpy().astype(np.int32),
         "genres": _multi_hot(items["genres"], genre_categories),
+        "franchise": franchises(items["title"]),
     }
     of_codes = {name: texts for name, (_, texts) in codes.items()} | {"genres": genre_categories}
     return of_users, of_items, Vocabulary(users["user_id"].to_numpy(), items["item_id"].to_numpy(), of_codes)
@@ -102,6 +110,20 @@ def reindexed(queries: Queries, now: Vocabulary, then: Vocabulary) -> Queries:
     before = np.concatenate([[0], np.cumsum(has_item)])
     log = replace(queries.log.where(has_item), item_idx=item[has_item], n_items=len(then.item_ids), items={})
     return Queries(users, queries.at, before[queries.start], before[queries.end], log)
+
+
+def franchises(titles: pl.Series) -> Ints:
+    """(I,) a number for each franchise of several films, by what their titles begin with; -1 for other films.
+
+    That is the title up to a colon, a bracket or a sequel's number: "Star Wars: Episode IV", "Toy Story 2
+    (1999)", "Godfather: Part II, The". Remakes of one title are a franchise too.
+    """
+    stem = titles.str.to_lowercase()
+    for pattern in TITLE_ENDS:
+        stem = stem.str.replace(pattern, "")
+    stems = pl.DataFrame({"stem": stem.str.strip_chars()}).with_columns(n=pl.len().over("stem"))
+    several = stems["stem"].set((stems["n"] < 2) | (stems["stem"] == ""), None)
+    return _codes(several, ())[0]
 
 
 def _positions(ids: Longs, among: Longs) -> Ints:

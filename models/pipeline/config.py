@@ -1,5 +1,6 @@
 """The settings that decide the published list, from recall to the last rank."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS, BuiltRanker, build_ranker
 from models.recall.contract import Recaller
 from models.recall.registry import CHANNELS, is_incremental
+from models.rerank.config import RerankConfig
 
 Settings = dict[str, Any]
 """Settings by name, at any depth, as a file or a command line gives them."""
@@ -97,6 +99,8 @@ class PipelineConfig(Config):
     """Ranking: the order of the candidates, and its training."""
     rankers: dict[str, Settings] = Field(default_factory=dict)
     """Settings of rankers by name, at any depth; `kind` says what a new name is."""
+    rerank: RerankConfig = RerankConfig()
+    """Re-ranking: from the order of single films to a list as a whole."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
     explain: ExplainConfig = ExplainConfig()
@@ -121,12 +125,15 @@ def resolved(config: PipelineConfig) -> PipelineConfig:
     channels = {name: {"kind": kind} | of.model_dump(mode="json") for name, (kind, of) in described.items()}
     rankers = {name: _ranker(config, name) for name in (config.rank.ranker, *config.rankers)}
     _check_formula(config, rankers)
+    incremental = _incremental(config, names, kinds)
+    if config.rerank.similarity == "two_tower" and incremental is None:
+        raise ValueError("rerank.similarity: two_tower needs a channel that learns on, and none recalls")
     return config.but(
         channels=channels,
         rankers={
             name: {"kind": of.kind} | of.settings.model_dump(mode="json") for name, of in rankers.items()
         },
-        incremental=IncrementalConfig(channel=_incremental(config, names, kinds)),
+        incremental=IncrementalConfig(channel=incremental),
     )
 
 
@@ -152,8 +159,13 @@ def incremental_channel(config: PipelineConfig) -> str | None:
 
 
 def pool_size(config: PipelineConfig) -> int:
-    """Candidates of a user that are ranked: as many as are published at least."""
-    return max(config.rank.pool, config.top_n)
+    """Candidates of a user that are ranked: as many as are published, or lists chosen from, at least."""
+    return max(config.rank.pool, list_pool(config))
+
+
+def list_pool(config: PipelineConfig) -> int:
+    """Candidates of a user, in the order of ranking, that the published list is made from."""
+    return config.top_n if config.rerank.method == "none" else max(config.rerank.pool, config.top_n)
 
 
 def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
@@ -247,8 +259,31 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
         raise ValueError(
             f"merge.newcomers: {choices('channel', config.merge.newcomers, _channel_names(config))}"
         )
+    _check_rerank(config.rerank)
     if config.explain.channel not in (None, *names):
         raise ValueError(f"explain.channel: {config.explain.channel} is none of recall.channels")
+
+
+def _check_rerank(config: RerankConfig) -> None:
+    """Every setting of a method that re-ranks nothing, or of a part that is off, would do nothing."""
+    every = tuple(name for name in RerankConfig.model_fields if name != "method")
+    _check_idle("rerank", config.method != "none", "method is mmr or dpp", config, *every)
+    diverse = config.diversity > 0
+    _check_idle("rerank", diverse, "diversity is above 0", config, "window", "similarity", "genre_weight")
+    _check_idle("rerank", config.similarity == "blended", "similarity is blended", config, "genre_weight")
+    _check_idle("rerank", config.calibration > 0, "calibration is above 0", config, "alpha")
+    away = math.isfinite(config.absence)
+    _check_idle("rerank", away, "absence is finite", config, "least_weight")
+    rules, quotas, cap = config.rules, config.quotas, config.cap
+    used = any(limit is not None for limit in (rules.genre, rules.franchise, rules.decade))
+    _check_idle("rerank.rules", used, "a rule is set", rules, "window")
+    _check_idle("rerank.quotas", quotas.fresh > 0, "fresh is above 0", quotas, "fresh_years")
+    _check_idle("rerank.quotas", quotas.long_tail > 0, "long_tail is above 0", quotas, "head")
+    _check_idle("rerank.cap", cap.exposure < 1, "exposure is below 1", cap, "max_users")
+    if quotas.fresh + quotas.long_tail > config.page_size:
+        raise ValueError(
+            f"rerank.quotas: {quotas.fresh} and {quotas.long_tail} films do not fit a page of {config.page_size}"
+        )
 
 
 def _check_idle(section: str, used: bool, condition: str, config: Config, *names: str) -> None:

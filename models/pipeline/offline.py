@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from models import merge
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats
+from models.dataset import Dataset, Floats, Queries
 from models.evaluation import metrics
 from models.evaluation.protocols import leave_one_out
 from models.evaluation.sampling import small_part, some_queries
@@ -20,10 +20,11 @@ from models.features.compute import PastIndex
 from models.pipeline import stages
 from models.pipeline.channels import Fitter
 from models.pipeline.config import PipelineConfig
-from models.pipeline.holdout import holdout
+from models.pipeline.holdout import holdout, questions
 from models.pipeline.stages import Declared, Stages
 from models.rank.candidates import MERGED
 from models.rank.stage import Ranking
+from models.rerank.stage import Reranking
 
 logger = logging.getLogger("matinee")
 
@@ -42,9 +43,9 @@ class ModelLists:
     """The lists of one model for the queries of a split."""
 
     stage: str
-    """recall, merge, prerank, rank or published."""
+    """recall, merge, prerank, rank, rerank or published."""
     model: str
-    """A channel, a pre-ranker, a ranker, or merged, union, best_channel, published."""
+    """A channel, a pre-ranker, a ranker, a method of re-ranking, or merged, union, best_channel, published."""
     lists: Candidates
     seconds: float
     """Seconds of fitting all that the lists need."""
@@ -64,8 +65,21 @@ class Lesson:
     """Seconds of fitting MERGED, channels included, PRERANK and each ranker."""
 
 
+@dataclass(frozen=True)
+class Priced:
+    """The users whose lists prices are fitted on, and what the stage needs besides."""
+
+    queries: Queries
+    recalled: dict[str, Candidates]
+    vectors: Floats | None
+    """(I, D) of the channel that learns on."""
+
+
 PRERANK = "prerank"
 """Key of the pre-ranker's seconds."""
+
+NOT_RERANKED = "none"
+"""The method of re-ranking that leaves the order of ranking as it is."""
 
 
 def answers(
@@ -75,7 +89,7 @@ def answers(
     rankers: Sequence[str],
     declared: Declared,
 ) -> list[ModelLists]:
-    """The lists of every channel and ranker, of the merge and the pre-ranker, and the published ones.
+    """The lists of every channel and ranker, of the merge, pre-ranker and re-ranking, and the published ones.
 
     The weights of MERGED are fitted, and BEST is chosen, on ``validation``. Pre-ranker, rankers and the
     published list learn from the newest part of the training part, as the nightly flow does.
@@ -102,18 +116,24 @@ def answers(
     seconds = all_channels + blend.seconds[MERGED]
     blends = {MERGED: merged, UNION: merged, BEST: recalled[blend.best]}
     merges = [ModelLists("merge", name, lists, seconds) for name, lists in blends.items()]
-    return [*channels, *merges, *_later_stages(config, recalled, lesson, split, rankers, all_channels)]
+    priced = _recall_priced(config, split.train, fitter)
+    return [
+        *channels,
+        *merges,
+        *_later_stages(config, recalled, priced, lesson, split, rankers, all_channels),
+    ]
 
 
 def _later_stages(
     config: PipelineConfig,
     recalled: dict[str, Candidates],
+    priced: Priced,
     lesson: Lesson,
     split: Split,
     rankers: Sequence[str],
     recall_seconds: float,
 ) -> list[ModelLists]:
-    """The pre-ranked list, each ranker's order of it, and the published list."""
+    """The pre-ranked list, each ranker's order of it, the list with and without re-ranking, the published one."""
     fitted = Stages(lesson.weights, merge.fallback_order(split.train), lesson.preranking, None)
     past = PastIndex(split.queries.log)
     short = stages.shortlist(config, recalled, fitted, split.queries, past)
@@ -126,8 +146,41 @@ def _later_stages(
         if name in rankers:
             answers.append(ModelLists("rank", name, lists.ranked, spent))
         if name == config.rank.ranker:
-            published = ModelLists("published", PUBLISHED, lists.published.candidates, spent)
-    return [*answers, published]
+            ordered, ranking_seconds = lists.ordered, spent
+    started = time.perf_counter()
+    reranking = _fit_rerank(config, priced, fitted, lesson.rankings.get(config.rank.ranker), split.train)
+    spent = ranking_seconds + time.perf_counter() - started
+    plain = stages.published(config, ordered, split.queries, None).candidates
+    answers.append(ModelLists("rerank", NOT_RERANKED, plain, ranking_seconds))
+    published = stages.published(config, ordered, split.queries, reranking).candidates
+    if reranking is not None:
+        answers.append(ModelLists("rerank", config.rerank.method, published, spent))
+    return [*answers, ModelLists("published", PUBLISHED, published, spent)]
+
+
+def _fit_rerank(
+    config: PipelineConfig, priced: Priced, fitted: Stages, ranking: Ranking | None, log: Dataset
+) -> Reranking | None:
+    """The re-ranking stage as the nightly flow fits it, after its last step of training."""
+    if not len(priced.queries):
+        return stages.fit_rerank(config, None, priced.queries, log, priced.vectors)
+    past = PastIndex(log)
+    short = stages.shortlist(config, priced.recalled, fitted, priced.queries, past)
+    ordered = stages.ranked(config, short, ranking, past).ordered
+    return stages.fit_rerank(config, ordered, priced.queries, log, priced.vectors)
+
+
+def _recall_priced(config: PipelineConfig, log: Dataset, fitter: Fitter) -> Priced:
+    """What the channels that learned a log recall for some of its users, one query each, as at night."""
+    users = stages.rerank_users(config, log)
+    queries = questions(log, config.objective, users)
+    learning = None if fitter.incremental is None else fitter.incremental_on(log)
+    vectors = None if learning is None else learning.tables().item_embeddings
+    if not len(users):
+        return Priced(queries, {}, vectors)
+    names, n = config.recall.channels, config.recall.candidates
+    recalled = {name: fitter.fitted(name, log).recommend(queries, n) for name in names}
+    return Priced(queries, recalled, vectors)
 
 
 def _fit_on_holdout(
@@ -196,5 +249,7 @@ def warm_up(config: PipelineConfig, dataset: Dataset, declared: Declared) -> Non
     fallback, past = merge.fallback_order(split.train), PastIndex(split.queries.log)
     made = Stages(weights, fallback, None if preranking is None else preranking.ranking, None)
     short = stages.shortlist(config, recalled, made, split.queries, past)
-    stages.ranked(config, short, None if fitted is None else fitted.ranking, past)
+    ordered = stages.ranked(config, short, None if fitted is None else fitted.ranking, past).ordered
+    reranking = stages.fit_rerank(config, ordered, split.queries, split.train, None)
+    stages.published(config, ordered, split.queries, reranking)
     logger.info("%-10s  %-18s     %6.1f s", "warm-up", "", time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""The published list: the channels' candidates merged, pre-ranked, ranked, cut.
+"""The published list: the channels' candidates merged, pre-ranked, ranked, re-ranked, cut.
 
 Defined here and nowhere else, from arrays to arrays. The nightly and hourly flows and offline evaluation call
 these functions on candidates that they recalled, whatever they read and write around it.
@@ -16,11 +16,12 @@ from models.evaluation.split import Split
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.merge import Merged
-from models.pipeline.config import PipelineConfig, pool_size, ranker_of
+from models.pipeline.config import PipelineConfig, list_pool, pool_size, ranker_of
 from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.fit import Fitted, fit_ranking
 from models.rank.stage import Ranking, blended, order
+from models.rerank.stage import Reranking, new_reranking
 
 Recalled = Mapping[str, Candidates]
 """Candidates of the same B queries by channel."""
@@ -39,6 +40,8 @@ class Stages:
     """None where the merged list decides who is ranked."""
     ranking: Ranking | None
     """None where too little was held back: the merged list is published."""
+    reranking: Reranking | None = None
+    """None where lists are not re-ranked."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class Lists:
 
     ranked: Candidates
     """By the ranker alone."""
-    published: Merged
-    """By ranker and merge together, cut to what is published."""
+    ordered: Merged
+    """By ranker and merge together: what lists are made from."""
 
 
 def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:
@@ -124,13 +127,50 @@ def shortlist(
 
 def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex) -> Lists:
     """The lists of queries whose candidates are given; without a ranker in the order of the merge."""
-    n = min(config.top_n, past.log.n_items)
+    n = min(list_pool(config), past.log.n_items)
     if ranking is None:
         return Lists(short.chosen.candidates, _first(short.chosen, n))
     logits = ranking.logits(short.pool, past)
     alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
-    published = order(short.chosen, blended(short.pool, logits, ranking.blend_weight), n)
-    return Lists(alone.candidates, published)
+    ordered = order(short.chosen, blended(short.pool, logits, ranking.blend_weight), n)
+    return Lists(alone.candidates, ordered)
+
+
+def fit_rerank(
+    config: PipelineConfig,
+    ordered: Merged | None,
+    queries: Queries,
+    log: Dataset,
+    vectors: Floats | None,
+    before: Floats | None = None,
+) -> Reranking | None:
+    """The re-ranking stage, its prices fitted on what ranking ordered for ``rerank_users``, if it has any.
+
+    ``log`` says which films are fresh or rarely rated, ``vectors`` (I, D) are those of the channel that
+    learns on, None without one; ``before`` (I,) are the prices of the release before. None if lists are not
+    re-ranked.
+    """
+    if config.rerank.method == "none":
+        return None
+    stage = new_reranking(config.rerank, log, vectors, config.seed, before)
+    return stage if ordered is None else stage.priced(ordered, queries)
+
+
+def rerank_users(config: PipelineConfig, log: Dataset) -> Ints:
+    """The users with a history (B,), ascending, whose lists prices are fitted on; none where no cap is."""
+    users = np.flatnonzero(np.diff(log.indptr)).astype(np.int32)
+    if config.rerank.method == "none" or config.rerank.cap.exposure >= 1:
+        return users[:0]
+    n = config.rerank.cap.max_users
+    return users if len(users) <= n else np.sort(np.random.default_rng(config.seed).choice(users, n, False))
+
+
+def published(
+    config: PipelineConfig, ordered: Merged, queries: Queries, reranking: Reranking | None
+) -> Merged:
+    """The published lists, from what ranking ordered."""
+    n = min(config.top_n, queries.log.n_items)
+    return _first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
 
 
 def merged_lists(

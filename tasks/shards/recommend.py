@@ -10,7 +10,7 @@ import polars as pl
 
 from models import merge
 from models.candidates import Candidates, Neighbours
-from models.dataset import Ints, Longs, Mask, Queries
+from models.dataset import Floats, Ints, Longs, Mask, Queries
 from models.encoding import Vocabulary, reindexed
 from models.features.compute import PastIndex
 from models.merge import Merged
@@ -22,6 +22,7 @@ from models.prerank.stage import restore_preranking
 from models.rank.candidates import Pool
 from models.rank.stage import Ranking, restore_ranking
 from models.recall.contract import Recaller
+from models.rerank.stage import PRICE, Reranking, new_reranking
 from tasks import data as run_data
 from tasks import declarations, engine
 from tasks.cost import RowCounts
@@ -31,7 +32,7 @@ from warehouse.errors import MatineeError
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
-RANKING, PRERANKING = "ranking", "preranking"
+RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 """Names of the fitted stages; absent if the log was too small to hold anything back."""
 
 PREFERRED = "item_cf"
@@ -57,32 +58,36 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     data = fitted.data
     begin, end = engine.shards(run, len(data.target_users))[number]
     queries, ids = data.queries.rows(begin, end), data.target_ids[begin:end]
-    channels, now = fitted.channels.items(), data.vocabulary
-    alone = queries.alone()  # so that no channel looks at the log of everybody
-    questions = {name: _reindexed(alone, now, then) for name, (_, then) in channels}
-    recalled = {
-        name: _in_vocabulary(channel.recommend(questions[name], data.config.recall.candidates), then, now)
-        for name, (channel, then) in channels
-    }
-    short = stages.shortlist(data.config, recalled, fitted.stages, queries, fitted.past)
-    ranking = fitted.stages.ranking
-    # A ranker without weight need not be questions.
-    ranking = ranking if ranking is not None and ranking.blend_weight else None
-    lists = stages.ranked(data.config, short, ranking, fitted.past)
+    questions = _questions(fitted, queries)
+    pool, ordered = _ordered(fitted, queries, questions)
+    published = stages.published(data.config, ordered, queries, fitted.stages.reranking)
     part = f"{number:05d}"
     rows = {
         "recommended": files.write_table(
-            run, f"recommended/{part}", _published_rows(fitted, queries, ids, lists.published)
+            run, f"recommended/{part}", _published_rows(fitted, queries, ids, published)
         )
     }
-    pool = _pool_rows(fitted, ids, short.pool, lists.published.candidates)
-    files.write_table(run, f"pools/{part}", pool)
+    files.write_table(run, f"pools/{part}", _pool_rows(fitted, ids, pool, published.candidates))
     name = data.config.incremental.channel
     if name is not None:
         incremental: Any = fitted.channels[name][0]
         frame = embedding_rows(name, "user_id", ids, incremental.user_vectors(questions[name]))
         rows["user_embeddings"] = files.write_table(run, f"user_embeddings/{name}/{part}", frame)
     return rows
+
+
+def ordered_pools(run: Run, users: Ints) -> tuple[Merged, Queries]:
+    """The candidates of some of the users that lists are made from, in the order of ranking."""
+    fitted = _load(run)
+    data = fitted.data
+    queries = data.queries.take(np.searchsorted(data.target_users, users))
+    return _ordered(fitted, queries, _questions(fitted, queries))[1], queries
+
+
+def item_vectors(run: Run) -> Floats | None:
+    """(I, D) the item vectors of the channel that learns on; None without one."""
+    fitted = _load(run)
+    return _vectors(fitted.data, fitted.channels)
 
 
 def forget() -> None:
@@ -94,15 +99,63 @@ def forget() -> None:
 def _load(run: Run) -> FittedRun:
     data = run_data.load(run)
     fallback = merge.fallback_order(data.dataset)
-    ranks = (_restored(data, name) for name in (PRERANKING, RANKING))
+    preranking, ranking = (_restored(data, name) for name in (PRERANKING, RANKING))
     channel = _explaining_channel(data)
+    channels = {name: _channel(data, name) for name in data.config.recall.channels}
     return FittedRun(
         data,
-        {name: _channel(data, name) for name in data.config.recall.channels},
-        Stages(read_weights(run), fallback, *ranks),
+        channels,
+        Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels)),
         data.past,
         None if channel is None else run_data.read_neighbours(data, channel),
     )
+
+
+def _questions(fitted: FittedRun, queries: Queries) -> dict[str, Queries]:
+    """The queries as each channel reads them, without the log of everybody else."""
+    alone = queries.alone()
+    return {
+        name: _reindexed(alone, fitted.data.vocabulary, then) for name, (_, then) in fitted.channels.items()
+    }
+
+
+def _ordered(fitted: FittedRun, queries: Queries, questions: Mapping[str, Queries]) -> tuple[Pool, Merged]:
+    """The candidates that are ranked, and those that lists are made from, in the order of ranking."""
+    data, now = fitted.data, fitted.data.vocabulary
+    recalled = {
+        name: _in_vocabulary(channel.recommend(questions[name], data.config.recall.candidates), then, now)
+        for name, (channel, then) in fitted.channels.items()
+    }
+    short = stages.shortlist(data.config, recalled, fitted.stages, queries, fitted.past)
+    ranking = fitted.stages.ranking
+    # A ranker without weight need not be questions.
+    ranking = ranking if ranking is not None and ranking.blend_weight else None
+    return short.pool, stages.ranked(data.config, short, ranking, fitted.past).ordered
+
+
+def read_prices(data: RunData, run: Run) -> Floats | None:
+    """(I,) the prices of films that a run fitted, by the indices of ``data``; None if it fitted none."""
+    if not has_state(run, RERANKING):
+        return None
+    state, then = read_state(run, RERANKING)
+    position = then.item_positions(data.vocabulary)
+    price = np.zeros(data.dataset.n_items, dtype=np.float32)
+    price[position[position >= 0]] = state[PRICE][position >= 0]
+    return price
+
+
+def _reranking(data: RunData, channels: Mapping[str, tuple[Recaller, Vocabulary | None]]) -> Reranking | None:
+    config = data.config
+    if config.rerank.method == "none":
+        return None
+    price = read_prices(data, data.run)
+    return new_reranking(config.rerank, data.dataset, _vectors(data, channels), config.seed, price)
+
+
+def _vectors(data: RunData, channels: Mapping[str, tuple[Recaller, Vocabulary | None]]) -> Floats | None:
+    """(I, D) those of the channel that learns on, which speaks of the items of now; None without one."""
+    name = data.config.incremental.channel
+    return None if name is None else channels[name][0].tables().item_embeddings
 
 
 def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:

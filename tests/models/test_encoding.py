@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from models.dataset import Dataset, Queries
-from models.encoding import Vocabulary, encode, reindexed
+from models.encoding import Vocabulary, encode, franchises, reindexed
 
 
 def test_encode() -> None:
@@ -18,7 +18,12 @@ def test_encode() -> None:
         }
     )
     items = pl.DataFrame(
-        {"item_id": [20, 10], "year": [None, 1995], "genres": [[], ["Drama", "Action"]]},
+        {
+            "item_id": [20, 10],
+            "title": ["Heat", "Alien"],
+            "year": [None, 1995],
+            "genres": [[], ["Drama", "Action"]],
+        },
         schema_overrides={"genres": pl.List(pl.String), "year": pl.Int32},
     )
     events = {
@@ -48,7 +53,7 @@ def test_labels_of_before_keep_their_codes() -> None:
     users = pl.DataFrame(
         {"user_id": [1, 2], "gender": ["F", "M"], "age": [1, 25], "occupation": [0, 0], "zip": ["1", "0"]}
     )
-    items = pl.DataFrame({"item_id": [1], "year": [2000], "genres": [["Action", "War"]]})
+    items = pl.DataFrame({"item_id": [1], "title": ["Heat"], "year": [2000], "genres": [["Action", "War"]]})
     events = {name: np.array([1]) for name in ("user_id", "item_id", "rating", "at")}
     before = {"gender": ["M"], "age": ["25", "35"], "genres": ["Comedy", "War"]}
     dataset, vocabulary = encode(events, users, items, as_of=2, categories=before)
@@ -66,7 +71,8 @@ def test_encode_without_demographics_or_genres() -> None:
     numbers = {name: pl.Series([None], dtype=pl.Int32) for name in ("age", "occupation")}
     users = pl.DataFrame({"user_id": [1], **unknown, **numbers})
     items = pl.DataFrame(
-        {"item_id": [1], "year": [2000], "genres": [[]]}, schema_overrides={"genres": pl.List(pl.String)}
+        {"item_id": [1], "title": ["Heat"], "year": [2000], "genres": [[]]},
+        schema_overrides={"genres": pl.List(pl.String)},
     )
     events = {name: np.array([1]) for name in ("user_id", "item_id", "rating", "at")}
     dataset, vocabulary = encode(events, users, items, as_of=2)
@@ -105,3 +111,29 @@ def test_queries_as_an_earlier_vocabulary_reads_them() -> None:
     same = reindexed(queries, now, now)
     assert same.log is log
     assert same.user_idx.tolist() == [0, 1]
+
+
+def test_franchises_are_told_by_what_titles_begin_with() -> None:
+    titles = {
+        "Star Wars: Episode IV - A New Hope (1977)": 1,
+        "Star Wars: Episode V - The Empire Strikes Back (1980)": 1,
+        "Godfather, The (1972)": 2,
+        "Godfather: Part II, The (1974)": 2,
+        "Toy Story (1995)": 3,
+        "Toy Story 2 (1999)": 3,
+        "Rocky IV (1985)": 4,
+        "Rocky (1976)": 4,
+        "Friday the 13th Part 2 (1981)": 5,
+        "Friday the 13th (1980)": 5,
+        "Psycho (1960)": 6,
+        "Psycho (1998)": 6,
+        "Seven (Se7en) (1995)": 0,
+        "Apollo 13 (1995)": 0,
+        "Nikita (La Femme Nikita) (1990)": 0,
+        "": 0,
+    }
+    found = franchises(pl.Series([*titles, None, None, ""]))
+    codes = {(code, number) for code, number in zip(found.tolist(), titles.values(), strict=False)}
+    assert len(codes) == 7, "one code a franchise"
+    assert [code == -1 for code in found[: len(titles)]] == [number == 0 for number in titles.values()]
+    assert found[len(titles) :].tolist() == [-1, -1, -1]

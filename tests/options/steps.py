@@ -15,6 +15,7 @@ from tasks.steps.publish import publish
 from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
+from tasks.steps.rerank import fit_rerank
 from tasks.steps.segments import recommend_segments
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
@@ -29,8 +30,21 @@ NEWCOMERS = 4
 def home_with_log(folder: Path) -> Path:
     """A home whose log has 40 users' ratings of 80 films."""
     log = random_log(0, "2000-10-01", "2003-03-01", n_users=40, n_items=80, n_events=1600)
-    event_log.ingest(folder / "home", batches.of_log(folder / "source", log, log.n_users + NEWCOMERS))
+    source = batches.of_log(folder / "source", log, log.n_users + NEWCOMERS, films(log.n_items))
+    event_log.ingest(folder / "home", source)
     return folder / "home"
+
+
+def films(n: int) -> dict[int, tuple[str, str]]:
+    """Titles and genres of films by id: pairs of one franchise, years over five decades."""
+    genres = ("Drama", "War", "Comedy", "Drama|Comedy", "Action|War", "Action")
+    return {
+        item: (
+            f"{'AEIOU'[item % 5]}{'bdgklmprt'[item // 2 % 9]}: {item} ({1950 + item % 50})",
+            genres[item % 6],
+        )
+        for item in range(1, n + 1)
+    }
 
 
 def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
@@ -43,6 +57,7 @@ def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
         recall.fn(run, channel)
     fit_merge.fn(run)
     fit_rank.fn(run)
+    fit_rerank.fn(run)
     recommend.fn(run)
     recommend_segments.fn(run)
     return run

@@ -41,6 +41,19 @@ PRERANKED = {
     "prerank": {"method": "gbdt", "pool": 60, "settings": {"min_data_in_leaf": 5}},
     "rank": {"pool": 8},
 }
+DIVERSE: Settings = {"rerank": {"method": "mmr", "diversity": 1.0}}
+FOR_TOWERS = overlaid(TWO_LEARNERS, DIVERSE)
+RULED, CALIBRATED, AWAY, FRESH, RARE, CAPPED = (
+    overlaid(DIVERSE, {"rerank": settings})
+    for settings in (
+        {"rules": {"genre": 1, "window": 4}},
+        {"calibration": 5.0},
+        {"absence": 100.0},
+        {"quotas": {"fresh": 2, "fresh_years": 30}},
+        {"quotas": {"long_tail": 2}},
+        {"cap": {"exposure": 0.3}, "page_size": 4},
+    )
+)
 SEVERAL_TASKS = {
     "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
@@ -89,6 +102,28 @@ CASES: dict[str, tuple[str, Case]] = {
     "rank.sampling.negative_rate": (LISTS, Case(to=0.5)),
     "rank.sampling.max_targets": (LISTS, Case(to=1)),
     "rankers": (LISTS, Case(to={"lr": {"training": {"learning_rate": 0.1}}})),
+    "rerank.method": (LISTS, Case(to="dpp", given=DIVERSE)),
+    "rerank.pool": (LISTS, Case(to=8, given=DIVERSE)),
+    "rerank.diversity": (LISTS, Case(to=9.0, given=DIVERSE)),
+    "rerank.window": (LISTS, Case(to=1, given=DIVERSE)),
+    "rerank.similarity": (LISTS, Case(to="two_tower", given=FOR_TOWERS)),
+    "rerank.genre_weight": (LISTS, Case(to=0.01, given=FOR_TOWERS)),
+    "rerank.absence": (LISTS, Case(to=0.1, given=DIVERSE)),
+    "rerank.least_weight": (LISTS, Case(to=0.9, given=AWAY)),
+    "rerank.calibration": (LISTS, Case(to=5.0, given=DIVERSE)),
+    "rerank.alpha": (LISTS, Case(to=0.9, given=CALIBRATED)),
+    "rerank.band": (LISTS, Case(to=4, given=DIVERSE)),
+    "rerank.page_size": (LISTS, Case(to=2, given=RARE)),
+    "rerank.rules.window": (LISTS, Case(to=2, given=RULED)),
+    "rerank.rules.genre": (LISTS, Case(to=1, given=DIVERSE)),
+    "rerank.rules.franchise": (LISTS, Case(to=1, given=DIVERSE)),
+    "rerank.rules.decade": (LISTS, Case(to=1, given=DIVERSE)),
+    "rerank.quotas.fresh": (LISTS, Case(to=3, given=FRESH)),
+    "rerank.quotas.fresh_years": (LISTS, Case(to=0, given=FRESH)),
+    "rerank.quotas.long_tail": (LISTS, Case(to=3, given=DIVERSE)),
+    "rerank.quotas.head": (LISTS, Case(to=0.2, given=RARE)),
+    "rerank.cap.exposure": (LISTS, Case(to=0.2, given=CAPPED)),
+    "rerank.cap.max_users": (LISTS, Case(to=3, given=CAPPED)),
     "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
     "explain.channel": (
         LISTS,
@@ -171,6 +206,18 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),
         ({"prerank": {"settings": {"hidden": [4]}}}, "prerank: settings would do nothing"),
         ({"prerank": {"method": "gbdt", "pool": 300}}, "prerank.pool: of 300 candidates 300 are ranked"),
+        ({"rerank": {"method": "none", "pool": 100}}, "rerank: pool would do nothing"),
+        ({"rerank": {"method": "mmr", "diversity": 0, "window": 3}}, "window would do nothing"),
+        ({"rerank": {"similarity": "genre", "genre_weight": 0.2}}, "genre_weight would do nothing"),
+        ({"rerank": {"alpha": 0.2}}, "alpha would do nothing"),
+        ({"rerank": {"rules": {"window": 3}}}, "rerank.rules: window would do nothing"),
+        ({"rerank": {"quotas": {"fresh_years": 3}}}, "rerank.quotas: fresh_years would do nothing"),
+        ({"rerank": {"quotas": {"fresh": 8, "long_tail": 8}}}, "8 and 8 films do not fit a page of 10"),
+        ({"rerank": {"cap": {"exposure": 1, "max_users": 3}}}, "rerank.cap: max_users would do nothing"),
+        (
+            {"rerank": {"similarity": "two_tower"}, "recall": {"channels": ["popular"]}},
+            "rerank.similarity: two_tower needs a channel that learns on",
+        ),
         ({"rank": {"formula": "product"}}, "rank.formula would do nothing: gbdt"),
         ({"channels": {"word2vec": {"ann": {"kind": "flat", "M": 8}}}}, "M would do nothing"),
         ({"channels": {"word2vec": {"ann": {"kind": "hnsw", "nprobe": 8}}}}, "nprobe would do nothing"),

@@ -39,13 +39,18 @@ def dat(
     return str(folder)
 
 
-def of_log(folder: Path, log: Dataset, n_people: int) -> str:
-    """The ratings of a log as ``::`` files, one of a film at a time; users.dat has the first users alone."""
+def of_log(folder: Path, log: Dataset, n_people: int, films: dict[int, tuple[str, str]] | None = None) -> str:
+    """The ratings of a log as ``::`` files, one of a film at a time; users.dat has the first users alone.
+
+    ``films`` has titles and genres by id; by default all films are of the same genres.
+    """
     once = {
         (user, item, at): (user + 1, item + 1, rating, at)
         for user, item, rating, at in zip(log.user_idx, log.item_idx, log.rating, log.at, strict=True)
     }
-    films = {item + 1: (f"Film {item} ({1950 + item % 50})", "Drama|War") for item in range(log.n_items)}
+    films = films or {
+        item + 1: (f"Film {item} ({1950 + item % 50})", "Drama|War") for item in range(log.n_items)
+    }
     people = {user + 1: f"{'FM'[user % 2]}::25::1::12345" for user in range(n_people)}
     return dat(folder, list(once.values()), films, people)
 

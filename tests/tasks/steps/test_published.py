@@ -21,6 +21,7 @@ from tasks.steps.merge import fit_merge
 from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
+from tasks.steps.rerank import fit_rerank
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
 from warehouse.errors import MatineeError
@@ -42,6 +43,7 @@ def recommended(home: Path, as_of: int, overrides: dict[str, Any]) -> Run:
         recall.fn(run, channel)
     fit_merge.fn(run)
     fit_rank.fn(run)
+    fit_rerank.fn(run)
     recommend.fn(run)
     return run
 
