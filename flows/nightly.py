@@ -59,7 +59,8 @@ def nightly(
             recall(run, channel)
         fit_merge(run)
         fit_rank(run)
-        fit_rerank(run)
+        if whole.rerank.method != "none":
+            fit_rerank(run)
         recommend(run)
         recommend_segments(run)
         with in_turn():

@@ -45,7 +45,7 @@ class ModelLists:
     stage: str
     """recall, merge, prerank, rank, rerank or published."""
     model: str
-    """A channel, a pre-ranker, a ranker, a method of re-ranking, or merged, union, best_channel, published."""
+    """A channel, pre-ranker, ranker, method of re-ranking, or merged, union, best_channel, published."""
     lists: Candidates
     seconds: float
     """Seconds of fitting all that the lists need."""
@@ -133,7 +133,7 @@ def _later_stages(
     rankers: Sequence[str],
     recall_seconds: float,
 ) -> list[ModelLists]:
-    """The pre-ranked list, each ranker's order of it, the list with and without re-ranking, the published one."""
+    """The lists after pre-ranking, by each ranker, with and without re-ranking, and the published ones."""
     fitted = Stages(lesson.weights, merge.fallback_order(split.train), lesson.preranking, None)
     past = PastIndex(split.queries.log)
     short = stages.shortlist(config, recalled, fitted, split.queries, past)
@@ -163,11 +163,11 @@ def _fit_rerank(
 ) -> Reranking | None:
     """The re-ranking stage as the nightly flow fits it, after its last step of training."""
     if not len(priced.queries):
-        return stages.fit_rerank(config, None, priced.queries, log, priced.vectors)
+        return stages.fit_rerank(config, None, log, priced.vectors)
     past = PastIndex(log)
     short = stages.shortlist(config, priced.recalled, fitted, priced.queries, past)
     ordered = stages.ranked(config, short, ranking, past).ordered
-    return stages.fit_rerank(config, ordered, priced.queries, log, priced.vectors)
+    return stages.fit_rerank(config, (ordered, priced.queries), log, priced.vectors)
 
 
 def _recall_priced(config: PipelineConfig, log: Dataset, fitter: Fitter) -> Priced:
@@ -250,6 +250,6 @@ def warm_up(config: PipelineConfig, dataset: Dataset, declared: Declared) -> Non
     made = Stages(weights, fallback, None if preranking is None else preranking.ranking, None)
     short = stages.shortlist(config, recalled, made, split.queries, past)
     ordered = stages.ranked(config, short, None if fitted is None else fitted.ranking, past).ordered
-    reranking = stages.fit_rerank(config, ordered, split.queries, split.train, None)
+    reranking = stages.fit_rerank(config, (ordered, split.queries), split.train, None)
     stages.published(config, ordered, split.queries, reranking)
     logger.info("%-10s  %-18s     %6.1f s", "warm-up", "", time.perf_counter() - started)

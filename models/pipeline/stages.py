@@ -26,6 +26,9 @@ from models.rerank.stage import Reranking, new_reranking
 Recalled = Mapping[str, Candidates]
 """Candidates of the same B queries by channel."""
 
+OrderedPools = tuple[Merged, Queries]
+"""Candidates in the order of ranking, from which lists are made, and the queries that they answer."""
+
 Declared = tuple[Declaration, ...]
 """Features that rankers read."""
 
@@ -138,13 +141,12 @@ def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, pa
 
 def fit_rerank(
     config: PipelineConfig,
-    ordered: Merged | None,
-    queries: Queries,
+    pools: OrderedPools | None,
     log: Dataset,
     vectors: Floats | None,
     before: Floats | None = None,
 ) -> Reranking | None:
-    """The re-ranking stage, its prices fitted on what ranking ordered for ``rerank_users``, if it has any.
+    """The re-ranking stage, its prices fitted on the pools of ``rerank_users``, if there are any.
 
     ``log`` says which films are fresh or rarely rated, ``vectors`` (I, D) are those of the channel that
     learns on, None without one; ``before`` (I,) are the prices of the release before. None if lists are not
@@ -153,7 +155,7 @@ def fit_rerank(
     if config.rerank.method == "none":
         return None
     stage = new_reranking(config.rerank, log, vectors, config.seed, before)
-    return stage if ordered is None else stage.priced(ordered, queries)
+    return stage if pools is None else stage.priced(*pools)
 
 
 def rerank_users(config: PipelineConfig, log: Dataset) -> Ints:

@@ -48,7 +48,7 @@ class RerankConfig(Config):
     """Re-ranking: from the order of single films to a list as a whole."""
 
     method: Literal["none", "mmr", "dpp"] = "none"
-    """Measure of diversity: `mmr` the nearest, `dpp` all films before it together; `none` re-ranks nothing."""
+    """Measure of diversity: `mmr` by the nearest film, `dpp` by all together; `none` re-ranks nothing."""
     pool: PositiveInt = 200
     """Candidates of a user that lists are chosen from, those that ranking puts first."""
     diversity: NonNegative = 0.5
@@ -60,7 +60,7 @@ class RerankConfig(Config):
     genre_weight: Between = 0.5
     """Weight of genres in the blend; without a channel that learns on they count alone."""
     absence: PositiveFloat = math.inf
-    """Days since a user's newest event after which scores count half beside all else; inf: they count whole."""
+    """Days since a user's newest event after which scores count half beside all else; inf: never."""
     least_weight: Between = 0.1
     """Weight of the scores of users who have been away for ever."""
     calibration: NonNegative = 0.0

@@ -4,8 +4,8 @@ The next film of a list L is the candidate with the highest
 
     score(i) - price(i) + diversity D(i | L) - calibration KL(p, q(L + i)).
 
-Scores are log odds, so the two weights say what log odds a unit is worth. D looks at the last ``window`` films
-W of L alone, whose similarities S are inner products of unit vectors:
+Scores are log odds, so the two weights say what log odds a unit is worth. D looks at the last ``window``
+films W of L alone, whose similarities S are inner products of unit vectors:
 
     mmr   -max over j in W of S(i, j)            Carbonell & Goldstein 1998, https://doi.org/10.1145/290941.291025
     dpp   log det S(W + i) - log det S(W)        Chen, Zhang & Zhou 2018, https://arxiv.org/abs/1709.05135
@@ -13,15 +13,15 @@ W of L alone, whose similarities S are inner products of unit vectors:
 Both papers weigh relevance by lambda or theta and diversity by what is left to 1: here their ratio is
 ``diversity``. A determinantal process with kernel q(i) S(i, j) q(j) and q = exp(score / 2 diversity) has the
 sum of scores and of log determinants as its log likelihood, and the fast greedy algorithm chooses by exactly
-this gain: a Cholesky factor grows by a row a film; as the window leaves a film behind, Givens rotations take it
-out. S is shrunk by JITTER off the diagonal, so that no film is impossible beside its double.
+this gain: a Cholesky factor grows by a row a film; as the window leaves a film behind, Givens rotations take
+it out. S is shrunk by JITTER off the diagonal, so that no film is impossible beside its double.
 
 KL(p, q) = sum of p log(p / ((1 - alpha) q + alpha p)) is the calibration of Steck 2018
 (https://doi.org/10.1145/3240323.3240372): p is the mix of genres of the history, q that of the list.
 
 Rules and quotas come before all of this: of the candidates, those that break the fewest of them are compared.
-A film breaks a rule if one of its groups is full in the window of rules, and the quotas if it serves none that
-is missing while the page has no more positions than are missing.
+A film breaks a rule if one of its groups is full in the window of rules, and the quotas if it serves none
+that is missing while the page has no more positions than are missing.
 """
 
 from dataclasses import dataclass
@@ -216,7 +216,7 @@ def _closer(mix: Doubles, base: Doubles, weight: float, genres: Floats) -> float
 
 @njit(cache=True)
 def _similarities(vector: Floats, chosen: int, size: int, alike: Floats) -> None:
-    """Inner products of the chosen candidate with all, dimension by dimension so that the loop is a vector's."""
+    """Inner products of the chosen candidate with all, by dimension, so that the inner loop is vectorised."""
     alike[:size] = 0.0
     for d in range(len(vector)):
         weight = vector[d, chosen]
@@ -228,7 +228,7 @@ def _similarities(vector: Floats, chosen: int, size: int, alike: Floats) -> None
 def _factorise(
     near: Doubles, factor: Doubles, distance: Doubles, alike: Floats, chosen: int, m: int, size: int
 ) -> None:
-    """Add the chosen film to the factor of m films; ``distance`` is each candidate's determinant beside them."""
+    """Add the chosen film to the factor of m films; ``distance`` is what a candidate multiplies det S by."""
     root = np.sqrt(distance[chosen])
     for k in range(m):
         factor[m, k] = near[k, chosen]

@@ -1,13 +1,13 @@
 """Prices of films that keep a cap on how many users' first pages one film is on.
 
-Lists with a cap are an assignment of films to users, best in total score under the constraint that no film has
-more than ``exposure`` of the users. Its dual gives every film a price, the same for all users, which is 0 but
-for the films that the cap is about; with the prices given, every user's list can be chosen alone. So prices
-are fitted once, on some users, and lists are then made shard by shard. Users who want a film most keep it: a cap
-that filters would take it from whoever comes last.
+Lists with a cap are an assignment of films to users, best in total score under the constraint that no film
+has more than ``exposure`` of the users. Its dual gives every film a price, the same for all users, which is 0
+but for the films that the cap is about; with the prices given, every user's list can be chosen alone. So
+prices are fitted once, on some users, and lists are then made shard by shard. Users who want a film most keep
+it: a cap that filters would take it from whoever comes last.
 
-The price of a film on the first pages of a fraction f of the users moves by log(f / cap), the log odds by which
-it is wanted too much or too little: a subgradient method for the dual (Bertsekas 1988,
+The price of a film on the first pages of a fraction f of the users moves by log(f / cap), the log odds by
+which it is wanted too much or too little: a subgradient method for the dual (Bertsekas 1988,
 https://doi.org/10.1007/BF02186476, for assignments) in the unit of the scores. In the end prices rise alone,
 until no film is above the cap.
 """

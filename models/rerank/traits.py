@@ -30,11 +30,12 @@ def _genres(log: Dataset) -> Floats:
 
 def _per_genre(genres: Floats) -> Floats:
     """Each genre of an item counts alike, all together 1 (Steck 2018)."""
-    return genres / np.maximum(genres.sum(axis=1, keepdims=True), 1)
+    each: Floats = genres / np.maximum(genres.sum(axis=1, keepdims=True), 1)
+    return each
 
 
 def _similar_by(config: RerankConfig, genres: Floats, vectors: Floats | None) -> Floats:
-    """Vectors whose inner products are the similarities: a blend of two is the two, weighted, side by side."""
+    """Vectors whose inner products are the similarities: for a blend both, weighted, side by side."""
     if config.similarity == "genre" or vectors is None:
         return _unit(genres)
     if config.similarity == "two_tower":
@@ -48,7 +49,8 @@ def _similar_by(config: RerankConfig, genres: Floats, vectors: Floats | None) ->
 def _unit(vectors: Floats) -> Floats:
     """The same of length 1; of length 0 where there is nothing."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros(vectors.shape, dtype=np.float32), where=length > 0)
+    unit: Floats = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
+    return unit
 
 
 def _groups(config: RulesConfig, log: Dataset) -> tuple[Ints, Ints]:

@@ -17,7 +17,7 @@ from models.merge import Merged
 from models.pipeline import explain, stages
 from models.pipeline.channels import with_state
 from models.pipeline.config import ranker_of
-from models.pipeline.stages import Stages
+from models.pipeline.stages import OrderedPools, Stages
 from models.prerank.stage import restore_preranking
 from models.rank.candidates import Pool
 from models.rank.stage import Ranking, restore_ranking
@@ -76,7 +76,7 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     return rows
 
 
-def ordered_pools(run: Run, users: Ints) -> tuple[Merged, Queries]:
+def ordered_pools(run: Run, users: Ints) -> OrderedPools:
     """The candidates of some of the users that lists are made from, in the order of ranking."""
     fitted = _load(run)
     data = fitted.data

@@ -16,15 +16,12 @@ def fit_rerank(run: Run) -> RowCounts:
     """Fit prices on the pools of some users; they begin with those of the release before."""
     data = run_data.load(run)
     users = stages.rerank_users(data.config, data.dataset)
-    if not len(users):
-        return {"users": 0}
     before = None if run.parent_id is None else shard.read_prices(data, run.parent())
     with threadpool_limits(1, "blas"):
-        ordered, queries = shard.ordered_pools(run, users)
-        fitted = stages.fit_rerank(
-            data.config, ordered, queries, data.dataset, shard.item_vectors(run), before
-        )
-    if fitted is not None:
-        write_state(data, shard.RERANKING, fitted.state)
+        pools = shard.ordered_pools(run, users) if len(users) else None
+        fitted = stages.fit_rerank(data.config, pools, data.dataset, shard.item_vectors(run), before)
     shard.forget()  # it was loaded without prices
-    return {"users": len(users)}
+    if fitted is None:
+        return {"prices": 0}
+    write_state(data, shard.RERANKING, fitted.state)
+    return {"prices": len(fitted.price)}

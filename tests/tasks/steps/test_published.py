@@ -11,10 +11,13 @@ import pytest
 from models.dataset import first_ratings
 from models.evaluation.protocols import PROTOCOLS
 from models.pipeline import offline
-from models.pipeline.offline import PUBLISHED
+from models.pipeline.offline import NOT_RERANKED, PUBLISHED
+from models.rerank.stage import PRICE
 from tasks import config as configuration
 from tasks import declarations
 from tasks.commands.evaluate import read_log
+from tasks.shards.recommend import RERANKING
+from tasks.states import read_state
 from tasks.steps import start
 from tasks.steps.features import build_features
 from tasks.steps.merge import fit_merge
@@ -30,6 +33,15 @@ from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run
 
 CHANNELS = ["popular", "segment", "item_cf"]
+
+CAPPED = {
+    "method": "mmr",
+    "pool": 100,
+    "absence": 30.0,
+    "quotas": {"long_tail": 2},
+    "cap": {"exposure": 0.2, "max_users": 40},
+}
+"""Re-ranking whose prices are fitted on some of the users."""
 
 
 def recommended(home: Path, as_of: int, overrides: dict[str, Any]) -> Run:
@@ -49,15 +61,16 @@ def recommended(home: Path, as_of: int, overrides: dict[str, Any]) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("objective", "protocol", "prerank"),
+    ("objective", "protocol", "changes"),
     [
         ("next", "leave-one-out", {}),
         ("daily", "temporal-2003", {}),
-        ("daily", "temporal-2003", {"method": "gbdt", "pool": 350}),
+        ("daily", "temporal-2003", {"prerank": {"method": "gbdt", "pool": 350}}),
+        ("daily", "temporal-2003", {"rerank": CAPPED}),
     ],
 )
 def test_the_steps_publish_what_is_evaluated(
-    objective: str, protocol: str, prerank: dict[str, Any], tmp_path: Path
+    objective: str, protocol: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
     log = random_log(0, "2000-10-01", "2003-03-01", n_users=60, n_items=400, n_events=4000)
     log = log.where(first_ratings(log))
@@ -65,8 +78,8 @@ def test_the_steps_publish_what_is_evaluated(
     overrides = {
         "recall": {"channels": CHANNELS},
         "objective": objective,
-        "prerank": prerank,
         "rank": {"pool": 100},
+        **changes,
     }
     answers = offline.answers(
         configuration.load(overrides),
@@ -84,6 +97,10 @@ def test_the_steps_publish_what_is_evaluated(
     listed = found.filter(found["user_id"].is_in((split.queries.user_idx + 1).tolist()))
     np.testing.assert_array_equal(listed["item_id"].to_numpy() - 1, expected[expected >= 0])
     assert len(expected) > 10
+    if "rerank" in changes:
+        (plain,) = (answer.lists.item for answer in answers if answer.model == NOT_RERANKED)
+        assert (expected != plain).any()
+        assert read_state(run, RERANKING)[0][PRICE].any()
     rejected = files.read_parts(run, "pools").filter(~pl.col("published"))
     assert rejected.join(found, on=["user_id", "item_id"], how="semi").is_empty()
     assert rejected["user_id"].value_counts()["count"].to_list() == [50] * split.train.n_users
