@@ -59,6 +59,7 @@ COLORS = {
     "merge": "#e45756",
     "prerank": "#f58518",
     "rank": "#b279a2",
+    "rerank": "#72b7b2",
     "published": "#54a24b",
 }
 """Colours of the stages in the plot."""

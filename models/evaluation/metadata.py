@@ -61,4 +61,6 @@ def in_order(column: MetricAtK, rows: Sequence[Mapping[str, Any]]) -> list[Mappi
 def model_label(row: Mapping[str, Any]) -> str:
     """The name of a model on screens: a pre-ranker may have the name of a ranker, or of the merged list."""
     model: str = row["model"]
+    if row.get("stage") == "rerank":
+        return f"re-ranked by {model}"
     return f"{model} (pre-ranked)" if row.get("stage") == "prerank" else model

@@ -147,15 +147,19 @@ def _later_stages(
             answers.append(ModelLists("rank", name, lists.ranked, spent))
         if name == config.rank.ranker:
             ordered, ranking_seconds = lists.ordered, spent
+    plain = stages.published(config, ordered, split.queries, None).candidates
+    if config.rerank.method == NOT_RERANKED:
+        return [*answers, ModelLists("published", PUBLISHED, plain, ranking_seconds)]
     started = time.perf_counter()
     reranking = _fit_rerank(config, priced, fitted, lesson.rankings.get(config.rank.ranker), split.train)
-    spent = ranking_seconds + time.perf_counter() - started
-    plain = stages.published(config, ordered, split.queries, None).candidates
-    answers.append(ModelLists("rerank", NOT_RERANKED, plain, ranking_seconds))
     published = stages.published(config, ordered, split.queries, reranking).candidates
-    if reranking is not None:
-        answers.append(ModelLists("rerank", config.rerank.method, published, spent))
-    return [*answers, ModelLists("published", PUBLISHED, published, spent)]
+    seconds = ranking_seconds + time.perf_counter() - started
+    return [
+        *answers,
+        ModelLists("rerank", NOT_RERANKED, plain, ranking_seconds),
+        ModelLists("rerank", config.rerank.method, published, seconds),
+        ModelLists("published", PUBLISHED, published, seconds),
+    ]
 
 
 def _fit_rerank(
