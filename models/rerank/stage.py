@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from models.candidates import Candidates
 from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries
@@ -127,6 +129,6 @@ def _keys(user_idx: Ints, at: Longs, width: int, seed: int) -> Doubles:
     return key
 
 
-def _at(values: np.ndarray, column: Longs, nothing: np.generic) -> np.ndarray:  # type: ignore[type-arg]
+def _at(values: NDArray[Any], column: Longs, nothing: np.generic) -> NDArray[Any]:
     """(B, n) the values at columns, and something for -1."""
     return np.where(column >= 0, np.take_along_axis(values, np.maximum(column, 0), axis=1), nothing)
