@@ -1,6 +1,5 @@
 """The settings of re-ranking."""
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
@@ -29,7 +28,7 @@ class QuotaConfig(Config):
     """Fresh films on each page at least."""
     fresh_years: NonNegativeInt = 1
     """Years before the year of the lists in which a film is fresh, by its own year."""
-    long_tail: NonNegativeInt = 0
+    long_tail: NonNegativeInt = 1
     """Films of the long tail on each page at least."""
     head: BelowOne = 0.8
     """Fraction of all ratings that the most rated films have; the other films are the long tail."""
@@ -38,7 +37,7 @@ class QuotaConfig(Config):
 class CapConfig(Config):
     """The cap on how many users' first pages one film is on."""
 
-    exposure: Annotated[float, Field(gt=0, le=1)] = 1.0
+    exposure: Annotated[float, Field(gt=0, le=1)] = 0.15
     """Fraction of users on whose first page a film may be at most; 1 is no cap."""
     max_users: PositiveInt = 2_000
     """Users whose lists the prices of films are fitted on, drawn by the seed; below that, all."""
@@ -51,17 +50,17 @@ class RerankConfig(Config):
     """Measure of diversity: `mmr` by the nearest film, `dpp` by all together; `none` re-ranks nothing."""
     pool: PositiveInt = 200
     """Candidates of a user that lists are chosen from, those that ranking puts first."""
-    diversity: NonNegative = 0.5
+    diversity: NonNegative = 0.2
     """Log odds that one unit of diversity is worth."""
     window: PositiveInt = 10
     """Films before it that a film shall differ from."""
     similarity: Literal["blended", "two_tower", "genre"] = "blended"
     """Vectors that say what is alike: of genres, of the channel that learns on, or both."""
-    genre_weight: Between = 0.5
+    genre_weight: Between = 0.3
     """Weight of genres in the blend; without a channel that learns on they count alone."""
-    absence: PositiveFloat = math.inf
+    absence: PositiveFloat = 3.0
     """Days since a user's newest event after which scores count half beside all else; inf: never."""
-    least_weight: Between = 0.1
+    least_weight: Between = 0.2
     """Weight of the scores of users who have been away for ever."""
     calibration: NonNegative = 0.0
     """Log odds that a nat less divergence of a list from its user's mix of genres is worth."""

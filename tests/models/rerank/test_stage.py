@@ -16,7 +16,15 @@ N_USERS, N_ITEMS, WIDTH = 90, 60, 30
 FIRST = 946_684_800
 """Midnight of 2000-01-01, UTC."""
 
-PLAIN = RerankConfig(method="mmr", diversity=0.0, pool=WIDTH)
+PLAIN = RerankConfig(
+    method="mmr",
+    pool=WIDTH,
+    diversity=0.0,
+    absence=np.inf,
+    quotas=QuotaConfig(long_tail=0),
+    cap=CapConfig(exposure=1.0),
+)
+"""Nothing but scores."""
 
 
 def small_log(seed: int = 0) -> Dataset:
@@ -86,9 +94,7 @@ def test_users_without_a_history_keep_their_list() -> None:
 @pytest.mark.parametrize("method", ["mmr", "dpp"])
 def test_no_film_is_on_more_first_pages_than_the_cap_allows(method: str) -> None:
     log, ranked = small_log(), pools(2, N_USERS - 10)
-    config = RerankConfig.model_validate(
-        {"method": method, "pool": WIDTH, "page_size": 4, "cap": {"exposure": 0.25}}
-    )
+    config = PLAIN.but(method=method, diversity=0.5, page_size=4, cap=CapConfig(exposure=0.25))
     queries = with_history(log)
     free = new_reranking(config, log, None, 0)
     stage = free.priced(ranked, queries)
@@ -260,6 +266,6 @@ def test_quotas_are_of_fresh_films_and_of_those_that_few_rated() -> None:
 
 def test_a_cap_of_everybody_costs_nothing() -> None:
     log = small_log()
-    stage = new_reranking(PLAIN.but(cap=CapConfig()), log, None, 0)
+    stage = new_reranking(PLAIN, log, None, 0)
     priced = stage.priced(pools(8, N_USERS - 10), with_history(log))
     assert not priced.price.any()
