@@ -37,7 +37,7 @@ class QuotaConfig(Config):
 class CapConfig(Config):
     """The cap on how many users' first pages one film is on."""
 
-    exposure: Annotated[float, Field(gt=0, le=1)] = 0.15
+    exposure: Annotated[float, Field(gt=0, le=1)] = 0.17
     """Fraction of users on whose first page a film may be at most; 1 is no cap."""
     max_users: PositiveInt = 2_000
     """Users whose lists the prices of films are fitted on, drawn by the seed; below that, all."""
@@ -50,17 +50,17 @@ class RerankConfig(Config):
     """Measure of diversity: `mmr` by the nearest film, `dpp` by all together; `none` re-ranks nothing."""
     pool: PositiveInt = 200
     """Candidates of a user that lists are chosen from, those that ranking puts first."""
-    diversity: NonNegative = 0.2
+    diversity: NonNegative = 0.25
     """Log odds that one unit of diversity is worth."""
     window: PositiveInt = 10
     """Films before it that a film shall differ from."""
     similarity: Literal["blended", "two_tower", "genre"] = "blended"
     """Vectors that say what is alike: of genres, of the channel that learns on, or both."""
-    genre_weight: Between = 0.3
+    genre_weight: Between = 0.5
     """Weight of genres in the blend; without a channel that learns on they count alone."""
     absence: PositiveFloat = 3.0
     """Days since a user's newest event after which scores count half beside all else; inf: never."""
-    least_weight: Between = 0.2
+    least_weight: Between = 0.1
     """Weight of the scores of users who have been away for ever."""
     calibration: NonNegative = 0.0
     """Log odds that a nat less divergence of a list from its user's mix of genres is worth."""
