@@ -50,13 +50,13 @@ class RerankConfig(Config):
     """Measure of diversity: `mmr` by the nearest film, `dpp` by all together; `none` re-ranks nothing."""
     pool: PositiveInt = 200
     """Candidates of a user that lists are chosen from, those that ranking puts first."""
-    diversity: NonNegative = 0.25
+    diversity: NonNegative = 0.4
     """Log odds that one unit of diversity is worth."""
     window: PositiveInt = 10
     """Films before it that a film shall differ from."""
     similarity: Literal["blended", "two_tower", "genre"] = "blended"
     """Vectors that say what is alike: of genres, of the channel that learns on, or both."""
-    genre_weight: Between = 0.5
+    genre_weight: Between = 0.3
     """Weight of genres in the blend; without a channel that learns on they count alone."""
     absence: PositiveFloat = 3.0
     """Days since a user's newest event after which scores count half beside all else; inf: never."""
