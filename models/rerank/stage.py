@@ -1,6 +1,5 @@
 """The re-ranking stage: lists chosen from ranked pools."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from models.rerank.config import RerankConfig
 from models.rerank.greedy import Aims, Traits, choose, genre_mix
 from models.rerank.prices import fit_prices
 from models.rerank.traits import traits_of
+from models.state import State
 
 PRICE = "price"
 """Name of the prices in the state."""
@@ -31,7 +31,7 @@ class Reranking:
     seed: int
 
     @property
-    def state(self) -> Mapping[str, Floats]:
+    def state(self) -> State:
         """All that was fitted, by name."""
         return {PRICE: self.price}
 

@@ -1,4 +1,4 @@
-"""What re-ranking knows of films beside their scores: vectors, the groups of rules, who serves a quota."""
+"""The traits of films that re-ranking reads beside their scores: vectors, the groups of rules, who serves a quota."""
 
 import numpy as np
 

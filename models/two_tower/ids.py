@@ -93,7 +93,8 @@ def summands(sums: sp.csr_matrix, wanted: Doubles, weight: Doubles) -> Doubles:
     normal = sums.T @ weighted + RIDGE * sp.eye(sums.shape[1])
     scale = 1 / normal.diagonal()[:, None]
     residual = weighted.T @ wanted  # (R, D)
-    found, step = np.zeros_like(residual), scale * residual
+    found: Doubles = np.zeros_like(residual)
+    step = scale * residual
     norm = (residual * step).sum(axis=0)
     for _ in range(ITERATIONS):
         ahead = normal @ step
@@ -111,8 +112,11 @@ def sharing_of(dataset: Dataset, config: TowersConfig) -> dict[Side, Sharing]:
     if config.ids == "dense":
         return {}
     items = _sharing(dataset.item_idx, dataset.n_items, config.item_rate, config).placed(dataset, "item")
-    users = _sharing(dataset.user_idx, dataset.n_users, config.user_rate, config).placed(dataset, "user")
-    return {"item": items} | ({"user": users} if config.user_id else {})
+    sides: dict[Side, Sharing] = {"item": items}
+    if config.user_id:
+        users = _sharing(dataset.user_idx, dataset.n_users, config.user_rate, config)
+        sides["user"] = users.placed(dataset, "user")
+    return sides
 
 
 def _sharing(ids: Ints, n: int, rate: float, config: TowersConfig) -> Sharing:
@@ -127,13 +131,15 @@ def _sharing(ids: Ints, n: int, rate: float, config: TowersConfig) -> Sharing:
 
 def stored_sharing(state: State) -> dict[Side, Sharing]:
     """The rows of ids by side that a state has."""
+    rows_by_side = named(state, "rows.")
     return {
         side: Sharing(
-            rows,
+            rows_by_side[side],
             len(state[f"weight.tables.{side}_id.weight"]) - 1,
             len(state[f"weight.tables.{side}_id{SHARED}.weight"]) - 1,
         )
-        for side, rows in named(state, "rows.").items()
+        for side in dict.fromkeys(SIDES.values())
+        if side in rows_by_side
     }
 
 

@@ -66,7 +66,7 @@ class Towers(nn.Module):
         self.maps = nn.ModuleDict({name: nn.Linear(size, dim, bias=False) for name, size in mapped.items()})
         for name in hashed:
             # Vectors of shared rows are as long at first as rows of their own.
-            nn.init.normal_(self.maps[name + SHARED].weight, std=config.shared_dim**-0.5)
+            nn.init.normal_(self.map(name + SHARED).weight, std=config.shared_dim**-0.5)
         makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
         self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
         self.user_head = _head(1 + len(self.user_features), config.user_hidden, dim)
@@ -77,6 +77,12 @@ class Towers(nn.Module):
         table = self.tables[name]
         assert isinstance(table, nn.Embedding)
         return table
+
+    def map(self, name: str) -> nn.Linear:
+        """The map of a table's shared rows, or of a feature, to ``embedding_dim`` numbers."""
+        found = self.maps[name]
+        assert isinstance(found, nn.Linear)
+        return found
 
     def id_tables(self) -> dict[str, nn.Embedding]:
         """The tables with a row an item or a user, by name."""
@@ -117,7 +123,7 @@ class Towers(nn.Module):
             own, shared, directions = sharing.fitted(vectors, weight, self.config.shared_dim)
             self.table(table).weight.copy_(torch.from_numpy(own))
             self.table(table + SHARED).weight.copy_(torch.from_numpy(shared))
-            self.maps[table + SHARED].weight.copy_(torch.from_numpy(directions))
+            self.map(table + SHARED).weight.copy_(torch.from_numpy(directions))
 
     def embedded(self, table: str, codes: Tensor) -> Tensor:
         """Vectors (..., D) of codes (...) in an ID table or another."""

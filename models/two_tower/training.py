@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries, queries_at, queries_before
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, Queries, queries_at, queries_before
 from models.embeddings.cbow import CbowConfig, cbow
 from models.embeddings.retrieval import HistoryConfig
 from models.incremental import Checkpoint, CheckpointCallback
@@ -286,7 +286,7 @@ def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:
     history = HistoryConfig()
     vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, history, config)
     towers = model.towers
-    weight = np.bincount(dataset.item_idx, minlength=dataset.n_items) + 1e-3
+    weight: Doubles = np.bincount(dataset.item_idx, minlength=dataset.n_items).astype(np.float64) + 1e-3
     towers.start("item_id", vectors.output, weight)
     towers.start("history", vectors.input, weight)
     with torch.no_grad():

@@ -113,7 +113,7 @@ def test_queries_as_an_earlier_vocabulary_reads_them() -> None:
     assert same.user_idx.tolist() == [0, 1]
 
 
-def test_franchises_are_told_by_what_titles_begin_with() -> None:
+def test_franchises_are_the_beginnings_of_titles() -> None:
     titles = {
         "Star Wars: Episode IV - A New Hope (1977)": 1,
         "Star Wars: Episode V - The Empire Strikes Back (1980)": 1,

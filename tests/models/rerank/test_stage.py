@@ -75,7 +75,7 @@ def test_films_come_with_the_scores_and_channels_that_ranking_gave_them() -> Non
     assert (lists.candidates.item != ranked.candidates.item[:, :20]).any()
 
 
-def test_without_any_aim_lists_are_the_heads_of_the_pools_and_as_long_as_they_are_asked_for() -> None:
+def test_without_any_aim_lists_are_the_heads_of_the_pools_and_as_long_as_n() -> None:
     log, ranked = small_log(), pools(1)
     lists = new_reranking(PLAIN.but(pool=5), log, None, 0).lists(ranked, queries_at(log), 20)
     np.testing.assert_array_equal(lists.candidates.item, ranked.candidates.item[:, :20])
@@ -213,11 +213,11 @@ def test_similarities_are_cosines_and_a_blend_is_their_weighted_mean() -> None:
         return np.divide(values @ values.T, outer, out=np.zeros_like(outer), where=outer > 0)
 
     genres = cosine(log.items["genres"].astype(np.float32))
-    learned = cosine(vectors)
+    of_towers = cosine(vectors)
     np.testing.assert_allclose(similarity(similarity="genre"), genres, atol=1e-5)
-    np.testing.assert_allclose(similarity(similarity="two_tower"), learned, atol=1e-5)
+    np.testing.assert_allclose(similarity(similarity="two_tower"), of_towers, atol=1e-5)
     blend = similarity(similarity="blended", genre_weight=0.3)
-    np.testing.assert_allclose(blend, 0.3 * genres + 0.7 * learned, atol=1e-5)
+    np.testing.assert_allclose(blend, 0.3 * genres + 0.7 * of_towers, atol=1e-5)
     alone = traits_of(PLAIN.but(similarity="blended"), log, None).vectors
     np.testing.assert_allclose(alone @ alone.T, genres, atol=1e-5)
 
