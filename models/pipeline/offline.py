@@ -175,7 +175,7 @@ def _fit_rerank(
 
 
 def _recall_priced(config: PipelineConfig, log: Dataset, fitter: Fitter) -> Priced:
-    """The candidates that the channels that learned a log recall for some of its users, one query each, as at night."""
+    """The candidates that channels of a log recall for some of its users, one query each, as at night."""
     users = stages.rerank_users(config, log)
     queries = questions(log, config.objective, users)
     learning = None if fitter.incremental is None else fitter.incremental_on(log)

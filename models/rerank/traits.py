@@ -1,4 +1,4 @@
-"""The traits of films that re-ranking reads beside their scores: vectors, the groups of rules, who serves a quota."""
+"""The traits of films that re-ranking reads beside their scores: vectors, groups of rules, quotas."""
 
 import numpy as np
 
