@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, Validati
 
 from models.bounds import only_where
 from models.config import Config, choices, configured, problem, with_seed
+from models.graph import GraphConfig
 from models.merge import MAX_CHANNELS, MergeConfig
 from models.pipeline.holdout import HoldoutConfig
 from models.prerank.registry import PRE_RANKERS
@@ -66,10 +67,10 @@ class IncrementalConfig(Config):
 
 
 class ExplainConfig(Config):
-    """The channel that finds the watched film named as the reason of a recommendation."""
+    """The watched film that is named as the reason of a recommendation."""
 
     channel: str | None = None
-    """Channel whose similarities choose the reason; by default item_cf, else the first that publishes any."""
+    """Channel whose similarities alone choose the reason; by default all that recalled the film count."""
     decay: PositiveFloat = 20.0
     """Events after which a watched film counts 1/e as a reason: people remember what they just saw."""
 
@@ -99,6 +100,8 @@ class PipelineConfig(Config):
     """Settings of rankers by name, at any depth; `kind` says what a new name is."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
+    graph: GraphConfig = GraphConfig()
+    """The graph of films, whose communities are published."""
     explain: ExplainConfig = ExplainConfig()
     """Reasons of recommendations."""
 

@@ -49,7 +49,7 @@ NOWHERE = "tcp://127.0.0.1:1"
 LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 """A cluster at which nobody answers."""
 
-LISTS, MEASURED = "recommended/*", "metrics/ranking"
+LISTS, MEASURED, COMMUNITIES = "recommended/*", "metrics/ranking", "item_communities/*"
 CLUSTER = "cluster"
 """The outcome that is compared where there is no cluster: the message that says so."""
 RELEASES = "releases"
@@ -90,6 +90,8 @@ CASES: dict[str, tuple[str, Case]] = {
     "rank.sampling.max_targets": (LISTS, Case(to=1)),
     "rankers": (LISTS, Case(to={"lr": {"training": {"learning_rate": 0.1}}})),
     "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
+    "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
+    "graph.resolution": (COMMUNITIES, Case(to=3.0)),
     "explain.channel": (
         LISTS,
         Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
