@@ -105,7 +105,8 @@ def _because(
 ) -> tuple[Ints, Mask]:
     start, end, log_item, log_rating = history
     channel, neighbour, similarity = near
-    (rows, n), n_items, width = item.shape, len(community), neighbour.shape[2]
+    rows, n = item.shape
+    n_items, width = len(community), neighbour.shape[2]
     cause = np.full((rows, n), -1, dtype=np.int32)
     cause_liked = np.zeros((rows, n), dtype=np.bool_)
     for chunk in prange((rows + QUERIES - 1) // QUERIES):

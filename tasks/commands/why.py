@@ -57,7 +57,7 @@ def _whole_run(home: Path, release: str, user: int) -> Run:
     if not is_whole(home, release):
         raise MatineeError(
             f"release {release} computed the list of user {user}, and what it had learned is gone: that of "
-            "the published release, the one before it and the newest full one stays; run `matinee nightly` first"
+            "the published release, the one before it and the newest full one stays; run `matinee nightly`"
         )
     lifecycle.fetch(home, release)
     return Run.read(home, release)

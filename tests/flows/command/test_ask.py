@@ -135,7 +135,7 @@ WAY = {
 }
 
 
-def test_the_way_of_a_film_is_told_stage_by_stage(matinee: Matinee, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_of_a_film_is_shown_stage_by_stage(matinee: Matinee, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.commands.why.why", lambda user_id, film: WAY)
     called = matinee("why", "1", "toy story")
     assert (called.code, called.err) == (0, "")
@@ -174,7 +174,7 @@ def test_a_film_that_was_lost_says_where(matinee: Matinee, monkeypatch: pytest.M
         (["1", "1"], "what it had learned is gone"),
     ],
 )
-def test_a_way_that_cannot_be_told_is_one_line(words: list[str], message: str, matinee: Matinee) -> None:
+def test_a_way_that_is_not_found_is_one_line(words: list[str], message: str, matinee: Matinee) -> None:
     called = matinee("why", *words)
     assert (called.code, called.out) == (2, "")
     assert message in called.err

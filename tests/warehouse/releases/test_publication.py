@@ -20,6 +20,7 @@ from tests import home as homes
 from warehouse import sql
 from warehouse.errors import MatineeError
 from warehouse.releases import journal, queries, serving
+from warehouse.releases.build import SCHEMA_VERSION
 from warehouse.releases.publication import publish
 from warehouse.releases.rollback import roll_back
 from warehouse.runs import files, lifecycle, snapshot
@@ -296,7 +297,7 @@ def test_the_parent_of_a_living_run_stays_whole(home: Path) -> None:
 
 
 def as_of_version_2(file: Path) -> None:
-    """Make of a serving file what the version before wrote: fewer columns of lineage, and primary keys."""
+    """Make of a serving file what an earlier version wrote: fewer columns of lineage, and primary keys."""
     with duckdb.connect(str(file)) as con:
         con.execute("drop table lineage")
         con.execute(
@@ -305,6 +306,7 @@ def as_of_version_2(file: Path) -> None:
             "seconds double not null, peak_memory_mb double not null, primary key (release_id, step))"
         )
         con.execute("insert into lineage select release_id, 'rank', [], [], 1, 2, 3 from releases")
+        con.execute("drop table item_communities")
         con.execute("drop table curves")
         con.execute(
             "create table curves (release_id varchar not null, stage varchar not null, "
@@ -331,7 +333,8 @@ def test_releases_of_the_version_before_are_queried_gone_on_from_and_rolled_back
     publish(run, 5, 10)
     costs = "select step, cpu_seconds, shards, workers from lineage order by rowid"
     assert ask(home, costs) == [("rank", None, None, None), ("publish", 1.5, 8, 2)]
-    assert ask(home, "select schema_version from releases where kind = 'incremental'") == [(3,)]
+    assert ask(home, "select schema_version from releases where kind = 'incremental'") == [(SCHEMA_VERSION,)]
+    assert ask(home, "from item_communities") == []
     assert roll_back(home) == old.id
     assert queries.recommendations(home, 1, 5)
     assert len(queries.lineage(home)) == 1

@@ -10,16 +10,18 @@ genres as (
     select community, genre, count(*) as n
     from (select community, unnest(genres) as genre from films)
     group by community, genre
+),
+main_genres as (
+    select community, genre
+    from genres
+    qualify row_number() over (partition by community order by n desc, genre) = 1
 )
 select
     community,
     count(*) as films,
-    arg_max(title, (centrality, -item_id)) as title,
-    (
-        select arg_max(genre, (n, genre))
-        from genres
-        where genres.community = films.community
-    ) as genre
+    first(title order by centrality desc, item_id) as title,
+    any_value(genre) as genre
 from films
+left join main_genres using (community)
 group by community
 order by community;

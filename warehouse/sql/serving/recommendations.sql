@@ -1,6 +1,6 @@
--- grain: user, rank; adds titles and the sentence that people read. Variables: recommended_files and
--- user_features_file of the run; carried_releases, top_n: lists that newer releases computed, which the
--- newest of them has.
+-- grain: user, rank; adds titles and the sentence that people read: the first one that holds. Variables:
+-- recommended_files of the run; carried_releases, top_n: lists that newer releases computed, which the newest of
+-- them has.
 insert into recommendations
 with
 newer as (
