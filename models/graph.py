@@ -93,4 +93,5 @@ def _directed(neighbours: Neighbours, n_items: int, n: int) -> tuple[Longs, Doub
 def _summed(pair: Longs, weight: Doubles) -> tuple[Longs, Doubles]:
     """Every pair once, ascending, with the sum of its weights."""
     once, number = np.unique(pair, return_inverse=True)
-    return once, np.bincount(number, weights=weight, minlength=len(once))
+    total: Doubles = np.bincount(number, weights=weight, minlength=len(once)).astype(np.float64)
+    return once, total

@@ -38,7 +38,9 @@ def why(user_id: str, film: str) -> Answer:
         raise MatineeError(f"nobody knows user {user}, who gets the list for everybody: what is popular")
     current = serving.published_release(home)
     rows = queries.list_of(home, user)
-    computed_by = rows[0]["release_id"] if rows else current
+    if not rows:
+        raise MatineeError(f"user {user} has watched every film: there is no list")
+    computed_by = rows[0]["release_id"]
     fitted = shard.load(_whole_run(home, computed_by, user))
     published = next((row for row in rows if row["item_id"] == item["item_id"]), None)
     return {

@@ -77,7 +77,7 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     # A ranker without weight need not be questions.
     ranking = ranking if ranking is not None and ranking.blend_weight else None
     lists = stages.ranked(data.config, short, ranking, fitted.past)
-    part, published = f"{number:05d}", _published_rows(fitted, queries, ids, lists.published, recalled)
+    part, published = f"{number:05d}", _published_rows(fitted, ids, lists.published, short.pool)
     rows = {"recommended": files.write_table(run, f"recommended/{part}", published)}
     pool = _pool_rows(fitted, ids, short.pool, lists.published.candidates)
     files.write_table(run, f"pools/{part}", pool)
@@ -158,12 +158,11 @@ def _restored(data: RunData, name: str) -> Ranking | None:
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
-def _published_rows(
-    fitted: FittedRun, queries: Queries, ids: Longs, published: Merged, recalled: Recalled
-) -> pl.DataFrame:
+def _published_rows(fitted: FittedRun, ids: Longs, published: Merged, pool: Pool) -> pl.DataFrame:
     """user_id, rank, item_id, score, channels, because_item_id, because_liked, release_id."""
-    data, item = fitted.data, published.candidates.item
-    contribution = stages.contributions(data.config, recalled, fitted.stages.merge_weights, queries, item)
+    data, queries, item = fitted.data, pool.queries, published.candidates.item
+    weights = fitted.stages.merge_weights
+    contribution = stages.contributions(data.config, pool.channels, weights, queries, item)
     named, found = explain.strongest(contribution), item >= 0
     of_history = queries, contribution, named, fitted.evidence, data.config.explain.decay
     cause, liked = (values[found] for values in explain.because(item, *of_history))

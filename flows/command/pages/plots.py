@@ -139,7 +139,7 @@ def _communities(answer: Answer) -> Plot:
             axes.plot(*ends, color=GREY, linewidth=5 * link["fraction"] / most, alpha=0.6, zorder=1)
         films = [row["films"] for row in rows]
         area = [200 + 600 * count / max(films) for count in films]
-        axes.scatter(*zip(*at.values(), strict=True), s=area, color=BLUE, zorder=2)
+        axes.scatter([x for x, _ in at.values()], [y for _, y in at.values()], area, color=BLUE, zorder=2)
         for name, (x, y) in at.items():
             axes.text(x, y, str(name), color="white", ha="center", va="center", zorder=3)
         for line, (row, title) in enumerate(zip(rows, titles, strict=True)):

@@ -34,6 +34,7 @@ TABLES = {
     "user_features",
     "item_features",
     "item_similarity",
+    "item_communities",
     "item_embeddings",
     "user_embeddings",
     "releases",
