@@ -34,15 +34,15 @@ class Evidence:
 
 def evidence(similarities: dict[int, Neighbours], genres: Mask, community: Ints) -> Evidence:
     """Evidence of lists of neighbours (I, K) of equal length, by the number of their channel."""
-    n_items = len(community)
-    none = np.empty((0, n_items, 0))
-    item = np.stack([of.item for of in similarities.values()]) if similarities else none
-    score = np.stack([of.score for of in similarities.values()]) if similarities else none
-    similar = (item >= 0) & (score > 0)
-    nearest = np.where(similar, score, 0)[..., :1]
-    scaled = np.divide(score, nearest, where=similar, out=np.zeros(score.shape, dtype=np.float32))
+    width = max((of.item.shape[1] for of in similarities.values()), default=0)
+    neighbour = np.full((len(similarities), len(community), width), -1, dtype=np.int32)
+    similarity = np.zeros(neighbour.shape, dtype=np.float32)
+    for row, of in enumerate(similarities.values()):
+        similar = (of.item >= 0) & (of.score > 0)
+        neighbour[row][similar] = of.item[similar]
+        np.divide(of.score, of.score[:, :1], where=similar, out=similarity[row])
     numbers = np.array(list(similarities), dtype=np.int64)
-    return Evidence(numbers, np.where(similar, item, -1).astype(np.int32), scaled, genres, community)
+    return Evidence(numbers, neighbour, similarity, genres, community)
 
 
 def strongest(contribution: Floats) -> Ints:

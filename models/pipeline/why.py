@@ -77,8 +77,7 @@ def way_of(
         return Way(found, parts, None, None, None, "seen")
     short = stages.shortlist(config, recalled, fitted, queries, past)
     if not (short.merged.candidates.item == item).any():
-        lost = "merge" if any(found.values()) else "recall"
-        return Way(found, parts, merged, None, None, lost)
+        return Way(found, parts, merged, None, None, "merge" if any(found.values()) else "recall")
     preranked = _preranked(short, recalled, fitted, queries, past, item)
     if not (short.chosen.candidates.item == item).any():
         return Way(found, parts, merged, preranked, None, "prerank")

@@ -18,7 +18,9 @@ def contributions(ranking: Ranking, pool: Pool, past: PastIndex, chosen: Mask) -
     The features are those of ``ranking.encoder.schema``; of several rankers it is the mean.
     """
     rows = ranking.rows(pool, past, chosen)
-    return np.mean([_of_ranker(ranker, rows) for ranker in ranking.rankers], axis=0, dtype=np.float32)
+    of_rankers = [_of_ranker(ranker, rows) for ranker in ranking.rankers]
+    mean: Floats = np.mean(of_rankers, axis=0, dtype=np.float32)
+    return mean
 
 
 def ablated(ranker: Trained, rows: Rows) -> Floats:

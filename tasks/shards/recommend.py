@@ -35,7 +35,7 @@ from warehouse.runs.run import Run
 RANKING, PRERANKING = "ranking", "preranking"
 """Names of the fitted stages; absent if the log was too small to hold anything back."""
 
-N_EVIDENCE = 100
+N_EVIDENCE = 50
 """Nearest films of each film and channel that may be the reason for it."""
 
 
