@@ -111,6 +111,24 @@ def neighbour_twice(run: Run) -> None:
     files.write_table(run, "item_similarity/swing", pl.DataFrame([row, row | {"rank": 2}]))
 
 
+def unwatched_reason(run: Run) -> None:
+    recommended = files.read_parts(run, "recommended").filter(pl.col("user_id") == 1)
+    changed(run, "because_item_id", recommended["item_id"][1])
+
+
+def unlike_reason(run: Run) -> None:
+    """A watched film that shares no genre with the first one: those of every other film are the same."""
+    first = files.read_parts(run, "recommended").filter(FIRST)["item_id"].item()
+    with snapshot.connect(run) as con:
+        seen = [item for (item,) in con.execute("select item_id from events where user_id = 1").fetchall()]
+    changed(run, "because_item_id", next(item for item in seen if (item - first) // 10 % 2))
+
+
+def community_twice(run: Run) -> None:
+    row = {"item_id": 10, "community": 1, "centrality": 0.5}
+    files.write_table(run, "item_communities/films", pl.DataFrame([row, row]))
+
+
 def embedding_twice(side: str) -> Callable[[Run], None]:
     row = {"model": "m", f"{side}_id": 10, "vector": [0.5]}
 
@@ -146,6 +164,9 @@ BREAKS: dict[str, tuple[Callable[[Run], None], str]] = {
     "item vector twice": (embedding_twice("item"), "key is unique"),
     "point of a curve twice": (point_twice, "key is unique"),
     "neighbour twice": (neighbour_twice, "no neighbour twice"),
+    "community twice": (community_twice, "key is unique"),
+    "unwatched reason": (unwatched_reason, "a reason holds"),
+    "unlike reason": (unlike_reason, "a reason holds"),
     "unknown release": (unknown_release, "release is registered"),
     "no default list": (lambda run: without(run, "segments", pl.lit(True)), "default list exists"),
 }
