@@ -17,7 +17,6 @@ SETTINGS = {
 }
 
 
-@pytest.mark.usefixtures("prefect_server")
 def test_pairs_agree_and_a_wrong_release_is_found_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,13 +33,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     },
 }
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
-
 
 @pytest.fixture(scope="module", params=OTHERS)
-def run(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, prefect_server: None
-) -> Run:
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     home = home_with_log(tmp_path_factory.mktemp(request.param))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))
