@@ -35,7 +35,7 @@ def found_of(rng: np.random.Generator, n_items: int = N_ITEMS) -> Evidence:
 
 
 def given_of(rng: np.random.Generator, rows: int, n: int) -> np.ndarray:
-    """What channels give, of which some recalled nothing."""
+    """Contributions of channels, some of which recalled nothing."""
     return (rng.random((rows, n, N_CHANNELS)) * (rng.random((rows, n, N_CHANNELS)) < 0.7)).astype(np.float32)
 
 

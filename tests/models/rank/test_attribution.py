@@ -1,4 +1,4 @@
-"""What features give to an answer: exact for trees, by leaving one out for all else."""
+"""Contributions of features: exact for trees, by leaving one out for all else."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def test_in_a_single_tree_each_feature_gives_what_its_column_decides() -> None:
 
 
 @pytest.mark.parametrize("name", ["lr", "deep"])
-def test_a_network_is_asked_again_without_each_feature(name: str) -> None:
+def test_a_network_answers_again_without_each_feature(name: str) -> None:
     rows = small_rows(40)
     network = build_ranker(name, {"training": {"epochs": 1}}).fit(rows, small_rows(40, 1), 0)
     found = ablated(network, rows)
