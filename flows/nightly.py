@@ -9,6 +9,7 @@ from flows.publishing import in_turn, or_left
 from tasks import settings
 from tasks.config import Changes, load
 from tasks.steps.artifacts import show_artifacts
+from tasks.steps.communities import find_communities
 from tasks.steps.features import build_features
 from tasks.steps.ingest import choose_source, ingest
 from tasks.steps.merge import fit_merge
@@ -57,6 +58,7 @@ def nightly(
         build_features(run)
         for channel in whole.recall.channels:
             recall(run, channel)
+        find_communities(run)
         fit_merge(run)
         fit_rank(run)
         if whole.rerank.method != "none":

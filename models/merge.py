@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import polars as pl
 from numba import njit, prange
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.optimize import minimize
@@ -151,11 +150,16 @@ def fallback_order(dataset: Dataset) -> Ints:
     return np.argsort(-popularity, kind="stable").astype(np.int32)
 
 
-def names(channels: list[str], bits: Longs) -> pl.Series:
-    """The list of channel names that each bit mask stands for."""
-    masks, number = np.unique(bits, return_inverse=True)
-    lists = [[name for bit, name in enumerate(channels) if mask >> bit & 1] for mask in masks]
-    return pl.Series("channels", lists, dtype=pl.List(pl.String)).gather(number)
+def contributions(channels: Mapping[str, Candidates], weights: Floats, item: Ints, n_items: int) -> Floats:
+    """(B, n, C) the parts of the merged score of each item (B, n) that the channels give; they add up to it.
+
+    0 of a channel that did not recall the item, and for padding.
+    """
+    found = np.empty((*item.shape, len(channels)), dtype=np.float32)
+    for begin in range(0, len(item), BLOCK):
+        rows = np.arange(begin, min(begin + BLOCK, len(item)))
+        found[rows] = _contributions(item[rows], *_stacked(channels, rows), weights, n_items)
+    return found
 
 
 def _stacked(channels: Mapping[str, Candidates], rows: Longs) -> tuple[Ints, Floats]:
@@ -287,6 +291,30 @@ def _best(
             for candidate in reached[:n_reached]:
                 score[candidate], recalled_by[candidate] = -np.inf, 0
     return items, scores, bits
+
+
+@njit(parallel=True, cache=True)
+def _contributions(wanted: Ints, item: Ints, feature: Floats, weight: Floats, n_items: int) -> Floats:
+    n_channels, rows, width = item.shape
+    found = np.zeros((rows, wanted.shape[1], n_channels), dtype=np.float32)
+    for chunk in prange((rows + ROWS - 1) // ROWS):
+        rank0_of = np.full(n_items, -1, dtype=np.int32)
+        for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
+            for rank0 in range(wanted.shape[1]):
+                if wanted[row, rank0] >= 0:
+                    rank0_of[wanted[row, rank0]] = rank0
+            for channel in range(n_channels):
+                for listed in range(width):
+                    candidate = item[channel, row, listed]
+                    if candidate >= 0 and rank0_of[candidate] >= 0:
+                        for f in range(weight.shape[1]):
+                            found[row, rank0_of[candidate], channel] += (
+                                weight[channel, f] * feature[channel, row, listed, f]
+                            )
+            for candidate in wanted[row]:
+                if candidate >= 0:
+                    rank0_of[candidate] = -1
+    return found
 
 
 @njit(parallel=True, cache=True)

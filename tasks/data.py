@@ -19,6 +19,7 @@ from models.encoding import Vocabulary, encode_catalog
 from models.evaluation.split import Split
 from models.features.compute import PastIndex
 from models.features.statistics import orders, updated_orders
+from models.graph import Communities
 from models.pipeline.channels import capped
 from models.pipeline.holdout import holdout, questions
 from models.state import named
@@ -41,6 +42,9 @@ CAPPED = {LOG: "log_capped", HOLDOUT: "holdout/log_capped"}
 
 EVENT = ("user_idx", "item_idx", "rating", "at")
 """Columns of a log, (E,) each."""
+
+COMMUNITIES = "item_communities/films"
+"""Table of a run: the community and the centrality of each film."""
 
 CATEGORIES = "models/categories"
 """Arrays of a run: the category of each code of an attribute."""
@@ -264,13 +268,39 @@ def read_holdout_candidates(data: RunData) -> dict[str, Candidates]:
     }
 
 
-def read_neighbours(data: RunData, channel: str) -> Neighbours:
-    """The item similarities that a channel published, one row an item of the vocabulary."""
-    frame = files.read_table(data.run, f"item_similarity/{channel}")
+def similar_by(data: RunData) -> list[str]:
+    """The recalling channels that published similarities of items, in their order."""
+    return [n for n in data.config.recall.channels if files.has_table(data.run, f"item_similarity/{n}")]
+
+
+def read_neighbours(data: RunData, channel: str, n: int) -> Neighbours:
+    """The n nearest items of each item of the vocabulary, (I, n), that a channel published."""
+    frame = files.read_table(data.run, f"item_similarity/{channel}").filter(pl.col("rank") <= n)
     row = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
     item = np.searchsorted(data.vocabulary.item_ids, frame["neighbour_id"].to_numpy())
-    n = int(frame["rank"].to_numpy().max(initial=1))
     return Neighbours(*_lists(frame, row, item, len(data.vocabulary.item_ids), n))
+
+
+def write_communities(data: RunData, found: Communities) -> int:
+    """Write item_id, community (null for a film without an edge), centrality: every film a row."""
+    frame = pl.DataFrame(
+        {
+            "item_id": data.vocabulary.item_ids,
+            "community": pl.Series(found.community).cast(pl.Int64).set(pl.Series(found.community < 0), None),
+            "centrality": found.centrality,
+        }
+    )
+    return files.write_table(data.run, COMMUNITIES, frame)
+
+
+def read_communities(data: RunData) -> Ints:
+    """(I,) the community of each item, -1 for none: of an item that is newer than the communities too."""
+    community = np.full(data.dataset.n_items, -1, dtype=np.int32)
+    if files.has_table(data.run, COMMUNITIES):
+        frame = files.read_table(data.run, COMMUNITIES).drop_nulls("community")
+        row = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
+        community[row] = frame["community"].to_numpy()
+    return community
 
 
 def _lists(frame: pl.DataFrame, row: Longs, item: Longs, n_rows: int, n: int) -> tuple[Ints, Floats]:

@@ -99,6 +99,7 @@ def compute(run: Run, top_n: int = 5) -> pl.DataFrame:
             score=1 / pl.col("rank"),
             channels=pl.lit(["oracle"], dtype=pl.List(pl.String)),
             because_item_id=pl.lit(None, dtype=pl.Int64),
+            because_liked=pl.lit(False),
             release_id=pl.lit(run.id),
         )
     )

@@ -1,4 +1,4 @@
-"""Commands that ask the published release: recommend, similar."""
+"""Commands that ask the published release: recommend, similar, why."""
 
 from typing import Annotated
 
@@ -47,3 +47,21 @@ def similar(
     from flows.command.screens import published
 
     published.similar(answer)
+
+
+def why(
+    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="A user id of the source.")],
+    film: Annotated[
+        str, typer.Argument(metavar="ITEM_ID", help="An item id of the source, or words of the title.")
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Show why a film is in a user's list, or the stage at which it was lost."""
+    from tasks.commands import why as command
+
+    answer = command.why(user_id, film)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import why as screen
+
+    screen.show(answer)

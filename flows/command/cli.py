@@ -13,7 +13,7 @@ from tasks.errors import MatineeError
 
 PANELS = {
     "Compute": (compute.nightly, compute.hourly, compute.ingest, compute.evaluate, compute.replay),
-    "Ask": (ask.recommend, ask.similar),
+    "Ask": (ask.recommend, ask.similar, ask.why),
     "Look after": (look_after.releases, look_after.report, look_after.rollback, look_after.config),
 }
 """The commands by panel of the help."""
@@ -35,6 +35,7 @@ EXAMPLES = {
     "replay": ("matinee replay --from 2000-11-20 --to 2000-11-26 --source ml-1m",),
     "recommend": ("matinee recommend 42", "matinee recommend 42 -n 50 --json"),
     "similar": ("matinee similar 1", "matinee similar 'toy story' --channel item_cf"),
+    "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "config": (
         "matinee config --changed",

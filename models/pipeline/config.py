@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, Validati
 
 from models.bounds import only_where
 from models.config import Config, choices, configured, problem, with_seed
+from models.graph import GraphConfig
 from models.merge import MAX_CHANNELS, MergeConfig
 from models.pipeline.holdout import HoldoutConfig
 from models.prerank.registry import PRE_RANKERS
@@ -68,10 +69,10 @@ class IncrementalConfig(Config):
 
 
 class ExplainConfig(Config):
-    """The channel that finds the watched film named as the reason of a recommendation."""
+    """The watched film that is named as the reason of a recommendation."""
 
     channel: str | None = None
-    """Channel whose similarities choose the reason; by default item_cf, else the first that publishes any."""
+    """Channel whose similarities alone choose the reason; by default all that recalled the film count."""
     decay: PositiveFloat = 20.0
     """Events after which a watched film counts 1/e as a reason: people remember what they just saw."""
 
@@ -103,6 +104,8 @@ class PipelineConfig(Config):
     """Re-ranking: from the order of single films to a list as a whole."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
+    graph: GraphConfig = GraphConfig()
+    """The graph of films, whose communities are published."""
     explain: ExplainConfig = ExplainConfig()
     """Reasons of recommendations."""
 

@@ -188,6 +188,14 @@ def merged_lists(
     return merge.merge(per_user, weights, queries, fallback, min(n, len(fallback)))
 
 
+def contributions(
+    config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, item: Ints
+) -> Floats:
+    """(B, n, C) the parts of the merged score of each item (B, n) that the channels give."""
+    per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
+    return merge.contributions(per_user, weights, item, queries.log.n_items)
+
+
 def rejected(pool: Candidates, published: Candidates) -> Candidates:
     """(B, n) candidates that ranking had to choose from and did not publish; -1 and -inf at the others."""
     query = np.arange(len(pool.item), dtype=np.int64)[:, None]

@@ -86,6 +86,22 @@ class Gbdt:
         ]
         return np.concatenate([np.empty(0), *scores]).astype(np.float32)[:, None]
 
+    def contributions(self, rows: Rows) -> Floats:
+        """(N, F) the parts of the log odds that each feature gives; with a constant they add up to these.
+
+        LightGBM's ``pred_contrib``, the Shapley values of trees: Lundberg and Lee 2017,
+        https://arxiv.org/abs/1705.07874. Sequences, which are not read, give 0.
+
+        Raises:
+            ValueError: the rows have other features.
+        """
+        check_features(rows, self.schema)
+        columns = np.asarray(self.booster.predict(_matrix(rows, np.arange(len(rows))), pred_contrib=True))
+        found = np.zeros((len(rows), len(self.schema.features)), dtype=np.float32)
+        for (number, _), begin, n in _layout(self.schema):
+            found[:, number] = columns[:, begin : begin + n].sum(axis=1)
+        return found
+
 
 def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = GbdtConfig()) -> Gbdt:
     """Grow trees on the main task until the validation rows are predicted no better.
@@ -125,12 +141,22 @@ def restore_gbdt(state: State, config: GbdtConfig = GbdtConfig()) -> Gbdt:
 
 def _matrix(rows: Rows, chosen: Longs) -> Floats:
     """(B, F) the features of some rows: a column a number, a code, or a column of a multi-hot feature."""
-    read = [feature for feature in rows.schema.features if feature.kind != "sequence"]
-    width = [feature.size if feature.kind == "multi_hot" else 1 for feature in read]
-    matrix = np.empty((len(chosen), sum(width)), dtype=np.float32)
-    for feature, begin, n in zip(read, np.cumsum([0, *width]), width, strict=False):
-        matrix[:, begin : begin + n] = _column(rows, feature.name, chosen).reshape(len(chosen), n)
+    layout = _layout(rows.schema)
+    matrix = np.empty((len(chosen), sum(n for _, _, n in layout)), dtype=np.float32)
+    for (_, name), begin, n in layout:
+        matrix[:, begin : begin + n] = _column(rows, name, chosen).reshape(len(chosen), n)
     return matrix
+
+
+def _layout(schema: FeatureSchema) -> list[tuple[tuple[int, str], int, int]]:
+    """Number and name of each feature that is read, its first column, and how many it has."""
+    read = [(number, feature) for number, feature in enumerate(schema.features) if feature.kind != "sequence"]
+    width = [feature.size if feature.kind == "multi_hot" else 1 for _, feature in read]
+    first = np.cumsum([0, *width])[:-1].tolist()
+    return [
+        ((number, feature.name), begin, n)
+        for (number, feature), begin, n in zip(read, first, width, strict=True)
+    ]
 
 
 def _column(rows: Rows, name: str, chosen: Longs) -> NDArray[np.generic]:

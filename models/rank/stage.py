@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from models.candidates import Candidates
-from models.dataset import Doubles, Floats, Ints
+from models.dataset import Doubles, Floats, Ints, Mask
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.features.encode import Encoder
@@ -76,10 +76,14 @@ class Ranking:
         for begin in range(0, len(pool.queries), n_queries):
             block = pool.where(np.arange(begin, min(begin + n_queries, len(pool.queries))))
             mask = block.merged.item >= 0
-            pairs = block.pairs(past, mask)
-            rows = Rows.of(pairs, extract(self.declared, self.lists, pairs), self.encoder)
+            rows = self.rows(block, past, mask)
             logits[begin : begin + n_queries][mask] = np.mean([r.logits(rows) for r in self.rankers], axis=0)
         return logits
+
+    def rows(self, pool: Pool, past: PastIndex, chosen: Mask) -> Rows:
+        """The chosen candidates of a pool, (B, n) bool, as its rankers read them."""
+        pairs = pool.pairs(past, chosen)
+        return Rows.of(pairs, extract(self.declared, self.lists, pairs), self.encoder)
 
     def fused(self, logits: Floats) -> Floats:
         """(B, n) the score of all tasks together from their logits (B, n, T); -inf for padding."""

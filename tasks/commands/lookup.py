@@ -18,9 +18,7 @@ def recommend(user_id: str, n: int) -> Answer:
     Raises:
         MatineeError: the id is no whole number, or nothing is published.
     """
-    home, user = settings.home(), _whole_number(user_id)
-    if user is None:
-        raise MatineeError(f"'{user_id}' is no user id: ids are whole numbers")
+    home, user = settings.home(), user_of(user_id)
     about = queries.user(home, user)
     films = (
         queries.recommendations(home, user, n) if about else queries.default_recommendations(home, "all", n)
@@ -42,8 +40,7 @@ def similar(film: str, channel: str | None, n: int) -> Answer:
     Raises:
         MatineeError: no film, or more than one, is named so; or the channel published no similarities.
     """
-    home, item_id = settings.home(), _whole_number(film)
-    item = _by_title(film) if item_id is None else queries.item(home, item_id)
+    home, item = settings.home(), film_of(film)
     if channel is None:
         published = queries.similarity_channels(home)
         channel = next((name for name in (*SIMILAR_BY, *published) if name in published), SIMILAR_BY[0])
@@ -75,6 +72,28 @@ def rollback(release: str | None) -> str:
     from warehouse.releases.rollback import roll_back
 
     return roll_back(settings.home(), release)
+
+
+def user_of(text: str) -> int:
+    """The user id that a text names.
+
+    Raises:
+        MatineeError: it is no whole number.
+    """
+    user = _whole_number(text)
+    if user is None:
+        raise MatineeError(f"'{text}' is no user id: ids are whole numbers")
+    return user
+
+
+def film_of(text: str) -> Answer:
+    """The film that is named by its id or by words of its title.
+
+    Raises:
+        MatineeError: none, or more than one, is named so.
+    """
+    item_id = _whole_number(text)
+    return _by_title(text) if item_id is None else queries.item(settings.home(), item_id)
 
 
 def _whole_number(text: str) -> int | None:

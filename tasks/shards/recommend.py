@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from models import merge
-from models.candidates import Candidates, Neighbours
-from models.dataset import Floats, Ints, Longs, Mask, Queries
+from models.candidates import Candidates
+from models.dataset import Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, reindexed
 from models.features.compute import PastIndex
 from models.merge import Merged
 from models.pipeline import explain, stages
 from models.pipeline.channels import with_state
 from models.pipeline.config import ranker_of
-from models.pipeline.stages import OrderedPools, Stages
+from models.pipeline.explain import Evidence
+from models.pipeline.stages import OrderedPools, Recalled, Stages
 from models.prerank.stage import restore_preranking
 from models.rank.candidates import Pool
 from models.rank.stage import Ranking, restore_ranking
@@ -35,8 +36,8 @@ from warehouse.runs.run import Run
 RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 """Names of the fitted stages; absent if the log was too small to hold anything back."""
 
-PREFERRED = "item_cf"
-"""The channel whose similarities explain a recommendation, where it recalls and no other one is named."""
+N_EVIDENCE = 50
+"""Nearest films of each film and channel that may be the reason for it."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +49,34 @@ class FittedRun:
     """Channels by name, and the vocabulary that each speaks of where it is not that of the run."""
     stages: Stages
     past: PastIndex
-    explaining: Neighbours | None
-    """The similarities that explain recommendations."""
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The similarities, genres and communities that reasons are made of."""
+        data, chosen = self.data, self.data.config.explain.channel
+        numbers = {name: number for number, name in enumerate(data.config.recall.channels)}
+        n = min(N_EVIDENCE, data.config.recall.n_neighbours)
+        similarities = {
+            numbers[name]: run_data.read_neighbours(data, name, n)
+            for name in run_data.similar_by(data)
+            if chosen in (None, name)
+        }
+        genres = data.dataset.items.get("genres", np.zeros((data.dataset.n_items, 0), dtype=np.bool_))
+        return explain.evidence(similarities, genres.astype(np.bool_), run_data.read_communities(data))
 
 
 def recommend_shard(run: Run, number: int) -> RowCounts:
     """Write lists and vectors of the users of a shard, and the pools that their lists were chosen from."""
-    fitted = _load(run)
+    fitted = load(run)
     data = fitted.data
     begin, end = engine.shards(run, len(data.target_users))[number]
     queries, ids = data.queries.rows(begin, end), data.target_ids[begin:end]
-    questions = _questions(fitted, queries)
+    questions = questions_of(fitted, queries)
     pool, ordered = _ordered(fitted, queries, questions)
-    published = stages.published(data.config, ordered, queries, fitted.stages.reranking)
-    part = f"{number:05d}"
-    rows = {
-        "recommended": files.write_table(
-            run, f"recommended/{part}", _published_rows(fitted, queries, ids, published)
-        )
-    }
-    files.write_table(run, f"pools/{part}", _pool_rows(fitted, ids, pool, published.candidates))
+    lists = stages.published(data.config, ordered, queries, fitted.stages.reranking)
+    part, published = f"{number:05d}", _published_rows(fitted, ids, lists, pool)
+    rows = {"recommended": files.write_table(run, f"recommended/{part}", published)}
+    files.write_table(run, f"pools/{part}", _pool_rows(fitted, ids, pool, lists.candidates))
     name = data.config.incremental.channel
     if name is not None:
         incremental: Any = fitted.channels[name][0]
@@ -78,59 +87,62 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
 
 def ordered_pools(run: Run, users: Ints) -> OrderedPools:
     """The candidates of some of the users that lists are made from, in the order of ranking."""
-    fitted = _load(run)
+    fitted = load(run)
     data = fitted.data
     queries = data.queries.take(np.searchsorted(data.target_users, users))
-    return _ordered(fitted, queries, _questions(fitted, queries))[1], queries
+    return _ordered(fitted, queries, questions_of(fitted, queries))[1], queries
 
 
 def item_vectors(run: Run) -> Floats | None:
     """(I, D) the item vectors of the channel that learns on; None without one."""
-    fitted = _load(run)
+    fitted = load(run)
     return _vectors(fitted.data, fitted.channels)
 
 
 def forget() -> None:
     """Let go of what the newest run has learned."""
-    _load.cache_clear()
+    load.cache_clear()
+
+
+def questions_of(fitted: FittedRun, queries: Queries) -> dict[str, Queries]:
+    """The queries as each channel reads them."""
+    alone = queries.alone()  # so that no channel looks at the log of everybody
+    now = fitted.data.vocabulary
+    return {name: _reindexed(alone, now, then) for name, (_, then) in fitted.channels.items()}
+
+
+def recalled_for(fitted: FittedRun, questions: Mapping[str, Queries]) -> Recalled:
+    """The candidates of every channel for its queries."""
+    n, now = fitted.data.config.recall.candidates, fitted.data.vocabulary
+    return {
+        name: _in_vocabulary(channel.recommend(questions[name], n), then, now)
+        for name, (channel, then) in fitted.channels.items()
+    }
 
 
 @lru_cache(maxsize=1)  # a process does many shards of a run, one after the other
-def _load(run: Run) -> FittedRun:
+def load(run: Run) -> FittedRun:
+    """All that a run has learned."""
     data = run_data.load(run)
     fallback = merge.fallback_order(data.dataset)
     preranking, ranking = (_restored(data, name) for name in (PRERANKING, RANKING))
-    channel = _explaining_channel(data)
     channels = {name: _channel(data, name) for name in data.config.recall.channels}
     return FittedRun(
         data,
         channels,
         Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels)),
         data.past,
-        None if channel is None else run_data.read_neighbours(data, channel),
     )
-
-
-def _questions(fitted: FittedRun, queries: Queries) -> dict[str, Queries]:
-    """The queries as each channel reads them, without the log of everybody else."""
-    alone = queries.alone()
-    return {
-        name: _reindexed(alone, fitted.data.vocabulary, then) for name, (_, then) in fitted.channels.items()
-    }
 
 
 def _ordered(fitted: FittedRun, queries: Queries, questions: Mapping[str, Queries]) -> tuple[Pool, Merged]:
     """The candidates that are ranked, and those that lists are made from, in the order of ranking."""
-    data, now = fitted.data, fitted.data.vocabulary
-    recalled = {
-        name: _in_vocabulary(channel.recommend(questions[name], data.config.recall.candidates), then, now)
-        for name, (channel, then) in fitted.channels.items()
-    }
-    short = stages.shortlist(data.config, recalled, fitted.stages, queries, fitted.past)
+    config, recalled = fitted.data.config, recalled_for(fitted, questions)
+    short = stages.shortlist(config, recalled, fitted.stages, queries, fitted.past)
     ranking = fitted.stages.ranking
-    # A ranker without weight need not be questions.
+    # A ranker without weight need not be asked.
     ranking = ranking if ranking is not None and ranking.blend_weight else None
-    return short.pool, stages.ranked(data.config, short, ranking, fitted.past).ordered
+    return short.pool, stages.ranked(config, short, ranking, fitted.past).ordered
 
 
 def read_prices(data: RunData, run: Run) -> Floats | None:
@@ -192,24 +204,21 @@ def _restored(data: RunData, name: str) -> Ranking | None:
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
-def _published_rows(fitted: FittedRun, queries: Queries, ids: Longs, published: Merged) -> pl.DataFrame:
-    """user_id, rank, item_id, score, channels, because_item_id, release_id."""
-    data = fitted.data
-    found = published.candidates.item >= 0
+def _published_rows(fitted: FittedRun, ids: Longs, published: Merged, pool: Pool) -> pl.DataFrame:
+    """user_id, rank, item_id, score, channels, because_item_id, because_liked, release_id."""
+    data, queries, item = fitted.data, pool.queries, published.candidates.item
+    weights = fitted.stages.merge_weights
+    contribution = stages.contributions(data.config, pool.channels, weights, queries, item)
+    named, found = explain.strongest(contribution), item >= 0
+    of_history = queries, contribution, named, fitted.evidence, data.config.explain.decay
+    cause, liked = (values[found] for values in explain.because(item, *of_history))
+    because_id = pl.Series("because_item_id", data.vocabulary.item_ids[cause])
     return run_data.candidate_rows(published.candidates, ids, data.vocabulary, "user_id").with_columns(
-        merge.names(list(data.config.recall.channels), published.channels[found]),
-        _because(fitted, queries, published.candidates.item, found),
+        explain.names(list(data.config.recall.channels), named[found]),
+        because_id.set(pl.Series(cause < 0), None),
+        pl.Series("because_liked", liked),
         release_id=pl.lit(data.run.id),
     )
-
-
-def _because(fitted: FittedRun, queries: Queries, item: Ints, found: Mask) -> pl.Series:
-    """The watched film that explains each recommended one; null where none does."""
-    if fitted.explaining is None:
-        return pl.Series("because_item_id", [None] * int(found.sum()), dtype=pl.Int64)
-    cause = explain.because(item, queries, fitted.explaining, fitted.data.config.explain.decay)[found]
-    ids = fitted.data.vocabulary.item_ids
-    return pl.Series("because_item_id", ids[cause]).set(pl.Series(cause < 0), None)
 
 
 def _pool_rows(fitted: FittedRun, ids: Longs, pool: Pool, published: Candidates) -> pl.DataFrame:
@@ -226,11 +235,3 @@ def _pool_rows(fitted: FittedRun, ids: Longs, pool: Pool, published: Candidates)
         pl.Series("published", ~rejected),
         *(pl.Series(name, values).fill_nan(None) for name, values in scores.items()),
     )
-
-
-def _explaining_channel(data: RunData) -> str | None:
-    """The configured channel; else the preferred one, or the first that published similarities."""
-    if data.config.explain.channel is not None:
-        return data.config.explain.channel
-    names = [n for n in data.config.recall.channels if files.has_table(data.run, f"item_similarity/{n}")]
-    return PREFERRED if PREFERRED in names else next(iter(names), None)

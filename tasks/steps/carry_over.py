@@ -14,6 +14,7 @@ UNCHANGED = (
     "merge_weights.parquet",
     "item_similarity/*",
     "item_embeddings/*",
+    "item_communities/*",
     "models/**/*.np[yz]",
 )
 """Files that only a full run computes."""

@@ -1,7 +1,9 @@
 """Helpers of the tests of the flows: a home's log, its published tables, the command."""
 
+import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -36,6 +38,50 @@ def lists(home: Path, release: str) -> dict[int, list[tuple]]:
         for user_id, *row in con.execute(query).fetchall():
             found.setdefault(user_id, []).append(tuple(row))
         return found
+
+
+def broken_reasons(home: Path) -> list[tuple]:
+    """The rows of the published release whose reason does not hold by the log and the published tables."""
+    moment = ask(home, "select max(as_of) from releases")[0][0]
+    events = pl.read_parquet(home / "events" / "*.parquet").filter(pl.col("event_at") < moment)
+    stars: dict[int, dict[int, float]] = {}
+    for user, item, rating in events.sort("event_at").select("user_id", "item_id", "rating").iter_rows():
+        stars.setdefault(user, {})[item] = rating
+    first = dict(events.group_by("item_id").agg(pl.col("event_at").min()).iter_rows())
+    items = {row[0]: row[1:] for row in ask(home, "select item_id, title, genres from items")}
+    community = dict(ask(home, "select item_id, community from item_communities"))
+    nearest = set(ask(home, "select channel, item_id, neighbour_id from item_similarity where rank = 1"))
+    favourites = dict(ask(home, "select user_id, top_genres from user_features"))
+    people = {row[0]: row[1:] for row in ask(home, "select user_id, gender, age from users")}
+    popular = set(ask(home, "select segment, item_id from default_recommendations"))
+
+    def is_plausible(item: int, watched: int, channels: list[str]) -> bool:
+        shared = set(items[item][1]) & set(items[watched][1])
+        alike = community.get(item) is not None and community.get(item) == community.get(watched)
+        return bool(shared) or alike or any((name, item, watched) in nearest for name in channels)
+
+    def holds(user: int, item: int, channels: list[str], because: int | None, reason: str) -> bool:
+        history = stars.get(user, {})
+        if because is not None:
+            title, rating = items[because][0], history.get(because, 0)
+            is_liked = rating >= 4 or rating > sum(history.values()) / max(1, len(history))
+            text = f"Because you {'liked' if is_liked else 'watched'} {title}"
+            return because in history and reason == text and is_plausible(item, because, channels)
+        if reason == "New: first rated within three months":
+            return first[item] >= moment - timedelta(days=90)
+        if match := re.fullmatch("You watch more (.+) than others do", reason):
+            return match[1] in items[item][1] and match[1] in favourites[user]
+        gender, age = people[user]
+        if reason == "Popular with viewers like you":
+            return (f"gender={gender}|age={age}", item) in popular
+        if reason == "Popular with everybody":
+            return ("all", item) in popular
+        if reason.startswith("Found by"):
+            return reason == f"Found by {' and '.join(channels[:2])}" and bool(channels)
+        return reason == "To fill up your list" and not channels
+
+    query = "select user_id, item_id, channels, because_item_id, reason from recommendations"
+    return [row for row in ask(home, query) if not holds(*row)]
 
 
 def active(home: Path, begin: str, end: str) -> set[int]:

@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter
 
 from flows.nightly import nightly
-from tests.flows.published import SOURCE, ask, cli, median_event
+from tests.flows.published import SOURCE, ask, broken_reasons, cli, median_event
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.releases import retention, serving
@@ -73,24 +73,30 @@ def test_every_user_gets_a_full_list_of_unseen_films(home: Path, first: dict[str
     assert ask(home, f"{seen} where event_at < (select as_of from releases)") == [(0,)]
 
 
-def test_reasons_name_a_watched_film(home: Path, first: dict[str, Any]) -> None:
-    log = str(home / "events" / "*.parquet")
-    explained = ask(home, "select count(*) from recommendations where because_item_id is not null")[0][0]
-    assert explained > 0
-    unwatched = (
-        f"select count(*) from recommendations r anti join read_parquet('{log}') e "
-        "on r.user_id = e.user_id and r.because_item_id = e.item_id where because_item_id is not null"
+def test_every_reason_holds(home: Path, first: dict[str, Any]) -> None:
+    assert broken_reasons(home) == []
+    kinds = ask(home, "select because_item_id is null, count(*) from recommendations group by 1")
+    assert dict(kinds).keys() == {True, False}
+    assert ask(home, "select count(*) from recommendations where reason like 'Because you liked %'")[0][0] > 0
+
+
+def test_every_film_has_a_community_or_is_near_to_none(home: Path, first: dict[str, Any]) -> None:
+    assert ask(home, "select count(*) from item_communities semi join items using (item_id)") == ask(
+        home, "select count(*) from items"
     )
-    assert ask(home, unwatched) == [(0,)]
-    named = (
-        "select count(*) from recommendations r join items i on i.item_id = r.because_item_id "
-        "where reason <> 'Because you watched ' || i.title"
+    alone = "select item_id from item_communities where community is null and centrality > 0"
+    assert ask(home, alone) == []
+    assert ask(home, "select abs(sum(centrality) - 1) < 1e-6 from item_communities") == [(True,)]
+    sizes = ask(
+        home,
+        "select count(*) from item_communities where community > 0 group by community order by community",
     )
-    assert ask(home, named) == [(0,)]
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_every_recommendation_says_who_recalled_it(home: Path, first: dict[str, Any]) -> None:
     channels = {name for (name,) in ask(home, "select distinct unnest(channels) from recommendations")}
+    assert ask(home, "select max(len(channels)) <= 5 from recommendations") == [(True,)]
     steps = {step for (step,) in ask(home, "select step from lineage")}
     assert channels
     assert channels <= {step.split()[-1] for step in steps if step.startswith("recall ")}

@@ -76,7 +76,17 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
         )
         for rank0, item in enumerate(listed):
             who = [name for name, (found, _) in channels.items() if item in found[row]]
-            assert merge.names(["a", "b"], merged.channels[row, rank0 : rank0 + 1]).to_list() == [who]
+            assert [name for bit, name in enumerate("ab") if merged.channels[row, rank0] >> bit & 1] == who
+    parts = merge.contributions(lists, weights, merged.candidates.item, n_items)
+    listed = merged.candidates.item >= 0
+    np.testing.assert_allclose(parts.sum(-1)[listed], merged.candidates.score[listed], atol=1e-5)
+    given = merged.channels[..., None] >> np.arange(2) & 1 == 1
+    assert (parts[~given] == 0).all()
+    for channel, name in enumerate("ab"):
+        for row, rank0 in zip(*np.nonzero(given[..., channel] & listed), strict=True):
+            position = channels[name][0][row].index(merged.candidates.item[row, rank0])
+            feature = features(channels[name][1][row], lists[name].n)[position]
+            assert parts[row, rank0, channel] == pytest.approx(float(weights[channel] @ feature), abs=1e-5)
 
 
 def test_ties_go_to_the_smaller_item() -> None:

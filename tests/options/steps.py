@@ -9,6 +9,7 @@ import polars as pl
 
 from tasks import config as configuration
 from tasks.steps import start
+from tasks.steps.communities import find_communities
 from tasks.steps.features import build_features
 from tasks.steps.merge import fit_merge
 from tasks.steps.publish import publish
@@ -55,6 +56,7 @@ def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
     build_features.fn(run)
     for channel in config.recall.channels:
         recall.fn(run, channel)
+    find_communities.fn(run)
     fit_merge.fn(run)
     fit_rank.fn(run)
     fit_rerank.fn(run)

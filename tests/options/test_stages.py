@@ -62,7 +62,7 @@ NOWHERE = "tcp://127.0.0.1:1"
 LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 """A cluster at which nobody answers."""
 
-LISTS, MEASURED = "recommended/*", "metrics/ranking"
+LISTS, MEASURED, COMMUNITIES = "recommended/*", "metrics/ranking", "item_communities/*"
 CLUSTER = "cluster"
 """The outcome that is compared where there is no cluster: the message that says so."""
 RELEASES = "releases"
@@ -125,6 +125,8 @@ CASES: dict[str, tuple[str, Case]] = {
     "rerank.cap.exposure": (LISTS, Case(to=0.2, given=CAPPED)),
     "rerank.cap.max_users": (LISTS, Case(to=3, given=CAPPED)),
     "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
+    "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
+    "graph.resolution": (COMMUNITIES, Case(to=3.0)),
     "explain.channel": (
         LISTS,
         Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),

@@ -11,7 +11,7 @@ from warehouse.releases import journal, serving
 from warehouse.runs import files
 from warehouse.runs.run import Json, Run
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever a serving table changes its columns."""
 
 STORAGE_VERSION = "v1.2.0"
@@ -22,13 +22,13 @@ SCRIPTED = (
     "users",
     "user_features",
     "item_features",
-    "recommendations",
     "default_recommendations",
+    "recommendations",
     "releases",
 )
 """Tables with a script of their own, ``warehouse/sql/serving/TABLE.sql``."""
 
-OF_FULL_RUNS = ("item_similarity",)
+OF_FULL_RUNS = ("item_similarity", "item_communities")
 """Tables that an incremental release takes from its parent as they are: most of a file."""
 
 OF_USERS = ("recommendations", "user_embeddings")

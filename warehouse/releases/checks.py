@@ -24,7 +24,7 @@ def validate(run: Run, file: Path, top_n: int) -> None:
         if run.kind == "incremental":
             _restrict(con, run)
         con.execute("set search_path = 'release,memory,temp'")
-        sql.set_variables(con, top_n=top_n)
+        sql.set_variables(con, top_n=top_n, release_id=run.id)
         for check in sql.names("checks"):
             broken = con.execute(sql.load(check)).fetchmany(3)
             if broken:

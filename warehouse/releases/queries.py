@@ -15,6 +15,9 @@ from warehouse.releases import serving
 
 Records = list[dict[str, Any]]
 
+COMMUNITIES = 10
+"""Communities of films that a page shows, the largest."""
+
 
 def release(home: Path) -> dict[str, Any]:
     """The row of ``releases`` that is published now."""
@@ -34,6 +37,8 @@ def report(home: Path) -> dict[str, Any]:
         "coverage": _rows(home, "queries/report_coverage", release_id=published["release_id"])[0],
         "channels": _rows(home, "queries/report_channels"),
         "popularity": _rows(home, "queries/report_popularity"),
+        "communities": _rows(home, "queries/report_communities", n=COMMUNITIES),
+        "community_links": _rows(home, "queries/report_community_links", n=COMMUNITIES),
         "metrics": _rows(home, "queries/report_metrics"),
         "curves": _rows(home, "queries/report_curves"),
         "steps": lineage(home),
@@ -49,6 +54,11 @@ def user(home: Path, user_id: int) -> dict[str, Any] | None:
 def recommendations(home: Path, user_id: int, n: int) -> Records:
     """The first n films for a user, best first; empty for a user nobody knows."""
     return _rows(home, "queries/recommendations", user_id=user_id, n=n)
+
+
+def list_of(home: Path, user_id: int) -> Records:
+    """All films for a user, best first; empty for a user nobody knows."""
+    return _rows(home, "queries/list_of", user_id=user_id)
 
 
 def default_recommendations(home: Path, segment: str, n: int) -> Records:

@@ -33,7 +33,7 @@ RANGE = 1_000_000
 
 NEEDED = {
     "user": ("n_ratings", "rating_mean", "top_genres", "first_event_at", "last_event_at"),
-    "item": ("n_ratings",),
+    "item": ("n_ratings", "age_days"),
 }
 """Published features that the release itself and the queries to it read, by whose they are."""
 

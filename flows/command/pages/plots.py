@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,9 @@ STYLE: dict[Any, Any] = {
 WIDTH, HEIGHT, BAR = 4.0, 3.1, 0.24
 """Inches of a plot; of a bar in one that grows with them."""
 
+TITLE, LINE = 28, 0.24
+"""Letters of a community's most central title; inches from one to the next."""
+
 BY_BLEND_WEIGHT = " by blend weight"
 """Suffix of the name of the curve of a metric over the ranker's blend weight."""
 
@@ -58,6 +62,8 @@ def plots(answer: Answer) -> list[Plot]:
     """The plots that the release has numbers for."""
     curves = _curves(answer)
     found = [_channels(answer), _steps(answer), _popularity(answer)]
+    if answer["communities"]:
+        found.append(_communities(answer))
     for (stage, model, curve), points in curves.items():
         if (stage, curve) == ("train", "loss"):
             found.append(_training(model, points, curves.get((stage, model, "ndcg@10"), [])))
@@ -117,6 +123,36 @@ def _steps(answer: Answer) -> Plot:
     bars = [(row["step"], row["seconds"]) for row in answer["steps"]]
     alt = _listed(f"{step} {seconds:.1f}" for step, seconds in bars)
     return _plot("Seconds of each step", alt, lambda axes: _horizontal_bars(axes, bars), _height(bars))
+
+
+def _communities(answer: Answer) -> Plot:
+    """The communities on a circle, as large as they have films, joined as much as their films are near."""
+    rows, links = answer["communities"], answer["community_links"]
+    turns = [2 * math.pi * number / len(rows) for number in range(len(rows))]
+    at = {row["community"]: (math.sin(turn), math.cos(turn)) for row, turn in zip(rows, turns, strict=True)}
+    most = max((link["fraction"] for link in links), default=1)
+    titles = [textwrap.shorten(row["title"], TITLE, placeholder="…") for row in rows]
+
+    def draw(axes: Axes) -> None:
+        for link in links:
+            ends = zip(at[link["one"]], at[link["other"]], strict=True)
+            axes.plot(*ends, color=GREY, linewidth=5 * link["fraction"] / most, alpha=0.6, zorder=1)
+        films = [row["films"] for row in rows]
+        area = [200 + 600 * count / max(films) for count in films]
+        axes.scatter([x for x, _ in at.values()], [y for _, y in at.values()], area, color=BLUE, zorder=2)
+        for name, (x, y) in at.items():
+            axes.text(x, y, str(name), color="white", ha="center", va="center", zorder=3)
+        for line, (row, title) in enumerate(zip(rows, titles, strict=True)):
+            text = f"{row['community']}  {title}, {row['films']:,} films"
+            axes.text(-2, -1.6 - LINE * line, text, va="top")
+        axes.set(xlim=(-2, 2), ylim=(-1.6 - LINE * len(rows), 1.4), aspect="equal")
+        axes.set_axis_off()
+
+    alt = _listed(
+        f"{row['films']:,} films around {row['title']}{', mostly ' + row['genre'] if row['genre'] else ''}"
+        for row in rows
+    )
+    return _plot("Communities of films that are alike", alt, draw, HEIGHT + LINE * len(rows))
 
 
 def _training(model: str, loss: Points, ndcg: Points) -> Plot:

@@ -106,6 +106,81 @@ def test_similar_goes_by_the_best_channel_that_is_published(matinee: Matinee, ho
     assert "there are: none" in matinee("similar", "1").err
 
 
+WAY = {
+    "user_id": 1,
+    "item": {"item_id": 1, "title": "Toy Story [x] (1995)"},
+    "release_id": "newer",
+    "computed_by": release.RELEASE,
+    "carried_over": True,
+    "published": {"rank": 2, "reason": "Because you liked Babe (1995)"},
+    "lost": None,
+    "verdict": "recalled by swing at 212 and ease at 7, merged at 31, ranked at 2: in the list",
+    "agrees": True,
+    "seen": None,
+    "recall": [
+        {"channel": "swing", "rank": 212, "score": 0.001, "contribution": 0.25},
+        {"channel": "ease", "rank": 7, "score": 0.5, "contribution": 1.5},
+        {"channel": "popular", "rank": None, "score": None, "contribution": 0.0},
+    ],
+    "merge": {"rank": 31, "score": 1.75, "pool": 300},
+    "prerank": {"rank": 40, "score": 0.5},
+    "rank": {
+        "rank": 2,
+        "score": 2.5,
+        "ranker": "gbdt",
+        "blend_weight": 0.75,
+        "alone": {"rank": 3, "score": 2.75},
+        "features": [{"feature": "ease_score", "contribution": 0.625}],
+    },
+}
+
+
+def test_the_way_of_a_film_is_shown_stage_by_stage(matinee: Matinee, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.commands.why.why", lambda user_id, film: WAY)
+    called = matinee("why", "1", "toy story")
+    assert (called.code, called.err) == (0, "")
+    lines = [line.split() for line in called.out.splitlines() if line.strip()]
+    assert "Toy Story [x] (1995) for user 1: at 2 of the list" in called.out
+    assert "Recalled by swing at 212 and ease at 7, merged at 31" in called.out
+    assert "Because you liked Babe (1995)" in called.out
+    assert ["ease", "7", "0.5", "1.500"] in lines
+    assert ["swing", "212", "0.001", "0.250"] in lines
+    assert not [line for line in lines if line[0] == "popular"]
+    assert ["merge", "31", "1.7500"] in lines
+    assert ["pre-rank", "40", "0.5000"] in lines
+    assert ["gbdt", "alone", "3", "2.7500"] in lines
+    assert ["rank", "2", "2.5000"] in lines
+    assert ["ease_score", "+0.625"] in lines
+    assert f"release newer, which took the list over from {release.RELEASE}" in called.out
+    assert read(matinee("why", "1", "toy story", "--json")) == WAY
+
+
+def test_a_film_that_was_lost_says_where(matinee: Matinee, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = dict.fromkeys(("published", "merge", "prerank", "rank"))
+    lost = WAY | nothing | {"lost": "seen", "verdict": "rated 4 on 2000-12-01", "carried_over": False}
+    monkeypatch.setattr("tasks.commands.why.why", lambda user_id, film: lost)
+    called = matinee("why", "1", "1")
+    assert "for user 1: not in the list" in called.out
+    assert "Rated 4 on 2000-12-01" in called.out
+    assert called.out.splitlines()[-1].strip() == "release newer"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["one", "1"], "'one' is no user id"),
+        (["99", "1"], "nobody knows user 99"),
+        (["1", "99"], "no film has the id 99"),
+        (["1", "1"], "what it had learned is gone"),
+    ],
+)
+def test_a_way_that_is_not_found_is_one_line(words: list[str], message: str, matinee: Matinee) -> None:
+    called = matinee("why", *words)
+    assert (called.code, called.out) == (2, "")
+    assert message in called.err
+    assert called.err.count("\n") == 1
+
+
 def test_releases_are_listed(matinee: Matinee) -> None:
     called = matinee("releases")
     (line,) = (line for line in called.out.splitlines() if release.RELEASE in line)

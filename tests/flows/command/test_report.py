@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from flows.command.pages import plots
 from tests.flows.command import release
 from tests.flows.command.conftest import Matinee, read
@@ -70,6 +72,9 @@ def test_every_plot_has_a_title_and_says_in_words_what_it_shows(home: Path, mati
         "Popular films in ratings and lists": (
             "The most rated tenth of the films has 20% of all ratings and 0% of all first ten films."
         ),
+        "Communities of films that are alike": (
+            "3 films around Titanic (1953), mostly Animation, 1 films around Titanic (1997), mostly Drama."
+        ),
         "Training of dssm": "Loss 2.5000 to 2.1250 in 2 epochs.",
         "Training of two_tower": "Loss 5.5000 to 5.2500 and validation NDCG@10 0.1600 to 0.1700 in 2 epochs.",
         "NDCG@10 by blend weight": "0: 0.0625, 0.75: 0.0875.",
@@ -120,8 +125,19 @@ def test_a_release_without_curves_or_metrics_has_a_page(home: Path, matinee: Mat
         "Channels of the first ten films",
         "Seconds of each step",
         "Popular films in ratings and lists",
+        "Communities of films that are alike",
     ]
     assert "Metrics" not in found.text
+
+
+def test_communities_are_joined_as_much_as_their_films_are_near(home: Path, matinee: Matinee) -> None:
+    answer = read(matinee("report", "--json"))
+    assert isinstance(answer, dict)
+    assert [(row["community"], row["films"]) for row in answer["communities"]] == [(1, 3), (2, 1)]
+    # Of the three nearest films of film 1, by each of two channels, one is of the other community.
+    assert answer["community_links"] == [{"one": 1, "other": 2, "fraction": pytest.approx(1 / 3)}]
+    release.execute(home, "delete from item_communities")
+    assert "Communities of films that are alike" not in page(home, matinee).images()
 
 
 def test_curves_are_of_the_newest_release_that_measured_their_stage(home: Path, matinee: Matinee) -> None:
@@ -149,9 +165,8 @@ def test_a_release_of_an_earlier_version_is_one_line(home: Path, matinee: Matine
 def test_json_has_everything_that_is_on_the_page(home: Path, matinee: Matinee) -> None:
     answer = read(matinee("report", "--json"))
     assert isinstance(answer, dict)
-    assert {"release", "coverage", "channels", "popularity", "metrics", "curves", "steps", "lists"} < set(
-        answer
-    )
+    tables = {"release", "coverage", "channels", "popularity", "communities", "metrics", "curves", "steps"}
+    assert tables | {"lists"} < set(answer)
     assert len(answer["curves"]) == 10
 
 

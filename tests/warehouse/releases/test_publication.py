@@ -20,6 +20,7 @@ from tests import home as homes
 from warehouse import sql
 from warehouse.errors import MatineeError
 from warehouse.releases import journal, queries, serving
+from warehouse.releases.build import SCHEMA_VERSION
 from warehouse.releases.publication import publish
 from warehouse.releases.rollback import roll_back
 from warehouse.runs import files, lifecycle, snapshot
@@ -33,6 +34,7 @@ TABLES = {
     "user_features",
     "item_features",
     "item_similarity",
+    "item_communities",
     "item_embeddings",
     "user_embeddings",
     "releases",
@@ -109,6 +111,24 @@ def neighbour_twice(run: Run) -> None:
     files.write_table(run, "item_similarity/swing", pl.DataFrame([row, row | {"rank": 2}]))
 
 
+def unwatched_reason(run: Run) -> None:
+    recommended = files.read_parts(run, "recommended").filter(pl.col("user_id") == 1)
+    changed(run, "because_item_id", recommended["item_id"][1])
+
+
+def unlike_reason(run: Run) -> None:
+    """A watched film that shares no genre with the first one: those of every other film are the same."""
+    first = files.read_parts(run, "recommended").filter(FIRST)["item_id"].item()
+    with snapshot.connect(run) as con:
+        seen = [item for (item,) in con.execute("select item_id from events where user_id = 1").fetchall()]
+    changed(run, "because_item_id", next(item for item in seen if (item - first) // 10 % 2))
+
+
+def community_twice(run: Run) -> None:
+    row = {"item_id": 10, "community": 1, "centrality": 0.5}
+    files.write_table(run, "item_communities/films", pl.DataFrame([row, row]))
+
+
 def embedding_twice(side: str) -> Callable[[Run], None]:
     row = {"model": "m", f"{side}_id": 10, "vector": [0.5]}
 
@@ -144,6 +164,9 @@ BREAKS: dict[str, tuple[Callable[[Run], None], str]] = {
     "item vector twice": (embedding_twice("item"), "key is unique"),
     "point of a curve twice": (point_twice, "key is unique"),
     "neighbour twice": (neighbour_twice, "no neighbour twice"),
+    "community twice": (community_twice, "key is unique"),
+    "unwatched reason": (unwatched_reason, "a reason holds"),
+    "unlike reason": (unlike_reason, "a reason holds"),
     "unknown release": (unknown_release, "release is registered"),
     "no default list": (lambda run: without(run, "segments", pl.lit(True)), "default list exists"),
 }
@@ -296,7 +319,7 @@ def test_the_parent_of_a_living_run_stays_whole(home: Path) -> None:
 
 
 def as_of_version_2(file: Path) -> None:
-    """Make of a serving file what the version before wrote: fewer columns of lineage, and primary keys."""
+    """Make of a serving file what an earlier version wrote: fewer columns of lineage, and primary keys."""
     with duckdb.connect(str(file)) as con:
         con.execute("drop table lineage")
         con.execute(
@@ -305,6 +328,7 @@ def as_of_version_2(file: Path) -> None:
             "seconds double not null, peak_memory_mb double not null, primary key (release_id, step))"
         )
         con.execute("insert into lineage select release_id, 'rank', [], [], 1, 2, 3 from releases")
+        con.execute("drop table item_communities")
         con.execute("drop table curves")
         con.execute(
             "create table curves (release_id varchar not null, stage varchar not null, "
@@ -331,7 +355,8 @@ def test_releases_of_the_version_before_are_queried_gone_on_from_and_rolled_back
     publish(run, 5, 10)
     costs = "select step, cpu_seconds, shards, workers from lineage order by rowid"
     assert ask(home, costs) == [("rank", None, None, None), ("publish", 1.5, 8, 2)]
-    assert ask(home, "select schema_version from releases where kind = 'incremental'") == [(3,)]
+    assert ask(home, "select schema_version from releases where kind = 'incremental'") == [(SCHEMA_VERSION,)]
+    assert ask(home, "from item_communities") == []
     assert roll_back(home) == old.id
     assert queries.recommendations(home, 1, 5)
     assert len(queries.lineage(home)) == 1

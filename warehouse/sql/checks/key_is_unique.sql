@@ -14,6 +14,11 @@ from user_embeddings
 group by model, user_id
 having count(*) > 1
 union all
+select 'item_communities', item_id::varchar
+from item_communities
+group by item_id
+having count(*) > 1
+union all
 select 'curves', concat_ws(', ', release_id, stage, model, curve, x)
 from curves
 group by release_id, stage, model, curve, x

@@ -16,8 +16,9 @@ create table if not exists recommendations (
     release_id varchar not null
 );
 comment on table recommendations is 'The films for each user, best first. rank is authoritative; no film the user rated.';
-comment on column recommendations.channels is 'who recalled the film';
-comment on column recommendations.because_item_id is 'the watched film that best explains it, null if none';
+comment on column recommendations.channels is 'who recalled the film: those that matter, the strongest first, at most 5';
+comment on column recommendations.because_item_id is 'the watched film that best explains it, a liked one if there is any, null if none';
+comment on column recommendations.reason is 'a sentence that holds for the film and the user';
 comment on column recommendations.experiment is 'arm of an experiment, null if none';
 comment on column recommendations.release_id is 'the release that computed the row';
 
@@ -60,6 +61,16 @@ create table if not exists item_similarity (
     score double not null
 );
 comment on table item_similarity is 'The nearest films of each film, by channel; rank 1 is the nearest.';
+
+-- grain: item
+create table if not exists item_communities (
+    item_id bigint not null,
+    community bigint,
+    centrality double not null
+);
+comment on table item_communities is 'Films that are alike, by the graph of their similarities in the newest full release.';
+comment on column item_communities.community is 'number of the community, from 1 for the largest, null if no film is near';
+comment on column item_communities.centrality is 'PageRank: the fraction of a random walk over the graph, 0 if no film is near';
 
 -- grain: model, item
 create table if not exists item_embeddings (

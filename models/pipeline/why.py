@@ -1,0 +1,142 @@
+"""The way of one film for one user: what every stage made of it, and where it was lost.
+
+All is computed as for the published list, by the same functions on the same state, but for cuts: ranks beyond
+them say how far a film was from the list.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models import merge
+from models.candidates import Candidates
+from models.dataset import Queries
+from models.features.compute import PastIndex
+from models.merge import Merged
+from models.pipeline import stages
+from models.pipeline.config import PipelineConfig, list_pool, pool_size
+from models.pipeline.stages import Recalled, Shortlist, Stages
+from models.rank.attribution import contributions
+from models.rank.candidates import Pool
+from models.rank.stage import Ranking, order
+
+STAGES = ("seen", "recall", "merge", "prerank", "rank", "rerank")
+"""Where a film can be lost, in their order."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """The rank of a film in a list, from 1, and its score there."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate in the order that is published."""
+
+    final: Position
+    """By ranker and merge together."""
+    alone: Position | None
+    """By the ranker alone, with its log odds; None where it has no say."""
+    blend_weight: float
+    """Weight of the ranker, 0 to 1."""
+    features: Mapping[str, float]
+    """Contribution of each feature to the log odds, the weightiest first; empty where it has no say."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Each stage's answer about one film; None from the stage on that it did not reach."""
+
+    recalled: Mapping[str, Position | None]
+    """By channel; None where it did not recall the film."""
+    contributions: Mapping[str, float]
+    """Parts of the merged score that the channels give."""
+    merged: Position | None
+    """In the merge without its cut; None for a film that the user has watched."""
+    preranked: Position | None
+    """By the pre-ranker; None where there is none too."""
+    ranked: Ranked | None
+    reranked: Position | None
+    """In the list that re-ranking chose; None where there is no such stage too."""
+    lost: str | None
+    """The stage at which it was lost, one of STAGES; None if it is in the list."""
+
+    @property
+    def listed(self) -> Position | None:
+        """The position in the published list."""
+        if self.lost is not None or self.ranked is None:
+            return None
+        return self.reranked or self.ranked.final
+
+
+def way_of(
+    config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries, past: PastIndex, item: int
+) -> Way:
+    """The way of an item for the one query that the candidates of all channels were recalled for."""
+    found = {name: _position(listed, item) for name, listed in recalled.items()}
+    weights, wanted = fitted.merge_weights, np.array([[item]], dtype=np.int32)
+    given = stages.contributions(config, recalled, weights, queries, wanted)[0, 0]
+    parts = {name: float(part) for name, part in zip(recalled, given, strict=True)}
+    merged = _position(_whole_merge(config, recalled, fitted, queries).candidates, item)
+    if merged is None:
+        return Way(found, parts, None, None, None, None, "seen")
+    short = stages.shortlist(config, recalled, fitted, queries, past)
+    if not (short.merged.candidates.item == item).any():
+        return Way(found, parts, merged, None, None, None, "merge" if any(found.values()) else "recall")
+    preranked = _preranked(short, recalled, fitted, queries, past, item)
+    if not (short.chosen.candidates.item == item).any():
+        return Way(found, parts, merged, preranked, None, None, "prerank")
+    ranked, ordered = _ranked(config, short, fitted.ranking, past, item)
+    if ranked.final.rank > list_pool(config):
+        return Way(found, parts, merged, preranked, ranked, None, "rank")
+    if fitted.reranking is None:
+        return Way(found, parts, merged, preranked, ranked, None, None)
+    lists = fitted.reranking.lists(ordered, queries, min(config.top_n, len(fitted.fallback)))
+    reranked = _position(lists.candidates, item)
+    return Way(found, parts, merged, preranked, ranked, reranked, None if reranked else "rerank")
+
+
+def _whole_merge(config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries) -> Merged:
+    """The merged list with all items that are not seen."""
+    per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
+    return merge.merge(per_user, fitted.merge_weights, queries, fitted.fallback, len(fitted.fallback))
+
+
+def _preranked(
+    short: Shortlist, recalled: Recalled, fitted: Stages, queries: Queries, past: PastIndex, item: int
+) -> Position | None:
+    if fitted.preranking is None:
+        return None
+    merged = short.merged
+    score = fitted.preranking.scores(Pool(queries, merged.candidates, recalled), past)
+    return _position(order(merged, score, merged.candidates.n).candidates, item)
+
+
+def _ranked(
+    config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex, item: int
+) -> tuple[Ranked, Merged]:
+    """The candidate in ranking, and the whole order."""
+    queries, active = short.pool.queries, ranking
+    if ranking is None or not ranking.blend_weight or (queries.end == queries.start).all():
+        active = None  # a ranker without weight decides nothing, and newcomers keep the merged list
+    uncut = config.but(top_n=pool_size(config))
+    lists = stages.ranked(uncut, short, active, past)
+    final = _position(lists.ordered.candidates, item)
+    assert final is not None
+    if active is None:
+        return Ranked(final, None, 0.0, {}), lists.ordered
+    given = contributions(active, short.pool, past, short.pool.merged.item == item)[0]
+    names = [feature.name for feature in active.encoder.schema.features]
+    features = {names[number]: float(given[number]) for number in np.argsort(-np.abs(given), kind="stable")}
+    by_ranker = _position(lists.ranked, item)
+    return Ranked(final, by_ranker, active.blend_weight, features), lists.ordered
+
+
+def _position(listed: Candidates, item: int) -> Position | None:
+    """The position of an item in the only list there is."""
+    found = np.flatnonzero(listed.item[0] == item)
+    return Position(int(found[0]) + 1, float(listed.score[0, found[0]])) if len(found) else None
