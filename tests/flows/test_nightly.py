@@ -270,7 +270,7 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     page = file.read_text()
     assert answer["release"]["release_id"] in page
     n_plots = page.count("data:image/svg+xml;base64,")
-    assert n_plots == 6  # channels, popularity, steps, training, blend weight, reliability
+    assert n_plots == 7  # channels, communities, popularity, steps, training, blend weight, reliability
     by_weight = {row["x"]: row["y"] for row in answer["curves"] if row["curve"] == "ndcg@10 by blend weight"}
     (chosen,) = (row["value"] for row in answer["metrics"] if row["metric"] == "blend_weight")
     assert by_weight[chosen] == max(by_weight.values())
