@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 
 from models import merge
+from models.bloom import BloomFilters
 from models.candidates import Candidates, Neighbours
 from models.dataset import Floats, Ints, Longs, Mask, Queries
 from models.encoding import Vocabulary, reindexed
+from models.exposures import Shown
 from models.features.compute import PastIndex
 from models.merge import Merged
 from models.pipeline import explain, stages
@@ -34,6 +36,9 @@ from warehouse.runs.run import Run
 
 RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 """Names of the fitted stages; absent if the log was too small to hold anything back."""
+
+SHOWN = "shown"
+"""Columns of a run that hold its filters of what users were shown; absent where nothing counts as shown."""
 
 PREFERRED = "item_cf"
 """The channel whose similarities explain a recommendation, where it recalls and no other one is named."""
@@ -105,7 +110,7 @@ def _load(run: Run) -> FittedRun:
     return FittedRun(
         data,
         channels,
-        Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels)),
+        Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels), _shown(data)),
         data.past,
         None if channel is None else run_data.read_neighbours(data, channel),
     )
@@ -156,6 +161,13 @@ def _vectors(data: RunData, channels: Mapping[str, tuple[Recaller, Vocabulary | 
     """(I, D) those of the channel that learns on, which speaks of the items of now; None without one."""
     name = data.config.incremental.channel
     return None if name is None else channels[name][0].tables().item_embeddings
+
+
+def _shown(data: RunData) -> Shown | None:
+    if not files.has_columns(data.run, SHOWN):
+        return None
+    filters = BloomFilters.of(files.read_columns(data.run, SHOWN))
+    return Shown(filters, data.config.exposure.discount)
 
 
 def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:
