@@ -212,7 +212,7 @@ def _probe(
             if position < len(mine) and mine[position] == probe:
                 continue
             n_probed[row] += 1
-            wrong[row] += holds(filters, row, probe)
+            wrong[row] += holds(filters, row, int(probe))
     return wrong, n_probed
 
 
