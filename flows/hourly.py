@@ -13,6 +13,7 @@ from tasks.steps.carry_over import select_users
 from tasks.steps.features import build_features
 from tasks.steps.publish import LostRace, publish
 from tasks.steps.recommend import recommend
+from tasks.steps.shown import filter_shown
 from tasks.steps.start import Run, start_incremental
 from tasks.steps.update import update
 
@@ -61,6 +62,8 @@ def _refresh(run: Run) -> dict[str, int]:
     config = of(run)
     build_features(run)
     select_users(run)
+    if config.exposure.source != "none":
+        filter_shown(run)
     if config.incremental.channel is not None:
         update(run, config.incremental.channel)
     recommend(run)

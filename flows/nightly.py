@@ -19,6 +19,7 @@ from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
 from tasks.steps.rerank import fit_rerank
 from tasks.steps.segments import recommend_segments
+from tasks.steps.shown import filter_shown
 from tasks.steps.start import start
 
 
@@ -56,6 +57,8 @@ def nightly(
     run = start(home, as_of, mode, whole, ingested)
     with or_left(run):
         build_features(run)
+        if whole.exposure.source != "none":
+            filter_shown(run)
         for channel in whole.recall.channels:
             recall(run, channel)
         find_communities(run)

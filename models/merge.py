@@ -8,7 +8,8 @@ conditional logit (McFadden 1974): the likelihood that, of all candidates of a q
     maximize  sum over queries q, targets t of q:  s(q, t) - log sum over candidates i of q: exp s(q, i)
 
 with s = w . f and w > 0, so that no channel counts against its own candidates: convex, one optimum.
-A list of fewer than n items is filled up from one order of all items.
+A list of fewer than n items is filled up from one order of all items. What a user was shown and did not watch
+loses score, or is filtered: it comes back only where a list would else be shorter than it must be.
 """
 
 from collections.abc import Mapping
@@ -20,9 +21,11 @@ from numba import njit, prange
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.optimize import minimize
 
+from models.bloom import NOTHING, BloomFilters, holds
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
+from models.exposures import Shown
 from models.recall.popular import PopularConfig, decayed_popularity
 from models.sampling import spread
 from models.top_n import best_first, offer
@@ -103,22 +106,33 @@ def equal_weights(n_channels: int) -> Floats:
 
 
 def merge(
-    channels: Mapping[str, Candidates], weights: Floats, queries: Queries, order: Ints, n: int
+    channels: Mapping[str, Candidates],
+    weights: Floats,
+    queries: Queries,
+    order: Ints,
+    n: int,
+    shown: Shown | None = None,
+    n_least: int = 0,
 ) -> Merged:
     """The n best of all channels (at most 63), filled up from ``order`` (I,), never with a seen item.
 
-    ``weights`` (C, F) as fitted. Items that come from ``order`` alone have score 0 and no channel.
+    ``weights`` (C, F) as fitted. Items that come from ``order`` alone have no channel and score 0, or that of
+    the item before if it is lower. Items that are filtered by ``shown`` come last, from ``order``, and only
+    where there are fewer than ``n_least`` others.
     """
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
     bits = np.empty((len(queries), n), dtype=np.int64)
     order, n_items = order.astype(np.int32), queries.log.n_items
+    filters, discount = (NOTHING, 0.0) if shown is None else (shown.filters, shown.discount)
+    filter_of = filters.rows(queries.user_idx)
     for begin in range(0, len(queries), BLOCK):
         block, rows = queries.rows(begin, begin + BLOCK), slice(begin, begin + BLOCK)
         item, feature = _stacked(channels, np.arange(begin, begin + len(block)))
         history = block.start, block.end, block.log.item_idx
-        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, n_items, n)
-        _fill(items[rows], scores[rows], order, *history)
+        lowered = filters, filter_of[rows], discount  # numba's loops take no tuple of tuples
+        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, *lowered, n_items, n)
+        _fill(items[rows], scores[rows], order, history, *lowered, n_least)
     return Merged(Candidates(items, scores), bits)
 
 
@@ -254,9 +268,20 @@ def _negative_log_likelihood(
 
 @njit(parallel=True, cache=True)
 def _best(
-    item: Ints, feature: Floats, weight: Floats, history: tuple[Longs, Longs, Ints], n_items: int, n: int
+    item: Ints,
+    feature: Floats,
+    weight: Floats,
+    history: tuple[Longs, Longs, Ints],
+    filters: BloomFilters,
+    filter_of: Ints,
+    discount: float,
+    n_items: int,
+    n: int,
 ) -> tuple[Ints, Floats, Longs]:
-    """(b, n) the best unseen candidates, their merged scores, and a bit for each of their channels."""
+    """(b, n) the best unseen candidates, their merged scores, and a bit for each of their channels.
+
+    The discount is that of what the filter of a query (b,), -1 for none, holds.
+    """
     n_channels, rows, width = item.shape
     start, end, log_item = history
     items = np.full((rows, n), -1, dtype=np.int32)
@@ -283,6 +308,8 @@ def _best(
                 score[log_item[event]] = -np.inf
             size = 0
             for candidate in reached[:n_reached]:
+                if filter_of[row] >= 0 and holds(filters, filter_of[row], candidate):
+                    score[candidate] -= np.float32(discount)
                 if score[candidate] > -np.inf:
                     size = offer(score[candidate], candidate, items[row], scores[row], size)
             best_first(items[row], scores[row], size)
@@ -318,9 +345,22 @@ def _contributions(wanted: Ints, item: Ints, feature: Floats, weight: Floats, n_
 
 
 @njit(parallel=True, cache=True)
-def _fill(merged: Ints, score: Floats, order: Ints, start: Longs, end: Longs, log_item: Ints) -> None:
-    """Overwrite padding by the first items of the order that are neither listed nor seen, at score 0."""
+def _fill(
+    merged: Ints,
+    score: Floats,
+    order: Ints,
+    history: tuple[Longs, Longs, Ints],
+    filters: BloomFilters,
+    filter_of: Ints,
+    discount: float,
+    n_least: int,
+) -> None:
+    """Overwrite padding by the first items of the order that are neither listed nor seen, at score 0 or less.
+
+    Those that are filtered are left to a second round, which ends at ``n_least``.
+    """
     rows, n = merged.shape
+    start, end, log_item = history
     for chunk in prange((rows + ROWS - 1) // ROWS):
         taken_by = np.full(len(order), -1, dtype=np.int32)  # the newest row
         for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
@@ -331,9 +371,17 @@ def _fill(merged: Ints, score: Floats, order: Ints, start: Longs, end: Longs, lo
                 taken_by[merged[row, rank0]] = row
             for event in range(start[row], end[row]):
                 taken_by[log_item[event]] = row
-            for candidate in order:
-                if size == n:
-                    break
-                if taken_by[candidate] != row:
-                    merged[row, size], score[row, size] = candidate, 0.0
+            value = min(np.float32(0), score[row, size - 1]) if size else np.float32(0)
+            is_filtered = filter_of[row] >= 0 and discount == np.inf
+            for again in range(1 + is_filtered):
+                wanted = min(n, n_least) if again else n
+                for candidate in order:
+                    if size >= wanted:
+                        break
+                    if taken_by[candidate] == row or (
+                        is_filtered and not again and holds(filters, filter_of[row], candidate)
+                    ):
+                        continue
+                    taken_by[candidate] = row
+                    merged[row, size], score[row, size] = candidate, value
                     size += 1

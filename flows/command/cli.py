@@ -12,7 +12,14 @@ from flows.command import ask, compute, look_after
 from tasks.errors import MatineeError
 
 PANELS = {
-    "Compute": (compute.nightly, compute.hourly, compute.ingest, compute.evaluate, compute.replay),
+    "Compute": (
+        compute.nightly,
+        compute.hourly,
+        compute.ingest,
+        compute.shown,
+        compute.evaluate,
+        compute.replay,
+    ),
     "Ask": (ask.recommend, ask.similar, ask.why),
     "Look after": (look_after.releases, look_after.report, look_after.rollback, look_after.config),
 }
@@ -27,6 +34,7 @@ EXAMPLES = {
     ),
     "hourly": ("matinee hourly", "matinee hourly --json"),
     "ingest": ("matinee ingest new-ratings/", "matinee ingest synthetic:0.1"),
+    "shown": ("matinee shown shown.csv", "matinee shown impressions.parquet --json"),
     "evaluate": (
         "matinee evaluate --protocol leave-one-out --source ml-1m --out metrics.json",
         "matinee evaluate --protocol temporal-2003 --channels ease,swing --baseline ease",

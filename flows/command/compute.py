@@ -1,4 +1,4 @@
-"""Commands that compute: nightly, hourly, ingest, evaluate, replay. Heavy imports wait until one runs."""
+"""Commands that compute: nightly, hourly, ingest, shown, evaluate, replay. Heavy imports wait for a call."""
 
 import logging
 import os
@@ -108,6 +108,30 @@ def ingest(
     from tasks.steps.ingest import ingest as task
 
     report, _ = task.fn(settings.home(), source)
+    if as_json:
+        print_json(asdict(report))
+
+
+def shown(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV or Parquet: user_id, item_id, shown_at; if known rank, experiment, propensity.",
+        ),
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Append a report of what users were shown to the log of exposures."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    log_to_terminal()
+    from dataclasses import asdict
+
+    from tasks import settings
+    from tasks.commands.shown import shown as record
+
+    report = record(settings.home(), file)
     if as_json:
         print_json(asdict(report))
 

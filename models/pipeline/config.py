@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, Validati
 
 from models.bounds import only_where
 from models.config import Config, choices, configured, problem, with_seed
+from models.exposures import ExposureConfig
 from models.graph import GraphConfig
 from models.merge import MAX_CHANNELS, MergeConfig
 from models.pipeline.holdout import HoldoutConfig
@@ -102,6 +103,8 @@ class PipelineConfig(Config):
     """Settings of rankers by name, at any depth; `kind` says what a new name is."""
     rerank: RerankConfig = RerankConfig()
     """Re-ranking: from the order of single films to a list as a whole."""
+    exposure: ExposureConfig = ExposureConfig()
+    """Films that a user was shown lately and did not watch."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
     graph: GraphConfig = GraphConfig()
@@ -249,6 +252,10 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
         raise ValueError(f"prerank.method: {choices('method', config.prerank.method, methods)}")
     fitted, preranked = config.merge.method == "fitted", config.prerank.method != MERGED
     _check_idle("merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight")
+    source = config.exposure.source
+    idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate")
+    _check_idle("exposure", source != "none", "source is reported or published", config.exposure, *idle)
+    _check_idle("exposure", source == "published", "source is published", config.exposure, "published_ranks")
     idle = ("pool", "sampling", "folds", "settings")
     _check_idle("prerank", preranked, "method is a pre-ranker", config.prerank, *idle)
     if preranked:

@@ -13,6 +13,7 @@ from models import merge
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Ints, Queries
 from models.evaluation.split import Split
+from models.exposures import Shown, behind
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.merge import Merged
@@ -45,6 +46,8 @@ class Stages:
     """None where too little was held back: the merged list is published."""
     reranking: Reranking | None = None
     """None where lists are not re-ranked."""
+    shown: Shown | None = None
+    """None where nothing counts as shown."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Shortlist:
     """The candidates that are ranked, in the order of the merge."""
     pool: Pool
     """The same with what every channel says of them."""
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True)
@@ -118,14 +122,14 @@ def shortlist(
     config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, past: PastIndex
 ) -> Shortlist:
     """The candidates that are ranked for queries about a log, whose index ``past`` is."""
-    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback)
+    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback, stages.shown)
     n = pool_size(config)
     preranked, chosen = merged.candidates, _first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
         score = stages.preranking.scores(everything, past)
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
-    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled))
+    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), stages.shown)
 
 
 def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex) -> Lists:
@@ -135,7 +139,7 @@ def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, pa
         return Lists(short.chosen.candidates, _first(short.chosen, n))
     logits = ranking.logits(short.pool, past)
     alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
-    ordered = order(short.chosen, blended(short.pool, logits, ranking.blend_weight), n)
+    ordered = order(short.chosen, _discounted(short, logits, ranking.blend_weight), n)
     return Lists(alone.candidates, ordered)
 
 
@@ -175,17 +179,35 @@ def published(
     return _first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
 
 
+def _discounted(short: Shortlist, logits: Floats, blend_weight: float) -> Floats:
+    """(B, n) scores of ranker and merge together, of which what was shown loses as much as in the merge."""
+    if short.shown is None:
+        return blended(short.pool, logits, blend_weight)
+    is_shown = short.shown.among(short.chosen.candidates, short.pool.queries)
+    if short.shown.is_filtered:
+        return behind(blended(short.pool, logits, blend_weight), is_shown)
+    lowered = np.where(is_shown, logits - np.float32(short.shown.discount), logits)
+    return blended(short.pool, lowered, blend_weight)
+
+
 def merged_lists(
-    config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, fallback: Ints
+    config: PipelineConfig,
+    recalled: Recalled,
+    weights: Floats,
+    queries: Queries,
+    fallback: Ints,
+    shown: Shown | None = None,
 ) -> Merged:
     """The channels' candidates in one list a query, filled up from an order of all items (I,).
 
     Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as
-    long as the stages after this one need them.
+    long as the stages after this one need them; what is filtered because it was shown only completes what is
+    published.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
     per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
-    return merge.merge(per_user, weights, queries, fallback, min(n, len(fallback)))
+    n_items = len(fallback)
+    return merge.merge(per_user, weights, queries, fallback, min(n, n_items), shown, config.top_n)
 
 
 def contributions(

@@ -126,6 +126,8 @@ def _verdict(way: Way, seen: Answer | None, candidates: int, pool: int, top_n: i
     """The way in a sentence."""
     if seen is not None:
         return f"rated {seen['rating']:g} on {seen['at'][:10]}: what a user has watched is left out"
+    if way.lost == "shown":
+        return "shown lately and not watched: left out (exposure.window_days)"
     found = sorted((at.rank, channel) for channel, at in way.recalled.items() if at is not None)
     by = [f"{channel} at {rank}" for rank, channel in found]
     parts = [f"recalled by {_listed(by)}" if by else f"no channel has it among its {candidates} candidates"]

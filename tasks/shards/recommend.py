@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 
 from models import merge
+from models.bloom import BloomFilters
 from models.candidates import Candidates
 from models.dataset import Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, reindexed
+from models.exposures import Shown
 from models.features.compute import PastIndex
 from models.merge import Merged
 from models.pipeline import explain, stages
@@ -38,6 +40,9 @@ RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 
 N_EVIDENCE = 50
 """Nearest films of each film and channel that may be the reason for it."""
+
+SHOWN = "shown"
+"""Columns of a run that hold its filters of what users were shown; absent where nothing counts as shown."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def load(run: Run) -> FittedRun:
     return FittedRun(
         data,
         channels,
-        Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels)),
+        Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels), _shown(data)),
         data.past,
     )
 
@@ -168,6 +173,13 @@ def _vectors(data: RunData, channels: Mapping[str, tuple[Recaller, Vocabulary | 
     """(I, D) those of the channel that learns on, which speaks of the items of now; None without one."""
     name = data.config.incremental.channel
     return None if name is None else channels[name][0].tables().item_embeddings
+
+
+def _shown(data: RunData) -> Shown | None:
+    if not files.has_columns(data.run, SHOWN):
+        return None
+    filters = BloomFilters.of(files.read_columns(data.run, SHOWN))
+    return Shown(filters, data.config.exposure.discount)
 
 
 def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:

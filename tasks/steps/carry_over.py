@@ -6,7 +6,8 @@ import polars as pl
 from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.step import step
-from warehouse.runs import files
+from warehouse.events.exposures import REPORTED
+from warehouse.runs import files, shown
 from warehouse.runs.run import Run
 
 UNCHANGED = (
@@ -22,12 +23,17 @@ UNCHANGED = (
 
 @step("select users", reads=["events"], writes=["target_users"])
 def select_users(run: Run) -> RowCounts:
-    """Write down the target users: those with new events, and those whom the run's parent did not know."""
+    """Write down the target users: those with new events, and those whom the run's parent did not know.
+
+    Where it is reported what users were shown, also those who were shown something since.
+    """
     data = run_data.load(run)
     selected = np.zeros(data.dataset.n_users, dtype=np.bool_)
     selected[data.dataset.user_idx[data.new_events]] = True
     listed = files.read_table(data.parent, "users")["user_id"].to_numpy()
     selected |= ~np.isin(data.vocabulary.user_ids, listed)
+    if data.config.exposure.source == REPORTED:
+        selected |= np.isin(data.vocabulary.user_ids, shown.new_to(run, data.parent))
     frame = pl.DataFrame({"user_idx": np.flatnonzero(selected).astype(np.int32)})
     for pattern in UNCHANGED:
         files.link(data.parent, run, pattern)

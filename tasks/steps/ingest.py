@@ -66,10 +66,10 @@ def choose_source(home: Path, source: str | None, or_synthetic: bool) -> str | N
     return DEFAULT
 
 
-def summary(report: IngestReport) -> str:
+def summary(report: IngestReport, what: str = "ratings") -> str:
     """One line for people."""
     if report.status == "known" and not report.rows_returned:
         return f"nothing new in {report.source}"
     bad = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
     back = f", {report.rows_returned:,} back from quarantine" if report.rows_returned else ""
-    return f"{report.rows_logged:,} new ratings{back}" + (f"; quarantined: {bad}" if bad else "")
+    return f"{report.rows_logged:,} new {what}{back}" + (f"; quarantined: {bad}" if bad else "")

@@ -18,10 +18,12 @@ from tasks.step import record, steps_taken
 from tasks.version import code_version
 from warehouse import store
 from warehouse.errors import MatineeError
+from warehouse.events import exposures
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
-from warehouse.releases import journal, retention, serving
+from warehouse.releases import journal, retention, serving, shown
 from warehouse.runs import lifecycle, snapshot
+from warehouse.runs import shown as exposed
 from warehouse.runs.run import Run, check_whole, new_run_id, utc_now
 
 logger = logging.getLogger("matinee")
@@ -118,7 +120,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         raise MatineeError(f"the current release is as of {parent.as_of} UTC already: choose a later --as-of")
     run = replace(describe(home, "incremental", as_of, config), parent_id=parent.id)
     run = replace(run, as_of=max(run.as_of, parent.as_of))
-    if not snapshot.n_new_events(run, parent):
+    if not snapshot.n_new_events(run, parent) and not _newly_shown(run, parent, config):
         logger.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
         return None
     if waiting := configuration.differing(config, configuration.load(overrides)):
@@ -165,7 +167,22 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
         code_version=code_version(),
         created_at=now,
         journal_length=len(journal.entries(home)),
+        exposures=_exposures(home, config.exposure.source),
     )
+
+
+def _newly_shown(run: Run, parent: Run, config: Configuration) -> bool:
+    """True if it was reported since that a user was shown something."""
+    return config.exposure.source == exposures.REPORTED and len(exposed.new_to(run, parent)) > 0
+
+
+def _exposures(home: Path, source: str) -> tuple[str, ...]:
+    """The files of exposures that count, those of what was published by now among them."""
+    if source == "none":
+        return ()
+    if source == exposures.PUBLISHED:
+        shown.record_published(home)
+    return tuple(file.name for file in exposures.files(home, source))
 
 
 def _difference(parent: Run, config: Configuration) -> str | None:

@@ -1,7 +1,8 @@
 """Runs on a small log, step by step as a flow takes them, without a flow."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
 from tasks.steps.rerank import fit_rerank
 from tasks.steps.segments import recommend_segments
+from tasks.steps.shown import filter_shown
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
+from warehouse.events import exposures
 from warehouse.events import log as event_log
-from warehouse.runs import lifecycle
+from warehouse.runs import lifecycle, snapshot
 from warehouse.runs.run import Run
 
 NEWCOMERS = 4
@@ -48,12 +51,28 @@ def films(n: int) -> dict[int, tuple[str, str]]:
     }
 
 
+def report_shown(home: Path, name: str, shown: Sequence[tuple[int, int, datetime]]) -> None:
+    """Log that users (ids) were shown items (ids)."""
+    rows = "".join(f"{user},{item},{at.isoformat()}\n" for user, item, at in shown)
+    (home / f"{name}.csv").write_text(f"user_id,item_id,shown_at\n{rows}")
+    exposures.record(home, str(home / f"{name}.csv"))
+
+
+def newest_event(home: Path) -> datetime:
+    """The time of the newest event (UTC): runs are as of a second later."""
+    newest = snapshot.span(home, tuple(batch.path.name for batch in event_log.batches(home)))
+    assert newest is not None
+    return newest[1]
+
+
 def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
     """A full run from scratch, as the nightly flow computes it, unpublished."""
     config = configuration.load(overrides)
     run = start.describe(home, "full", None, config)
     lifecycle.begin(run)
     build_features.fn(run)
+    if config.exposure.source != "none":
+        filter_shown.fn(run)
     for channel in config.recall.channels:
         recall.fn(run, channel)
     find_communities.fn(run)

@@ -2,11 +2,13 @@
 
 import json
 import tomllib
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import tomli_w
 
@@ -15,8 +17,9 @@ from tasks import config as configuration
 from tasks import declarations
 from tasks.config import Configuration
 from tests.options.leaves import Case, Leaf, Settings, another, leaves, value_at
-from tests.options.steps import computed, digest, home_with_log, published
+from tests.options.steps import computed, digest, home_with_log, newest_event, published, report_shown
 from warehouse.errors import MatineeError
+from warehouse.events import exposures
 from warehouse.releases import serving
 
 BASE: Settings = {
@@ -58,6 +61,7 @@ SEVERAL_TASKS = {
     "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
+REPORTED = {"exposure": {"source": "reported"}}
 NOWHERE = "tcp://127.0.0.1:1"
 LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 """A cluster at which nobody answers."""
@@ -127,6 +131,11 @@ CASES: dict[str, tuple[str, Case]] = {
     "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
     "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
     "graph.resolution": (COMMUNITIES, Case(to=3.0)),
+    "exposure.source": (LISTS, Case()),
+    "exposure.published_ranks": (LISTS, Case(given={"exposure": {"source": "published"}})),
+    "exposure.window_days": (LISTS, Case(given=REPORTED)),
+    "exposure.discount": (LISTS, Case(to=0.5, given=REPORTED)),
+    "exposure.false_positive_rate": (LISTS, Case(to=0.5, given=REPORTED)),
     "explain.channel": (
         LISTS,
         Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
@@ -152,7 +161,27 @@ LEAVES = list(leaves(Configuration()))
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("options")
     (folder / "few.toml").write_text(few_features())
-    return home_with_log(folder)
+    home = home_with_log(folder)
+    show(home)
+    return home
+
+
+def show(home: Path) -> None:
+    """Films 1 to 20 a day before the newest event, 21 to 25 five days; the former also as lists."""
+    newest = newest_event(home)
+    films = [(item, newest - timedelta(days=1 if item <= 20 else 5)) for item in range(1, 26)]
+    shown = [(user, item, at) for user in range(1, 41) for item, at in films]
+    report_shown(home, "shown", shown)
+    lists = pl.DataFrame(shown, ["user_id", "item_id", "shown_at"], orient="row").filter(
+        pl.col("item_id") <= 20
+    )
+    lists = lists.with_columns(
+        rank="item_id",
+        experiment=pl.lit(None, pl.String),
+        propensity=pl.lit(None, pl.Float64),
+        line=pl.int_range(1, pl.len() + 1),
+    )
+    exposures.record_lists(home, "earlier", lambda: iter([lists]))
 
 
 def few_features() -> str:
@@ -203,6 +232,9 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"merge": {"method": "equal", "l2": 0.1}}, "merge: l2 would do nothing"),
         ({"merge": {"method": "equal", "min_weight": 0.1}}, "merge: min_weight would do nothing"),
         ({"merge": {"method": "equal", "max_queries": 10}}, "merge: max_queries would do nothing"),
+        ({"exposure": {"discount": 1.0}}, "exposure: discount would do nothing"),
+        ({"exposure": {"window_days": 1.0}}, "exposure: window_days would do nothing"),
+        ({"exposure": {"source": "reported", "published_ranks": 5}}, "published_ranks would do nothing"),
         ({"prerank": {"pool": 500}}, "prerank: pool would do nothing"),
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),

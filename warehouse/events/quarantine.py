@@ -1,6 +1,7 @@
 """Rows that could not enter the log, each with the reason.
 
-``quarantine/NNNNNN-DIGEST.parquet`` has the name of its batch; a batch without rejected rows has none.
+``quarantine/NNNNNN-DIGEST.parquet`` has the name of its batch; a batch without rejected rows has none. In the
+quarantine of another log than that of ratings a word comes first.
 """
 
 from collections import Counter
@@ -54,8 +55,8 @@ class Writer:
 
 
 def files(home: Path) -> list[Path]:
-    """The quarantine of each batch that has one, oldest first."""
-    return sorted((home / "quarantine").glob("*.parquet"))
+    """The quarantine of each batch of ratings that has one, oldest first."""
+    return sorted((home / "quarantine").glob("[0-9]*.parquet"))
 
 
 def returning(home: Path, items: pl.DataFrame) -> pl.DataFrame:

@@ -49,16 +49,28 @@ def validate(rows: pl.DataFrame, items: pl.DataFrame) -> tuple[pl.DataFrame, pl.
     ``items`` has each item_id of the catalogue, once. Both results also have event_at (UTC), null where the
     timestamp is out of range.
     """
+    good, bad = judged(with_has_item(rows, items), Rating, REASONS)
+    return _with_time(good), _with_time(bad)
+
+
+def with_has_item(rows: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the column ``has_item``: whether the catalogue, each item_id once, has their item."""
     catalog = items.lazy().select("item_id", has_item=True)
-    rows = (
+    return (
         rows.lazy()
         .join(catalog, on="item_id", how="left", maintain_order="left")
         .with_columns(pl.col("has_item").fill_null(False))
         .collect()
     )
-    good, failure = Rating.filter(rows)
-    reason = pl.coalesce(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in REASONS)
-    return _with_time(good), _with_time(failure.details().with_columns(reason.alias("reason")))
+
+
+def judged(
+    rows: pl.DataFrame, rules: type[dy.Schema], reasons: tuple[str, ...]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that keep all rules, and the others with the column ``reason``: the first rule they break."""
+    good, failure = rules.filter(rows)
+    reason = pl.coalesce(pl.when(pl.col(rule) == "invalid").then(pl.lit(rule)) for rule in reasons)
+    return good, failure.details().with_columns(reason.alias("reason"))
 
 
 def _with_time(rows: pl.DataFrame) -> pl.DataFrame:

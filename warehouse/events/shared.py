@@ -21,7 +21,7 @@ logger = logging.getLogger("matinee")
 
 HEAD = "log.json"
 
-FOLDERS = ("events", "catalog", "quarantine")
+FOLDERS = ("events", "exposures", "catalog", "quarantine")
 
 LOCK = ".ingest.lock"
 """Held while the files of the log change."""

@@ -33,6 +33,7 @@ class Run:
     code_version: str
     created_at: datetime  # UTC, naive
     journal_length: int  # publications and rollbacks ever made when the run began
+    exposures: tuple[str, ...] = ()  # names of the files of exposures this run reads
 
     @classmethod
     def read(cls, home: Path, run_id: str) -> Self:
@@ -71,6 +72,7 @@ class Run:
             code_version=facts["code_version"],
             created_at=datetime.fromisoformat(facts["created_at"]),
             journal_length=facts["journal_length"],
+            exposures=tuple(facts.get("exposures", ())),
         )
 
     def description(self) -> Json:
@@ -86,6 +88,7 @@ class Run:
             "source": self.source,
             "code_version": self.code_version,
             "journal_length": self.journal_length,
+            "exposures": list(self.exposures),
         }
 
     @property

@@ -95,7 +95,7 @@ def connect(run: Run) -> duckdb.DuckDBPyConnection:
     for side, frame in (("user", snapshot.users), ("item", snapshot.items)):
         con.register(f"{side}_frame", frame)
         con.execute(f"create temp table {side}s as from {side}_frame")
-        con.register(f"{side}_ids", _numbered(frame, side))
+        con.register(f"{side}_ids", numbered(frame, side))
     con.execute(sql.load("run/event_ids"))
     return con
 
@@ -290,25 +290,25 @@ def _catalog_of(run: Run, delta: Delta) -> tuple[pl.DataFrame, pl.DataFrame]:
         return con.table("users").pl(), con.table("items").pl()
 
 
-def _numbered(frame: pl.DataFrame, side: str) -> pl.DataFrame:
+def numbered(frame: pl.DataFrame, side: str) -> pl.DataFrame:
     """The ids of a table with the dense index of each."""
     return frame.select(f"{side}_id").with_row_index(f"{side}_idx").cast({f"{side}_idx": pl.Int32})
 
 
 def _write_events(run: Run, folder: Path, users: pl.DataFrame, items: pl.DataFrame) -> None:
     with _database(run, run.file(".duckdb")) as con, Staging() as staging:
-        con.register("users", _numbered(users, "user"))
-        con.register("items", _numbered(items, "item"))
+        con.register("users", numbered(users, "user"))
+        con.register("items", numbered(items, "item"))
         sorted_log = con.sql(sql.load("run/latest_events").rstrip(";\n")).to_arrow_reader(BLOCK)
         sink = files.ColumnSink(staging, folder, {f"event.{name}": dtype for name, dtype in EVENT.items()})
-        for block in _whole_users(sorted_log):
+        for block in whole_users(sorted_log):
             latest = block.unique(["user_idx", "item_idx"], keep="last", maintain_order=True)
             sink.write({f"event.{name}": latest[name].to_numpy() for name in EVENT})
         sink.finish()
         staging.commit()
 
 
-def _whole_users(blocks: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
+def whole_users(blocks: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
     """Blocks of events sorted by user, cut again so that nobody's are in two of them."""
     rest: list[pl.DataFrame] = []  # the last user's
     for batch in blocks:

@@ -46,13 +46,19 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
                 f"the ratings file begins with {header[:60]!r}, expected the header {RATINGS_HEADER!r}"
             )
         lines = 1
+    for frame in read_lines(file, encoding, lines):
+        yield _ratings(frame, separator)
+
+
+def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.DataFrame]:
+    """The lines of a file of which some were read, in blocks of bounded size: line (1-based), raw."""
     while block := file.read(BLOCK):
         text = block + file.readline()
         if not text.isascii():
             text = text.decode(encoding, "replace").encode()
         frame = pl.read_lines(BytesIO(text), name="raw").with_row_index("line", offset=lines + 1)
         lines += frame.height
-        yield _ratings(frame, separator)
+        yield frame
 
 
 def read_items_dat(file: IO[bytes]) -> pl.DataFrame:

@@ -1,0 +1,108 @@
+"""A film that was shown and not watched is in no list for a while, as far as there is anything else."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tasks.steps import start
+from tasks.steps.carry_over import select_users
+from tasks.steps.features import build_features
+from tasks.steps.recommend import recommend
+from tasks.steps.shown import filter_shown
+from tests.options.steps import computed, digest, home_with_log, newest_event, published, report_shown
+from warehouse.runs import files
+from warehouse.runs.run import Run
+
+SETTINGS = {
+    "top_n": 5,
+    "recall": {"channels": ["popular", "segment", "item_cf"], "candidates": 40},
+    "holdout": {"min_targets": 100},
+    "rank": {"ranker": "lr", "pool": 20},
+    "rankers": {"lr": {"training": {"epochs": 2}}},
+    "exposure": {"source": "reported", "false_positive_rate": 1e-6},
+}
+N_FILMS = 80
+ALL_SHOWN, IGNORED, RECENT = 1, 2, 3
+"""Users: one was shown every film, one nothing, one some films after the night."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = home_with_log(tmp_path_factory.mktemp("shown"))
+    yesterday, long_ago = (newest_event(home) - timedelta(days=days) for days in (1, 8))
+    films = range(1, 31)
+    shown = [(user, film, yesterday) for user in range(RECENT, 41) for film in films]
+    shown += [(ALL_SHOWN, film, yesterday) for film in range(1, N_FILMS + 1)]
+    report_shown(home, "shown", shown + [(IGNORED, film, long_ago) for film in films])
+    return home
+
+
+@pytest.fixture(autouse=True)
+def in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+
+
+@pytest.fixture(scope="module")
+def night(home: Path) -> Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATINEE_HOME", str(home))
+        return published(home, SETTINGS)
+
+
+def lists(run: Run) -> dict[int, list[int]]:
+    frame = files.read_parts(run, "recommended").sort("user_id", "rank")
+    return {user: part["item_id"].to_list() for (user,), part in frame.group_by("user_id")}
+
+
+def watched(run: Run) -> dict[int, set[int]]:
+    """Films that each user has rated before the run."""
+    frame = pl.read_parquet([run.home / "events" / batch for batch in run.batches])
+    frame = frame.filter(pl.col("event_at") < run.as_of)
+    return {user: set(part["item_id"]) for (user,), part in frame.group_by("user_id")}
+
+
+def test_no_list_has_what_was_shown_lately(night: Run) -> None:
+    found = lists(night)
+    assert {len(films) for films in found.values()} == {5}
+    assert not [user for user in range(RECENT, 41) if set(found[user]) & set(range(1, 31))]
+    assert set(found[IGNORED]) & set(range(1, 31))
+
+
+def test_who_was_shown_everything_gets_a_full_list_of_unseen_films(night: Run) -> None:
+    found, seen = lists(night)[ALL_SHOWN], watched(night)[ALL_SHOWN]
+    assert len(found) == 5
+    assert not set(found) & seen
+
+
+def test_filters_are_measured(night: Run) -> None:
+    rows = files.read_table(night, "metrics/shown")
+    assert set(rows["stage"]) == {"exposures"}
+    assert set(rows["n_users"]) == {39}
+    value = dict(rows.select("metric", "value").iter_rows())
+    assert value["films_per_user"] == pytest.approx((38 * 30 + N_FILMS) / 39)
+    assert value["false_positive_rate"] < 1e-3
+    assert 100 < value["bytes_per_user"] < 200
+
+
+def test_exposures_of_the_future_change_nothing_and_an_hour_learns_of_new_ones(
+    home: Path, night: Run
+) -> None:
+    films = lists(night)[RECENT]
+    later = night.as_of + timedelta(hours=1)
+    report_shown(home, "later", [(RECENT, film, later) for film in films])
+    again = computed(home, SETTINGS)
+    assert digest(again, "recommended/*") == digest(night, "recommended/*")
+    assert start.start_incremental.fn(home, None, {}) is None
+    hour = start.start_incremental.fn(home, (later + timedelta(seconds=1)).isoformat(), {})
+    assert hour is not None
+    build_features.fn(hour)
+    select_users.fn(hour)
+    filter_shown.fn(hour)
+    recommend.fn(hour)
+    found = lists(hour)
+    assert set(found) == {RECENT}
+    assert not set(found[RECENT]) & (set(films) | set(range(1, 31)) | watched(hour)[RECENT])
+    assert json.loads(hour.file("run.json").read_text())["exposures"] == list(hour.exposures)

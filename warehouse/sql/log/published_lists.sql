@@ -1,0 +1,13 @@
+-- The lists that a release computed, as exposures. Attached: release. Variables: release_id, as_of of the release.
+-- grain: user, rank
+select
+    user_id,
+    item_id,
+    getvariable('as_of')::timestamp as shown_at,
+    rank::integer as rank,
+    experiment,
+    null::double as propensity,
+    row_number() over (order by user_id, rank) as line
+from release.recommendations
+where release_id = getvariable('release_id')
+order by user_id, rank;
