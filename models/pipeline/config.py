@@ -289,7 +289,7 @@ def _check_rerank(config: RerankConfig) -> None:
     _check_idle("rerank.rules", used, "a rule is set", rules, "window")
     _check_idle("rerank.quotas", quotas.fresh > 0, "fresh is above 0", quotas, "fresh_years")
     _check_idle("rerank.quotas", quotas.long_tail > 0, "long_tail is above 0", quotas, "head")
-    _check_idle("rerank.cap", cap.exposure < 1, "exposure is below 1", cap, "max_users")
+    _check_idle("rerank.cap", cap.fraction < 1, "fraction is below 1", cap, "max_users")
     if quotas.fresh + quotas.long_tail > config.page_size:
         wanted = f"{quotas.fresh} and {quotas.long_tail}"
         raise ValueError(f"rerank.quotas: {wanted} films do not fit a page of {config.page_size}")

@@ -165,7 +165,7 @@ def fit_rerank(
 def rerank_users(config: PipelineConfig, log: Dataset) -> Ints:
     """The users with a history (B,), ascending, whose lists prices are fitted on; none where no cap is."""
     users = np.flatnonzero(np.diff(log.indptr)).astype(np.int32)
-    if config.rerank.method == "none" or config.rerank.cap.exposure >= 1:
+    if config.rerank.method == "none" or config.rerank.cap.fraction >= 1:
         return users[:0]
     n = config.rerank.cap.max_users
     return users if len(users) <= n else np.sort(np.random.default_rng(config.seed).choice(users, n, False))

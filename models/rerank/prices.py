@@ -1,7 +1,7 @@
 """Prices of films that keep a cap on how many users' first pages one film is on.
 
 Lists with a cap are an assignment of films to users, best in total score under the constraint that no film
-has more than ``exposure`` of the users. Its dual gives every film a price, the same for all users, which is 0
+has more than ``fraction`` of the users. Its dual gives every film a price, the same for all users, which is 0
 but for the films that the cap is about; with the prices given, every user's list can be chosen alone. So
 prices are fitted once, on some users, and lists are then made shard by shard. Users who want a film most keep
 it: a cap that filters would take it from whoever comes last.
@@ -26,16 +26,16 @@ STEP, LEAST_STEP = 0.5, 0.02
 rise, in log odds."""
 
 
-def fit_prices(pages: Callable[[Floats], Ints], start: Floats, exposure: float) -> Floats:
-    """(I,) prices of at least 0 under which no film is on more than the fraction ``exposure`` of pages.
+def fit_prices(pages: Callable[[Floats], Ints], start: Floats, fraction: float) -> Floats:
+    """(I,) prices of at least 0 under which no film is on more than a ``fraction`` of the pages.
 
     ``pages`` gives the pages (B, n) of all users for prices (I,), each padded with -1. Prices begin with
     ``start``.
     """
-    price = start if exposure < 1 else np.zeros_like(start)
-    for number in range(MAX_ROUNDS if exposure < 1 else 0):
+    price = start if fraction < 1 else np.zeros_like(start)
+    for number in range(MAX_ROUNDS if fraction < 1 else 0):
         item = pages(price)
-        cap = exposure * len(item)
+        cap = fraction * len(item)
         count = np.bincount(item[item >= 0], minlength=len(price))
         above, falling = count > cap, (count <= cap) & (price > 0) & (number < SETTLING)
         if not (above | falling).any():

@@ -68,7 +68,7 @@ class Reranking:
         def pages(price: Floats) -> Ints:
             return replace(self, price=price).lists(ranked, queries, self.config.page_size).candidates.item
 
-        return replace(self, price=fit_prices(pages, self.price, self.config.cap.exposure))
+        return replace(self, price=fit_prices(pages, self.price, self.config.cap.fraction))
 
 
 def new_reranking(

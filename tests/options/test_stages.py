@@ -54,7 +54,7 @@ RULED, CALIBRATED, AWAY, FRESH, RARE, CAPPED = (
         {"absence": 100.0},
         {"quotas": {"fresh": 2, "fresh_years": 30}},
         {"quotas": {"long_tail": 2}},
-        {"cap": {"exposure": 0.3}, "page_size": 4},
+        {"cap": {"fraction": 0.3}, "page_size": 4},
     )
 )
 SEVERAL_TASKS = {
@@ -126,7 +126,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "rerank.quotas.fresh_years": (LISTS, Case(to=0, given=FRESH)),
     "rerank.quotas.long_tail": (LISTS, Case(to=3, given=DIVERSE)),
     "rerank.quotas.head": (LISTS, Case(to=0.2, given=RARE)),
-    "rerank.cap.exposure": (LISTS, Case(to=0.2, given=CAPPED)),
+    "rerank.cap.fraction": (LISTS, Case(to=0.2, given=CAPPED)),
     "rerank.cap.max_users": (LISTS, Case(to=3, given=CAPPED)),
     "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
     "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
@@ -258,7 +258,7 @@ def test_what_is_listed_here_is_a_setting() -> None:
             "8 and 8 films do not fit a page of 10",
         ),
         (
-            {"rerank": {"method": "mmr", "cap": {"exposure": 1, "max_users": 3}}},
+            {"rerank": {"method": "mmr", "cap": {"fraction": 1, "max_users": 3}}},
             "rerank.cap: max_users would do nothing",
         ),
         (

@@ -132,6 +132,7 @@ WAY = {
         "alone": {"rank": 3, "score": 2.75},
         "features": [{"feature": "ease_score", "contribution": 0.625}],
     },
+    "rerank": None,
 }
 
 
@@ -156,7 +157,7 @@ def test_the_way_of_a_film_is_shown_stage_by_stage(matinee: Matinee, monkeypatch
 
 
 def test_a_film_that_was_lost_says_where(matinee: Matinee, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = dict.fromkeys(("published", "merge", "prerank", "rank"))
+    nothing = dict.fromkeys(("published", "merge", "prerank", "rank", "rerank"))
     lost = WAY | nothing | {"lost": "seen", "verdict": "rated 4 on 2000-12-01", "carried_over": False}
     monkeypatch.setattr("tasks.commands.why.why", lambda user_id, film: lost)
     called = matinee("why", "1", "1")

@@ -22,7 +22,7 @@ PLAIN = RerankConfig(
     diversity=0.0,
     absence=np.inf,
     quotas=QuotaConfig(long_tail=0),
-    cap=CapConfig(exposure=1.0),
+    cap=CapConfig(fraction=1.0),
 )
 """Nothing but scores."""
 
@@ -94,7 +94,7 @@ def test_users_without_a_history_keep_their_list() -> None:
 @pytest.mark.parametrize("method", ["mmr", "dpp"])
 def test_no_film_is_on_more_first_pages_than_the_cap_allows(method: str) -> None:
     log, ranked = small_log(), pools(2, N_USERS - 10)
-    config = PLAIN.but(method=method, diversity=0.5, page_size=4, cap=CapConfig(exposure=0.25))
+    config = PLAIN.but(method=method, diversity=0.5, page_size=4, cap=CapConfig(fraction=0.25))
     queries = with_history(log)
     free = new_reranking(config, log, None, 0)
     stage = free.priced(ranked, queries)
