@@ -13,7 +13,7 @@ QUICK = [
     "rank.folds=2",
     "rerank.method=mmr",
     "rerank.diversity=2",
-    "rerank.cap.exposure=0.5",
+    "rerank.cap.fraction=0.5",
 ]
 
 

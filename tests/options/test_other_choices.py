@@ -31,7 +31,11 @@ CONFIG: dict[str, Any] = {
         "near": {"kind": "item_cf", "decay": 1.0},
         "far": {"kind": "item_cf", "decay": 50.0, "n_neighbours": 5},
         "two_tower": SMALL,
-        "dssm": SMALL | {"towers": {"embedding_dim": 4, "ids": "hashed", "shared_dim": 2}},
+        "dssm": SMALL
+        | {
+            "towers": {"embedding_dim": 4, "ids": "hashed", "shared_dim": 2},
+            "update": {"max_shift": 10.0},  # of few rows many move
+        },
     },
     "incremental": {"channel": "dssm"},
     "prerank": {

@@ -132,13 +132,13 @@ CASES: dict[str, tuple[str, Case]] = {
     "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
     "graph.resolution": (COMMUNITIES, Case(to=3.0)),
     "exposure.source": (LISTS, Case()),
-    "exposure.published_ranks": (LISTS, Case(given={"exposure": {"source": "published"}})),
+    "exposure.published_ranks": (LISTS, Case(to=2, given={"exposure": {"source": "published"}})),
     "exposure.window_days": (LISTS, Case(given=REPORTED)),
     "exposure.discount": (LISTS, Case(to=0.5, given=REPORTED)),
     "exposure.false_positive_rate": (LISTS, Case(to=0.5, given=REPORTED)),
     "explain.channel": (
         LISTS,
-        Case(to="ease", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
+        Case(to="item_cf", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
     ),
     "explain.decay": (LISTS, Case(to=0.5)),
     "engine.address": (
@@ -167,7 +167,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def show(home: Path) -> None:
-    """Films 1 to 20 a day before the newest event, 21 to 25 five days; the former also as lists."""
+    """Films 1 to 20 a day before the newest event, 21 to 25 five days; the former, earlier, also as lists."""
     newest = newest_event(home)
     films = [(item, newest - timedelta(days=1 if item <= 20 else 5)) for item in range(1, 26)]
     shown = [(user, item, at) for user in range(1, 41) for item, at in films]
@@ -176,6 +176,7 @@ def show(home: Path) -> None:
         pl.col("item_id") <= 20
     )
     lists = lists.with_columns(
+        pl.col("shown_at") - timedelta(hours=1),  # a row of another report would be a repeated one
         rank="item_id",
         experiment=pl.lit(None, pl.String),
         propensity=pl.lit(None, pl.Float64),

@@ -19,6 +19,6 @@ def build(name: str, seed: int = 0, settings: Mapping[str, Any] = MappingProxyTy
     """A channel of some settings that is yet to be fitted."""
     if name != HASHED:
         return registry.build(name, seed, settings)
-    # Of fifty items a quarter would leave nothing to tell them apart by.
-    hashed = {"towers": {"ids": "hashed", "item_rate": 0.9, "user_rate": 0.5}}
+    # Of fifty items and users a fraction would leave nothing to tell them apart by.
+    hashed = {"towers": {"ids": "hashed", "item_rate": 0.9, "user_rate": 0.9}}
     return registry.build("dssm", seed, overlaid(hashed, settings))

@@ -39,7 +39,7 @@ CAPPED = {
     "pool": 100,
     "absence": 30.0,
     "quotas": {"long_tail": 2},
-    "cap": {"exposure": 0.2, "max_users": 40},
+    "cap": {"fraction": 0.2, "max_users": 40},
 }
 """Re-ranking whose prices are fitted on some of the users."""
 
