@@ -68,7 +68,7 @@ def test_the_way_of_random_pairs_is_the_one_that_was_gone(run: Run) -> None:
     seen = set(events.select("user_id", "item_id").iter_rows())
     users, items = rows(run, "from users")["user_id"], rows(run, "from items")["item_id"]
     rng = np.random.default_rng(0)
-    n = 100 if run.config["rank"]["ranker"] == "gbdt" and run.config["prerank"]["method"] == "merged" else 20
+    n = 40 if run.config["rank"]["ranker"] == "gbdt" and run.config["prerank"]["method"] == "merged" else 20
     pairs = [(int(rng.choice(users)), int(rng.choice(items))) for _ in range(n)]
     pairs += [list(listed)[number] for number in rng.choice(len(listed), n, replace=False)]
     lost = set()
