@@ -1,6 +1,6 @@
 """The part of a run that is cut by users: one process of one thread against workers of one thread each.
 
-    python -m benchmarks.bench_cluster [HOME] [--workers 1,2,3]
+    python -m benchmarks.bench_cluster [HOME] [--workers 1,2,3] [--shard-users N]
 
 Computes the lists of the newest full release of a home (``matinee nightly`` made it) again, in copies of its
 run: first in this process, then on clusters of so many workers on this machine. Prints seconds, also those
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 # Read when the libraries load, here and in the workers.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -40,9 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("home", nargs="?", type=Path, help="default: MATINEE_HOME")
+    parser.add_argument("--shard-users", type=int, help="users of a shard; default: as the release was made")
     parser.add_argument("--workers", default="1,2,3", help="sizes of the clusters; default: 1,2,3")
     options = parser.parse_args(arguments)
     run = newest(options.home or default_home())
+    if options.shard_users:
+        run = with_engine(run, shard_users=options.shard_users)
     with tempfile.TemporaryDirectory(dir=run.home) as folder:
         alone = Path(folder, "alone")
         seconds = computed(run, alone, None)
@@ -80,13 +84,17 @@ def n_shards(run: Run) -> int:
 def computed(run: Run, home: Path, address: str | None) -> float:
     """Seconds in which the shards of a run are done, in a copy of it in another home."""
     copied(run, home)
-    config = {**run.config, "engine": {**run.config["engine"], "address": address}}
-    copy = replace(run, home=home, config=config)
+    copy = with_engine(replace(run, home=home), address=address)
     shards = n_shards(copy)
     before = time.perf_counter()
     engine.spread(shard.recommend_shard, "recommend", copy, shards, lambda done: None)
     shard.forget()
     return time.perf_counter() - before
+
+
+def with_engine(run: Run, **settings: Any) -> Run:
+    """The run with other settings of the engine."""
+    return replace(run, config={**run.config, "engine": {**run.config["engine"], **settings}})
 
 
 def copied(run: Run, home: Path) -> None:
