@@ -23,11 +23,12 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY) ## Run the nightly flow: MATINEE_SOURCE, the log, ml-1m, or without a network made-up data.
 	@$(BIN)/matinee nightly --or-synthetic
 
-# Two processes of one thread each: threads that wait for each other would take the time that tests need.
+# Two processes of one thread each: threads that wait for each other would take the time that tests need. Files in the
+# order of folders: those of few long tests, benchmarks and flows, must not be left for the end.
 test: export OMP_NUM_THREADS = 1
 test: export NUMBA_NUM_THREADS = 1
 test: $(READY) ## Run all tests.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Check style, types and the direction of imports.
 	@$(BIN)/ruff check .

@@ -1,25 +1,33 @@
 """Shards by one process and by workers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import bench_cluster, commands
+from benchmarks import bench_cluster
 from tests.benchmarks.printed import line, numbers
+from tests.options.steps import home_with_log, published
 
-QUICK = ["recall.channels=[popular,item_cf,mf]", "rank.ranker=lr", "engine.shard_users=20", "top_n=5"]
+SETTINGS: dict[str, Any] = {
+    "top_n": 5,
+    "recall": {"channels": ["popular", "item_cf", "mf"], "candidates": 40},
+    "rank": {"ranker": "lr", "pool": 20},
+    "rankers": {"lr": {"training": {"epochs": 1}}},
+    "engine": {"shard_users": 12},
+}
 
 
-@pytest.mark.usefixtures("server")
 def test_workers_compute_the_same_rows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
-    commands.nightly(QUICK, source="synthetic:0.01")
+    home = home_with_log(tmp_path)
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+    published(home, SETTINGS)
     capsys.readouterr()
     bench_cluster.main(["--workers", "1", "--shard-users", "30"])
     text = capsys.readouterr().out
     assert numbers(line(text, "run "), ":")[0] == 2
     assert numbers(line(text, "one process"), "process")[0] > 0
     assert "the same rows" in line(text, "1 workers")
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("tmp")]
+    assert not [path for path in home.iterdir() if path.name.startswith("tmp")]
