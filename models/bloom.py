@@ -22,15 +22,9 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from models.dataset import Doubles, Ints, Longs, Mask
+from models.splitmix import GOLDEN, below, mix
 
 Bytes = NDArray[np.uint8]
-
-GAMMA, FIRST, SECOND = (
-    np.uint64(0x9E3779B97F4A7C15),
-    np.uint64(0xBF58476D1CE4E5B9),
-    np.uint64(0x94D049BB133111EB),
-)
-"""Constants of SplitMix64."""
 
 NEAR = 0.03
 """Relative distance from the rate within which the fewest bits decide."""
@@ -143,22 +137,9 @@ def _n_bytes(n_bits: Ints) -> Longs:
 
 
 @njit(cache=True)
-def _mixed(value: np.uint64) -> np.uint64:
-    value = (value ^ (value >> np.uint64(30))) * FIRST
-    value = (value ^ (value >> np.uint64(27))) * SECOND
-    return value ^ (value >> np.uint64(31))
-
-
-@njit(cache=True)
 def _stream(user: int, item: int) -> np.uint64:
     """The beginning of the stream of a user and an item."""
-    return _mixed((np.uint64(user) << np.uint64(32)) | np.uint64(item))
-
-
-@njit(cache=True)
-def _bit(number: np.uint64, n_bits: int) -> np.uint64:
-    """A number of a stream as a bit of a filter: the upper half, scaled."""
-    return ((number >> np.uint64(32)) * np.uint64(n_bits)) >> np.uint64(32)
+    return mix((np.uint64(user) << np.uint64(32)) | np.uint64(item))
 
 
 @njit(cache=True)
@@ -166,10 +147,9 @@ def holds(filters: BloomFilters, row: int, item: int) -> bool:
     """Whether filter ``row`` says that it holds the item."""
     state, start = _stream(filters.user_idx[row], item), filters.start[row]
     for _ in range(filters.n_hashes[row]):
-        state += GAMMA
-        bit = _bit(_mixed(state), filters.n_bits[row])
-        byte = np.uint64(filters.bits[start + np.int64(bit >> np.uint64(3))])
-        if (byte >> (bit & np.uint64(7))) & np.uint64(1) == np.uint64(0):
+        state += GOLDEN
+        bit = below(mix(state), filters.n_bits[row])
+        if (filters.bits[start + (bit >> 3)] >> (bit & 7)) & 1 == 0:
             return False
     return True
 
@@ -182,10 +162,9 @@ def _insert(filters: BloomFilters, indptr: Longs, item: Ints) -> None:
         for event in range(indptr[row], indptr[row + 1]):
             state = _stream(filters.user_idx[row], item[event])
             for _ in range(filters.n_hashes[row]):
-                state += GAMMA
-                bit = _bit(_mixed(state), filters.n_bits[row])
-                byte = start + np.int64(bit >> np.uint64(3))
-                bits[byte] |= np.uint8(np.uint64(1) << (bit & np.uint64(7)))
+                state += GOLDEN
+                bit = below(mix(state), filters.n_bits[row])
+                bits[start + (bit >> 3)] |= np.uint8(1 << (bit & 7))
 
 
 @njit(parallel=True, cache=True)
@@ -206,8 +185,8 @@ def _probe(
         mine = item[start[row] : end[row]]
         state = _stream(filters.user_idx[row], seed)
         for _ in range(n_probes):
-            state += GAMMA
-            probe = np.int64(_bit(_mixed(state), n_items))
+            state += GOLDEN
+            probe = below(mix(state), n_items)
             position = np.searchsorted(mine, probe)
             if position < len(mine) and mine[position] == probe:
                 continue

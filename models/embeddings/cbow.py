@@ -18,7 +18,7 @@ from models.config import Config
 from models.dataset import Floats, Ints, Longs
 from models.embeddings.retrieval import HistoryConfig
 from models.embeddings.skip_gram import FAST, TokenVectors, first_vectors, pull
-from models.embeddings.splitmix import GOLDEN, mix
+from models.splitmix import GOLDEN, mix
 
 
 class CbowConfig(Config):

@@ -21,7 +21,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from models.bounds import Positive
 from models.config import Config
 from models.dataset import Floats, Ints, Longs
-from models.embeddings.splitmix import GOLDEN, below, mix
+from models.splitmix import GOLDEN, below, mix
 
 FAST = {"reassoc", "contract", "nsz"}
 """Sums in any order, so that they are vectorised; infinities stay exact (a sigmoid may overflow)."""

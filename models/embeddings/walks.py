@@ -19,8 +19,8 @@ from pydantic import FiniteFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from models.bounds import Positive
 from models.config import Config
 from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs
-from models.embeddings.splitmix import GOLDEN, below, mix, unit
 from models.history import FOREVER
+from models.splitmix import GOLDEN, below, mix, unit
 
 _ABREAST = 32
 """Walks a thread takes step by step in turn: while one waits for memory, the others go on."""

@@ -34,11 +34,11 @@ from models.bounds import NonNegative, Positive
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
-from models.embeddings.splitmix import GOLDEN, mix, unit
 from models.history import decayed_history, interactions
 from models.neighbours import to_sparse
 from models.recall.contract import Tables
 from models.sparse_product import recommend_by_product
+from models.splitmix import GOLDEN, mix, unit
 from models.state import State
 from models.top_n import best_first, offer
 

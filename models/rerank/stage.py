@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from models.candidates import Candidates
 from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries
-from models.embeddings.splitmix import GOLDEN, mix, unit
 from models.merge import Merged
 from models.rerank.config import RerankConfig
 from models.rerank.greedy import Aims, Traits, choose, genre_mix
 from models.rerank.prices import fit_prices
 from models.rerank.traits import traits_of
+from models.splitmix import GOLDEN, mix, unit
 from models.state import State
 
 PRICE = "price"

@@ -22,7 +22,7 @@ import torch
 from numba import njit
 
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs
-from models.embeddings.splitmix import GOLDEN, below, mix
+from models.splitmix import GOLDEN, below, mix
 from models.state import State, named
 from models.two_tower.config import TowersConfig
 
