@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.logs import read_log
 from models.dataset import queries_at
-from models.evaluation.protocols import leave_one_out
+from models.evaluation.leave_out import leave_one_out
 from models.recall.registry import build
 
 N = 300

@@ -33,16 +33,23 @@ DOCS = Path(__file__).parents[1] / "docs"
 Row = dict[str, Any]
 
 TITLES = {
+    "next-visit": "The first films of each visit after a gap, asked at its beginning",
     "leave-one-out": "Each user's last film, from all before it",
+    "leave-one-out-timed": "The same, asked at the time of that film",
+    "leave-one-out-shuffled": "The same, films of one second in a random order",
+    "leave-last-page-out": "All films of each user's last second",
+    "last-two": "Each user's last two films, asked once",
     "temporal-2003": "All films rated from 2003 on, asked once",
     "successive": "Every film of the last tenth of time, from all before it",
     "rolling": "Three windows, asked at the start of each day",
+    "months-ahead": "The films of each of nine quarters, asked once at its beginning",
     "ctr-random": "Rankers alone: more than 3 stars or fewer? Rows at random, seven fields",
     "ctr-last": "The same for each user's last row, with the films liked and disliked before it",
 }
 
 REFERENCES = {
     "leave-one-out": ("SASRec, tuned", 0.3207),
+    "leave-one-out-timed": ("HSTU-large", 0.3642),
     "temporal-2003": ("popularity, seen filtered", 0.126),
     "successive": ("SASRec, tuned", 0.2062),
 }

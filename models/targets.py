@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.dataset import Ints, Longs, Mask
+from models.dataset import Dataset, Ints, Longs, Mask
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,22 @@ class Targets:
 def offsets(count: Longs) -> Longs:
     """(N,) lengths to the (N + 1,) bounds of the runs they describe."""
     return np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+
+
+def one_each(log: Dataset, rows: Longs) -> Targets:
+    """Rows of the log as targets, a query each."""
+    return Targets(np.arange(len(rows) + 1, dtype=np.int64), log.item_idx[rows])
+
+
+def in_runs(log: Dataset, rows: Longs, begin: Longs) -> Targets:
+    """Rows of the log as targets, a query a run: ``begin`` are the positions in ``rows`` where runs begin."""
+    return Targets(offsets(np.diff(np.append(begin, len(rows)))), log.item_idx[rows])
+
+
+def run_starts(*keys: Longs | Ints) -> Longs:
+    """Positions where a run of rows with equal keys begins; the keys are not empty."""
+    new = np.zeros(len(keys[0]), dtype=np.bool_)
+    new[0] = True
+    for key in keys:
+        new[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(new)

@@ -54,8 +54,10 @@ Protocol = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="[bold]leave-one-out[/], [bold]temporal-2003[/], [bold]successive[/] or [bold]rolling[/]; for "
-        "rankers alone [bold]ctr-random[/] or [bold]ctr-last[/].",
+        help="What is asked: [bold]next-visit[/], [bold]rolling[/], [bold]leave-one-out[/], "
+        "[bold]successive[/], [bold]temporal-2003[/] or [bold]months-ahead[/]; of leave-one-out also "
+        "[bold]leave-one-out-timed[/], [bold]leave-one-out-shuffled[/], [bold]leave-last-page-out[/] and "
+        "[bold]last-two[/]; for rankers alone [bold]ctr-random[/] or [bold]ctr-last[/].",
         rich_help_panel=WHAT,
     ),
 ]

@@ -7,10 +7,16 @@ MetricAtK = tuple[str, int | None]
 """A metric and the length of the list that it is taken of; None for metrics that have no list."""
 
 MAIN_METRICS: dict[str, list[MetricAtK]] = {
+    "next-visit": [("ndcg", 10), ("recall", 50), ("hr", 10)],
     "leave-one-out": [("hr", 10), ("ndcg", 10), ("hr", 50), ("recall", 300)],
+    "leave-one-out-timed": [("hr", 10), ("ndcg", 10)],
+    "leave-one-out-shuffled": [("hr", 10), ("ndcg", 10)],
+    "leave-last-page-out": [("recall", 10), ("ndcg", 10)],
+    "last-two": [("recall", 10), ("ndcg", 10)],
     "temporal-2003": [("pooled_recall", 50), ("pooled_recall", 300), ("ndcg", 10)],
     "successive": [("hr", 10), ("ndcg", 10)],
     "rolling": [("recall", 50), ("ndcg", 10), ("coverage", 50)],
+    "months-ahead": [("capped_recall", 50), ("pooled_recall", 50)],
     "ctr-random": [("auc", None), ("logloss", None), ("gauc", None)],
     "ctr-last": [("auc", None), ("logloss", None)],
 }
@@ -20,6 +26,7 @@ METRIC_NAMES = {
     "hr": "HR",
     "ndcg": "NDCG",
     "pooled_recall": "pooled recall",
+    "capped_recall": "capped recall",
     "auc": "AUC",
     "gauc": "GAUC",
     "logloss": "log loss",

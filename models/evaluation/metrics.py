@@ -47,6 +47,11 @@ def recall(rank0: Ints, targets: Targets, k: int) -> Doubles:
     return hits(rank0, targets, k) / targets.count
 
 
+def capped_recall(rank0: Ints, targets: Targets, k: int) -> Doubles:
+    """Capped recall@k: the fraction found of the targets that a list of k has room for."""
+    return hits(rank0, targets, k) / np.minimum(targets.count, k)
+
+
 def precision(rank0: Ints, targets: Targets, k: int) -> Doubles:
     """Precision@k: targets among the first k, over k."""
     return hits(rank0, targets, k) / k
@@ -111,6 +116,7 @@ ACCURACY: dict[str, Callable[[Ints, Targets, int], Doubles]] = {
     "hr": hit_rate,
     "ndcg": ndcg,
     "recall": recall,
+    "capped_recall": capped_recall,
     "precision": precision,
     "mrr": reciprocal_rank,
     "map": average_precision,

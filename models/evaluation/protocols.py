@@ -5,32 +5,30 @@ the rows of a Dataset), and a film that the user rated before is no target, sinc
 Hyper-parameters are fitted on ``validation(split)``, which is made from ``split.train`` alone; then the
 models are fitted again on all of ``split.train``.
 
-``leave_one_out`` and ``daily_window`` are also the "very next film" and the "next days" of any log.
+``daily_window`` is also the "next days" of any log, as ``leave_out.next_films`` is the "very next film".
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from models.dataset import (
-    DAY,
-    Dataset,
-    Ints,
-    Longs,
-    Mask,
-    Queries,
-    first_ratings,
-    queries_after,
-    queries_at,
-    rows_before,
+from models.dataset import DAY, Dataset, Ints, Queries, first_ratings, queries_at, rows_before
+from models.evaluation.leave_out import (
+    leave_last_page_out,
+    leave_one_out,
+    leave_one_out_shuffled,
+    leave_two_out,
 )
-from models.evaluation.split import Split, day, epoch, span
-from models.targets import Targets, offsets
+from models.evaluation.split import Split, all_items, day, epoch, has_history, span
+from models.evaluation.visits import PAST, next_visit
+from models.targets import in_runs, one_each, run_starts
 
 TEMPORAL_CUT = "2003-01-01"
 TEMPORAL_VALIDATION_CUT = "2002-07-01"
-SUCCESSIVE_QUANTILE = 0.9
+QUARTER = np.timedelta64(3, "M")
+QUARTERS = np.arange("2001-01", "2003-04", QUARTER, dtype="datetime64[M]")
 SUCCESSIVE_MIN_RATINGS = 5
 ROLLING_WINDOWS = (("2000-11-20", "2000-11-26"), ("2001-06-01", "2001-06-30"), ("2002-03-01", "2002-05-31"))
 """First and last day, both inclusive, UTC."""
@@ -48,53 +46,43 @@ class Protocol:
     validation: Callable[[Split], Split]
 
 
-def leave_one_out(log: Dataset) -> Split:
-    """Each user's last rating is the target; the time of the query is the user's last training event.
-
-    Other users' later events are in the training part. A user with a single rating keeps it there and has
-    no query.
-    """
-    users = np.flatnonzero(np.diff(log.indptr) >= 2).astype(np.int32)
-    last = log.indptr[users + 1] - 1
-    in_train = np.ones(log.n_events, dtype=np.bool_)
-    in_train[last] = False
-    train = log.where(in_train)
-    new = first_ratings(log)[last]
-    users, last = users[new], last[new]
-    if not len(users):
-        raise ValueError(f"leave-one-out needs users with two ratings; the log has {span(log)}")
-    queries = queries_after(train, users)
-    return Split("leave-one-out", train, queries, _one_each(log, last), _all_items(log))
-
-
-def next_films(log: Dataset, n: int) -> Split:
-    """Each user's n newest ratings (at most half of them) predicted one by one from all before each.
-
-    As in ``leave_one_out``, of which this is more, the time of a query is that of the user's event before the
-    target. Nothing is fitted on any of the n.
-    """
-    from_last = log.indptr[log.user_idx + 1] - np.arange(log.n_events)  # 1 for the newest
-    held_back = from_last <= np.minimum(n, np.diff(log.indptr) // 2)[log.user_idx]
-    rows = np.flatnonzero(held_back & first_ratings(log))
-    if not len(rows):
-        raise ValueError(f"next films need users with two ratings; the log has {span(log)}")
-    users = log.user_idx[rows]
-    queries = Queries(users, log.at[rows - 1], log.indptr[users], rows, log)
-    return Split("next-films", log.where(~held_back), queries, _one_each(log, rows), _all_items(log))
-
-
 def temporal(log: Dataset, cut: str = TEMPORAL_CUT) -> Split:
     """Train before ``cut`` (a day, UTC); users with a history who rate later have one query, at the cut."""
-    moment = epoch(cut)
-    train = log.before(moment)
-    rows = np.flatnonzero((log.at >= moment) & first_ratings(log) & _has_history(train)[log.user_idx])
+    return _ahead(log, epoch(cut), max(log.as_of, epoch(cut)), "temporal-2003")
+
+
+def months_ahead(log: Dataset) -> list[Split]:
+    """The same at the beginning of nine quarters, for what is rated in each.
+
+    Each quarter has hundreds of users with a history, ``temporal-2003`` 178, half of whose events are of ten.
+    """
+    return [replace(_quarter(log, first), window=str(first)) for first in QUARTERS]
+
+
+def _quarter(log: Dataset, first: np.datetime64) -> Split:
+    return _ahead(log, _seconds(first), _seconds(first + QUARTER), "months-ahead")
+
+
+def _seconds(month: np.datetime64) -> int:
+    return int(month.astype("datetime64[s]").astype(np.int64))
+
+
+def _quarter_before(split: Split) -> Split:
+    first = np.datetime64(split.train.as_of, "s").astype("datetime64[M]")
+    return _quarter(split.train, first - QUARTER)
+
+
+def _ahead(log: Dataset, start: int, end: int, protocol: str) -> Split:
+    train = log.before(start)
+    asked = (log.at >= start) & (log.at < end) & first_ratings(log)
+    rows = np.flatnonzero(asked & has_history(train)[log.user_idx])
     if not len(rows):
         raise ValueError(
-            f"temporal-2003 needs users with events on both sides of {cut}; the log has {span(log)}"
+            f"{protocol} needs users with events on both sides of {day(start)}; the log has {span(log)}"
         )
-    begin = _run_starts(log.user_idx[rows])
-    queries = queries_at(train, moment, log.user_idx[rows[begin]])
-    return Split("temporal-2003", train, queries, _runs(log, rows, begin), _all_items(log))
+    begin = run_starts(log.user_idx[rows])
+    queries = queries_at(train, start, log.user_idx[rows[begin]])
+    return Split(protocol, train, queries, in_runs(log, rows, begin), all_items(log))
 
 
 def successive(log: Dataset) -> Split:
@@ -115,7 +103,7 @@ def successive(log: Dataset) -> Split:
 def _cut_at_quantile(log: Dataset) -> Split:
     if not log.n_events:
         raise ValueError(f"successive needs items with {SUCCESSIVE_MIN_RATINGS} ratings; the log has none")
-    cut = int(np.quantile(log.at, SUCCESSIVE_QUANTILE)) + 1
+    cut = int(np.quantile(log.at, PAST)) + 1
     train = log.before(cut)
     rows = np.flatnonzero((log.at >= cut) & first_ratings(log))
     rows = rows[rows > log.indptr[log.user_idx[rows]]]
@@ -123,7 +111,16 @@ def _cut_at_quantile(log: Dataset) -> Split:
         raise ValueError(f"successive needs users with several events in time; the log has {span(log)}")
     users = log.user_idx[rows]
     queries = Queries(users, log.at[rows - 1], log.indptr[users], rows, log)
-    return Split("successive", train, queries, _one_each(log, rows), _all_items(log))
+    return Split("successive", train, queries, one_each(log, rows), all_items(log))
+
+
+def only_items(log: Dataset, items: Ints) -> Dataset:
+    """The log of some items alone, which are renumbered in the order given (ascending)."""
+    number = np.full(log.n_items, -1, dtype=np.int32)
+    number[items] = np.arange(len(items), dtype=np.int32)
+    part = log.where(number[log.item_idx] >= 0)
+    attributes = {name: values[items] for name, values in log.items.items()}
+    return replace(part, item_idx=number[part.item_idx], n_items=len(items), items=attributes)
 
 
 def rolling(log: Dataset) -> list[Split]:
@@ -144,18 +141,18 @@ def daily_window(log: Dataset, start: int, end: int) -> Split:
     if not train.n_events or not len(rows):
         raise ValueError(f"rolling needs events before and in {window}; the log has {span(log)}")
     users, days = seen.user_idx[rows], (seen.at[rows] - start) // DAY
-    begin = _run_starts(users, days)
+    begin = run_starts(users, days)
     users, at = users[begin], start + days[begin] * DAY
     queries = Queries(users, at, seen.indptr[users], rows_before(seen, users, at), seen)
-    has_history = _has_history(train)[users]
+    known = has_history(train)[users]
     return Split(
         "rolling",
         train,
         queries,
-        _runs(seen, rows, begin),
-        _all_items(log),
+        in_runs(seen, rows, begin),
+        all_items(log),
         window=day(start),
-        slices={"known": has_history, "unknown": ~has_history},
+        slices={"known": known, "unknown": ~known},
     )
 
 
@@ -164,48 +161,23 @@ def _window_before(split: Split) -> Split:
     return daily_window(split.train, start - (end - start), start)
 
 
+def _alone(split_of: Callable[[Dataset], Split]) -> Protocol:
+    """A protocol of one split; validation splits its training part in the same way."""
+    return Protocol(lambda log: [split_of(log)], lambda split: split_of(split.train))
+
+
 PROTOCOLS: dict[str, Protocol] = {
-    "leave-one-out": Protocol(lambda log: [leave_one_out(log)], lambda split: leave_one_out(split.train)),
+    "next-visit": _alone(next_visit),
+    "leave-one-out": _alone(leave_one_out),
+    "leave-one-out-timed": _alone(partial(leave_one_out, timed=True)),
+    "leave-one-out-shuffled": _alone(leave_one_out_shuffled),
+    "leave-last-page-out": _alone(leave_last_page_out),
+    "last-two": _alone(leave_two_out),
     "temporal-2003": Protocol(
         lambda log: [temporal(log)], lambda split: temporal(split.train, TEMPORAL_VALIDATION_CUT)
     ),
     # Items are not removed again: validation answers over the same candidates as the test.
     "successive": Protocol(lambda log: [successive(log)], lambda split: _cut_at_quantile(split.train)),
     "rolling": Protocol(rolling, _window_before),
+    "months-ahead": Protocol(months_ahead, _quarter_before),
 }
-
-
-def _has_history(train: Dataset) -> Mask:
-    """(U,) users with training history."""
-    return np.diff(train.indptr) > 0
-
-
-def _all_items(log: Dataset) -> Ints:
-    return np.arange(log.n_items, dtype=np.int32)
-
-
-def only_items(log: Dataset, items: Ints) -> Dataset:
-    """The log of some items alone, which are renumbered in the order given (ascending)."""
-    number = np.full(log.n_items, -1, dtype=np.int32)
-    number[items] = np.arange(len(items), dtype=np.int32)
-    part = log.where(number[log.item_idx] >= 0)
-    attributes = {name: values[items] for name, values in log.items.items()}
-    return replace(part, item_idx=number[part.item_idx], n_items=len(items), items=attributes)
-
-
-def _one_each(log: Dataset, rows: Longs) -> Targets:
-    return Targets(np.arange(len(rows) + 1, dtype=np.int64), log.item_idx[rows])
-
-
-def _runs(log: Dataset, rows: Longs, begin: Longs) -> Targets:
-    """Rows of the log as targets, a query a run."""
-    return Targets(offsets(np.diff(np.append(begin, len(rows)))), log.item_idx[rows])
-
-
-def _run_starts(*keys: Longs | Ints) -> Longs:
-    """Positions where a run of rows with equal keys begins; the keys are not empty."""
-    new = np.zeros(len(keys[0]), dtype=np.bool_)
-    new[0] = True
-    for key in keys:
-        new[1:] |= key[1:] != key[:-1]
-    return np.flatnonzero(new)

@@ -59,3 +59,13 @@ def span(log: Dataset) -> str:
     if not log.n_events:
         return "no events"
     return f"events from {day(int(log.at.min()))} to {day(int(log.at.max()))}"
+
+
+def all_items(log: Dataset) -> Ints:
+    """(I,) the items of a split that removes none."""
+    return np.arange(log.n_items, dtype=np.int32)
+
+
+def has_history(train: Dataset) -> Mask:
+    """(U,) users with training history."""
+    return np.diff(train.indptr) > 0

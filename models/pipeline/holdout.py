@@ -12,7 +12,8 @@ from pydantic import Field, PositiveInt
 
 from models.config import Config
 from models.dataset import DAY, Dataset, Ints, Longs, Mask, Queries, first_ratings, queries_after, queries_at
-from models.evaluation.protocols import daily_window, next_films
+from models.evaluation.leave_out import next_films
+from models.evaluation.protocols import daily_window
 from models.evaluation.sampling import some_queries
 from models.evaluation.split import Split
 

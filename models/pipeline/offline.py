@@ -13,7 +13,7 @@ from models import merge
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Queries
 from models.evaluation import metrics
-from models.evaluation.protocols import leave_one_out
+from models.evaluation.leave_out import leave_one_out
 from models.evaluation.sampling import small_part, some_queries
 from models.evaluation.split import Split
 from models.features.compute import PastIndex

@@ -31,7 +31,7 @@ from warehouse.events import log as event_log
 KS = (10, 50, 300)
 """List lengths that are measured unless others are asked for."""
 
-NEXT_DAYS = ("temporal-2003", "rolling")
+NEXT_DAYS = ("next-visit", "rolling", "temporal-2003", "months-ahead")
 """Protocols that ask what the nightly flow asks with the objective ``daily``; the others ask ``next``."""
 
 HASH_DIGITS = 12

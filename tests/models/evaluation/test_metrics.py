@@ -65,14 +65,22 @@ def test_accuracy_agrees_with_ranx() -> None:
         env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
     )
     theirs = json.loads(answer.stdout)
-    assert ACCURACY.keys() == RANX.keys()
+    assert ACCURACY.keys() == {*RANX, "capped_recall"}
     ranks = target_rank0(candidates, targets)
-    for name, function in ACCURACY.items():
+    for name in RANX:
+        function = ACCURACY[name]
         for k in ks:
             expected = theirs[f"{RANX[name]}@{k}"]
             np.testing.assert_allclose(
                 function(ranks, targets, k), expected, atol=1e-12, err_msg=f"{name}@{k}"
             )
+
+
+def test_capped_recall_counts_no_target_that_a_list_has_no_room_for() -> None:
+    targets = answers([[1, 2, 3, 4], [1, 2, 3, 4], [5]])
+    ranks = target_rank0(lists([[1, 2, 9], [1, 8, 9], [5, 1, 2]]), targets)
+    assert metrics.capped_recall(ranks, targets, 2).tolist() == [1, 0.5, 1]
+    assert metrics.capped_recall(ranks, targets, 3).tolist() == [2 / 3, 1 / 3, 1]
 
 
 def test_one_target_at_rank_three() -> None:
@@ -81,7 +89,7 @@ def test_one_target_at_rank_three() -> None:
     values = {name: float(function(ranks, targets, 4)[0]) for name, function in ACCURACY.items()}
     third = 1 / 3
     assert values == pytest.approx(
-        {"hr": 1, "ndcg": 0.5, "recall": 1, "precision": 0.25, "mrr": third, "map": third}
+        {"hr": 1, "ndcg": 0.5, "recall": 1, "capped_recall": 1, "precision": 0.25, "mrr": third, "map": third}
     )
     assert all(function(ranks, targets, 2)[0] == 0 for function in ACCURACY.values())
 

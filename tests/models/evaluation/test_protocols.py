@@ -9,17 +9,25 @@ from hypothesis import strategies as st
 
 from models.dataset import DAY, Dataset, rows_beyond
 from models.evaluation.ctr_splits import CTR_PROTOCOLS, ctr_labels, ctr_last, ctr_random
+from models.evaluation.leave_out import (
+    leave_last_page_out,
+    leave_one_out,
+    leave_one_out_shuffled,
+    leave_two_out,
+    next_films,
+)
 from models.evaluation.protocols import (
     PROTOCOLS,
+    QUARTERS,
     ROLLING_WINDOWS,
     daily_window,
-    leave_one_out,
-    next_films,
+    months_ahead,
     rolling,
     successive,
     temporal,
 )
 from models.evaluation.split import Split, epoch
+from models.evaluation.visits import FIRST_PAGE, VISIT_GAP, next_visit
 from tests.models.evaluation.logs import answers, log_of, random_log
 
 SEEDS = st.integers(0, 2**32)
@@ -61,6 +69,112 @@ def test_leave_one_out_by_hand() -> None:
     assert split.queries.at.tolist() == [noon("2000-01-03"), noon("2009-01-01")]
     assert pairs(split.train) == [(0, 5), (0, 2), (1, 3), (2, 4), (3, 0)]
     assert split.train.as_of == log.as_of
+
+
+def at_seconds(*events: tuple[int, int, int]) -> Dataset:
+    """A log of events (second, user, item)."""
+    log = log_of(*(("2001-01-01", user, item) for _, user, item in events))
+    seconds = [second for user in range(log.n_users) for second, by, _ in events if by == user]
+    return replace(log, at=log.at + np.array(seconds), as_of=log.as_of + max(seconds))
+
+
+def test_a_timed_question_is_asked_at_its_target() -> None:
+    log = at_seconds((0, 0, 1), (10, 0, 2), (75, 0, 3), (0, 1, 1), (0, 1, 2))
+    plain, timed = leave_one_out(log), leave_one_out(log, timed=True)
+    start = noon("2001-01-01")
+    assert plain.queries.at.tolist() == [start + 10, start]
+    assert timed.queries.at.tolist() == [start + 75, start]
+    assert histories(timed) == histories(plain)
+    assert wanted(timed) == wanted(plain)
+    assert timed.protocol == "leave-one-out-timed"
+
+
+def test_targets_are_told_apart_by_the_gap_before_them() -> None:
+    gaps = [0, 1, 30, 31, 120, 121, 1_800, 1_801]
+    events = [(second, user, item) for user, gap in enumerate(gaps) for item, second in enumerate((0, gap))]
+    slices = leave_one_out(at_seconds(*events)).slices
+    names = ["gap=0s", "gap=30s", "gap=30s", "gap=2min", "gap=2min", "gap=30min", "gap=30min", "gap=longer"]
+    for user, name in enumerate(names):
+        assert [other for other, mask in slices.items() if mask[user]] == [name]
+
+
+def test_the_last_two_films_are_targets_together() -> None:
+    log = at_seconds(
+        (0, 0, 1), (5, 0, 2), (9, 0, 3), (20, 0, 4), (0, 1, 1), (1, 1, 2), (0, 2, 5), (1, 2, 6), (2, 2, 5)
+    )
+    split = leave_two_out(log)
+    # Two ratings alone are learned from; a film rated again is nobody's target.
+    assert split.queries.user_idx.tolist() == [0, 2]
+    assert (wanted(split), histories(split)) == ([[3, 4], [6]], [[1, 2], [5]])
+    assert split.queries.at.tolist() == [noon("2001-01-01") + 5, noon("2001-01-01")]
+    assert pairs(split.train) == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 5)]
+
+
+def test_the_last_page_is_all_films_of_the_last_second() -> None:
+    log = at_seconds((0, 0, 1), (5, 0, 2), (9, 0, 3), (9, 0, 4), (0, 1, 1), (0, 1, 2))
+    split = leave_last_page_out(log)
+    assert (split.queries.user_idx.tolist(), wanted(split), histories(split)) == ([0], [[3, 4]], [[1, 2]])
+    assert pairs(split.train) == [(0, 1), (0, 2), (1, 1), (1, 2)]
+
+
+def test_shuffling_moves_films_within_their_second_alone() -> None:
+    log = random_log(6, "2001-01-01", "2001-01-10")  # many at one time
+    split = leave_one_out_shuffled(log)
+    assert split.digest() == leave_one_out_shuffled(log).digest()
+    asked = dict(zip(split.queries.user_idx.tolist(), wanted(split), strict=True))
+    moved = 0
+    for user, (target,) in asked.items():
+        mine = log.user_idx == user
+        newest = log.item_idx[mine & (log.at == log.at[mine].max())].tolist()
+        assert target in newest
+        moved += target != newest[-1]
+        left = split.train.item_idx[split.train.user_idx == user].tolist()
+        assert sorted([*left, target]) == sorted(log.item_idx[mine].tolist())
+    assert moved
+
+
+def test_next_visit_by_hand() -> None:
+    early = [(second, 9, second) for second in range(120)]
+    day = 100_000
+    log = at_seconds(
+        *early,
+        (0, 0, 1),
+        (day, 0, 2),
+        (day + FIRST_PAGE, 0, 3),
+        (day + FIRST_PAGE + 1, 0, 4),  # of the visit, but after its first page
+        (day + FIRST_PAGE + 1 + VISIT_GAP, 0, 5),  # a gap that is not too long
+        (day + FIRST_PAGE + 2 + 2 * VISIT_GAP, 0, 6),
+        (day, 1, 7),  # a first visit follows no gap
+        (2 * day, 1, 8),
+        (2 * day, 1, 7),
+    )
+    split = next_visit(log)
+    assert split.queries.user_idx.tolist() == [0, 0, 1]
+    assert wanted(split) == [[2, 3], [6], [8]]
+    assert histories(split) == [[1], [1, 2, 3, 4, 5], [7]]
+    seconds = (split.queries.at - noon("2001-01-01")).tolist()
+    assert seconds == [day, day + FIRST_PAGE + 2 + 2 * VISIT_GAP, 2 * day]
+    assert split.slices["known"].tolist() == [True, True, False]
+    assert split.slices["last"].tolist() == [False, True, True]
+    assert set(split.train.user_idx.tolist()) == {0, 9}
+
+
+def test_months_ahead_asks_for_the_films_of_each_quarter() -> None:
+    log = busy_log(5)
+    splits = months_ahead(log)
+    assert [split.window for split in splits] == [str(first) for first in QUARTERS]
+    assert splits[-1].digest() != temporal(log).digest()  # another name
+    assert (splits[-1].targets.item == temporal(log).targets.item).all()
+    for split, start, end in zip(splits, QUARTERS, [*QUARTERS[1:], np.datetime64("2003-04")], strict=True):
+        start_at, end_at = epoch(f"{start}-01"), epoch(f"{end}-01")
+        for user, films in zip(split.queries.user_idx, wanted(split), strict=True):
+            mine = log.user_idx == user
+            past = set(log.item_idx[mine & (log.at < start_at)].tolist())
+            rated = set(log.item_idx[mine & (log.at >= start_at) & (log.at < end_at)].tolist())
+            assert past
+            assert set(films) == rated - past
+        validation = PROTOCOLS["months-ahead"].validation(split)
+        assert validation.train.as_of == epoch(f"{start - np.timedelta64(3, 'M')}-01")
 
 
 def test_temporal_by_hand() -> None:
@@ -150,7 +264,7 @@ def test_rolling_asks_in_its_three_windows_and_validates_in_the_one_before() -> 
 
 
 def busy_log(seed: int) -> Dataset:
-    return random_log(seed, "2000-10-01", "2003-03-01", n_users=15, n_items=600, n_events=3000)
+    return random_log(seed, "2000-08-01", "2003-03-01", n_users=15, n_items=600, n_events=3000)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

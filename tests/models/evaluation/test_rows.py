@@ -12,7 +12,8 @@ from models.candidates import Candidates
 from models.dataset import DAY, Dataset
 from models.evaluation import metrics
 from models.evaluation.bootstrap import BootstrapConfig
-from models.evaluation.protocols import leave_one_out, rolling, temporal
+from models.evaluation.leave_out import leave_one_out
+from models.evaluation.protocols import rolling, temporal
 from models.evaluation.rows import (
     MeasuredModel,
     Row,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from models.candidates import Candidates
 from models.dataset import Queries
-from models.evaluation.protocols import next_films
+from models.evaluation.leave_out import next_films
 from models.features.declare import declarations
 from models.merge import Merged
 from models.prerank.registry import PRE_RANKERS

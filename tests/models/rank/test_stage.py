@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from models.candidates import Candidates
 from models.dataset import Queries
-from models.evaluation.protocols import next_films
+from models.evaluation.leave_out import next_films
 from models.evaluation.split import Split
 from models.features.declare import Declaration, declarations
 from models.merge import Merged

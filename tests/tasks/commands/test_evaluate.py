@@ -69,7 +69,9 @@ def events(log: Dataset) -> set[tuple[int, int, int]]:
     return set(zip(log.user_idx.tolist(), log.item_idx.tolist(), log.at.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+@pytest.mark.parametrize(
+    "protocol", ["leave-one-out", "next-visit", "rolling", "successive", "temporal-2003"]
+)
 def test_models_are_fitted_on_the_training_part_and_weights_on_its_own_past(
     protocol: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,63 @@
+"""The first films of each visit: what a published list is for.
+
+A visit is a run of a user's events without a gap of more than VISIT_GAP. Who comes back after one sees a list
+that was made before; what is rated within the first minute answers it. Later films of the visit say more of
+the page they stood on than of the user.
+"""
+
+import numpy as np
+
+from models.dataset import Dataset, Mask, Queries, first_ratings
+from models.evaluation.split import Split, all_items, has_history, span
+from models.targets import in_runs, run_starts
+
+VISIT_GAP = 1_800
+"""Seconds without an event after which the next one begins a new visit."""
+
+FIRST_PAGE = 60
+"""Seconds from the beginning of a visit within which its films are targets."""
+
+PAST = 0.9
+"""Quantile of the times of all events up to which models learn."""
+
+
+def next_visit(log: Dataset) -> Split:
+    """Train up to the 0.9 quantile of time; each later visit is asked for at its beginning.
+
+    Histories hold all that the user did before the visit. A user's first visit follows no gap and has no
+    query. Slices: ``known`` and ``unknown``, whether the training part has the user, and ``last``, each
+    user's last visit.
+    """
+    if not log.n_events:
+        raise ValueError("next-visit needs visits; the log has none")
+    cut = int(np.quantile(log.at, PAST)) + 1
+    begins = visit_starts(log)
+    visit = np.cumsum(begins) - 1  # (E,)
+    first_row = np.flatnonzero(begins)[visit]  # (E,) of the row's visit
+    asked = (log.at[first_row] >= cut) & (first_row > log.indptr[log.user_idx])
+    on_first_page = log.at - log.at[first_row] <= FIRST_PAGE
+    rows = np.flatnonzero(asked & on_first_page & first_ratings(log))
+    if not len(rows):
+        raise ValueError(
+            f"next-visit needs users who come back in the last tenth of time; the log has {span(log)}"
+        )
+    train = log.before(cut)
+    begin = run_starts(visit[rows])
+    end = first_row[rows[begin]]
+    users = log.user_idx[end]
+    queries = Queries(users, log.at[end], log.indptr[users], end, log)
+    known = has_history(train)[users]
+    slices = {"known": known, "unknown": ~known, "last": _last_of_user(queries)}
+    return Split("next-visit", train, queries, in_runs(log, rows, begin), all_items(log), slices=slices)
+
+
+def visit_starts(log: Dataset) -> Mask:
+    """(E,) whether a visit begins with the row."""
+    begins = np.ones(log.n_events, dtype=np.bool_)
+    begins[1:] = (np.diff(log.user_idx) != 0) | (np.diff(log.at) > VISIT_GAP)
+    return begins
+
+
+def _last_of_user(queries: Queries) -> Mask:
+    """(B,) whether the next query, of queries in the order of users and times, is another user's."""
+    return np.append(queries.user_idx[1:] != queries.user_idx[:-1], True)
