@@ -37,8 +37,8 @@ class QuotaConfig(Config):
 class CapConfig(Config):
     """The cap on how many users' first pages one film is on."""
 
-    fraction: Annotated[float, Field(gt=0, le=1)] = 0.17
-    """Fraction of users on whose first page a film may be at most; 1 is no cap."""
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Fraction of users on whose first page a film may be at most; 1, the default, is no cap."""
     max_users: PositiveInt = 2_000
     """Users whose lists the prices of films are fitted on, drawn by the seed; below that, all."""
 
