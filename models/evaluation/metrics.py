@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, first_ratings
 from models.targets import Targets
+from models.unit_length import of_unit_length
 
 ABSENT = np.iinfo(np.int32).max
 """The rank0 of a target that is not in the list."""
@@ -212,9 +213,7 @@ def intra_list_distance(candidates: Candidates, k: int, vectors: NDArray[np.gene
     ``vectors`` is (I, D): genres, or any item embedding. A zero vector is at distance 1 from all.
     Ziegler et al. 2005, https://doi.org/10.1145/1060745.1060754.
     """
-    length = np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
-    unit = np.divide(vectors, length, out=np.zeros(vectors.shape, dtype=np.float32), where=length > 0)
-    return _intra_list_distance(candidates.item[:, :k], unit)
+    return _intra_list_distance(candidates.item[:, :k], of_unit_length(vectors))
 
 
 @njit(parallel=True, cache=True)

@@ -31,6 +31,7 @@ from models.embeddings.ann import AnnConfig, Index, build_index, nearest_neighbo
 from models.history import FOREVER, decayed_history, interactions, reach
 from models.recall.contract import Tables
 from models.state import Derived, State
+from models.unit_length import of_unit_length
 
 
 class Als(Config):
@@ -159,9 +160,7 @@ class MF:
 
     def _unit_vectors(self) -> Floats:
         """(I, F) of length 1, or zero."""
-        vectors: Floats = self.state["item"][:, : self.config.trainer.embedding_dim]
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+        return of_unit_length(self.state["item"][:, : self.config.trainer.embedding_dim])
 
 
 def _train_als(dataset: Dataset, config: Als, seed: int) -> State:

@@ -5,6 +5,7 @@ import numpy as np
 from models.dataset import Dataset, Floats, Ints, Mask
 from models.rerank.config import QuotaConfig, RerankConfig, RulesConfig
 from models.rerank.greedy import Traits
+from models.unit_length import of_unit_length
 
 DECADE = 10
 """Years in a decade."""
@@ -37,20 +38,13 @@ def _per_genre(genres: Floats) -> Floats:
 def _similar_by(config: RerankConfig, genres: Floats, vectors: Floats | None) -> Floats:
     """Vectors whose inner products are the similarities: for a blend both, weighted, side by side."""
     if config.similarity == "genre" or vectors is None:
-        return _unit(genres)
+        return of_unit_length(genres)
     if config.similarity == "two_tower":
-        return _unit(vectors)
+        return of_unit_length(vectors)
     weight = config.genre_weight
-    return np.hstack([np.sqrt(weight) * _unit(genres), np.sqrt(1 - weight) * _unit(vectors)]).astype(
-        np.float32
-    )
-
-
-def _unit(vectors: Floats) -> Floats:
-    """The same of length 1; of length 0 where there is nothing."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Floats = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
-    return unit
+    return np.hstack(
+        [np.sqrt(weight) * of_unit_length(genres), np.sqrt(1 - weight) * of_unit_length(vectors)]
+    ).astype(np.float32)
 
 
 def _groups(config: RulesConfig, log: Dataset) -> tuple[Ints, Ints]:
