@@ -74,8 +74,8 @@ def _quarter_before(split: Split) -> Split:
 
 def _ahead(log: Dataset, start: int, end: int, protocol: str) -> Split:
     train = log.before(start)
-    asked = (log.at >= start) & (log.at < end) & first_ratings(log)
-    rows = np.flatnonzero(asked & has_history(train)[log.user_idx])
+    candidates = (log.at >= start) & (log.at < end) & first_ratings(log)
+    rows = np.flatnonzero(candidates & has_history(train)[log.user_idx])
     if not len(rows):
         raise ValueError(
             f"{protocol} needs users with events on both sides of {day(start)}; the log has {span(log)}"
@@ -144,7 +144,7 @@ def daily_window(log: Dataset, start: int, end: int) -> Split:
     begin = run_starts(users, days)
     users, at = users[begin], start + days[begin] * DAY
     queries = Queries(users, at, seen.indptr[users], rows_before(seen, users, at), seen)
-    known = has_history(train)[users]
+    in_train = has_history(train)[users]
     return Split(
         "rolling",
         train,
@@ -152,7 +152,7 @@ def daily_window(log: Dataset, start: int, end: int) -> Split:
         in_runs(seen, rows, begin),
         all_items(log),
         window=day(start),
-        slices={"known": known, "unknown": ~known},
+        slices={"known": in_train, "unknown": ~in_train},
     )
 
 
@@ -167,12 +167,12 @@ def _alone(split_of: Callable[[Dataset], Split]) -> Protocol:
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    "next-visit": _alone(next_visit),
     "leave-one-out": _alone(leave_one_out),
     "leave-one-out-timed": _alone(partial(leave_one_out, timed=True)),
     "leave-one-out-shuffled": _alone(leave_one_out_shuffled),
     "leave-last-page-out": _alone(leave_last_page_out),
     "last-two": _alone(leave_two_out),
+    "next-visit": _alone(next_visit),
     "temporal-2003": Protocol(
         lambda log: [temporal(log)], lambda split: temporal(split.train, TEMPORAL_VALIDATION_CUT)
     ),

@@ -34,9 +34,9 @@ def next_visit(log: Dataset) -> Split:
     begins = visit_starts(log)
     visit = np.cumsum(begins) - 1  # (E,)
     first_row = np.flatnonzero(begins)[visit]  # (E,) of the row's visit
-    asked = (log.at[first_row] >= cut) & (first_row > log.indptr[log.user_idx])
+    later = (log.at[first_row] >= cut) & (first_row > log.indptr[log.user_idx])
     on_first_page = log.at - log.at[first_row] <= FIRST_PAGE
-    rows = np.flatnonzero(asked & on_first_page & first_ratings(log))
+    rows = np.flatnonzero(later & on_first_page & first_ratings(log))
     if not len(rows):
         raise ValueError(
             f"next-visit needs users who come back in the last tenth of time; the log has {span(log)}"
@@ -46,8 +46,8 @@ def next_visit(log: Dataset) -> Split:
     end = first_row[rows[begin]]
     users = log.user_idx[end]
     queries = Queries(users, log.at[end], log.indptr[users], end, log)
-    known = has_history(train)[users]
-    slices = {"known": known, "unknown": ~known, "last": _last_of_user(queries)}
+    in_train = has_history(train)[users]
+    slices = {"known": in_train, "unknown": ~in_train, "last": _last_of_user(queries)}
     return Split("next-visit", train, queries, in_runs(log, rows, begin), all_items(log), slices=slices)
 
 

@@ -76,7 +76,7 @@ def test_accuracy_agrees_with_ranx() -> None:
             )
 
 
-def test_capped_recall_counts_no_target_that_a_list_has_no_room_for() -> None:
+def test_capped_recall_counts_no_target_beyond_the_length_of_the_list() -> None:
     targets = answers([[1, 2, 3, 4], [1, 2, 3, 4], [5]])
     ranks = target_rank0(lists([[1, 2, 9], [1, 8, 9], [5, 1, 2]]), targets)
     assert metrics.capped_recall(ranks, targets, 2).tolist() == [1, 0.5, 1]

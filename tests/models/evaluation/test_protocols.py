@@ -78,7 +78,7 @@ def at_seconds(*events: tuple[int, int, int]) -> Dataset:
     return replace(log, at=log.at + np.array(seconds), as_of=log.as_of + max(seconds))
 
 
-def test_a_timed_question_is_asked_at_its_target() -> None:
+def test_a_timed_query_is_at_its_target() -> None:
     log = at_seconds((0, 0, 1), (10, 0, 2), (75, 0, 3), (0, 1, 1), (0, 1, 2))
     plain, timed = leave_one_out(log), leave_one_out(log, timed=True)
     start = noon("2001-01-01")
@@ -89,7 +89,7 @@ def test_a_timed_question_is_asked_at_its_target() -> None:
     assert timed.protocol == "leave-one-out-timed"
 
 
-def test_targets_are_told_apart_by_the_gap_before_them() -> None:
+def test_slices_go_by_the_gap_before_the_target() -> None:
     gaps = [0, 1, 30, 31, 120, 121, 1_800, 1_801]
     events = [(second, user, item) for user, gap in enumerate(gaps) for item, second in enumerate((0, gap))]
     slices = leave_one_out(at_seconds(*events)).slices
@@ -121,9 +121,9 @@ def test_shuffling_moves_films_within_their_second_alone() -> None:
     log = random_log(6, "2001-01-01", "2001-01-10")  # many at one time
     split = leave_one_out_shuffled(log)
     assert split.digest() == leave_one_out_shuffled(log).digest()
-    asked = dict(zip(split.queries.user_idx.tolist(), wanted(split), strict=True))
+    target_of = dict(zip(split.queries.user_idx.tolist(), wanted(split), strict=True))
     moved = 0
-    for user, (target,) in asked.items():
+    for user, (target,) in target_of.items():
         mine = log.user_idx == user
         newest = log.item_idx[mine & (log.at == log.at[mine].max())].tolist()
         assert target in newest
