@@ -9,7 +9,8 @@ conditional logit (McFadden 1974): the likelihood that, of all candidates of a q
 
 with s = w . f and w > 0, so that no channel counts against its own candidates: convex, one optimum.
 A list of fewer than n items is filled up from one order of all items. What a user was shown and did not watch
-loses score, or is filtered: it comes back only where a list would else be shorter than it must be.
+loses score, or is filtered, as is what the user blocked: both come back, the latter last, only where a list
+would else be shorter than it must be.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from numba import njit, prange
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.optimize import minimize
 
+from models.block_list import Barred, BlockList, is_barred, nothing_barred
 from models.bloom import NOTHING, BloomFilters, holds
 from models.candidates import Candidates
 from models.config import Config
@@ -113,12 +115,13 @@ def merge(
     n: int,
     shown: Shown | None = None,
     n_least: int = 0,
+    blocked: BlockList | None = None,
 ) -> Merged:
     """The n best of all channels (at most 63), filled up from ``order`` (I,), never with a seen item.
 
     ``weights`` (C, F) as fitted. Items that come from ``order`` alone have no channel and score 0, or that of
     the item before if it is lower. Items that are filtered by ``shown`` come last, from ``order``, and only
-    where there are fewer than ``n_least`` others.
+    where there are fewer than ``n_least`` others; after them, where there are fewer still, blocked ones.
     """
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
@@ -130,9 +133,10 @@ def merge(
         block, rows = queries.rows(begin, begin + BLOCK), slice(begin, begin + BLOCK)
         item, feature = _stacked(channels, np.arange(begin, begin + len(block)))
         history = block.start, block.end, block.log.item_idx
-        lowered = filters, filter_of[rows], discount  # numba's loops take no tuple of tuples
-        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, *lowered, n_items, n)
-        _fill(items[rows], scores[rows], order, history, *lowered, n_least)
+        barred = nothing_barred(len(block), n_items) if blocked is None else blocked.barred(block)
+        left_out = barred, filters, filter_of[rows], discount  # numba's loops take no tuple of tuples
+        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, *left_out, n_items, n)
+        _fill(items[rows], scores[rows], order, history, *left_out, n_least)
     return Merged(Candidates(items, scores), bits)
 
 
@@ -272,6 +276,7 @@ def _best(
     feature: Floats,
     weight: Floats,
     history: tuple[Longs, Longs, Ints],
+    barred: Barred,
     filters: BloomFilters,
     filter_of: Ints,
     discount: float,
@@ -310,7 +315,7 @@ def _best(
             for candidate in reached[:n_reached]:
                 if filter_of[row] >= 0 and holds(filters, filter_of[row], candidate):
                     score[candidate] -= np.float32(discount)
-                if score[candidate] > -np.inf:
+                if score[candidate] > -np.inf and not is_barred(barred, row, candidate):
                     size = offer(score[candidate], candidate, items[row], scores[row], size)
             best_first(items[row], scores[row], size)
             for rank0 in range(size):
@@ -350,6 +355,7 @@ def _fill(
     score: Floats,
     order: Ints,
     history: tuple[Longs, Longs, Ints],
+    barred: Barred,
     filters: BloomFilters,
     filter_of: Ints,
     discount: float,
@@ -357,7 +363,8 @@ def _fill(
 ) -> None:
     """Overwrite padding by the first items of the order that are neither listed nor seen, at score 0 or less.
 
-    Those that are filtered are left to a second round, which ends at ``n_least``.
+    Those that are filtered are left to a second round, those that are blocked to a third one: both end at
+    ``n_least``.
     """
     rows, n = merged.shape
     start, end, log_item = history
@@ -373,14 +380,16 @@ def _fill(
                 taken_by[log_item[event]] = row
             value = min(np.float32(0), score[row, size - 1]) if size else np.float32(0)
             is_filtered = filter_of[row] >= 0 and discount == np.inf
-            for again in range(1 + is_filtered):
+            for again in range(3):
                 wanted = min(n, n_least) if again else n
                 for candidate in order:
                     if size >= wanted:
                         break
-                    if taken_by[candidate] == row or (
-                        is_filtered and not again and holds(filters, filter_of[row], candidate)
-                    ):
+                    if taken_by[candidate] == row:
+                        continue
+                    if again < 1 and is_filtered and holds(filters, filter_of[row], candidate):
+                        continue
+                    if again < 2 and is_barred(barred, row, candidate):
                         continue
                     taken_by[candidate] = row
                     merged[row, size], score[row, size] = candidate, value

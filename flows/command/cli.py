@@ -17,6 +17,7 @@ PANELS = {
         compute.hourly,
         compute.ingest,
         compute.shown,
+        compute.block,
         compute.evaluate,
         compute.replay,
     ),
@@ -35,6 +36,7 @@ EXAMPLES = {
     "hourly": ("matinee hourly", "matinee hourly --json"),
     "ingest": ("matinee ingest new-ratings/", "matinee ingest synthetic:0.1"),
     "shown": ("matinee shown shown.csv", "matinee shown impressions.parquet --json"),
+    "block": ("matinee block requests.csv", "matinee block requests.parquet --json"),
     "evaluate": (
         "matinee evaluate --protocol leave-one-out --source ml-1m --out metrics.json",
         "matinee evaluate --protocol temporal-2003 --channels ease,swing --baseline ease",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from models.block_list import BlockListConfig
 from models.bounds import only_where
 from models.config import Config, choices, configured, problem, with_seed
 from models.exposures import ExposureConfig
@@ -105,6 +106,8 @@ class PipelineConfig(Config):
     """Re-ranking: from the order of single films to a list as a whole."""
     exposure: ExposureConfig = ExposureConfig()
     """Films that a user was shown lately and did not watch."""
+    block_list: BlockListConfig = BlockListConfig()
+    """Films that a user is not to be shown: asked for by the user, or told from what the user disliked."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
     graph: GraphConfig = GraphConfig()
@@ -256,6 +259,9 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
     idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate")
     _check_idle("exposure", source != "none", "source is reported or published", config.exposure, *idle)
     _check_idle("exposure", source == "published", "source is published", config.exposure, "published_ranks")
+    by_genre = config.block_list.genre_dislikes is not None
+    idle = ("genre_fraction", "dislike")
+    _check_idle("block_list", by_genre, "genre_dislikes is set", config.block_list, *idle)
     idle = ("pool", "sampling", "folds", "settings")
     _check_idle("prerank", preranked, "method is a pre-ranker", config.prerank, *idle)
     if preranked:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import merge
+from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Ints, Queries
 from models.evaluation.split import Split
@@ -48,6 +49,8 @@ class Stages:
     """None where lists are not re-ranked."""
     shown: Shown | None = None
     """None where nothing counts as shown."""
+    blocked: BlockList | None = None
+    """None where nothing is blocked."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Shortlist:
     pool: Pool
     """The same with what every channel says of them."""
     shown: Shown | None = None
+    blocked: BlockList | None = None
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,15 @@ def shortlist(
     config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, past: PastIndex
 ) -> Shortlist:
     """The candidates that are ranked for queries about a log, whose index ``past`` is."""
-    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback, stages.shown)
+    left_out = stages.shown, stages.blocked
+    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback, *left_out)
     n = pool_size(config)
     preranked, chosen = merged.candidates, _first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
         score = stages.preranking.scores(everything, past)
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
-    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), stages.shown)
+    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), *left_out)
 
 
 def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex) -> Lists:
@@ -139,8 +144,10 @@ def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, pa
         return Lists(short.chosen.candidates, _first(short.chosen, n))
     logits = ranking.logits(short.pool, past)
     alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
-    ordered = order(short.chosen, _discounted(short, logits, ranking.blend_weight), n)
-    return Lists(alone.candidates, ordered)
+    score = _discounted(short, logits, ranking.blend_weight)
+    if short.blocked is not None:  # those that fill a list up stay at its end
+        score = behind(score, short.blocked.among(short.chosen.candidates, short.pool.queries))
+    return Lists(alone.candidates, order(short.chosen, score, n))
 
 
 def fit_rerank(
@@ -197,17 +204,19 @@ def merged_lists(
     queries: Queries,
     fallback: Ints,
     shown: Shown | None = None,
+    blocked: BlockList | None = None,
 ) -> Merged:
     """The channels' candidates in one list a query, filled up from an order of all items (I,).
 
     Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as
-    long as the stages after this one need them; what is filtered because it was shown only completes what is
-    published.
+    long as the stages after this one need them; what is filtered because it was shown, or blocked, only
+    completes what is published.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
     per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
     n_items = len(fallback)
-    return merge.merge(per_user, weights, queries, fallback, min(n, n_items), shown, config.top_n)
+    left_out = shown, config.top_n, blocked
+    return merge.merge(per_user, weights, queries, fallback, min(n, n_items), *left_out)
 
 
 def contributions(

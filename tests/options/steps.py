@@ -10,6 +10,7 @@ import polars as pl
 
 from tasks import config as configuration
 from tasks.steps import start
+from tasks.steps.block_list import read_block_list
 from tasks.steps.communities import find_communities
 from tasks.steps.features import build_features
 from tasks.steps.merge import fit_merge
@@ -22,7 +23,7 @@ from tasks.steps.segments import recommend_segments
 from tasks.steps.shown import filter_shown
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
-from warehouse.events import exposures
+from warehouse.events import block_list, exposures
 from warehouse.events import log as event_log
 from warehouse.runs import lifecycle, snapshot
 from warehouse.runs.run import Run
@@ -58,6 +59,13 @@ def report_shown(home: Path, name: str, shown: Sequence[tuple[int, int, datetime
     exposures.record(home, str(home / f"{name}.csv"))
 
 
+def report_blocked(home: Path, name: str, requested: Sequence[tuple[int, int, datetime, str]]) -> None:
+    """Log that users (ids) asked not to see items (ids), or to see them again, by the action."""
+    rows = "".join(f"{user},{item},{at.isoformat()},{action}\n" for user, item, at, action in requested)
+    (home / f"{name}.csv").write_text(f"user_id,item_id,requested_at,action\n{rows}")
+    block_list.record(home, str(home / f"{name}.csv"))
+
+
 def newest_event(home: Path) -> datetime:
     """The time of the newest event (UTC): runs are as of a second later."""
     newest = snapshot.span(home, tuple(batch.path.name for batch in event_log.batches(home)))
@@ -73,6 +81,8 @@ def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
     build_features.fn(run)
     if config.exposure.source != "none":
         filter_shown.fn(run)
+    if run.block_list:
+        read_block_list.fn(run)
     for channel in config.recall.channels:
         recall.fn(run, channel)
     find_communities.fn(run)

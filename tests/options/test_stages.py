@@ -17,7 +17,15 @@ from tasks import config as configuration
 from tasks import declarations
 from tasks.config import Configuration
 from tests.options.leaves import Case, Leaf, Settings, another, leaves, value_at
-from tests.options.steps import computed, digest, home_with_log, newest_event, published, report_shown
+from tests.options.steps import (
+    computed,
+    digest,
+    home_with_log,
+    newest_event,
+    published,
+    report_blocked,
+    report_shown,
+)
 from warehouse.errors import MatineeError
 from warehouse.events import exposures
 from warehouse.releases import serving
@@ -62,6 +70,7 @@ SEVERAL_TASKS = {
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
 REPORTED = {"exposure": {"source": "reported"}}
+BY_GENRE = {"block_list": {"genre_dislikes": 5, "dislike": 3.0, "genre_fraction": 0.5}}
 NOWHERE = "tcp://127.0.0.1:1"
 LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 """A cluster at which nobody answers."""
@@ -136,6 +145,10 @@ CASES: dict[str, tuple[str, Case]] = {
     "exposure.window_days": (LISTS, Case(given=REPORTED)),
     "exposure.discount": (LISTS, Case(to=0.5, given=REPORTED)),
     "exposure.false_positive_rate": (LISTS, Case(to=0.5, given=REPORTED)),
+    "block_list.requests": (LISTS, Case()),
+    "block_list.genre_dislikes": (LISTS, Case(to=50, given=BY_GENRE)),
+    "block_list.genre_fraction": (LISTS, Case(to=1.0, given=BY_GENRE)),
+    "block_list.dislike": (LISTS, Case(to=5.0, given=BY_GENRE)),
     "explain.channel": (
         LISTS,
         Case(to="item_cf", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
@@ -183,6 +196,10 @@ def show(home: Path) -> None:
         line=pl.int_range(1, pl.len() + 1),
     )
     exposures.record_lists(home, "earlier", lambda: iter([lists]))
+    requested = [
+        (user, item, newest - timedelta(days=9), "block") for user in (1, 2) for item in range(30, 70)
+    ]
+    report_blocked(home, "asked", requested)
 
 
 def few_features() -> str:
@@ -236,6 +253,7 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"exposure": {"discount": 1.0}}, "exposure: discount would do nothing"),
         ({"exposure": {"window_days": 1.0}}, "exposure: window_days would do nothing"),
         ({"exposure": {"source": "reported", "published_ranks": 5}}, "published_ranks would do nothing"),
+        ({"block_list": {"dislike": 1.0}}, "block_list: dislike would do nothing"),
         ({"prerank": {"pool": 500}}, "prerank: pool would do nothing"),
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),
