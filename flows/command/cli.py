@@ -43,7 +43,11 @@ EXAMPLES = {
         "matinee evaluate --protocol ctr-random --rankers lr,fm,dcn_v2",
     ),
     "replay": ("matinee replay --from 2000-11-20 --to 2000-11-26 --source ml-1m",),
-    "recommend": ("matinee recommend 42", "matinee recommend 42 -n 50 --json"),
+    "recommend": (
+        "matinee recommend 42",
+        "matinee recommend 42 -n 50 --json",
+        "matinee recommend --likes 'Heat (1995), Matrix, The (1999)' --dislikes 1",
+    ),
     "similar": ("matinee similar 1", "matinee similar 'toy story' --channel item_cf"),
     "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),

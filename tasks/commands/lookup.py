@@ -1,5 +1,7 @@
 """Look-ups in the published release; errors say what to do."""
 
+from pathlib import Path
+
 from tasks import settings
 from tasks.commands.answer import Answer
 from warehouse.errors import MatineeError
@@ -32,6 +34,34 @@ def recommend(user_id: str, n: int) -> Answer:
     }
 
 
+def recommend_by_likes(likes: list[str], dislikes: list[str], n: int) -> Answer:
+    """Films for somebody who is not in the data, best first, from the published similarities alone.
+
+    Liked and disliked films are named by their ids or by words of their titles, several between commas. The
+    score of a film adds up its similarities to the liked films less those to the others: what the channel
+    itself would answer a user with this history.
+
+    Raises:
+        MatineeError: no film, or more than one, is named so; none is liked, or one is both; nothing is
+            published.
+    """
+    home = settings.home()
+    liked, disliked = (_films_of(texts) for texts in (likes, dislikes))
+    both = [film["title"] for film in liked if film in disliked]
+    if not liked or both:
+        problem = f"{both[0]} cannot be liked and disliked" if both else "--likes names no film"
+        raise MatineeError(f"{problem}: name films by id or title, several between commas")
+    channel = _similar_by(home)
+    liked_ids, disliked_ids = ([film["item_id"] for film in films] for films in (liked, disliked))
+    return {
+        "likes": liked,
+        "dislikes": disliked,
+        "channel": channel,
+        "release_id": serving.current_release(home),
+        "recommendations": queries.recommend_by_likes(home, liked_ids, disliked_ids, channel, n),
+    }
+
+
 def similar(film: str, channel: str | None, n: int) -> Answer:
     """The nearest films of a film, which is named by its id or by words of its title.
 
@@ -42,8 +72,7 @@ def similar(film: str, channel: str | None, n: int) -> Answer:
     """
     home, item = settings.home(), film_of(film)
     if channel is None:
-        published = queries.similarity_channels(home)
-        channel = next((name for name in (*SIMILAR_BY, *published) if name in published), SIMILAR_BY[0])
+        channel = _similar_by(home)
     return {
         "item": item,
         "channel": channel,
@@ -94,6 +123,37 @@ def film_of(text: str) -> Answer:
     """
     item_id = _whole_number(text)
     return _by_title(text) if item_id is None else queries.item(settings.home(), item_id)
+
+
+def _films_of(texts: list[str]) -> list[Answer]:
+    """The distinct films that are named between commas, which titles may have too."""
+    films = queries.titles(settings.home())
+    whole = {_plain(name): film for film in films for name in (film["title"], _without_year(film))}
+    found: list[Answer] = []
+    for text in texts:
+        parts = text.split(",")
+        while parts:
+            n = next((n for n in range(len(parts), 1, -1) if _plain(",".join(parts[:n])) in whole), 1)
+            name = ",".join(parts[:n]).strip()
+            if name:
+                found.append(whole[_plain(name)] if n > 1 else film_of(name))
+            parts = parts[n:]
+    return list({film["item_id"]: film for film in found}.values())
+
+
+def _plain(title: str) -> str:
+    return title.strip().casefold()
+
+
+def _without_year(film: Answer) -> str:
+    title: str = film["title"]
+    return title.removesuffix(f" ({film['year']})")
+
+
+def _similar_by(home: Path) -> str:
+    """The best channel of those that published similarities."""
+    published = queries.similarity_channels(home)
+    return next((name for name in (*SIMILAR_BY, *published) if name in published), SIMILAR_BY[0])
 
 
 def _whole_number(text: str) -> int | None:
