@@ -26,7 +26,7 @@ from models.block_list import Barred, BlockList, is_barred, nothing_barred
 from models.bloom import NOTHING, BloomFilters, holds
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.exposures import Shown
 from models.recall.popular import PopularConfig, decayed_popularity
 from models.sampling import spread
@@ -116,12 +116,14 @@ def merge(
     shown: Shown | None = None,
     n_least: int = 0,
     blocked: BlockList | None = None,
+    only: Mask | None = None,
 ) -> Merged:
     """The n best of all channels (at most 63), filled up from ``order`` (I,), never with a seen item.
 
     ``weights`` (C, F) as fitted. Items that come from ``order`` alone have no channel and score 0, or that of
     the item before if it is lower. Items that are filtered by ``shown`` come last, from ``order``, and only
     where there are fewer than ``n_least`` others; after them, where there are fewer still, blocked ones.
+    Of the channels' items ``only`` some (I,) may be candidates.
     """
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
@@ -129,15 +131,63 @@ def merge(
     order, n_items = order.astype(np.int32), queries.log.n_items
     filters, discount = (NOTHING, 0.0) if shown is None else (shown.filters, shown.discount)
     filter_of = filters.rows(queries.user_idx)
+    allowed = np.ones(n_items, dtype=np.bool_) if only is None else only
     for begin in range(0, len(queries), BLOCK):
         block, rows = queries.rows(begin, begin + BLOCK), slice(begin, begin + BLOCK)
         item, feature = _stacked(channels, np.arange(begin, begin + len(block)))
         history = block.start, block.end, block.log.item_idx
         barred = nothing_barred(len(block), n_items) if blocked is None else blocked.barred(block)
         left_out = barred, filters, filter_of[rows], discount  # numba's loops take no tuple of tuples
-        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, *left_out, n_items, n)
+        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, *left_out, allowed, n)
         _fill(items[rows], scores[rows], order, history, *left_out, n_least)
     return Merged(Candidates(items, scores), bits)
+
+
+def first(listed: Merged, n: int) -> Merged:
+    """The lists cut to n."""
+    item, score = listed.candidates.item[:, :n], listed.candidates.score[:, :n]
+    return Merged(Candidates(item, score), listed.channels[:, :n])
+
+
+def first_among(listed: Merged, only: Mask, n: int, beyond: int = 0) -> Merged:
+    """The first n of some items (I,) in each list beyond a position, in its order, padded to n."""
+    item = listed.candidates.item
+    chosen = (item >= 0) & only[item] & (np.arange(item.shape[1]) >= beyond)
+    column = np.argsort(~chosen, axis=1, kind="stable")[:, :n]
+    return _columns(listed, column, np.take_along_axis(chosen, column, axis=1))
+
+
+def with_least(listed: Merged, reserve: Merged, only: Mask, n_least: int, beyond: int = 0) -> Merged:
+    """Lists of equal length with at least ``n_least`` of some items (I,) beyond a position.
+
+    That is as far as the reserve (B, r) goes, which has none but such items, in the order in which the lists
+    would go on. They come last, in place of the last ones that are no such items.
+    """
+    item, further = listed.candidates.item, reserve.candidates.item
+    is_one = (item >= 0) & only[item]
+    new = (further >= 0) & ~(further[:, :, None] == item[:, None, :]).any(axis=2)
+    new &= np.cumsum(new, axis=1) <= np.maximum(n_least - is_one[:, beyond:].sum(axis=1, keepdims=True), 0)
+    others_from_here = np.cumsum(~is_one[:, ::-1], axis=1)[:, ::-1]
+    stays = is_one | (others_from_here > new.sum(axis=1, keepdims=True))
+    both = Merged(
+        Candidates(
+            np.hstack([item, further]), np.hstack([listed.candidates.score, reserve.candidates.score])
+        ),
+        np.hstack([listed.channels, reserve.channels]),
+    )
+    used = np.hstack([stays, new])
+    column = np.argsort(~used, axis=1, kind="stable")[:, : item.shape[1]]
+    return _columns(both, column, np.take_along_axis(used, column, axis=1))
+
+
+def _columns(listed: Merged, column: Longs, used: Mask) -> Merged:
+    """Columns (B, n) of lists, padding where they are not used."""
+    item, score, bits = (
+        np.take_along_axis(values, column, axis=1)
+        for values in (listed.candidates.item, listed.candidates.score, listed.channels)
+    )
+    found = Candidates(np.where(used, item, np.int32(-1)), np.where(used, score, np.float32(-np.inf)))
+    return Merged(found, np.where(used, bits, 0))
 
 
 def newcomers_from(
@@ -280,7 +330,7 @@ def _best(
     filters: BloomFilters,
     filter_of: Ints,
     discount: float,
-    n_items: int,
+    allowed: Mask,
     n: int,
 ) -> tuple[Ints, Floats, Longs]:
     """(b, n) the best unseen candidates, their merged scores, and a bit for each of their channels.
@@ -293,15 +343,15 @@ def _best(
     scores = np.full((rows, n), -np.inf, dtype=np.float32)
     bits = np.zeros((rows, n), dtype=np.int64)
     for chunk in prange((rows + ROWS - 1) // ROWS):
-        score = np.full(n_items, -np.inf, dtype=np.float32)
-        recalled_by = np.zeros(n_items, dtype=np.int64)
+        score = np.full(len(allowed), -np.inf, dtype=np.float32)
+        recalled_by = np.zeros(len(allowed), dtype=np.int64)
         reached = np.empty(n_channels * width, dtype=np.int32)
         for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
             n_reached = 0
             for channel in range(n_channels):
                 for rank0 in range(width):
                     candidate = item[channel, row, rank0]
-                    if candidate < 0:
+                    if candidate < 0 or not allowed[candidate]:
                         continue
                     if recalled_by[candidate] == 0:
                         reached[n_reached], score[candidate] = candidate, 0

@@ -173,8 +173,14 @@ def pool_size(config: PipelineConfig) -> int:
 
 
 def list_pool(config: PipelineConfig) -> int:
-    """Candidates of a user, in the order of ranking, that the published list is made from."""
-    return config.top_n if config.rerank.method == "none" else max(config.rerank.pool, config.top_n)
+    """Candidates of a user, in the order of ranking, that the published list is made from.
+
+    All that are ranked where a quota of fresh films asks for those beyond the pool of re-ranking.
+    """
+    if config.rerank.method == "none":
+        return config.top_n
+    pool = max(config.rerank.pool, config.top_n)
+    return max(pool, config.rank.pool) if config.rerank.quotas.fresh else pool
 
 
 def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
@@ -293,7 +299,7 @@ def _check_rerank(config: RerankConfig) -> None:
     rules, quotas, cap = config.rules, config.quotas, config.cap
     used = any(limit is not None for limit in (rules.genre, rules.franchise, rules.decade))
     _check_idle("rerank.rules", used, "a rule is set", rules, "window")
-    _check_idle("rerank.quotas", quotas.fresh > 0, "fresh is above 0", quotas, "fresh_years")
+    _check_idle("rerank.quotas", quotas.fresh > 0, "fresh is above 0", quotas, "fresh_years", "fresh_ratings")
     _check_idle("rerank.quotas", quotas.long_tail > 0, "long_tail is above 0", quotas, "head")
     _check_idle("rerank.cap", cap.fraction < 1, "fraction is below 1", cap, "max_users")
     if quotas.fresh + quotas.long_tail > config.page_size:

@@ -140,7 +140,8 @@ def _later_stages(
     nobody = np.empty(0, dtype=np.int32)  # of past days nobody reports requests
     blocked = block_list(config.block_list, split.queries.log, nobody, nobody)
     fallback = merge.fallback_order(split.train)
-    fitted = Stages(lesson.weights, fallback, lesson.preranking, None, blocked=blocked)
+    free = stages.fit_rerank(config, None, split.train, priced.vectors)
+    fitted = Stages(lesson.weights, fallback, lesson.preranking, None, free, blocked=blocked)
     past = PastIndex(split.queries.log)
     short = stages.shortlist(config, recalled, fitted, split.queries, past)
     seconds = recall_seconds + lesson.seconds[MERGED] + lesson.seconds[PRERANK]

@@ -23,7 +23,7 @@ from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.fit import Fitted, fit_ranking
 from models.rank.stage import Ranking, blended, order
-from models.rerank.stage import Reranking, new_reranking
+from models.rerank.stage import Reranking, fresh_wanted, new_reranking
 
 Recalled = Mapping[str, Candidates]
 """Candidates of the same B queries by channel."""
@@ -105,7 +105,7 @@ def fit_prerank(
     everything = Pool(holdout.queries, merged.candidates, recalled)
     fitted = fit_preranking(everything, holdout.targets, log, declared, config.prerank, config.seed, past)
     n = pool_size(config)
-    chosen = _first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
+    chosen = merge.first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
     return fitted, Pool(holdout.queries, chosen.candidates, recalled)
 
 
@@ -128,12 +128,17 @@ def shortlist(
     """The candidates that are ranked for queries about a log, whose index ``past`` is."""
     left_out = stages.shown, stages.blocked
     merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback, *left_out)
+    if (wanted := _fresh_wanted(config)) and stages.reranking is not None:
+        merged = _with_fresh(config, merged, recalled, stages, queries, wanted)
     n = pool_size(config)
-    preranked, chosen = merged.candidates, _first(merged, n)
+    preranked, chosen = merged.candidates, merge.first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
         score = stages.preranking.scores(everything, past)
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
+        if wanted and stages.reranking is not None:
+            reserve = merge.first_among(merged, stages.reranking.fresh, wanted)
+            chosen = merge.with_least(chosen, reserve, stages.reranking.fresh, wanted)
     return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), *left_out)
 
 
@@ -141,7 +146,7 @@ def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, pa
     """The lists of queries whose candidates are given; without a ranker in the order of the merge."""
     n = min(list_pool(config), past.log.n_items)
     if ranking is None:
-        return Lists(short.chosen.candidates, _first(short.chosen, n))
+        return Lists(short.chosen.candidates, merge.first(short.chosen, n))
     logits = ranking.logits(short.pool, past)
     alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
     score = _discounted(short, logits, ranking.blend_weight)
@@ -183,7 +188,7 @@ def published(
 ) -> Merged:
     """The published lists, from what ranking ordered."""
     n = min(config.top_n, queries.log.n_items)
-    return _first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
+    return merge.first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
 
 
 def _discounted(short: Shortlist, logits: Floats, blend_weight: float) -> Floats:
@@ -219,6 +224,30 @@ def merged_lists(
     return merge.merge(per_user, weights, queries, fallback, min(n, n_items), *left_out)
 
 
+def _fresh_wanted(config: PipelineConfig) -> int:
+    """Candidates for the quota of fresh films: twice as many as it asks for, as some need no quota."""
+    return 0 if config.rerank.method == "none" else 2 * fresh_wanted(config.rerank, config.top_n)
+
+
+def _with_fresh(
+    config: PipelineConfig,
+    merged: Merged,
+    recalled: Recalled,
+    stages: Stages,
+    queries: Queries,
+    wanted: int,
+) -> Merged:
+    """The merged lists with as many fresh films as wanted, of those that channels recalled."""
+    assert stages.reranking is not None
+    per_user, fresh = merge.newcomers_from(recalled, config.merge.newcomers, queries), stages.reranking.fresh
+    left_out = stages.shown, 0, stages.blocked
+    best = merge.merge(
+        per_user, stages.merge_weights, queries, stages.fallback, wanted, *left_out, only=fresh
+    )
+    best.candidates.item[best.channels == 0] = -1  # from the order of all items
+    return merge.with_least(merged, best, fresh, wanted)
+
+
 def contributions(
     config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, item: Ints
 ) -> Floats:
@@ -235,9 +264,3 @@ def rejected(pool: Candidates, published: Candidates) -> Candidates:
     left = ~listed & (pool.item >= 0)
     item = np.where(left, pool.item, -1).astype(np.int32)
     return Candidates(item, np.where(left, pool.score, -np.inf).astype(np.float32))
-
-
-def _first(merged: Merged, n: int) -> Merged:
-    """The lists cut to n."""
-    item, score = merged.candidates.item[:, :n], merged.candidates.score[:, :n]
-    return Merged(Candidates(item, score), merged.channels[:, :n])

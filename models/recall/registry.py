@@ -13,6 +13,7 @@ from models.recall.contract import Recaller
 from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig
 from models.recall.deepwalk import DeepWalk, DeepWalkConfig
 from models.recall.ease import Ease, EaseConfig
+from models.recall.fresh import Fresh, FreshConfig
 from models.recall.item_cf import ItemCF, ItemCFConfig
 from models.recall.mf import MF, Bpr, MFConfig, Ratings
 from models.recall.new_items import NewItems, NewItemsConfig
@@ -46,6 +47,7 @@ CHANNELS: dict[str, Channel] = {
     "attribute": Channel(Attribute, AttributeConfig()),
     "region": Channel(Region, RegionConfig()),
     "new_items": Channel(NewItems, NewItemsConfig()),
+    "fresh": Channel(Fresh, FreshConfig()),
     "mf": Channel(MF, MFConfig()),
     "bpr": Channel(MF, MFConfig(trainer=Bpr())),
     "lfm": Channel(MF, MFConfig(trainer=Ratings())),

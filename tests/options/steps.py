@@ -32,10 +32,10 @@ NEWCOMERS = 4
 """Users who have rated nothing."""
 
 
-def home_with_log(folder: Path) -> Path:
-    """A home whose log has 40 users' ratings of 80 films."""
+def home_with_log(folder: Path, n_unrated: int = 0) -> Path:
+    """A home whose log has 40 users' ratings of 80 films, and none of some further ones."""
     log = random_log(0, "2000-10-01", "2003-03-01", n_users=40, n_items=80, n_events=1600)
-    source = batches.of_log(folder / "source", log, log.n_users + NEWCOMERS, films(log.n_items))
+    source = batches.of_log(folder / "source", log, log.n_users + NEWCOMERS, films(log.n_items + n_unrated))
     event_log.ingest(folder / "home", source)
     return folder / "home"
 

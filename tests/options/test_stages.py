@@ -133,6 +133,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "rerank.rules.decade": (LISTS, Case(to=1, given=DIVERSE)),
     "rerank.quotas.fresh": (LISTS, Case(to=3, given=FRESH)),
     "rerank.quotas.fresh_years": (LISTS, Case(to=0, given=FRESH)),
+    "rerank.quotas.fresh_ratings": (LISTS, Case(to=15, given=FRESH)),
     "rerank.quotas.long_tail": (LISTS, Case(to=3, given=DIVERSE)),
     "rerank.quotas.head": (LISTS, Case(to=0.2, given=RARE)),
     "rerank.cap.fraction": (LISTS, Case(to=0.2, given=CAPPED)),
@@ -271,6 +272,10 @@ def test_what_is_listed_here_is_a_setting() -> None:
         (
             {"rerank": {"method": "mmr", "quotas": {"fresh_years": 3}}},
             "rerank.quotas: fresh_years would do nothing",
+        ),
+        (
+            {"rerank": {"method": "mmr", "quotas": {"fresh_ratings": 3}}},
+            "rerank.quotas: fresh_ratings would do nothing",
         ),
         (
             {"rerank": {"method": "mmr", "quotas": {"fresh": 8, "long_tail": 8}}},

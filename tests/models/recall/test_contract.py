@@ -21,6 +21,7 @@ NOT_COLLABORATIVE = {
     "region": "goes by the zip code",
     "new_items": "has one list for everybody",
     "attribute": "goes by genres and decades, of which the log of two tastes has none",
+    "fresh": "goes by them too, and has films that hardly anybody rated",
 }
 """Channels that do not learn from what users have in common, and why not."""
 
