@@ -41,6 +41,7 @@ class Channel:
 CHANNELS: dict[str, Channel] = {
     "popular": Channel(Popular, PopularConfig()),
     "segment": Channel(Segment, SegmentConfig()),
+    "first_session": Channel(Segment, SegmentConfig(half_life=60.0, smoothing=2000.0, first_days=0.1)),
     "item_cf": Channel(ItemCF, ItemCFConfig()),
     "swing": Channel(Swing, SwingConfig()),
     "user_cf": Channel(UserCF, UserCFConfig()),

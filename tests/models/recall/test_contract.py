@@ -18,6 +18,7 @@ CUT = START + 70 * DAY
 NOT_COLLABORATIVE = {
     "popular": "has one list for everybody",
     "segment": "goes by gender and age",
+    "first_session": "goes by gender and age",
     "region": "goes by the zip code",
     "new_items": "has one list for everybody",
     "attribute": "goes by genres and decades, of which the log of two tastes has none",
