@@ -24,6 +24,7 @@ from scipy.optimize import minimize
 
 from models.block_list import Barred, BlockList, is_barred, nothing_barred
 from models.bloom import NOTHING, BloomFilters, holds
+from models.bounds import BelowOne
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
@@ -50,6 +51,8 @@ class MergeConfig(Config):
     """Penalty of the squared weights, per query: decides between channels that recall the same."""
     min_weight: PositiveFloat = 1e-3
     """Smallest weight: where only channels of no other use recall anything, their order still holds."""
+    ema_decay: BelowOne = 0.0
+    """Weight of the release before in the weights of a warm run: 0 forgets it."""
     newcomers: str = "segment"
     """Channel that alone answers for users without any rating; without it, what is popular does."""
 
@@ -100,6 +103,15 @@ def fit_weights(
     ones = np.ones(len(CANDIDATE_FEATURES) * len(channels))
     best = minimize(loss, ones, jac=True, method="L-BFGS-B", bounds=[(config.min_weight, None)] * len(ones))
     return np.asarray(best.x, dtype=np.float32).reshape(-1, len(CANDIDATE_FEATURES))
+
+
+def remembered(fitted: Floats, before: Floats, decay: float) -> Floats:
+    """(C, F) fitted weights, averaged with those of the release before; NaN in ``before`` where it has none.
+
+    An exponential moving average over releases: no day's holdout alone turns lists over.
+    """
+    average: Floats = (1 - decay) * fitted + decay * before
+    return np.where(np.isnan(before), fitted, average).astype(np.float32)
 
 
 def equal_weights(n_channels: int) -> Floats:

@@ -260,7 +260,9 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
     if config.prerank.method not in methods:
         raise ValueError(f"prerank.method: {choices('method', config.prerank.method, methods)}")
     fitted, preranked = config.merge.method == "fitted", config.prerank.method != MERGED
-    _check_idle("merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight")
+    _check_idle(
+        "merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight", "ema_decay"
+    )
     source = config.exposure.source
     idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate")
     _check_idle("exposure", source != "none", "source is reported or published", config.exposure, *idle)

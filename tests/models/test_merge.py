@@ -134,6 +134,13 @@ def test_only_some_items_may_be_candidates() -> None:
             np.testing.assert_array_equal(values[row][is_one][:10], others[row][by_channel])
 
 
+def test_weights_remember_those_of_the_release_before() -> None:
+    nothing = [np.nan] * 3
+    fitted, before = np.array([[1, 2, 3], [4, 5, 6]], np.float32), np.array([[3, 2, 1], nothing], np.float32)
+    np.testing.assert_allclose(merge.remembered(fitted, before, 0.25), [[1.5, 2, 2.5], [4, 5, 6]])
+    np.testing.assert_array_equal(merge.remembered(fitted, before, 0.0), fitted)
+
+
 def test_ties_go_to_the_smaller_item() -> None:
     channels = {"a": candidates([[3, 0]], 2, [[1, 1]]), "b": candidates([[0, 3]], 2, [[1, 1]])}
     merged = merge.merge(channels, np.ones((2, 3), np.float32), queries_of([[1]], 4), np.arange(4), 2)

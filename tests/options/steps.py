@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,10 @@ def newest_event(home: Path) -> datetime:
     return newest[1]
 
 
-def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
-    """A full run from scratch, as the nightly flow computes it, unpublished."""
+def computed(home: Path, overrides: Mapping[str, Any], parent_id: str | None = None) -> Run:
+    """A full run, as the nightly flow computes it, unpublished; by default from scratch."""
     config = configuration.load(overrides)
-    run = start.describe(home, "full", None, config)
+    run = replace(start.describe(home, "full", None, config), parent_id=parent_id)
     lifecycle.begin(run)
     build_features.fn(run)
     if config.exposure.source != "none":

@@ -78,6 +78,8 @@ LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 LISTS, MEASURED, COMMUNITIES = "recommended/*", "metrics/ranking", "item_communities/*"
 CLUSTER = "cluster"
 """The outcome that is compared where there is no cluster: the message that says so."""
+SECOND = "second night"
+"""The outcome that is compared in place of a table: lists of a run that goes on from one of other weights."""
 RELEASES = "releases"
 """The outcome that is compared in place of a table: how many releases are kept."""
 
@@ -98,6 +100,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "merge.max_queries": (LISTS, Case(to=10)),
     "merge.l2": (LISTS, Case(to=1.0)),
     "merge.min_weight": (LISTS, Case(to=0.5)),
+    "merge.ema_decay": (SECOND, Case(to=0.5)),
     "merge.newcomers": (LISTS, Case(to="item_cf")),
     "prerank.method": (LISTS, Case(to="three_tower", given={"rank": {"pool": 8}})),
     "prerank.pool": (LISTS, Case(to=20, given=PRERANKED)),
@@ -109,6 +112,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "rank.formula": (LISTS, Case(to="reciprocal_rank", given=SEVERAL_TASKS)),
     "rank.pool": (LISTS, Case(to=40)),
     "rank.blend_weights": (LISTS, Case(to=(0.3,))),
+    "rank.ema_decay": (SECOND, Case(to=0.5)),
     "rank.folds": (LISTS, Case(to=2)),
     "rank.max_queries": (MEASURED, Case(to=10)),
     "rank.ndcg_at": (MEASURED, Case(to=3)),
@@ -237,7 +241,7 @@ def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None
 def test_the_same_settings_give_the_same_tables(home: Path) -> None:
     settings = json.dumps(BASE)
     again = computed(home, BASE)
-    for see in {see for see, _ in CASES.values()} - {RELEASES, CLUSTER}:
+    for see in {see for see, _ in CASES.values()} - {RELEASES, CLUSTER, SECOND}:
         assert digest(again, see) == outcome(home, see, settings)
 
 
@@ -250,6 +254,7 @@ def test_what_is_listed_here_is_a_setting() -> None:
     [
         ({"merge": {"method": "equal", "l2": 0.1}}, "merge: l2 would do nothing"),
         ({"merge": {"method": "equal", "min_weight": 0.1}}, "merge: min_weight would do nothing"),
+        ({"merge": {"method": "equal", "ema_decay": 0.5}}, "merge: ema_decay would do nothing"),
         ({"merge": {"method": "equal", "max_queries": 10}}, "merge: max_queries would do nothing"),
         ({"exposure": {"discount": 1.0}}, "exposure: discount would do nothing"),
         ({"exposure": {"window_days": 1.0}}, "exposure: window_days would do nothing"),
@@ -346,6 +351,13 @@ def test_lists_by_segment_are_those_of_the_channel_as_it_is_set(home: Path, sett
 
 
 @cache
+def _first_night(home: Path) -> str:
+    """The id of a published run of other weights than those of BASE."""
+    other = {"merge": {"l2": 1.0}, "rank": {"blend_weights": [0.3]}}
+    return published(home, overlaid(BASE, other)).id
+
+
+@cache
 def _computed(home: Path, settings: str) -> Any:
     return computed(home, json.loads(settings))
 
@@ -356,6 +368,8 @@ def outcome(home: Path, see: str, settings: str) -> Any:
         with pytest.raises(MatineeError) as refused:
             computed(home, json.loads(settings))
         return str(refused.value)
+    if see == SECOND:
+        return digest(computed(home, json.loads(settings), _first_night(home)), LISTS)
     if see != RELEASES:
         return digest(_computed(home, settings), see)
     for _ in range(2):
