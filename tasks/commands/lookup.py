@@ -1,7 +1,5 @@
 """Look-ups in the published release; errors say what to do."""
 
-from pathlib import Path
-
 from tasks import settings
 from tasks.commands.answer import Answer
 from warehouse.errors import MatineeError
@@ -9,6 +7,9 @@ from warehouse.releases import journal, queries, serving
 
 SIMILAR_BY = ("ease", "item_cf", "mf")
 """Channels by how much the nearest films share with a film (docs/experiments.md), the best first."""
+
+LIKED_BY = ("ease", "item_cf", "swing")
+"""Channels that together say most of what somebody likes who names a few films (docs/experiments.md)."""
 
 LISTED = 5
 """Films that an error names of those that a title may mean."""
@@ -38,8 +39,8 @@ def recommend_by_likes(likes: list[str], dislikes: list[str], n: int) -> Answer:
     """Films for somebody who is not in the data, best first, from the published similarities alone.
 
     Liked and disliked films are named by their ids or by words of their titles, several between commas. The
-    score of a film adds up its similarities to the liked films less those to the others: what the channel
-    itself would answer a user with this history.
+    score of a film adds up its similarities to the liked films less those to the others, in each channel as
+    fractions of the largest that the named film has there.
 
     Raises:
         MatineeError: no film, or more than one, is named so; none is liked, or one is both; nothing is
@@ -51,14 +52,15 @@ def recommend_by_likes(likes: list[str], dislikes: list[str], n: int) -> Answer:
     if not liked or both:
         problem = f"{both[0]} cannot be liked and disliked" if both else "--likes names no film"
         raise MatineeError(f"{problem}: name films by id or title, several between commas")
-    channel = _similar_by(home)
+    published = queries.similarity_channels(home)
+    channels = [name for name in LIKED_BY if name in published] or published
     liked_ids, disliked_ids = ([film["item_id"] for film in films] for films in (liked, disliked))
     return {
         "likes": liked,
         "dislikes": disliked,
-        "channel": channel,
+        "channels": channels,
         "release_id": serving.current_release(home),
-        "recommendations": queries.recommend_by_likes(home, liked_ids, disliked_ids, channel, n),
+        "recommendations": queries.recommend_by_likes(home, liked_ids, disliked_ids, channels, n),
     }
 
 
@@ -72,7 +74,8 @@ def similar(film: str, channel: str | None, n: int) -> Answer:
     """
     home, item = settings.home(), film_of(film)
     if channel is None:
-        channel = _similar_by(home)
+        published = queries.similarity_channels(home)
+        channel = next((name for name in (*SIMILAR_BY, *published) if name in published), SIMILAR_BY[0])
     return {
         "item": item,
         "channel": channel,
@@ -148,12 +151,6 @@ def _plain(title: str) -> str:
 def _without_year(film: Answer) -> str:
     title: str = film["title"]
     return title.removesuffix(f" ({film['year']})")
-
-
-def _similar_by(home: Path) -> str:
-    """The best channel of those that published similarities."""
-    published = queries.similarity_channels(home)
-    return next((name for name in (*SIMILAR_BY, *published) if name in published), SIMILAR_BY[0])
 
 
 def _whole_number(text: str) -> int | None:

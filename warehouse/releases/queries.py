@@ -66,10 +66,12 @@ def default_recommendations(home: Path, segment: str, n: int) -> Records:
     return _rows(home, "queries/default_recommendations", segment=segment, n=n)
 
 
-def recommend_by_likes(home: Path, likes: list[int], dislikes: list[int], channel: str, n: int) -> Records:
-    """The first n films for somebody who likes some and dislikes others, by the similarities of a channel."""
+def recommend_by_likes(
+    home: Path, likes: list[int], dislikes: list[int], channels: list[str], n: int
+) -> Records:
+    """The first n films for somebody who likes some and dislikes others, by the similarities of channels."""
     named = {"likes": likes, "dislikes": dislikes}
-    return _rows(home, "queries/recommend_by_likes", **named, channel=channel, n=n)
+    return _rows(home, "queries/recommend_by_likes", **named, channels=channels, n=n)
 
 
 def sample_lists(home: Path, users: int, films: int) -> Records:

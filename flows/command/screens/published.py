@@ -31,7 +31,7 @@ def by_likes(answer: Answer) -> None:
         if answer[verb]:
             titles = ", ".join(film["title"] for film in answer[verb])
             out.print(f"{verb} {titles}", style="dim", markup=False)
-    out.print(f"Films by their likeness in {answer['channel']}", style="bold", markup=False)
+    out.print(f"Films by their likeness in {', '.join(answer['channels'])}", style="bold", markup=False)
     _list_with_reasons(answer)
 
 
