@@ -9,6 +9,7 @@ from flows.publishing import in_turn, or_abandoned
 from tasks import settings
 from tasks.config import HourlyChanges, of
 from tasks.steps.artifacts import show_artifacts
+from tasks.steps.block_list import read_block_list
 from tasks.steps.carry_over import select_users
 from tasks.steps.features import build_features
 from tasks.steps.publish import LostRace, publish
@@ -64,6 +65,8 @@ def _refresh(run: Run) -> dict[str, int]:
     select_users(run)
     if config.exposure.source != "none":
         filter_shown(run)
+    if run.block_list:
+        read_block_list(run)
     if config.incremental.channel is not None:
         update(run, config.incremental.channel)
     recommend(run)

@@ -9,6 +9,7 @@ from flows.publishing import in_turn, or_left
 from tasks import settings
 from tasks.config import Changes, load
 from tasks.steps.artifacts import show_artifacts
+from tasks.steps.block_list import read_block_list
 from tasks.steps.communities import find_communities
 from tasks.steps.features import build_features
 from tasks.steps.ingest import choose_source, ingest
@@ -59,6 +60,8 @@ def nightly(
         build_features(run)
         if whole.exposure.source != "none":
             filter_shown(run)
+        if run.block_list:
+            read_block_list(run)
         for channel in whole.recall.channels:
             recall(run, channel)
         find_communities(run)

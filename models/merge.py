@@ -9,7 +9,8 @@ conditional logit (McFadden 1974): the likelihood that, of all candidates of a q
 
 with s = w . f and w > 0, so that no channel counts against its own candidates: convex, one optimum.
 A list of fewer than n items is filled up from one order of all items. What a user was shown and did not watch
-loses score, or is filtered: it comes back only where a list would else be shorter than it must be.
+loses score, or is filtered, as is what the user blocked: both come back, the latter last, only where a list
+would else be shorter than it must be.
 """
 
 from collections.abc import Mapping
@@ -21,10 +22,12 @@ from numba import njit, prange
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.optimize import minimize
 
+from models.block_list import Barred, BlockList, is_barred, nothing_barred
 from models.bloom import NOTHING, BloomFilters, holds
+from models.bounds import BelowOne
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.exposures import Shown
 from models.recall.popular import PopularConfig, decayed_popularity
 from models.sampling import spread
@@ -48,6 +51,8 @@ class MergeConfig(Config):
     """Penalty of the squared weights, per query: decides between channels that recall the same."""
     min_weight: PositiveFloat = 1e-3
     """Smallest weight: where only channels of no other use recall anything, their order still holds."""
+    ema_decay: BelowOne = 0.0
+    """Weight of the release before in the weights of a warm run: 0 forgets it."""
     newcomers: str = "segment"
     """Channel that alone answers for users without any rating; without it, what is popular does."""
 
@@ -100,6 +105,15 @@ def fit_weights(
     return np.asarray(best.x, dtype=np.float32).reshape(-1, len(CANDIDATE_FEATURES))
 
 
+def remembered(fitted: Floats, before: Floats, decay: float) -> Floats:
+    """(C, F) fitted weights, averaged with those of the release before; NaN in ``before`` where it has none.
+
+    An exponential moving average over releases: no day's holdout alone turns lists over.
+    """
+    average: Floats = (1 - decay) * fitted + decay * before
+    return np.where(np.isnan(before), fitted, average).astype(np.float32)
+
+
 def equal_weights(n_channels: int) -> Floats:
     """(C, F) weights of 1, for a log of which nothing could be held back to fit them on."""
     return np.ones((n_channels, len(CANDIDATE_FEATURES)), dtype=np.float32)
@@ -113,12 +127,15 @@ def merge(
     n: int,
     shown: Shown | None = None,
     n_least: int = 0,
+    blocked: BlockList | None = None,
+    only: Mask | None = None,
 ) -> Merged:
     """The n best of all channels (at most 63), filled up from ``order`` (I,), never with a seen item.
 
     ``weights`` (C, F) as fitted. Items that come from ``order`` alone have no channel and score 0, or that of
     the item before if it is lower. Items that are filtered by ``shown`` come last, from ``order``, and only
-    where there are fewer than ``n_least`` others.
+    where there are fewer than ``n_least`` others; after them, where there are fewer still, blocked ones.
+    Of the channels' items ``only`` some (I,) may be candidates.
     """
     items = np.empty((len(queries), n), dtype=np.int32)
     scores = np.empty((len(queries), n), dtype=np.float32)
@@ -126,14 +143,63 @@ def merge(
     order, n_items = order.astype(np.int32), queries.log.n_items
     filters, discount = (NOTHING, 0.0) if shown is None else (shown.filters, shown.discount)
     filter_of = filters.rows(queries.user_idx)
+    allowed = np.ones(n_items, dtype=np.bool_) if only is None else only
     for begin in range(0, len(queries), BLOCK):
         block, rows = queries.rows(begin, begin + BLOCK), slice(begin, begin + BLOCK)
         item, feature = _stacked(channels, np.arange(begin, begin + len(block)))
         history = block.start, block.end, block.log.item_idx
-        lowered = filters, filter_of[rows], discount  # numba's loops take no tuple of tuples
-        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, *lowered, n_items, n)
-        _fill(items[rows], scores[rows], order, history, *lowered, n_least)
+        barred = nothing_barred(len(block), n_items) if blocked is None else blocked.barred(block)
+        left_out = barred, filters, filter_of[rows], discount  # numba's loops take no tuple of tuples
+        items[rows], scores[rows], bits[rows] = _best(item, feature, weights, history, *left_out, allowed, n)
+        _fill(items[rows], scores[rows], order, history, *left_out, n_least)
     return Merged(Candidates(items, scores), bits)
+
+
+def first(listed: Merged, n: int) -> Merged:
+    """The lists cut to n."""
+    item, score = listed.candidates.item[:, :n], listed.candidates.score[:, :n]
+    return Merged(Candidates(item, score), listed.channels[:, :n])
+
+
+def first_among(listed: Merged, only: Mask, n: int, beyond: int = 0) -> Merged:
+    """The first n of some items (I,) in each list beyond a position, in its order, padded to n."""
+    item = listed.candidates.item
+    chosen = (item >= 0) & only[item] & (np.arange(item.shape[1]) >= beyond)
+    column = np.argsort(~chosen, axis=1, kind="stable")[:, :n]
+    return _columns(listed, column, np.take_along_axis(chosen, column, axis=1))
+
+
+def with_least(listed: Merged, reserve: Merged, only: Mask, n_least: int, beyond: int = 0) -> Merged:
+    """Lists of equal length with at least ``n_least`` of some items (I,) beyond a position.
+
+    That is as far as the reserve (B, r) goes, which has none but such items, in the order in which the lists
+    would go on. They come last, in place of the last ones that are no such items.
+    """
+    item, further = listed.candidates.item, reserve.candidates.item
+    is_one = (item >= 0) & only[item]
+    new = (further >= 0) & ~(further[:, :, None] == item[:, None, :]).any(axis=2)
+    new &= np.cumsum(new, axis=1) <= np.maximum(n_least - is_one[:, beyond:].sum(axis=1, keepdims=True), 0)
+    others_from_here = np.cumsum(~is_one[:, ::-1], axis=1)[:, ::-1]
+    stays = is_one | (others_from_here > new.sum(axis=1, keepdims=True))
+    both = Merged(
+        Candidates(
+            np.hstack([item, further]), np.hstack([listed.candidates.score, reserve.candidates.score])
+        ),
+        np.hstack([listed.channels, reserve.channels]),
+    )
+    used = np.hstack([stays, new])
+    column = np.argsort(~used, axis=1, kind="stable")[:, : item.shape[1]]
+    return _columns(both, column, np.take_along_axis(used, column, axis=1))
+
+
+def _columns(listed: Merged, column: Longs, used: Mask) -> Merged:
+    """Columns (B, n) of lists, padding where they are not used."""
+    item, score, bits = (
+        np.take_along_axis(values, column, axis=1)
+        for values in (listed.candidates.item, listed.candidates.score, listed.channels)
+    )
+    found = Candidates(np.where(used, item, np.int32(-1)), np.where(used, score, np.float32(-np.inf)))
+    return Merged(found, np.where(used, bits, 0))
 
 
 def newcomers_from(
@@ -272,10 +338,11 @@ def _best(
     feature: Floats,
     weight: Floats,
     history: tuple[Longs, Longs, Ints],
+    barred: Barred,
     filters: BloomFilters,
     filter_of: Ints,
     discount: float,
-    n_items: int,
+    allowed: Mask,
     n: int,
 ) -> tuple[Ints, Floats, Longs]:
     """(b, n) the best unseen candidates, their merged scores, and a bit for each of their channels.
@@ -288,15 +355,15 @@ def _best(
     scores = np.full((rows, n), -np.inf, dtype=np.float32)
     bits = np.zeros((rows, n), dtype=np.int64)
     for chunk in prange((rows + ROWS - 1) // ROWS):
-        score = np.full(n_items, -np.inf, dtype=np.float32)
-        recalled_by = np.zeros(n_items, dtype=np.int64)
+        score = np.full(len(allowed), -np.inf, dtype=np.float32)
+        recalled_by = np.zeros(len(allowed), dtype=np.int64)
         reached = np.empty(n_channels * width, dtype=np.int32)
         for row in range(chunk * ROWS, min((chunk + 1) * ROWS, rows)):
             n_reached = 0
             for channel in range(n_channels):
                 for rank0 in range(width):
                     candidate = item[channel, row, rank0]
-                    if candidate < 0:
+                    if candidate < 0 or not allowed[candidate]:
                         continue
                     if recalled_by[candidate] == 0:
                         reached[n_reached], score[candidate] = candidate, 0
@@ -310,7 +377,7 @@ def _best(
             for candidate in reached[:n_reached]:
                 if filter_of[row] >= 0 and holds(filters, filter_of[row], candidate):
                     score[candidate] -= np.float32(discount)
-                if score[candidate] > -np.inf:
+                if score[candidate] > -np.inf and not is_barred(barred, row, candidate):
                     size = offer(score[candidate], candidate, items[row], scores[row], size)
             best_first(items[row], scores[row], size)
             for rank0 in range(size):
@@ -350,6 +417,7 @@ def _fill(
     score: Floats,
     order: Ints,
     history: tuple[Longs, Longs, Ints],
+    barred: Barred,
     filters: BloomFilters,
     filter_of: Ints,
     discount: float,
@@ -357,7 +425,8 @@ def _fill(
 ) -> None:
     """Overwrite padding by the first items of the order that are neither listed nor seen, at score 0 or less.
 
-    Those that are filtered are left to a second round, which ends at ``n_least``.
+    Those that are filtered are left to a second round, those that are blocked to a third one: both end at
+    ``n_least``.
     """
     rows, n = merged.shape
     start, end, log_item = history
@@ -373,14 +442,16 @@ def _fill(
                 taken_by[log_item[event]] = row
             value = min(np.float32(0), score[row, size - 1]) if size else np.float32(0)
             is_filtered = filter_of[row] >= 0 and discount == np.inf
-            for again in range(1 + is_filtered):
+            for again in range(3):
                 wanted = min(n, n_least) if again else n
                 for candidate in order:
                     if size >= wanted:
                         break
-                    if taken_by[candidate] == row or (
-                        is_filtered and not again and holds(filters, filter_of[row], candidate)
-                    ):
+                    if taken_by[candidate] == row:
+                        continue
+                    if again < 1 and is_filtered and holds(filters, filter_of[row], candidate):
+                        continue
+                    if again < 2 and is_barred(barred, row, candidate):
                         continue
                     taken_by[candidate] = row
                     merged[row, size], score[row, size] = candidate, value

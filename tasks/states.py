@@ -1,5 +1,7 @@
 """Learned state on disk: named arrays with the ids that their rows stand for, and the tables made of them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -50,6 +52,18 @@ def read_weights(run: Run) -> Floats:
     table = files.read_table(run, "merge_weights")
     weights: Floats = table.select(merge.CANDIDATE_FEATURES).to_numpy().astype(np.float32)
     return weights
+
+
+def read_weights_before(run: Run, names: Sequence[str]) -> Floats:
+    """(C, 3) the weights of channels in the merge of the run's parent; NaN for those it did not have."""
+    before = np.full((len(names), len(merge.CANDIDATE_FEATURES)), np.nan, dtype=np.float32)
+    if run.parent_id is None:
+        return before
+    parent = run.parent()
+    row_of = {name: row for row, name in enumerate(files.read_table(parent, "merge_weights")["channel"])}
+    there = [row for row, name in enumerate(names) if name in row_of]
+    before[there] = read_weights(parent)[[row_of[names[row]] for row in there]]
+    return before
 
 
 def load_grown(data: RunData, name: str, channel: str) -> Incremental:

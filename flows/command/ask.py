@@ -6,22 +6,42 @@ import typer
 
 from flows.command import options
 from flows.command.printing import print_json
+from tasks.errors import MatineeError
 
 
 def recommend(
-    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="A user id of the source.")],
+    user_id: Annotated[
+        str | None, typer.Argument(metavar="USER_ID", help="A user id of the source; not with --likes.")
+    ] = None,
+    likes: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILM,FILM",
+            help="Films that somebody likes who is not in the data, by ids or titles; may be repeated.",
+        ),
+    ] = None,
+    dislikes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILM,FILM", help="Films that this person dislikes; may be repeated."),
+    ] = None,
     n: options.First = 10,
     as_json: options.Json = False,
 ) -> None:
-    """Show a user's films and why they were chosen."""
+    """Show a user's films and why they were chosen, or those for anybody who names some liked films."""
     from tasks.commands import lookup
 
-    answer = lookup.recommend(user_id, n)
+    named = bool(likes or dislikes)
+    if (user_id is None) != named:
+        raise MatineeError("give either USER_ID or --likes (see `matinee recommend --help`)")
+    if user_id is None:
+        answer = lookup.recommend_by_likes(likes or [], dislikes or [], n)
+    else:
+        answer = lookup.recommend(user_id, n)
     if as_json:
         return print_json(answer)
     from flows.command.screens import published
 
-    published.recommendations(answer)
+    published.by_likes(answer) if user_id is None else published.recommendations(answer)
 
 
 def similar(

@@ -1,4 +1,4 @@
-"""Commands that compute: nightly, hourly, ingest, shown, evaluate, replay. Heavy imports wait for a call."""
+"""Commands that compute, or take something in to compute with. Heavy imports wait for a call."""
 
 import logging
 import os
@@ -130,6 +130,30 @@ def shown(
 
     from tasks import settings
     from tasks.commands.shown import shown as record
+
+    report = record(settings.home(), file)
+    if as_json:
+        print_json(asdict(report))
+
+
+def block(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV or Parquet: user_id, item_id, requested_at; action: block (the default) or allow.",
+        ),
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Append a report of films that users asked not to see to the log of block lists."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    log_to_terminal()
+    from dataclasses import asdict
+
+    from tasks import settings
+    from tasks.commands.block import block as record
 
     report = record(settings.home(), file)
     if as_json:

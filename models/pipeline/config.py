@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from models.block_list import BlockListConfig
 from models.bounds import only_where
 from models.config import Config, choices, configured, problem, with_seed
 from models.exposures import ExposureConfig
@@ -105,6 +106,8 @@ class PipelineConfig(Config):
     """Re-ranking: from the order of single films to a list as a whole."""
     exposure: ExposureConfig = ExposureConfig()
     """Films that a user was shown lately and did not watch."""
+    block_list: BlockListConfig = BlockListConfig()
+    """Films that a user is not to be shown: asked for by the user, or told from what the user disliked."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
     graph: GraphConfig = GraphConfig()
@@ -170,8 +173,14 @@ def pool_size(config: PipelineConfig) -> int:
 
 
 def list_pool(config: PipelineConfig) -> int:
-    """Candidates of a user, in the order of ranking, that the published list is made from."""
-    return config.top_n if config.rerank.method == "none" else max(config.rerank.pool, config.top_n)
+    """Candidates of a user, in the order of ranking, that the published list is made from.
+
+    All that are ranked where a quota of fresh films asks for those beyond the pool of re-ranking.
+    """
+    if config.rerank.method == "none":
+        return config.top_n
+    pool = max(config.rerank.pool, config.top_n)
+    return max(pool, config.rank.pool) if config.rerank.quotas.fresh else pool
 
 
 def channel_settings(config: PipelineConfig, name: str) -> tuple[str, Config]:
@@ -251,11 +260,16 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
     if config.prerank.method not in methods:
         raise ValueError(f"prerank.method: {choices('method', config.prerank.method, methods)}")
     fitted, preranked = config.merge.method == "fitted", config.prerank.method != MERGED
-    _check_idle("merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight")
+    _check_idle(
+        "merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight", "ema_decay"
+    )
     source = config.exposure.source
     idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate")
     _check_idle("exposure", source != "none", "source is reported or published", config.exposure, *idle)
     _check_idle("exposure", source == "published", "source is published", config.exposure, "published_ranks")
+    by_genre = config.block_list.genre_dislikes is not None
+    idle = ("genre_fraction", "dislike")
+    _check_idle("block_list", by_genre, "genre_dislikes is set", config.block_list, *idle)
     idle = ("pool", "sampling", "folds", "settings")
     _check_idle("prerank", preranked, "method is a pre-ranker", config.prerank, *idle)
     if preranked:
@@ -287,7 +301,7 @@ def _check_rerank(config: RerankConfig) -> None:
     rules, quotas, cap = config.rules, config.quotas, config.cap
     used = any(limit is not None for limit in (rules.genre, rules.franchise, rules.decade))
     _check_idle("rerank.rules", used, "a rule is set", rules, "window")
-    _check_idle("rerank.quotas", quotas.fresh > 0, "fresh is above 0", quotas, "fresh_years")
+    _check_idle("rerank.quotas", quotas.fresh > 0, "fresh is above 0", quotas, "fresh_years", "fresh_ratings")
     _check_idle("rerank.quotas", quotas.long_tail > 0, "long_tail is above 0", quotas, "head")
     _check_idle("rerank.cap", cap.fraction < 1, "fraction is below 1", cap, "max_users")
     if quotas.fresh + quotas.long_tail > config.page_size:

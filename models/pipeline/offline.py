@@ -9,7 +9,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from models import merge
+from models.block_list import block_list
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Queries
 from models.evaluation import metrics
@@ -134,7 +137,11 @@ def _later_stages(
     recall_seconds: float,
 ) -> list[ModelLists]:
     """The lists after pre-ranking, by each ranker, with and without re-ranking, and the published ones."""
-    fitted = Stages(lesson.weights, merge.fallback_order(split.train), lesson.preranking, None)
+    nobody = np.empty(0, dtype=np.int32)  # of past days nobody reports requests
+    blocked = block_list(config.block_list, split.queries.log, nobody, nobody)
+    fallback = merge.fallback_order(split.train)
+    free = stages.fit_rerank(config, None, split.train, priced.vectors)
+    fitted = Stages(lesson.weights, fallback, lesson.preranking, None, free, blocked=blocked)
     past = PastIndex(split.queries.log)
     short = stages.shortlist(config, recalled, fitted, split.queries, past)
     seconds = recall_seconds + lesson.seconds[MERGED] + lesson.seconds[PRERANK]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import merge
+from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Dataset, Floats, Ints, Queries
 from models.evaluation.split import Split
@@ -22,7 +23,7 @@ from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.fit import Fitted, fit_ranking
 from models.rank.stage import Ranking, blended, order
-from models.rerank.stage import Reranking, new_reranking
+from models.rerank.stage import Reranking, fresh_wanted, new_reranking
 
 Recalled = Mapping[str, Candidates]
 """Candidates of the same B queries by channel."""
@@ -48,6 +49,8 @@ class Stages:
     """None where lists are not re-ranked."""
     shown: Shown | None = None
     """None where nothing counts as shown."""
+    blocked: BlockList | None = None
+    """None where nothing is blocked."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Shortlist:
     pool: Pool
     """The same with what every channel says of them."""
     shown: Shown | None = None
+    blocked: BlockList | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def fit_prerank(
     everything = Pool(holdout.queries, merged.candidates, recalled)
     fitted = fit_preranking(everything, holdout.targets, log, declared, config.prerank, config.seed, past)
     n = pool_size(config)
-    chosen = _first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
+    chosen = merge.first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
     return fitted, Pool(holdout.queries, chosen.candidates, recalled)
 
 
@@ -122,25 +126,33 @@ def shortlist(
     config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, past: PastIndex
 ) -> Shortlist:
     """The candidates that are ranked for queries about a log, whose index ``past`` is."""
-    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback, stages.shown)
+    left_out = stages.shown, stages.blocked
+    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback, *left_out)
+    if (wanted := _fresh_wanted(config)) and stages.reranking is not None:
+        merged = _with_fresh(config, merged, recalled, stages, queries, wanted)
     n = pool_size(config)
-    preranked, chosen = merged.candidates, _first(merged, n)
+    preranked, chosen = merged.candidates, merge.first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
         score = stages.preranking.scores(everything, past)
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
-    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), stages.shown)
+        if wanted and stages.reranking is not None:
+            reserve = merge.first_among(merged, stages.reranking.fresh, wanted)
+            chosen = merge.with_least(chosen, reserve, stages.reranking.fresh, wanted)
+    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), *left_out)
 
 
 def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex) -> Lists:
     """The lists of queries whose candidates are given; without a ranker in the order of the merge."""
     n = min(list_pool(config), past.log.n_items)
     if ranking is None:
-        return Lists(short.chosen.candidates, _first(short.chosen, n))
+        return Lists(short.chosen.candidates, merge.first(short.chosen, n))
     logits = ranking.logits(short.pool, past)
     alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
-    ordered = order(short.chosen, _discounted(short, logits, ranking.blend_weight), n)
-    return Lists(alone.candidates, ordered)
+    score = _discounted(short, logits, ranking.blend_weight)
+    if short.blocked is not None:  # those that fill a list up stay at its end
+        score = behind(score, short.blocked.among(short.chosen.candidates, short.pool.queries))
+    return Lists(alone.candidates, order(short.chosen, score, n))
 
 
 def fit_rerank(
@@ -176,7 +188,7 @@ def published(
 ) -> Merged:
     """The published lists, from what ranking ordered."""
     n = min(config.top_n, queries.log.n_items)
-    return _first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
+    return merge.first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
 
 
 def _discounted(short: Shortlist, logits: Floats, blend_weight: float) -> Floats:
@@ -197,17 +209,43 @@ def merged_lists(
     queries: Queries,
     fallback: Ints,
     shown: Shown | None = None,
+    blocked: BlockList | None = None,
 ) -> Merged:
     """The channels' candidates in one list a query, filled up from an order of all items (I,).
 
     Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as
-    long as the stages after this one need them; what is filtered because it was shown only completes what is
-    published.
+    long as the stages after this one need them; what is filtered because it was shown, or blocked, only
+    completes what is published.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
     per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
     n_items = len(fallback)
-    return merge.merge(per_user, weights, queries, fallback, min(n, n_items), shown, config.top_n)
+    left_out = shown, config.top_n, blocked
+    return merge.merge(per_user, weights, queries, fallback, min(n, n_items), *left_out)
+
+
+def _fresh_wanted(config: PipelineConfig) -> int:
+    """Candidates for the quota of fresh films: twice as many as it asks for, as some need no quota."""
+    return 0 if config.rerank.method == "none" else 2 * fresh_wanted(config.rerank, config.top_n)
+
+
+def _with_fresh(
+    config: PipelineConfig,
+    merged: Merged,
+    recalled: Recalled,
+    stages: Stages,
+    queries: Queries,
+    wanted: int,
+) -> Merged:
+    """The merged lists with as many fresh films as wanted, of those that channels recalled."""
+    assert stages.reranking is not None
+    per_user, fresh = merge.newcomers_from(recalled, config.merge.newcomers, queries), stages.reranking.fresh
+    left_out = stages.shown, 0, stages.blocked
+    best = merge.merge(
+        per_user, stages.merge_weights, queries, stages.fallback, wanted, *left_out, only=fresh
+    )
+    best.candidates.item[best.channels == 0] = -1  # from the order of all items
+    return merge.with_least(merged, best, fresh, wanted)
 
 
 def contributions(
@@ -226,9 +264,3 @@ def rejected(pool: Candidates, published: Candidates) -> Candidates:
     left = ~listed & (pool.item >= 0)
     item = np.where(left, pool.item, -1).astype(np.int32)
     return Candidates(item, np.where(left, pool.score, -np.inf).astype(np.float32))
-
-
-def _first(merged: Merged, n: int) -> Merged:
-    """The lists cut to n."""
-    item, score = merged.candidates.item[:, :n], merged.candidates.score[:, :n]
-    return Merged(Candidates(item, score), merged.channels[:, :n])

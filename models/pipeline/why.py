@@ -21,7 +21,7 @@ from models.rank.attribution import contributions
 from models.rank.candidates import Pool
 from models.rank.stage import Ranking, order
 
-STAGES = ("seen", "shown", "recall", "merge", "prerank", "rank", "rerank")
+STAGES = ("seen", "blocked", "shown", "recall", "merge", "prerank", "rank", "rerank")
 """Where a film can be lost, in their order."""
 
 
@@ -56,7 +56,7 @@ class Way:
     contributions: Mapping[str, float]
     """Parts of the merged score that the channels give."""
     merged: Position | None
-    """In the merge without its cut; None for a film that was watched, or is filtered because it was shown."""
+    """In the merge without its cut; None for a film that was watched, blocked, or shown and filtered."""
     preranked: Position | None
     """By the pre-ranker; None where there is none too."""
     ranked: Ranked | None
@@ -83,7 +83,7 @@ def way_of(
     parts = {name: float(part) for name, part in zip(recalled, given, strict=True)}
     merged = _position(_whole_merge(config, recalled, fitted, queries).candidates, item)
     if merged is None:
-        lost = "seen" if _has_seen(queries, item) else "shown"
+        lost = _left_out(fitted, queries, item)
         return Way(found, parts, None, None, None, None, lost)
     short = stages.shortlist(config, recalled, fitted, queries, past)
     if not (short.merged.candidates.item == item).any():
@@ -102,15 +102,19 @@ def way_of(
 
 
 def _whole_merge(config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries) -> Merged:
-    """The merged list with all items that are neither seen nor filtered because they were shown."""
+    """The merged list with all items that are neither seen, nor blocked, nor filtered as they were shown."""
     per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
-    order = fitted.fallback
-    return merge.merge(per_user, fitted.merge_weights, queries, order, len(order), fitted.shown, config.top_n)
+    order, left_out = fitted.fallback, (fitted.shown, config.top_n, fitted.blocked)
+    return merge.merge(per_user, fitted.merge_weights, queries, order, len(order), *left_out)
 
 
-def _has_seen(queries: Queries, item: int) -> bool:
-    """True if the history of the one query has the item."""
-    return bool((queries.log.item_idx[queries.start[0] : queries.end[0]] == item).any())
+def _left_out(fitted: Stages, queries: Queries, item: int) -> str:
+    """The filter that an item is lost at which is not in the whole merge of the one query."""
+    if (queries.log.item_idx[queries.start[0] : queries.end[0]] == item).any():
+        return "seen"
+    one = Candidates(np.array([[item]], dtype=np.int32), np.zeros((1, 1), dtype=np.float32))
+    is_blocked = fitted.blocked is not None and fitted.blocked.among(one, queries).any()
+    return "blocked" if is_blocked else "shown"
 
 
 def _preranked(

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from models.bounds import Fraction
+from models.bounds import BelowOne, Fraction
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats
@@ -48,6 +48,8 @@ class RankConfig(Config):
     """Candidates of a user that are ranked."""
     blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
     """Weights of the ranker in the blend with the merged list, of which validation chooses."""
+    ema_decay: BelowOne = 0.0
+    """Weight of the release before in the blend weight of a warm run: 0 forgets it."""
     folds: Folds = 3
     """Rankers trained, each without the users of one fold; their mean ranks."""
     max_queries: PositiveInt = 6_000

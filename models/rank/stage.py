@@ -122,6 +122,12 @@ class Ranking:
         return state
 
 
+def kind_of(state: State) -> str:
+    """The kind of the rankers of a stage that had this state."""
+    kind: str = json.loads(unpack_text(state["made_of"]))[0]
+    return kind
+
+
 def restore_ranking(
     state: State, declared: Sequence[Declaration], ranker: BuiltRanker, item_codes: Ints | None = None
 ) -> Ranking:

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array, diags_array, eye_array
 from models.bounds import Positive
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Dataset, Queries
+from models.dataset import Dataset, Floats, Ints, Queries
 from models.history import decayed_history
 from models.neighbours import nearest, to_sparse
 from models.recall.contract import Tables
@@ -60,14 +60,7 @@ class Attribute:
         kinds = kinds_of_items(dataset)
         popularity = np.maximum(decayed_popularity(dataset, self.config.half_life), 0)
         prior = kinds.T @ popularity
-        films = ((kinds > 0).T @ diags_array(popularity)).tocsr()  # (C, I)
-        total = np.maximum(films.sum(1), np.finfo(np.float32).tiny)
-        films.data /= np.repeat(total, np.diff(films.indptr))
-        films.eliminate_zeros()
-        each = eye_array(len(prior), dtype=np.float32, format="csr")
-        none = np.zeros(len(prior), dtype=np.int64)
-        n_best = min(self.config.best, dataset.n_items)
-        best, chance = best_of_product(each, films, n_best, none, none, np.empty(0, dtype=np.int32))
+        best, chance = best_of_kinds(kinds, popularity, self.config.best)
         self.state = sparse_state("kinds", kinds) | {
             "prior": prior / max(float(prior.sum()), 1.0),
             "best": best,
@@ -87,10 +80,31 @@ class Attribute:
         """(B, C) chances of the favourite kinds of each query's user."""
         prior = self.state["prior"]
         kinds = sparse_from_state("kinds", self.state, len(prior))
-        mu = self.config.smoothing
-        liked = (decayed_history(queries, self.config.decay, rated=True) @ kinds).toarray()  # (B, C)
-        taste = (liked + mu * prior) / (liked.sum(1, keepdims=True) + mu)
+        taste = taste_of_kinds(queries, kinds, prior, self.config.decay, self.config.smoothing)
         return to_sparse(nearest(taste, self.config.favourites), len(prior))
+
+
+def taste_of_kinds(
+    queries: Queries, kinds: csr_array, prior: Floats, decay: float, smoothing: float
+) -> Floats:
+    """(B, C) p(c | u) by the kinds of items (I, C) and those of everybody (C,): see the formula above."""
+    liked = (decayed_history(queries, decay, rated=True) @ kinds).toarray()  # (B, C)
+    taste: Floats = (liked + smoothing * prior) / (liked.sum(1, keepdims=True) + smoothing)
+    return taste
+
+
+def best_of_kinds(kinds: csr_array, weight: Floats, n: int) -> tuple[Ints, Floats]:
+    """The best items of each kind, and the fraction that each has of the kind's weights: (C, n) both.
+
+    By the kinds of items (I, C) and weights (I,), those of 0 left out; padded with -1 and -inf.
+    """
+    films = ((kinds > 0).T @ diags_array(weight)).tocsr()  # (C, I)
+    total = np.maximum(films.sum(1), np.finfo(np.float32).tiny)
+    films.data /= np.repeat(total, np.diff(films.indptr))
+    films.eliminate_zeros()
+    each = eye_array(kinds.shape[1], dtype=np.float32, format="csr")
+    none = np.zeros(kinds.shape[1], dtype=np.int64)
+    return best_of_product(each, films, min(n, kinds.shape[0]), none, none, np.empty(0, dtype=np.int32))
 
 
 def kinds_of_items(dataset: Dataset) -> csr_array:

@@ -1,5 +1,7 @@
 """Popularity among groups of users, by a code of users, smoothed towards a wider group."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -19,6 +21,14 @@ def user_codes(dataset: Dataset, name: str, user_idx: Ints | None = None) -> Int
         return np.full(len(users), -1, dtype=np.int32)
     codes = np.append(dataset.users[name], -1).astype(np.int32)  # user -1 reads the last code
     return codes[users]
+
+
+def of_first_days(dataset: Dataset, days: float) -> Dataset:
+    """The log with the ratings of so many days from each user's first one on."""
+    if math.isinf(days):
+        return dataset
+    first = dataset.at[dataset.indptr[dataset.user_idx]]
+    return dataset.where(dataset.at < first + days * DAY)
 
 
 def counts_by_group(dataset: Dataset, group_of_user: Ints, n_groups: int, half_life: float) -> Doubles:

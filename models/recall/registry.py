@@ -13,6 +13,7 @@ from models.recall.contract import Recaller
 from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig
 from models.recall.deepwalk import DeepWalk, DeepWalkConfig
 from models.recall.ease import Ease, EaseConfig
+from models.recall.fresh import Fresh, FreshConfig
 from models.recall.item_cf import ItemCF, ItemCFConfig
 from models.recall.mf import MF, Bpr, MFConfig, Ratings
 from models.recall.new_items import NewItems, NewItemsConfig
@@ -40,12 +41,14 @@ class Channel:
 CHANNELS: dict[str, Channel] = {
     "popular": Channel(Popular, PopularConfig()),
     "segment": Channel(Segment, SegmentConfig()),
+    "first_session": Channel(Segment, SegmentConfig(half_life=60.0, smoothing=2000.0, first_days=0.1)),
     "item_cf": Channel(ItemCF, ItemCFConfig()),
     "swing": Channel(Swing, SwingConfig()),
     "user_cf": Channel(UserCF, UserCFConfig()),
     "attribute": Channel(Attribute, AttributeConfig()),
     "region": Channel(Region, RegionConfig()),
     "new_items": Channel(NewItems, NewItemsConfig()),
+    "fresh": Channel(Fresh, FreshConfig()),
     "mf": Channel(MF, MFConfig()),
     "bpr": Channel(MF, MFConfig(trainer=Bpr())),
     "lfm": Channel(MF, MFConfig(trainer=Ratings())),

@@ -2,10 +2,12 @@
 
 Popularity in a demographic segment, smoothed towards the wider segment that holds it (gender and age ->
 gender -> all, by ``demographics.back_off``), so that a small segment resembles the wider one.
-Ratings fade with age as in ``popular``. A user whose age is unknown gets the list of the gender; one whose
-gender is unknown the list of all.
+Ratings fade with age as in ``popular``. Those of a user's first days alone may count: newcomers rate what
+comes to everybody's mind, and who has been there for long is through with that. A user whose age is unknown
+gets the list of the gender; one whose gender is unknown the list of all.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,7 +19,7 @@ from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Ints, Longs, Queries
 from models.recall.contract import Tables
-from models.recall.demographics import back_off, counts_by_group, user_codes
+from models.recall.demographics import back_off, counts_by_group, of_first_days, user_codes
 from models.recall.in_order import recommend_in_order
 from models.state import State
 from models.top_n import best_of_rows
@@ -30,6 +32,8 @@ class SegmentConfig(Config):
     """Days after which a rating counts half."""
     smoothing: Positive = 1000.0
     """Ratings that the wider segment counts for in a segment (mu)."""
+    first_days: PositiveFloat = math.inf
+    """Days from a user's first rating on whose ratings count; by default all do."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Segment:
 
     def fit(self, dataset: Dataset) -> Self:
         half_life, smoothing = self.config.half_life, self.config.smoothing
+        dataset = of_first_days(dataset, self.config.first_days)
         gender, age = user_codes(dataset, "gender"), user_codes(dataset, "age")
         n_genders, n_ages = int(gender.max(initial=-1)) + 1, int(age.max(initial=-1)) + 1
         both = np.where((gender >= 0) & (age >= 0), gender * n_ages + age, -1)

@@ -28,6 +28,8 @@ class QuotaConfig(Config):
     """Fresh films on each page at least."""
     fresh_years: NonNegativeInt = 1
     """Years before the year of the lists in which a film is fresh, by its own year."""
+    fresh_ratings: NonNegativeInt = 0
+    """Ratings below which a film is fresh whatever its year; 1 for films that nobody has rated."""
     long_tail: NonNegativeInt = 1
     """Films of the long tail on each page at least."""
     head: BelowOne = 0.8

@@ -1,5 +1,6 @@
 """The re-ranking stage: lists chosen from ranked pools."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,13 +8,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models import merge
 from models.candidates import Candidates
-from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Queries
+from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.merge import Merged
 from models.rerank.config import RerankConfig
 from models.rerank.greedy import Aims, Traits, choose, genre_mix
 from models.rerank.prices import fit_prices
-from models.rerank.traits import traits_of
+from models.rerank.traits import FRESH, traits_of
 from models.splitmix import GOLDEN, mix, unit
 from models.state import State
 
@@ -31,6 +33,12 @@ class Reranking:
     seed: int
 
     @property
+    def fresh(self) -> Mask:
+        """(I,) the items that serve the quota of fresh ones."""
+        fresh: Mask = self.traits.serves[:, FRESH]
+        return fresh
+
+    @property
     def state(self) -> State:
         """All that was fitted, by name."""
         return {PRICE: self.price}
@@ -39,25 +47,36 @@ class Reranking:
         """The n films that make the best lists, from the first ``pool`` of each ranked list.
 
         Scores are those of ranking, of single films: they need not fall along the list. Users without a
-        history keep theirs: all of them have the same one, which knows nothing of them.
+        history keep theirs: all of them have the same one, which knows nothing of them. A pool has
+        as many fresh films as their quota asks for, if need be from beyond its end.
         """
-        pool = max(self.config.pool, n)
-        order = drawn(ranked.candidates.item[:, :pool], queries, self.config.band, self.seed)
-        item = np.take_along_axis(ranked.candidates.item[:, :pool], order, axis=1)
+        pool = self._pool(ranked, queries, n)
+        order = drawn(pool.candidates.item, queries, self.config.band, self.seed)
+        item = np.take_along_axis(pool.candidates.item, order, axis=1)
         weight = score_weights(queries, self.config.absence, self.config.least_weight)
-        score = weight[:, None] * ranked.candidates.score[:, :pool] - self.price[item]
+        score = weight[:, None] * pool.candidates.score - self.price[item]
         mix = genre_mix(queries, self.traits.genres)
         chosen = choose(item, score, mix, self.traits, aims_of(self.config), n)
         column = np.where(chosen >= 0, np.take_along_axis(order, np.maximum(chosen, 0), axis=1), -1)
         column = np.where((queries.end > queries.start)[:, None], column, np.arange(n))
-        found = ranked.candidates
+        found = pool.candidates
         return Merged(
             Candidates(
                 _at(found.item, column, np.int32(-1)),
                 _at(found.score, column, np.float32(-np.inf)),
             ),
-            _at(ranked.channels, column, np.int64(0)),
+            _at(pool.channels, column, np.int64(0)),
         )
+
+    def _pool(self, ranked: Merged, queries: Queries, n: int) -> Merged:
+        """The candidates of each list of n, with the fresh ones that its quota asks for."""
+        pool, wanted = merge.first(ranked, max(self.config.pool, n)), fresh_wanted(self.config, n)
+        if not wanted:
+            return pool
+        # Those among the first n may all be chosen for one page.
+        reserve = merge.first_among(ranked, self.fresh, wanted, n)
+        reserve.candidates.item[queries.end == queries.start] = -1
+        return merge.with_least(pool, reserve, self.fresh, wanted, n)
 
     def priced(self, ranked: Merged, queries: Queries) -> "Reranking":
         """The same with prices that keep the cap on the lists of these users, from their ranked pools.
@@ -77,6 +96,11 @@ def new_reranking(
     """A stage with the prices (I,) of an earlier one, or without any."""
     free = np.zeros(log.n_items, dtype=np.float32)
     return Reranking(config, traits_of(config, log, vectors), free if price is None else price, seed)
+
+
+def fresh_wanted(config: RerankConfig, n: int) -> int:
+    """Fresh films that the pages of a list of n must have."""
+    return config.quotas.fresh * math.ceil(n / config.page_size)
 
 
 def score_weights(queries: Queries, absence: float, least: float) -> Doubles:

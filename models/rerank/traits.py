@@ -12,6 +12,9 @@ DECADE = 10
 
 FIRST_EPOCH_YEAR = 1970
 
+FRESH = 0
+"""Column of fresh items among those that serve quotas."""
+
 
 def traits_of(config: RerankConfig, log: Dataset, vectors: Floats | None) -> Traits:
     """The traits of the items of a log; ``vectors`` (I, D) are learned ones, None where there are none."""
@@ -84,7 +87,9 @@ def _decades(log: Dataset) -> Ints:
 def _serves(config: QuotaConfig, log: Dataset) -> Mask:
     """(I, 2) whether an item is fresh, and whether it is of the long tail."""
     year = FIRST_EPOCH_YEAR + int(np.datetime64(log.as_of, "s").astype("datetime64[Y]").astype(np.int64))
-    return np.stack([_codes(log, "year")[:, 0] >= year - config.fresh_years, _long_tail(log, config)], axis=1)
+    count = np.bincount(log.item_idx, minlength=log.n_items)
+    fresh = (_codes(log, "year")[:, 0] >= year - config.fresh_years) | (count < config.fresh_ratings)
+    return np.stack([fresh, _long_tail(log, config)], axis=1)
 
 
 def _long_tail(log: Dataset, config: QuotaConfig) -> Mask:

@@ -8,6 +8,9 @@ from warehouse.releases import journal, queries, serving
 SIMILAR_BY = ("ease", "item_cf", "mf")
 """Channels by how much the nearest films share with a film (docs/experiments.md), the best first."""
 
+LIKED_BY = ("ease", "item_cf", "swing")
+"""Channels that together say most of what somebody likes who names a few films (docs/experiments.md)."""
+
 LISTED = 5
 """Films that an error names of those that a title may mean."""
 
@@ -29,6 +32,35 @@ def recommend(user_id: str, n: int) -> Answer:
         "user": about,
         "release_id": serving.current_release(home),
         "recommendations": films,
+    }
+
+
+def recommend_by_likes(likes: list[str], dislikes: list[str], n: int) -> Answer:
+    """Films for somebody who is not in the data, best first, from the published similarities alone.
+
+    Liked and disliked films are named by their ids or by words of their titles, several between commas. The
+    score of a film adds up its similarities to the liked films less those to the others, in each channel as
+    fractions of the largest that the named film has there.
+
+    Raises:
+        MatineeError: no film, or more than one, is named so; none is liked, or one is both; nothing is
+            published.
+    """
+    home = settings.home()
+    liked, disliked = (_films_of(texts) for texts in (likes, dislikes))
+    both = [film["title"] for film in liked if film in disliked]
+    if not liked or both:
+        problem = f"{both[0]} cannot be liked and disliked" if both else "--likes names no film"
+        raise MatineeError(f"{problem}: name films by id or title, several between commas")
+    published = queries.similarity_channels(home)
+    channels = [name for name in LIKED_BY if name in published] or published
+    liked_ids, disliked_ids = ([film["item_id"] for film in films] for films in (liked, disliked))
+    return {
+        "likes": liked,
+        "dislikes": disliked,
+        "channels": channels,
+        "release_id": serving.current_release(home),
+        "recommendations": queries.recommend_by_likes(home, liked_ids, disliked_ids, channels, n),
     }
 
 
@@ -94,6 +126,31 @@ def film_of(text: str) -> Answer:
     """
     item_id = _whole_number(text)
     return _by_title(text) if item_id is None else queries.item(settings.home(), item_id)
+
+
+def _films_of(texts: list[str]) -> list[Answer]:
+    """The distinct films that are named between commas, which titles may have too."""
+    films = queries.titles(settings.home())
+    whole = {_plain(name): film for film in films for name in (film["title"], _without_year(film))}
+    found: list[Answer] = []
+    for text in texts:
+        parts = text.split(",")
+        while parts:
+            n = next((n for n in range(len(parts), 1, -1) if _plain(",".join(parts[:n])) in whole), 1)
+            name = ",".join(parts[:n]).strip()
+            if name:
+                found.append(whole[_plain(name)] if n > 1 else film_of(name))
+            parts = parts[n:]
+    return list({film["item_id"]: film for film in found}.values())
+
+
+def _plain(title: str) -> str:
+    return title.strip().casefold()
+
+
+def _without_year(film: Answer) -> str:
+    title: str = film["title"]
+    return title.removesuffix(f" ({film['year']})")
 
 
 def _whole_number(text: str) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.candidates import Candidates
 from models.dataset import Queries
 from models.pipeline.config import pool_size
 from models.pipeline.why import Position, Ranked, Way, way_of
@@ -78,7 +79,14 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
     seen = _seen(of_user, item)
     return {
         "lost": way.lost,
-        "verdict": _verdict(way, seen, config.recall.candidates, pool_size(config), config.top_n),
+        "verdict": _verdict(
+            way,
+            seen,
+            _why_blocked(fitted, of_user, item) if way.lost == "blocked" else "",
+            config.recall.candidates,
+            pool_size(config),
+            config.top_n,
+        ),
         "agrees": _agrees(way, published),
         "seen": seen,
         "recall": [
@@ -115,6 +123,15 @@ def _seen(of_user: Queries, item: int) -> Answer | None:
     return {"rating": float(log.rating[event]), "at": str(np.datetime64(int(log.at[event]), "s"))}
 
 
+def _why_blocked(fitted: FittedRun, of_user: Queries, item: int) -> str:
+    """The reason why an item is blocked for a user."""
+    blocked, item_of = fitted.stages.blocked, np.array([[item]], dtype=np.int32)
+    assert blocked is not None
+    if blocked.requested(Candidates(item_of, np.zeros((1, 1), dtype=np.float32)), of_user).any():
+        return "the user asked not to see it (block_list.requests)"
+    return "the user disliked its genre often (block_list.genre_dislikes)"
+
+
 def _agrees(way: Way, published: Answer | None) -> bool:
     """True if the way ends where the film is published, or is not."""
     if published is None or way.listed is None:
@@ -122,10 +139,12 @@ def _agrees(way: Way, published: Answer | None) -> bool:
     return asdict(way.listed) == {name: published[name] for name in ("rank", "score")}
 
 
-def _verdict(way: Way, seen: Answer | None, candidates: int, pool: int, top_n: int) -> str:
-    """The way in a sentence."""
+def _verdict(way: Way, seen: Answer | None, blocked: str, candidates: int, pool: int, top_n: int) -> str:
+    """The way in a sentence; ``blocked`` says why it is, if it is."""
     if seen is not None:
         return f"rated {seen['rating']:g} on {seen['at'][:10]}: what a user has watched is left out"
+    if way.lost == "blocked":
+        return f"{blocked}: left out"
     if way.lost == "shown":
         return "shown lately and not watched: left out (exposure.window_days)"
     found = sorted((at.rank, channel) for channel, at in way.recalled.items() if at is not None)

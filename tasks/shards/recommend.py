@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from models import merge
+from models.block_list import BlockList, block_list
 from models.bloom import BloomFilters
 from models.candidates import Candidates
 from models.dataset import Floats, Ints, Longs, Queries
@@ -43,6 +44,9 @@ N_EVIDENCE = 50
 
 SHOWN = "shown"
 """Columns of a run that hold its filters of what users were shown; absent where nothing counts as shown."""
+
+BLOCKED = "blocked"
+"""Columns of a run that hold what its users asked not to see; absent where nobody asked."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,9 @@ def load(run: Run) -> FittedRun:
     fallback = merge.fallback_order(data.dataset)
     preranking, ranking = (_restored(data, name) for name in (PRERANKING, RANKING))
     channels = {name: _channel(data, name) for name in data.config.recall.channels}
-    return FittedRun(
-        data,
-        channels,
-        Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels), _shown(data)),
-        data.past,
-    )
+    left_out = _shown(data), _blocked(data)
+    stages = Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels), *left_out)
+    return FittedRun(data, channels, stages, data.past)
 
 
 def _ordered(fitted: FittedRun, queries: Queries, questions: Mapping[str, Queries]) -> tuple[Pool, Merged]:
@@ -180,6 +181,14 @@ def _shown(data: RunData) -> Shown | None:
         return None
     filters = BloomFilters.of(files.read_columns(data.run, SHOWN))
     return Shown(filters, data.config.exposure.discount)
+
+
+def _blocked(data: RunData) -> BlockList | None:
+    none = np.empty(0, dtype=np.int32)
+    requested = {"user_idx": none, "item_idx": none}
+    if files.has_columns(data.run, BLOCKED):
+        requested = files.read_columns(data.run, BLOCKED)
+    return block_list(data.config.block_list, data.dataset, requested["user_idx"], requested["item_idx"])
 
 
 def _channel(data: RunData, name: str) -> tuple[Recaller, Vocabulary | None]:

@@ -7,7 +7,7 @@ from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.step import step
 from warehouse.events.exposures import REPORTED
-from warehouse.runs import files, shown
+from warehouse.runs import block_list, files, shown
 from warehouse.runs.run import Run
 
 UNCHANGED = (
@@ -25,7 +25,8 @@ UNCHANGED = (
 def select_users(run: Run) -> RowCounts:
     """Write down the target users: those with new events, and those whom the run's parent did not know.
 
-    Where it is reported what users were shown, also those who were shown something since.
+    Where it is reported what users were shown, also those who were shown something since; and those who asked
+    not to see something, or to see it again.
     """
     data = run_data.load(run)
     selected = np.zeros(data.dataset.n_users, dtype=np.bool_)
@@ -34,6 +35,7 @@ def select_users(run: Run) -> RowCounts:
     selected |= ~np.isin(data.vocabulary.user_ids, listed)
     if data.config.exposure.source == REPORTED:
         selected |= np.isin(data.vocabulary.user_ids, shown.new_to(run, data.parent))
+    selected |= np.isin(data.vocabulary.user_ids, block_list.new_to(run, data.parent))
     frame = pl.DataFrame({"user_idx": np.flatnonzero(selected).astype(np.int32)})
     for pattern in UNCHANGED:
         files.link(data.parent, run, pattern)

@@ -14,7 +14,7 @@ from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import MetricValue, metric_rows
-from tasks.states import read_state
+from tasks.states import read_state, read_weights_before
 from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
@@ -33,7 +33,11 @@ def fit_merge(run: Run) -> RowCounts:
         weights = merge.equal_weights(len(names))
     else:
         recalled = run_data.read_holdout_candidates(data)
-        weights = stages.fit_merge(data.config, recalled, data.holdout)
+        fitted, before = (
+            stages.fit_merge(data.config, recalled, data.holdout),
+            read_weights_before(run, names),
+        )
+        weights = merge.remembered(fitted, before, data.config.merge.ema_decay)
         frame = pl.concat(_metrics(data, name, lists, data.holdout) for name, lists in recalled.items())
         rows["metrics"] = files.write_table(run, "metrics/recall", frame)
     frame = pl.DataFrame({"channel": names} | dict(zip(merge.CANDIDATE_FEATURES, weights.T, strict=True)))

@@ -1,18 +1,21 @@
 """The ranking stages, learned from what recall brings up for the holdout."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from models.pipeline import stages
 from models.rank.fit import Fitted, RankConfig
+from models.rank.stage import Ranking, kind_of
 from tasks import data as run_data
 from tasks import declarations
 from tasks.cost import RowCounts
+from tasks.data import RunData
 from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
 from tasks.shards.recommend import PRERANKING, RANKING
-from tasks.states import read_weights, write_state
+from tasks.states import has_state, read_state, read_weights, write_state
 from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
@@ -40,13 +43,15 @@ def fit_rank(run: Run) -> RowCounts:
     fitted = stages.fit_rank(data.config, pool, data.holdout, data.dataset, declared, data.past)
     if fitted is None:
         return _not_ranked()
-    write_state(data, RANKING, fitted.ranking.state)
+    ranking = _remembering(data, fitted.ranking)
+    write_state(data, RANKING, ranking.state)
     coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
     files.write_table(run, "feature_coverage", coverage)
     ranker, n_users = data.config.rank.ranker, len(np.unique(data.holdout.queries.user_idx))
+    metrics = _metrics(fitted, data.config.rank, ranking.blend_weight)
     frame = pl.concat(
-        metric_rows(run, "rank", model, data.config.objective, metrics, n_users)
-        for model, metrics in _metrics(fitted, data.config.rank).items()
+        metric_rows(run, "rank", model, data.config.objective, values, n_users)
+        for model, values in metrics.items()
     )
     curves = curve_rows(run, "rank", ranker, _curves(fitted, data.config.rank))
     return {
@@ -60,11 +65,23 @@ def _not_ranked() -> RowCounts:
     return {"metrics": 0}
 
 
-def _metrics(fitted: Fitted, config: RankConfig) -> dict[str, list[MetricValue]]:
-    """By model: the chosen blend weight, what the list reaches with it and without, calibration errors."""
+def _remembering(data: RunData, ranking: Ranking) -> Ranking:
+    """The ranking with its blend weight averaged with that of the run's parent, if both rank alike."""
+    decay = data.config.rank.ema_decay
+    if not decay or data.run.parent_id is None or not has_state(data.run.parent(), RANKING):
+        return ranking
+    before = read_state(data.run.parent(), RANKING)[0]
+    if kind_of(before) != ranking.ranker:
+        return ranking
+    average = (1 - decay) * ranking.blend_weight + decay * float(before["blend_weight"])
+    return replace(ranking, blend_weight=average)
+
+
+def _metrics(fitted: Fitted, config: RankConfig, blend_weight: float) -> dict[str, list[MetricValue]]:
+    """By model: the blend weight, what lists reach with the chosen one and without, calibration errors."""
     chosen = fitted.ranking.blend_weight
     of_ranker: list[MetricValue] = [
-        ("all", "blend_weight", None, chosen),
+        ("all", "blend_weight", None, blend_weight),
         ("all", "ndcg", config.ndcg_at, fitted.ndcg[chosen]),
     ]
     of_ranker += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]

@@ -18,10 +18,11 @@ from tasks.step import record, steps_taken
 from tasks.version import code_version
 from warehouse import store
 from warehouse.errors import MatineeError
-from warehouse.events import exposures
+from warehouse.events import block_list, exposures
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
 from warehouse.releases import journal, retention, serving, shown
+from warehouse.runs import block_list as requests
 from warehouse.runs import lifecycle, snapshot
 from warehouse.runs import shown as exposed
 from warehouse.runs.run import Run, check_whole, new_run_id, utc_now
@@ -120,7 +121,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         raise MatineeError(f"the current release is as of {parent.as_of} UTC already: choose a later --as-of")
     run = replace(describe(home, "incremental", as_of, config), parent_id=parent.id)
     run = replace(run, as_of=max(run.as_of, parent.as_of))
-    if not snapshot.n_new_events(run, parent) and not _newly_shown(run, parent, config):
+    if not snapshot.n_new_events(run, parent) and not _newly_reported(run, parent, config):
         logger.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
         return None
     if waiting := configuration.differing(config, configuration.load(overrides)):
@@ -168,12 +169,18 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
         created_at=now,
         journal_length=len(journal.entries(home)),
         exposures=_exposures(home, config.exposure.source),
+        block_list=_requests(home) if config.block_list.requests else (),
     )
 
 
-def _newly_shown(run: Run, parent: Run, config: Configuration) -> bool:
-    """True if it was reported since that a user was shown something."""
-    return config.exposure.source == exposures.REPORTED and len(exposed.new_to(run, parent)) > 0
+def _newly_reported(run: Run, parent: Run, config: Configuration) -> bool:
+    """True if it was reported since that a user was shown something, or asked for something."""
+    was_shown = config.exposure.source == exposures.REPORTED and len(exposed.new_to(run, parent)) > 0
+    return was_shown or len(requests.new_to(run, parent)) > 0
+
+
+def _requests(home: Path) -> tuple[str, ...]:
+    return tuple(file.name for file in block_list.files(home))
 
 
 def _exposures(home: Path, source: str) -> tuple[str, ...]:

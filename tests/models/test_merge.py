@@ -89,6 +89,58 @@ def test_the_merged_score_is_the_weighted_sum_of_the_features(
             assert parts[row, rank0, channel] == pytest.approx(float(weights[channel] @ feature), abs=1e-5)
 
 
+@given(
+    st.permutations(range(12)),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.sets(st.integers(0, 11)),
+    st.integers(0, 6),
+    st.integers(0, 12),
+)
+def test_a_list_has_at_least_so_many_of_some_items_from_beyond_its_end(
+    order: list[int], length: int, n: int, wanted: set[int], n_least: int, beyond: int
+) -> None:
+    ordered = merge.Merged(candidates([order[:length]], 12), np.arange(12)[None])
+    only = np.isin(np.arange(12), list(wanted))
+    reserve = merge.first_among(ordered, only, n_least, beyond)
+    found = merge.with_least(merge.first(ordered, n), reserve, only, n_least, beyond)
+    head, tail = order[:length][:n], order[:length][n:]
+    missing = max(0, n_least - len(wanted.intersection(head[beyond:])))
+    added = [item for item in order[beyond:length] if item in wanted][:n_least]
+    added = [item for item in added if item in tail][:missing]
+    left = [item for item in head if item not in wanted]
+    dropped = left[max(0, len(left) - len(added)) :] if len(head) == n else []
+    expected = [item for item in head if item not in dropped] + added
+    listed = found.candidates.item[0][found.candidates.item[0] >= 0].tolist()
+    assert listed == expected[:n]
+    for rank0, item in enumerate(listed):
+        assert found.candidates.score[0, rank0] == -order.index(item)
+        assert found.channels[0, rank0] == order.index(item)
+
+
+def test_only_some_items_may_be_candidates() -> None:
+    channels, queries, _ = choices(seed=3, n_queries=20)
+    weights = np.array([[1.0, 0.5, 0.2], [0.3, 0.1, 0.7]], dtype=np.float32)
+    only = np.arange(30) % 3 == 0
+    whole = merge.merge(channels, weights, queries, np.arange(30), 30)
+    part = merge.merge(channels, weights, queries, np.arange(30), 10, only=only)
+    for row in range(20):
+        is_one = only[whole.candidates.item[row]] & (whole.channels[row] > 0)
+        by_channel = part.channels[row] > 0
+        for values, others in (
+            (whole.candidates.item, part.candidates.item),
+            (whole.candidates.score, part.candidates.score),
+        ):
+            np.testing.assert_array_equal(values[row][is_one][:10], others[row][by_channel])
+
+
+def test_weights_remember_those_of_the_release_before() -> None:
+    nothing = [np.nan] * 3
+    fitted, before = np.array([[1, 2, 3], [4, 5, 6]], np.float32), np.array([[3, 2, 1], nothing], np.float32)
+    np.testing.assert_allclose(merge.remembered(fitted, before, 0.25), [[1.5, 2, 2.5], [4, 5, 6]])
+    np.testing.assert_array_equal(merge.remembered(fitted, before, 0.0), fitted)
+
+
 def test_ties_go_to_the_smaller_item() -> None:
     channels = {"a": candidates([[3, 0]], 2, [[1, 1]]), "b": candidates([[0, 3]], 2, [[1, 1]])}
     merged = merge.merge(channels, np.ones((2, 3), np.float32), queries_of([[1]], 4), np.arange(4), 2)

@@ -93,6 +93,8 @@ CASES: dict[str, dict[str, Case]] = {
         "seed": Case(given={"max_raters": 10}),
     },
     "attribute": {"best": Case(to=2), "favourites": Case(to=3)},
+    "fresh": {"best": Case(to=1)},
+    "segment": {"first_days": Case(to=9.0)},
     "mf": ANN
     | {
         "trainer.kind": Case(to="bpr"),

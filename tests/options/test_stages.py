@@ -17,7 +17,15 @@ from tasks import config as configuration
 from tasks import declarations
 from tasks.config import Configuration
 from tests.options.leaves import Case, Leaf, Settings, another, leaves, value_at
-from tests.options.steps import computed, digest, home_with_log, newest_event, published, report_shown
+from tests.options.steps import (
+    computed,
+    digest,
+    home_with_log,
+    newest_event,
+    published,
+    report_blocked,
+    report_shown,
+)
 from warehouse.errors import MatineeError
 from warehouse.events import exposures
 from warehouse.releases import serving
@@ -62,6 +70,7 @@ SEVERAL_TASKS = {
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
 REPORTED = {"exposure": {"source": "reported"}}
+BY_GENRE = {"block_list": {"genre_dislikes": 5, "dislike": 3.0, "genre_fraction": 0.5}}
 NOWHERE = "tcp://127.0.0.1:1"
 LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 """A cluster at which nobody answers."""
@@ -69,6 +78,8 @@ LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 LISTS, MEASURED, COMMUNITIES = "recommended/*", "metrics/ranking", "item_communities/*"
 CLUSTER = "cluster"
 """The outcome that is compared where there is no cluster: the message that says so."""
+SECOND = "second night"
+"""The outcome that is compared in place of a table: lists of a run that goes on from one of other weights."""
 RELEASES = "releases"
 """The outcome that is compared in place of a table: how many releases are kept."""
 
@@ -89,6 +100,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "merge.max_queries": (LISTS, Case(to=10)),
     "merge.l2": (LISTS, Case(to=1.0)),
     "merge.min_weight": (LISTS, Case(to=0.5)),
+    "merge.ema_decay": (SECOND, Case(to=0.5)),
     "merge.newcomers": (LISTS, Case(to="item_cf")),
     "prerank.method": (LISTS, Case(to="three_tower", given={"rank": {"pool": 8}})),
     "prerank.pool": (LISTS, Case(to=20, given=PRERANKED)),
@@ -100,6 +112,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "rank.formula": (LISTS, Case(to="reciprocal_rank", given=SEVERAL_TASKS)),
     "rank.pool": (LISTS, Case(to=40)),
     "rank.blend_weights": (LISTS, Case(to=(0.3,))),
+    "rank.ema_decay": (SECOND, Case(to=0.5)),
     "rank.folds": (LISTS, Case(to=2)),
     "rank.max_queries": (MEASURED, Case(to=10)),
     "rank.ndcg_at": (MEASURED, Case(to=3)),
@@ -124,6 +137,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "rerank.rules.decade": (LISTS, Case(to=1, given=DIVERSE)),
     "rerank.quotas.fresh": (LISTS, Case(to=3, given=FRESH)),
     "rerank.quotas.fresh_years": (LISTS, Case(to=0, given=FRESH)),
+    "rerank.quotas.fresh_ratings": (LISTS, Case(to=15, given=FRESH)),
     "rerank.quotas.long_tail": (LISTS, Case(to=3, given=DIVERSE)),
     "rerank.quotas.head": (LISTS, Case(to=0.2, given=RARE)),
     "rerank.cap.fraction": (LISTS, Case(to=0.2, given=CAPPED)),
@@ -136,6 +150,10 @@ CASES: dict[str, tuple[str, Case]] = {
     "exposure.window_days": (LISTS, Case(given=REPORTED)),
     "exposure.discount": (LISTS, Case(to=0.5, given=REPORTED)),
     "exposure.false_positive_rate": (LISTS, Case(to=0.5, given=REPORTED)),
+    "block_list.requests": (LISTS, Case()),
+    "block_list.genre_dislikes": (LISTS, Case(to=50, given=BY_GENRE)),
+    "block_list.genre_fraction": (LISTS, Case(to=1.0, given=BY_GENRE)),
+    "block_list.dislike": (LISTS, Case(to=5.0, given=BY_GENRE)),
     "explain.channel": (
         LISTS,
         Case(to="item_cf", given={"recall": {"channels": ["popular", "item_cf", "ease"]}}),
@@ -183,6 +201,10 @@ def show(home: Path) -> None:
         line=pl.int_range(1, pl.len() + 1),
     )
     exposures.record_lists(home, "earlier", lambda: iter([lists]))
+    requested = [
+        (user, item, newest - timedelta(days=9), "block") for user in (1, 2) for item in range(30, 70)
+    ]
+    report_blocked(home, "asked", requested)
 
 
 def few_features() -> str:
@@ -219,7 +241,7 @@ def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None
 def test_the_same_settings_give_the_same_tables(home: Path) -> None:
     settings = json.dumps(BASE)
     again = computed(home, BASE)
-    for see in {see for see, _ in CASES.values()} - {RELEASES, CLUSTER}:
+    for see in {see for see, _ in CASES.values()} - {RELEASES, CLUSTER, SECOND}:
         assert digest(again, see) == outcome(home, see, settings)
 
 
@@ -232,10 +254,12 @@ def test_what_is_listed_here_is_a_setting() -> None:
     [
         ({"merge": {"method": "equal", "l2": 0.1}}, "merge: l2 would do nothing"),
         ({"merge": {"method": "equal", "min_weight": 0.1}}, "merge: min_weight would do nothing"),
+        ({"merge": {"method": "equal", "ema_decay": 0.5}}, "merge: ema_decay would do nothing"),
         ({"merge": {"method": "equal", "max_queries": 10}}, "merge: max_queries would do nothing"),
         ({"exposure": {"discount": 1.0}}, "exposure: discount would do nothing"),
         ({"exposure": {"window_days": 1.0}}, "exposure: window_days would do nothing"),
         ({"exposure": {"source": "reported", "published_ranks": 5}}, "published_ranks would do nothing"),
+        ({"block_list": {"dislike": 1.0}}, "block_list: dislike would do nothing"),
         ({"prerank": {"pool": 500}}, "prerank: pool would do nothing"),
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),
@@ -253,6 +277,10 @@ def test_what_is_listed_here_is_a_setting() -> None:
         (
             {"rerank": {"method": "mmr", "quotas": {"fresh_years": 3}}},
             "rerank.quotas: fresh_years would do nothing",
+        ),
+        (
+            {"rerank": {"method": "mmr", "quotas": {"fresh_ratings": 3}}},
+            "rerank.quotas: fresh_ratings would do nothing",
         ),
         (
             {"rerank": {"method": "mmr", "quotas": {"fresh": 8, "long_tail": 8}}},
@@ -323,6 +351,13 @@ def test_lists_by_segment_are_those_of_the_channel_as_it_is_set(home: Path, sett
 
 
 @cache
+def _first_night(home: Path) -> str:
+    """The id of a published run of other weights than those of BASE."""
+    other = {"merge": {"l2": 1.0}, "rank": {"blend_weights": [0.3]}}
+    return published(home, overlaid(BASE, other)).id
+
+
+@cache
 def _computed(home: Path, settings: str) -> Any:
     return computed(home, json.loads(settings))
 
@@ -333,6 +368,8 @@ def outcome(home: Path, see: str, settings: str) -> Any:
         with pytest.raises(MatineeError) as refused:
             computed(home, json.loads(settings))
         return str(refused.value)
+    if see == SECOND:
+        return digest(computed(home, json.loads(settings), _first_night(home)), LISTS)
     if see != RELEASES:
         return digest(_computed(home, settings), see)
     for _ in range(2):

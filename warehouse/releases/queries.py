@@ -66,6 +66,14 @@ def default_recommendations(home: Path, segment: str, n: int) -> Records:
     return _rows(home, "queries/default_recommendations", segment=segment, n=n)
 
 
+def recommend_by_likes(
+    home: Path, likes: list[int], dislikes: list[int], channels: list[str], n: int
+) -> Records:
+    """The first n films for somebody who likes some and dislikes others, by the similarities of channels."""
+    named = {"likes": likes, "dislikes": dislikes}
+    return _rows(home, "queries/recommend_by_likes", **named, channels=channels, n=n)
+
+
 def sample_lists(home: Path, users: int, films: int) -> Records:
     """The first films of some users spread evenly over all, one row a user."""
     return _rows(home, "queries/sample_lists", users=users, films=films)
@@ -81,6 +89,11 @@ def item(home: Path, item_id: int) -> dict[str, Any]:
     if not found:
         raise MatineeError(f"no film has the id {item_id}: look it up in the table `items`")
     return found[0]
+
+
+def titles(home: Path) -> Records:
+    """All films."""
+    return _rows(home, "queries/titles")
 
 
 def items_by_title(home: Path, text: str) -> Records:

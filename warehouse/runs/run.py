@@ -34,6 +34,7 @@ class Run:
     created_at: datetime  # UTC, naive
     journal_length: int  # publications and rollbacks ever made when the run began
     exposures: tuple[str, ...] = ()  # names of the files of exposures this run reads
+    block_list: tuple[str, ...] = ()  # names of the files of requests this run reads
 
     @classmethod
     def read(cls, home: Path, run_id: str) -> Self:
@@ -73,6 +74,7 @@ class Run:
             created_at=datetime.fromisoformat(facts["created_at"]),
             journal_length=facts["journal_length"],
             exposures=tuple(facts.get("exposures", ())),
+            block_list=tuple(facts.get("block_list", ())),
         )
 
     def description(self) -> Json:
@@ -89,6 +91,7 @@ class Run:
             "code_version": self.code_version,
             "journal_length": self.journal_length,
             "exposures": list(self.exposures),
+            "block_list": list(self.block_list),
         }
 
     @property

@@ -22,12 +22,17 @@ def recommendations(answer: Answer) -> None:
     else:
         out.print(_about(user), style="dim", markup=False)
         out.print(f"Films for user {user_id}", style="bold")
-    table = _film_table()
-    table.add_column("why", style="dim", ratio=3)
-    for film in answer["recommendations"]:
-        table.add_row(*_film(film), Text(film["reason"]))
-    out.print(table)
-    out.print(f"release {answer['release_id']}", style="dim")
+    _list_with_reasons(answer)
+
+
+def by_likes(answer: Answer) -> None:
+    """The list of somebody who named some films."""
+    for verb in ("likes", "dislikes"):
+        if answer[verb]:
+            titles = ", ".join(film["title"] for film in answer[verb])
+            out.print(f"{verb} {titles}", style="dim", markup=False)
+    out.print(f"Films by their likeness in {', '.join(answer['channels'])}", style="bold", markup=False)
+    _list_with_reasons(answer)
 
 
 def similar(answer: Answer) -> None:
@@ -58,6 +63,15 @@ def releases(rows: list[Answer]) -> None:
             escape(row["source"]),
         )
     out.print(table)
+
+
+def _list_with_reasons(answer: Answer) -> None:
+    table = _film_table()
+    table.add_column("why", style="dim", ratio=3)
+    for film in answer["recommendations"]:
+        table.add_row(*_film(film), Text(film["reason"]))
+    out.print(table)
+    out.print(f"release {answer['release_id']}", style="dim")
 
 
 def _film_table() -> Table:

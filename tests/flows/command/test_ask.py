@@ -42,6 +42,63 @@ def test_json_says_whose_list_it_is(matinee: Matinee) -> None:
     assert [film["item_id"] for film in answer["recommendations"]] == [1, 2, 3]
 
 
+SIMILAR = """
+insert into item_similarity values
+    ('ease', 1, 2, 1, 0.5), ('ease', 1, 4, 2, 0.25), ('ease', 1, 9, 3, 0.125),
+    ('ease', 5, 4, 1, 0.5), ('ease', 5, 1, 2, 0.25), ('ease', 5, 7, 3, 0.125),
+    ('ease', 3, 9, 1, 0.25), ('ease', 3, 8, 2, 0.25)
+"""
+
+
+def test_somebody_who_names_films_gets_those_like_them(matinee: Matinee, home: Path) -> None:
+    release.execute(home, SIMILAR)
+    words = ["recommend", "--likes", "sixth sense, the (1999), 1", "--dislikes", "Titanic (1953)"]
+    answer = read(matinee(*words, "-n", "5", "--json"))
+    assert isinstance(answer, dict)
+    assert [film["item_id"] for film in answer["likes"]] == [5, 1]
+    assert [film["item_id"] for film in answer["dislikes"]] == [3]
+    found = [
+        (film["rank"], film["item_id"], film["score"], film["because_item_id"], film["reason"])
+        for film in answer["recommendations"]
+    ]
+    popular = "Popular with everybody"
+    assert found == [
+        (1, 2, 3.0, 1, "Because you like Toy Story (1995)"),
+        (2, 4, 2.5, 1, "Because you like Toy Story (1995)"),  # 1.5 by three channels, 1 for the other film
+        (3, 7, 0.25, 5, "Because you like Sixth Sense, The (1999)"),
+        (4, 6, 0, None, popular),  # 9 is nearer to a disliked film than to a liked one
+        (5, 8, 0, None, popular),
+    ]
+    every, one = ["ease", "item_cf", "swing"], ["ease"]
+    assert [film["channels"] for film in answer["recommendations"]] == [every, every, one, [], []]
+    assert answer["channels"] == every
+
+
+def test_named_films_and_reasons_are_shown(matinee: Matinee, home: Path) -> None:
+    release.execute(home, SIMILAR)
+    called = matinee("recommend", "--likes", "Titanic (1997), Terminator, The", "--likes", "1", "-n", "1")
+    assert (called.code, called.err) == (0, "")
+    assert "likes Titanic (1997), Terminator, The (1984), Toy Story (1995)" in called.out
+    assert "Because you like Toy Story (1995)" in called.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--likes", "titanic"], "'titanic' may be 4 Titanic (1997), 3 Titanic (1953)"),
+        (["--likes", " , "], "--likes names no film"),
+        (["--dislikes", "1"], "--likes names no film"),
+        (["--likes", "1,5", "--dislikes", "5"], "Sixth Sense, The (1999) cannot be liked and disliked"),
+        (["--likes", "1,99"], "no film has the id 99"),
+    ],
+)
+def test_films_that_cannot_be_gone_by_are_one_line(words: list[str], message: str, matinee: Matinee) -> None:
+    called = matinee("recommend", *words)
+    assert (called.code, called.out) == (2, "")
+    assert message in called.err
+    assert called.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("film", ["1", "toy story", "Toy Story (1995)", "STORY, toy", "toy story 1995"])
 def test_a_film_is_named_by_its_id_or_its_title(film: str, matinee: Matinee) -> None:
     called = matinee("similar", film)

@@ -94,7 +94,9 @@ def test_a_mistake_is_repeated_as_it_was_typed(word: str, matinee: Matinee) -> N
     ("words", "message"),
     [
         (["bogus"], "No such command 'bogus' (see `matinee --help`)"),
-        (["recommend"], "Missing argument 'USER_ID' (see `matinee recommend --help`)"),
+        (["similar"], "Missing argument 'FILM' (see `matinee similar --help`)"),
+        (["recommend"], "give either USER_ID or --likes (see `matinee recommend --help`)"),
+        (["recommend", "1", "--likes", "2"], "give either USER_ID or --likes"),
         (["recommend", "1", "-n", "0"], "Invalid value for '-n'"),
         (["nightly", "--mode", "hot"], "Invalid value for '--mode'"),
     ],

@@ -18,9 +18,11 @@ CUT = START + 70 * DAY
 NOT_COLLABORATIVE = {
     "popular": "has one list for everybody",
     "segment": "goes by gender and age",
+    "first_session": "goes by gender and age",
     "region": "goes by the zip code",
     "new_items": "has one list for everybody",
     "attribute": "goes by genres and decades, of which the log of two tastes has none",
+    "fresh": "goes by them too, and has films that hardly anybody rated",
 }
 """Channels that do not learn from what users have in common, and why not."""
 

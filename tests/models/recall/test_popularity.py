@@ -97,6 +97,15 @@ def test_segments_back_off_to_the_attributes_there_are() -> None:
     }  # fmt: skip
 
 
+def test_segments_may_count_the_first_days_of_users_alone() -> None:
+    # User 1 rates item 1 nine days after the first rating, which is the tenth day.
+    rows = [(0, 0, 30), (0, 1, 20), (0, 1, 11), (1, 0, 12), (1, 1, 3), (2, 2, 1)]
+    log = hand_made(rows, 3, 3)
+    for days, counts in ((9.0, [2, 0, 1]), (9.1, [2, 1, 1]), (FOREVER, [2, 3, 1])):
+        score = Segment(SegmentConfig(half_life=FOREVER, first_days=days)).fit(log).state["score"][0]
+        np.testing.assert_allclose(np.maximum(score, 0), np.array(counts) / sum(counts), rtol=1e-6)
+
+
 def test_segment_lists_are_what_users_without_history_get() -> None:
     log = small_log(2)
     segment = Segment().fit(log)

@@ -264,6 +264,27 @@ def test_quotas_are_of_fresh_films_and_of_those_that_few_rated() -> None:
         assert (fresh[page].sum(axis=1) >= 1).all()
 
 
+def test_fresh_films_come_from_beyond_the_pool_where_their_quota_asks_for_them() -> None:
+    log, ranked = small_log(), pools(7, N_USERS, N_ITEMS)
+    quotas = QuotaConfig(fresh=1, fresh_years=0, fresh_ratings=2, long_tail=0)
+    stage = new_reranking(PLAIN.but(pool=20, quotas=quotas), log, None, 0)
+    count = np.bincount(log.item_idx, minlength=N_ITEMS)
+    np.testing.assert_array_equal(stage.fresh, (count < 2) | (log.items["year"] >= 2000))
+    lists = stage.lists(ranked, queries_at(log), 20)
+    item = lists.candidates.item
+    within = stage.fresh[ranked.candidates.item[:-10, :20]].sum(axis=1)
+    assert (within < 2).any()
+    assert (stage.fresh[item[:-10, :10]].any(axis=1) & stage.fresh[item[:-10, 10:]].any(axis=1)).all()
+    np.testing.assert_array_equal(item[-10:], ranked.candidates.item[-10:, :20])
+    for row in range(0, N_USERS - 10, 9):
+        position = {film: rank0 for rank0, film in enumerate(ranked.candidates.item[row].tolist())}
+        beyond = [film for film in item[row].tolist() if position[film] >= 20]
+        assert stage.fresh[beyond].all()
+        assert len(beyond) <= 2
+        given = ranked.candidates.score[row][[position[film] for film in item[row].tolist()]]
+        np.testing.assert_array_equal(lists.candidates.score[row], given)
+
+
 def test_a_cap_of_everybody_costs_nothing() -> None:
     log = small_log()
     stage = new_reranking(PLAIN, log, None, 0)

@@ -1,4 +1,4 @@
-"""A film that was shown and not watched is in no list for a while, as far as there is anything else."""
+"""A film that was shown and not watched, or is blocked, is in no list as far as there is anything else."""
 
 import json
 from datetime import timedelta
@@ -7,12 +7,22 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tasks.commands.why import why
 from tasks.steps import start
+from tasks.steps.block_list import read_block_list
 from tasks.steps.carry_over import select_users
 from tasks.steps.features import build_features
 from tasks.steps.recommend import recommend
 from tasks.steps.shown import filter_shown
-from tests.options.steps import computed, digest, home_with_log, newest_event, published, report_shown
+from tests.options.steps import (
+    computed,
+    digest,
+    home_with_log,
+    newest_event,
+    published,
+    report_blocked,
+    report_shown,
+)
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -25,8 +35,10 @@ SETTINGS = {
     "exposure": {"source": "reported", "false_positive_rate": 1e-6},
 }
 N_FILMS = 80
-ALL_SHOWN, IGNORED, RECENT = 1, 2, 3
-"""Users: one was shown every film, one nothing, one some films after the night."""
+ALL_SHOWN, IGNORED, RECENT, BLOCKING, NEW = 1, 2, 3, 4, 41
+"""Users: one was shown every film, one nothing, one some films after the night; two asked not to see some."""
+REQUESTED = range(31, 71)
+"""Films that they asked not to see; of the first they thought again."""
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +49,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shown = [(user, film, yesterday) for user in range(RECENT, 41) for film in films]
     shown += [(ALL_SHOWN, film, yesterday) for film in range(1, N_FILMS + 1)]
     report_shown(home, "shown", shown + [(IGNORED, film, long_ago) for film in films])
+    requested = [(user, film, long_ago, "block") for user in (BLOCKING, NEW) for film in REQUESTED]
+    report_blocked(home, "asked", [*requested, (BLOCKING, REQUESTED[0], yesterday, "allow")])
     return home
 
 
@@ -77,6 +91,19 @@ def test_who_was_shown_everything_gets_a_full_list_of_unseen_films(night: Run) -
     assert not set(found) & seen
 
 
+def test_no_list_has_what_its_user_blocked(night: Run) -> None:
+    found = lists(night)
+    assert not set(found[BLOCKING]) & set(REQUESTED[1:])
+    assert not set(found[NEW]) & set(REQUESTED)
+    assert set(found[RECENT]) & set(REQUESTED)
+    unseen = next(film for film in REQUESTED[1:] if film not in watched(night)[BLOCKING])
+    answer = why(str(BLOCKING), str(unseen))
+    assert (answer["lost"], answer["agrees"], answer["merge"]) == ("blocked", True, None)
+    assert answer["verdict"] == "the user asked not to see it (block_list.requests): left out"
+    assert why(str(NEW), str(REQUESTED[0]))["lost"] == "blocked"
+    assert why(str(IGNORED), str(REQUESTED[0]))["lost"] != "blocked"
+
+
 def test_filters_are_measured(night: Run) -> None:
     rows = files.read_table(night, "metrics/shown")
     assert set(rows["stage"]) == {"exposures"}
@@ -87,12 +114,12 @@ def test_filters_are_measured(night: Run) -> None:
     assert 100 < value["bytes_per_user"] < 200
 
 
-def test_exposures_of_the_future_change_nothing_and_an_hour_learns_of_new_ones(
-    home: Path, night: Run
-) -> None:
+def test_reports_of_the_future_change_nothing_and_an_hour_learns_of_new_ones(home: Path, night: Run) -> None:
     films = lists(night)[RECENT]
     later = night.as_of + timedelta(hours=1)
     report_shown(home, "later", [(RECENT, film, later) for film in films])
+    wanted = lists(night)[IGNORED]
+    report_blocked(home, "later", [(IGNORED, film, later, "block") for film in wanted])
     again = computed(home, SETTINGS)
     assert digest(again, "recommended/*") == digest(night, "recommended/*")
     assert start.start_incremental.fn(home, None, {}) is None
@@ -101,8 +128,10 @@ def test_exposures_of_the_future_change_nothing_and_an_hour_learns_of_new_ones(
     build_features.fn(hour)
     select_users.fn(hour)
     filter_shown.fn(hour)
+    read_block_list.fn(hour)
     recommend.fn(hour)
     found = lists(hour)
-    assert set(found) == {RECENT}
+    assert set(found) == {RECENT, IGNORED}
+    assert not set(found[IGNORED]) & set(wanted)
     assert not set(found[RECENT]) & (set(films) | set(range(1, 31)) | watched(hour)[RECENT])
     assert json.loads(hour.file("run.json").read_text())["exposures"] == list(hour.exposures)

@@ -1,0 +1,1 @@
+select item_id, title, year, genres from items order by item_id;
