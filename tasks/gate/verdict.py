@@ -53,7 +53,7 @@ def _of_data(measured: Measured, gate: GateConfig) -> Iterator[Check]:
     if measured.volume is not None:
         earlier, now = measured.volume
         earlier = earlier[-EARLIER:]
-        is_enough = len(earlier) >= LEAST_EARLIER and np.median(earlier) >= enough and now > 0
+        is_enough = len(earlier) >= LEAST_EARLIER and float(np.median(earlier)) >= enough and now > 0
         deviations = stability.log_deviations(earlier, now, LEAST_SPREAD) if is_enough else 0.0
         text = f"standard deviations from the usual events a day, with {now:,.0f}"
         yield check.at_least("volume", deviations, -gate.max_volume_deviations, text, is_enough)
