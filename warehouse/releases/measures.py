@@ -100,8 +100,15 @@ def lists(file: Path, first: int, only: str | None = None) -> pl.DataFrame:
 
 
 def metrics(file: Path) -> pl.DataFrame:
-    """stage, model, protocol, k, value (NDCG), n_users of the newest full release of a file."""
-    return _asked(file, "gate/metrics")
+    """stage, model, protocol, k, value (NDCG), n_users of the newest full release of a file.
+
+    Of one by a version that had no such tables there are no rows.
+    """
+    try:
+        return _asked(file, "gate/metrics")
+    except duckdb.CatalogException:
+        schema = {"stage": pl.String, "model": pl.String, "protocol": pl.String, "k": pl.Int32}
+        return pl.DataFrame(schema=schema | {"value": pl.Float64, "n_users": pl.Int64})
 
 
 def _asked(file: Path, query: str, **variables: object) -> pl.DataFrame:
