@@ -52,7 +52,7 @@ class GateConfig(Config):
     """Fraction of the rows of new batches that may be quarantined, repeated ones aside."""
     max_duplicates: Fraction = 0.5
     """Fraction of the rows of new batches that the log may have already."""
-    max_user_events: NonNegativeInt = 5_000
+    max_events_by_user: NonNegativeInt = 5_000
     """New events that one user may have, or a tenth of all if that is more."""
     max_film_fraction: Fraction = 0.2
     """Fraction of the new events that one film may have."""

@@ -1,4 +1,4 @@
-"""What the gate measures of a release: counts, histograms, metrics, first pages, states."""
+"""Measurements of a release for the gate: counts, histograms, metrics, first pages, states."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -50,7 +50,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """All that the checks are made of. What there is nothing to hold against is empty, or None."""
 
     ahead: float = 0.0  # seconds that as_of is ahead of the clock
@@ -64,7 +64,7 @@ class Measured:
     pages: Pages = field(default_factory=Pages)
 
 
-def measure(run: Run, config: Configuration, file: Path, published: str | None) -> Measured:
+def measure(run: Run, config: Configuration, file: Path, published: str | None) -> Measurements:
     """Measure a run and its serving file against the published release, where it is one to compare with.
 
     Of an incremental run only the cheap part, and of the lists those that it has made.
@@ -74,8 +74,8 @@ def measure(run: Run, config: Configuration, file: Path, published: str | None) 
     defects, n_states = _states(run, config)
     rates, now = measures.events_a_day(run) if full else (np.empty(0), None)
     old = None if before is None else serving.fetched(run.home, before.id)
-    return Measured(
-        ahead=(run.as_of - run.created_at).total_seconds(),
+    return Measurements(
+        ahead=max((run.as_of - run.created_at).total_seconds(), 0.0),
         tolerance=settings.environment().clock_tolerance,
         arrived=measures.arrived(run, before),
         volume=None if now is None else (rates, now),

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.evaluation import stability
 from tasks.gate.config import GateConfig
-from tasks.gate.measures import Measured
+from tasks.gate.measures import Measurements
 from warehouse.releases.checks import Check
 
 EARLIER = 28
@@ -22,12 +22,12 @@ DEVIATIONS = 3.0
 """Standard errors of a metric that are chance: one release in 700 would lose more by it."""
 
 
-def judge(measured: Measured, gate: GateConfig) -> list[Check]:
+def judge(measured: Measurements, gate: GateConfig) -> list[Check]:
     """All checks of a release, also those that pass or that there is too little for."""
     return [*_of_data(measured, gate), *_of_models(measured, gate), *_of_lists(measured, gate)]
 
 
-def _of_data(measured: Measured, gate: GateConfig) -> Iterator[Check]:
+def _of_data(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
     arrived, enough = measured.arrived, gate.min_events
     check = _Checks("events", gate)
     # as_of is up to a second after the newest event.
@@ -45,7 +45,7 @@ def _of_data(measured: Measured, gate: GateConfig) -> Iterator[Check]:
     ):
         yield check.at_most(name, rows / max(arrived.rows_read, 1), limit, text, is_enough)
     is_enough = arrived.events >= enough
-    most = max(gate.max_user_events, arrived.events / 10)
+    most = max(gate.max_events_by_user, arrived.events / 10)
     yield check.at_most("user events", arrived.of_a_user, most, "new events are of one user", is_enough)
     of_a_film = arrived.of_a_film / max(arrived.events, 1)
     text = "of the new events are of one film"
@@ -67,7 +67,7 @@ def _of_data(measured: Measured, gate: GateConfig) -> Iterator[Check]:
         yield check.at_most(f"drift: {name}", value, limit, text, is_enough)
 
 
-def _of_models(measured: Measured, gate: GateConfig) -> Iterator[Check]:
+def _of_models(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
     check = _Checks("models", gate)
     for name, why in measured.defects.items():
         yield check.fails(f"states: {name}", why)
@@ -86,7 +86,7 @@ def _of_models(measured: Measured, gate: GateConfig) -> Iterator[Check]:
         yield check.at_least(f"metrics: {model}", metric.value, max(least, 0.0), text, is_enough)
 
 
-def _of_lists(measured: Measured, gate: GateConfig) -> Iterator[Check]:
+def _of_lists(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
     check, pages = _Checks("recommendations", gate), measured.pages
     is_enough = pages.n_users >= gate.min_users
     text = "of the first pages have the same film"

@@ -28,7 +28,7 @@ class Check:
     """A row of the table ``checks``."""
 
     table: str
-    """What was looked at: a published table, the log or the models."""
+    """The subject: a published table, the log (``events``) or the ``models``."""
     check: str
     passed: bool
     value: float | None

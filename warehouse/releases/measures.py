@@ -96,7 +96,7 @@ def events_a_day(run: Run) -> tuple[NDArray[np.float64], float | None]:
 
 def lists(file: Path, first: int, only: str | None = None) -> pl.DataFrame:
     """user_id, rank, item_id, is_filler, n_ratings of the first ranks; all, or those a release computed."""
-    return _asked(file, "gate/lists", first=first, only=only)
+    return _rows(file, "gate/lists", first=first, only=only)
 
 
 def metrics(file: Path) -> pl.DataFrame:
@@ -105,13 +105,13 @@ def metrics(file: Path) -> pl.DataFrame:
     Of one by a version that had no such tables there are no rows.
     """
     try:
-        return _asked(file, "gate/metrics")
+        return _rows(file, "gate/metrics")
     except duckdb.CatalogException:
         schema = {"stage": pl.String, "model": pl.String, "protocol": pl.String, "k": pl.Int32}
         return pl.DataFrame(schema=schema | {"value": pl.Float64, "n_users": pl.Int64})
 
 
-def _asked(file: Path, query: str, **variables: object) -> pl.DataFrame:
+def _rows(file: Path, query: str, **variables: object) -> pl.DataFrame:
     with duckdb.connect(str(file), read_only=True) as con:
         sql.set_variables(con, **variables)
         found: pl.DataFrame = con.sql(sql.load(query).rstrip(";\n")).pl()

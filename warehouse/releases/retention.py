@@ -48,7 +48,10 @@ def forget_held(home: Path) -> set[str]:
     for row in journal.held(home):
         if row["release_id"] not in stay.values():
             remove_held(home, row["release_id"])
-            lifecycle.abandon(Run.begun(home, row["release_id"]))
+            lifecycle.discard(home, row["release_id"])
+    for file in (home / "serving").glob("held-*.duckdb"):
+        if not file.with_suffix(".json").exists():  # a kill came between the two
+            file.unlink()
     return set(stay.values())
 
 

@@ -54,8 +54,8 @@ def test_overlap_is_that_of_sets(pairs: list[tuple[set[int], set[int]]]) -> None
 
 def test_the_mean_of_a_sample_is_seldom_below_what_chance_explains() -> None:
     rng = np.random.default_rng(0)
-    before, after = rng.binomial(300, 0.1, 20_000) / 300, rng.binomial(100, 0.1, 20_000) / 100
-    least = np.array([least_by_chance(value, 300, 100, 2.0) for value in before])
+    before, after = (rng.binomial(n, 0.1, 20_000) / n for n in (3000, 1000))
+    least = np.array([least_by_chance(value, 3000, 1000, 2.0) for value in before])
     # Values of 0 and 1 have the greatest variance of their mean: as often below as a normal variable.
     assert np.mean(after < least) == pytest.approx(0.0228, abs=0.01)
     assert least_by_chance(0.1, 10**9, 10**9, 2.0) == pytest.approx(0.1, abs=1e-4)

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 
 from tasks.gate.config import GateConfig
-from tasks.gate.measures import Measured, Metric, Pages
+from tasks.gate.measures import Measurements, Metric, Pages
 from tasks.gate.verdict import judge
 from warehouse.releases.checks import Check
 from warehouse.releases.measures import Arrived, Histograms
 
-ORDINARY = Measured(
+ORDINARY = Measurements(
     ahead=-3600.0,
     arrived=Arrived(
         events=9_000,
@@ -29,17 +29,17 @@ ORDINARY = Measured(
 )
 
 
-def failed(measured: Measured, gate: GateConfig | None = None) -> list[str]:
+def failed(measured: Measurements, gate: GateConfig | None = None) -> list[str]:
     """The names of the blocking checks that fail."""
     return [check.check for check in judge(measured, gate or GateConfig()) if check.holds]
 
 
-def outcomes(measured: Measured, gate: GateConfig) -> list[tuple[str, bool, bool]]:
+def outcomes(measured: Measurements, gate: GateConfig) -> list[tuple[str, bool, bool]]:
     """By check whether it passed, and whether it blocks."""
     return [(check.check, check.passed, check.blocking) for check in judge(measured, gate)]
 
 
-def but(**arrived: object) -> Measured:
+def but(**arrived: object) -> Measurements:
     """The ordinary release with other counts of what has arrived."""
     return replace(ORDINARY, arrived=replace(ORDINARY.arrived, **arrived))  # type: ignore[arg-type]
 

@@ -88,7 +88,7 @@ def test_a_ranker_that_learned_shuffled_labels_is_stopped() -> None:
     targets = Targets(np.arange(N_USERS + 1), rng.integers(0, 100, N_USERS, dtype=np.int32))
 
     def ndcg(noise: float) -> float:
-        """Of lists of 100 items by the label and noise."""
+        """NDCG of lists of 100 items by the label and noise."""
         label = np.arange(100)[None, :] == targets.item[:, None]
         score = (label + noise * rng.normal(size=label.shape)).astype(np.float32)
         order = np.argsort(-score, axis=1)

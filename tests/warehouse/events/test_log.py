@@ -435,7 +435,7 @@ def test_ingests_at_once_wait_for_each_other(home: Path, tmp_path: Path) -> None
 
 
 History = list[tuple[list[Row], list[int] | None, int]]
-"""Of each batch its ratings, the films of its movies file, and the clock of its ingest."""
+"""Batches: the ratings, the films of the movies file, and the clock of the ingest of each."""
 
 
 @st.composite

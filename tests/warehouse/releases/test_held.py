@@ -117,7 +117,8 @@ def test_held_releases_stay_as_long_as_somebody_may_publish_them(home: Path) -> 
     assert [row["release_id"] for row in journal.held(home)] == [newer]
     check_whole(Run.read(home, newer))
     assert not (home / "runs" / older).exists()
+    (home / "serving" / "held-of-a-killed-run.duckdb").touch()
     homes.publish(home)
     assert journal.held(home) == []
-    homes.publish(home)
+    assert list((home / "serving").glob("held-*")) == []
     assert not (home / "runs" / newer).exists()
