@@ -66,7 +66,7 @@ class GateConfig(Config):
     """Films in first pages, as a fraction of those of the published release."""
     max_top_film: Fraction = 0.5
     """Fraction of the first pages that may show the same film."""
-    min_overlap: Fraction = 0.1
+    min_overlap: Fraction = 0.25
     """Films of the first pages of a segment that those of the published release have too."""
     max_fillers: Fraction = 0.2
     """Fraction of the first pages that no channel recalled a film for."""

@@ -94,9 +94,9 @@ def events_a_day(run: Run) -> tuple[NDArray[np.float64], float | None]:
     return np.array([rate for rate in rates if rate is not None], dtype=np.float64), now
 
 
-def lists(file: Path, first: int, only: str | None = None) -> pl.DataFrame:
+def lists(file: Path, first: int, computed_by: str | None = None) -> pl.DataFrame:
     """user_id, rank, item_id, is_filler, n_ratings of the first ranks; all, or those a release computed."""
-    return _rows(file, "gate/lists", first=first, only=only)
+    return _rows(file, "gate/lists", first=first, computed_by=computed_by)
 
 
 def metrics(file: Path) -> pl.DataFrame:
