@@ -18,7 +18,7 @@ import duckdb
 VOLATILE = ("release_id", "parent_id", "created_at", "seconds", "peak_memory_mb", "code_version", "config")
 """Columns that differ from run to run."""
 
-UNCOMPARED = ("lineage", "releases")
+UNCOMPARED = ("checks", "lineage", "releases")
 """Tables about the run and not about its result."""
 
 

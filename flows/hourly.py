@@ -34,7 +34,7 @@ def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) ->
 
     Args:
         as_of: Only events before this time count (ISO 8601, UTC). By default all logged events.
-        config: Settings that an hourly run may change (releases.keep); all else is as its release has it.
+        config: Settings that an hourly run may change (releases, gate); all else is as its release has it.
     """
     home = settings.home()
     for _ in range(MAX_RACES):

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from prefect.concurrency.sync import concurrency
 
-from tasks.steps.publish import abandon, let_go
+from tasks.steps.publish import Held, abandon, let_go
 from tasks.steps.start import Run
 
 logger = logging.getLogger("matinee")
@@ -47,9 +47,14 @@ def or_left(run: Run) -> Iterator[None]:
 
 @contextmanager
 def or_abandoned(run: Run) -> Iterator[None]:
-    """Remove what the run made if it fails or is interrupted; what is published stays as it was."""
+    """Remove what the run made if it fails or is interrupted, but not what the gate holds.
+
+    What is published stays as it was.
+    """
     try:
         yield
+    except Held:
+        raise
     except BaseException:
         abandon(run)
         raise

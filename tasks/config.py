@@ -16,6 +16,7 @@ from pydantic import PositiveFloat, PositiveInt, ValidationError, model_serializ
 from models.config import Config, overlaid, problem
 from models.pipeline.config import PipelineConfig, Settings, resolved
 from tasks import settings
+from tasks.gate.config import GateConfig
 from warehouse.errors import MatineeError
 from warehouse.runs.run import Run
 
@@ -47,6 +48,8 @@ class Configuration(PipelineConfig):
     """Retention of earlier releases."""
     engine: EngineConfig = EngineConfig()
     """Where the part of a run that is cut by users is computed."""
+    gate: GateConfig = GateConfig()
+    """Limits that a release must keep to be published."""
 
 
 class OnlyWhatIsSet(Config):
@@ -71,6 +74,8 @@ class HourlyChanges(OnlyWhatIsSet):
 
     releases: ReleasesConfig = ReleasesConfig()
     """Retention of earlier releases."""
+    gate: GateConfig = GateConfig()
+    """Limits that a release must keep to be published."""
 
 
 def _set_fields(config: Config) -> Settings:
@@ -90,8 +95,8 @@ class Layer:
     settings: Settings
 
 
-HOURLY = ("releases.keep",)
-"""Settings that an hourly run may change; all else is as its release has it."""
+HOURLY = ("releases", "gate")
+"""Sections that an hourly run may change; all else is as its release has it."""
 
 
 def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
@@ -156,12 +161,13 @@ def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None
     """
     changes = dict(overrides or {})
     for key, _ in flat(changes):
-        if key not in HOURLY:
-            allowed = ", ".join(HOURLY)
+        if key.partition(".")[0] not in HOURLY:
+            allowed = " and ".join(HOURLY)
             raise MatineeError(
                 f"an hourly run goes by its release: {key} is for the next nightly ({allowed} may be set)"
             )
-    return parent.but(releases=load(changes).releases)
+    now = load(changes)
+    return parent.but(releases=now.releases, gate=now.gate)
 
 
 def differing(one: Configuration, other: Configuration) -> list[str]:

@@ -1,5 +1,5 @@
-"""The error that a command shows as one line, without anything heavy to import."""
+"""The errors that a command shows as one line, without anything heavy to import."""
 
-from warehouse.errors import MatineeError
+from warehouse.errors import Held, MatineeError
 
-__all__ = ["MatineeError"]
+__all__ = ["Held", "MatineeError"]

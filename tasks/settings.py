@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import PositiveInt, ValidationError
+from pydantic import NonNegativeFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse import store
+from warehouse.clock import TOLERANCE
 from warehouse.errors import MatineeError
 from warehouse.releases import serving
 
@@ -23,6 +24,8 @@ class Environment(BaseSettings):
     """Configuration file; by default matinee.toml in the folder of all data."""
     keep_releases: PositiveInt | None = None
     """Releases kept for rollback: `releases.keep` of the configuration."""
+    clock_tolerance: NonNegativeFloat = TOLERANCE
+    """Seconds that a rating may be ahead of the clock of an ingest; later ones wait in the quarantine."""
     port: PositiveInt = 4200
     """Port of the local Prefect server that `make serve` starts."""
 

@@ -13,5 +13,9 @@ class Unreachable(MatineeError):  # noqa: N818
     """A download that the network did not deliver."""
 
 
+class Held(MatineeError):  # noqa: N818
+    """A release that the gate holds: it is there to be looked at, and what is published stays."""
+
+
 class LostRace(MatineeError):  # noqa: N818
     """Another release was published since this run began: compute again from that one."""

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from flows.command import ask, compute, look_after
-from tasks.errors import MatineeError
+from tasks.errors import Held, MatineeError
 
 PANELS = {
     "Compute": (
@@ -22,7 +22,13 @@ PANELS = {
         compute.replay,
     ),
     "Ask": (ask.recommend, ask.similar, ask.why),
-    "Look after": (look_after.releases, look_after.report, look_after.rollback, look_after.config),
+    "Look after": (
+        look_after.releases,
+        look_after.publish,
+        look_after.report,
+        look_after.rollback,
+        look_after.config,
+    ),
 }
 """The commands by panel of the help."""
 
@@ -50,6 +56,7 @@ EXAMPLES = {
     ),
     "similar": ("matinee similar 1", "matinee similar 'toy story' --channel item_cf"),
     "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
+    "publish": ("matinee publish 20261126-140626-775021 --force --why 'a festival: one film is right'",),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "config": (
         "matinee config --changed",
@@ -98,9 +105,11 @@ for panel, commands in PANELS.items():
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line on stderr and exit code 2."""
+    """Run the command; a user's mistake is one line on stderr and exit code 2, a held release one and 3."""
     try:
         code = app(standalone_mode=False, prog_name="matinee")
+    except Held as error:
+        _fail(str(error), 3)
     except (
         MatineeError,
         FloatingPointError,

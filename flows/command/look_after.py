@@ -1,4 +1,4 @@
-"""Commands that look after what is published and configured: releases, report, rollback, config."""
+"""Commands that look after what is published and configured: releases, publish, report, rollback, config."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from flows.command.printing import print_json
 
 
 def releases(as_json: options.Json = False) -> None:
-    """List what was published, newest first."""
+    """List what was published, and what the gate holds, newest first."""
     from tasks.commands import lookup
 
     rows = lookup.releases()
@@ -19,6 +19,27 @@ def releases(as_json: options.Json = False) -> None:
     from flows.command.screens import published
 
     published.releases(rows)
+
+
+def publish(
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="Which of the held releases.")],
+    force: Annotated[
+        bool, typer.Option("--force", metavar="", help="Yes, though checks fail that hold it.")
+    ] = False,
+    why: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The reason, which goes into the journal.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Publish a release that the gate holds, all the same."""
+    from tasks.commands import lookup
+
+    published = lookup.publish(release, force, why)
+    if as_json:
+        return print_json({"release_id": published})
+    from flows.command.screens.terminal import out
+
+    out.print(f"Release {published} is published.")
 
 
 def report(

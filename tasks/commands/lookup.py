@@ -91,8 +91,29 @@ def report() -> Answer:
 
 
 def releases() -> list[Answer]:
-    """All releases, newest first, with ``current`` and ``kept``."""
-    return journal.releases(settings.home())
+    """All releases, newest first, with ``current``, ``kept`` and ``held``: those the gate holds come first.
+
+    Of held ones also ``failed``: a line a check.
+    """
+    home = settings.home()
+    held = [row | {"current": False, "kept": False, "held": True} for row in journal.held(home)]
+    return [*held[::-1], *(row | {"held": False} for row in journal.releases(home))]
+
+
+def publish(release: str, force: bool, why: str | None) -> str:
+    """Publish a release that the gate holds, for a reason; returns its id.
+
+    Raises:
+        MatineeError: it is not held, or not said to be forced and why.
+    """
+    if not force or not (why or "").strip():
+        raise MatineeError(
+            f'to publish what the gate holds, say so and why: matinee publish {release} --force --why "..."'
+        )
+    from tasks.steps.publish import publish_held
+
+    publish_held(settings.home(), release, str(why).strip())
+    return release
 
 
 def rollback(release: str | None) -> str:

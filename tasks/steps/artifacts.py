@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext, TaskRunContext
 
 from tasks.cost import RowCounts
 from warehouse.releases import queries
@@ -34,6 +35,12 @@ def show_artifacts(home: Path, rows: RowCounts) -> None:
     )
     lists = queries.sample_lists(home, SAMPLE_USERS, SAMPLE_FILMS)
     create_table_artifact(table=lists, key="lists", description=f"{about}: lists of {SAMPLE_USERS} users")
+
+
+def show_verdict(markdown: str) -> None:
+    """Leave the verdict on a held release as the artifact of its run; outside of a run there is none."""
+    if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
+        create_markdown_artifact(markdown, key="verdict", description="Why the release is held")
 
 
 def _readable(step: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def ingest(home: Path, source: str) -> tuple[IngestReport, Cost]:
         MatineeError: the source is broken.
     """
     with Meter() as meter:
-        report = event_log.ingest(home, source)
+        report = event_log.ingest(home, source, settings.environment().clock_tolerance)
     logger.info("%-22s %6.1f s   %s", "ingest", meter.cost.seconds, summary(report))
     return report, meter.cost
 

@@ -51,6 +51,7 @@ def start(
         MatineeError: no event is before ``as_of``, or the run cannot be warm though it must.
     """
     declarations.check(config.features)
+    _take_back(home)
     run = describe(home, "full", as_of, config)
     parent = None if mode == "cold" else journal.newest_full(home, run.as_of)
     if mode == "warm" and parent is None:
@@ -96,7 +97,7 @@ def _alike(one: Run, other: Run) -> bool:
     described = [run.description() for run in (one, other)]
     for description in described:
         config = dict(description["config"])
-        engine, _ = config.pop("engine", {}), config.pop("releases", None)
+        engine, _, _ = (config.pop(part, {}) for part in ("engine", "releases", "gate"))
         description["config"] = config | {"shard_users": engine.get("shard_users")}
         description |= dict.fromkeys(("id", "created_at", "journal_length"))
     return described[0] == described[1]
@@ -112,6 +113,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         MatineeError: nothing is published, or what retention has stripped; ``as_of`` is before that of the
             current release, or ``overrides`` name what an hourly run cannot change.
     """
+    _take_back(home)
     parent = Run.read(home, serving.published_release(home))
     check_whole(parent)
     lifecycle.fetch(home, parent.id)
@@ -155,7 +157,7 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
     moment = span[1].replace(microsecond=0) + timedelta(seconds=1) if as_of is None else parse_as_of(as_of)
     if moment <= span[0]:
         raise MatineeError(f"no rating is before {moment} UTC: the log spans {span[0]} to {span[1]}")
-    now = utc_now()
+    now = journal.next_moment(home, utc_now())
     return Run(
         id=new_run_id(now),
         home=home,
@@ -171,6 +173,12 @@ def describe(home: Path, kind: str, as_of: str | None, config: Configuration) ->
         exposures=_exposures(home, config.exposure.source),
         block_list=_requests(home) if config.block_list.requests else (),
     )
+
+
+def _take_back(home: Path) -> None:
+    """Let events return whose time had not come when they were ingested."""
+    if returned := event_log.take_back(home, settings.environment().clock_tolerance):
+        logger.info("%-22s %s ratings: their time has come", "back from quarantine", f"{returned:,}")
 
 
 def _newly_reported(run: Run, parent: Run, config: Configuration) -> bool:

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import ArtifactFilter
 
 from flows.nightly import nightly
 from tests.flows.published import SOURCE, ask, broken_reasons, cli, median_event
-from warehouse.errors import MatineeError
+from warehouse.errors import Held, MatineeError
 from warehouse.events import log as event_log
 from warehouse.releases import retention, serving
 from warehouse.releases.rollback import roll_back
@@ -174,17 +174,24 @@ def test_another_data_set_is_refused(home: Path, first: dict[str, Any]) -> None:
         nightly(source="synthetic:0.02")
 
 
-def test_prefect_shows_steps_and_lists(home: Path, first: dict[str, Any]) -> None:
-    async def artifact(key: str) -> list[dict[str, Any]]:
-        # Other tests' flows leave artifacts of the same keys on this server.
+def artifacts(key: str) -> list[Any]:
+    async def found() -> list[Any]:
         async with get_client() as client:
-            found = await client.read_artifacts(artifact_filter=ArtifactFilter(key={"any_": [key]}))
-        (own,) = [one for one in found if first["release_id"] in (one.description or "")]
-        return json.loads(str(own.data))
+            return await client.read_artifacts(artifact_filter=ArtifactFilter(key={"any_": [key]}))
 
-    steps = asyncio.run(artifact("steps"))
+    return asyncio.run(found())
+
+
+def table(key: str, release: str) -> list[dict[str, Any]]:
+    """The artifact of a release: other tests' flows leave some of the same key on this server."""
+    (own,) = [one for one in artifacts(key) if release in one.description]
+    return json.loads(own.data)
+
+
+def test_prefect_shows_steps_and_lists(home: Path, first: dict[str, Any]) -> None:
+    steps = table("steps", first["release_id"])
     assert {"step", "rows", "seconds"} <= set(steps[0])
-    lists = asyncio.run(artifact("lists"))
+    lists = table("lists", first["release_id"])
     assert len(lists) == 10
     titles = {title for (title,) in ask(home, "select title from items")}
     assert all(film in titles for row in lists for film in row["films"].split(" · "))
@@ -311,6 +318,30 @@ def test_a_failed_run_leaves_what_is_published_and_is_gone_on_with(
     assert again["release_id"] == left.name
     assert {file: file.stat().st_mtime_ns for file in taken} == taken, "no step was taken twice"
     assert ask(home, "select * exclude release_id from recommendations order by user_id, rank") == expected
+
+
+def test_a_release_that_the_gate_holds_changes_nothing_and_says_why(
+    home: Path, first: dict[str, Any]
+) -> None:
+    current = serving.current_release(home)
+    strict = {"min_users": 1, "max_top_film": 0.01}
+    with pytest.raises(Held, match=r"top film: .*at most 0\.01"):
+        nightly(as_of=first["as_of"], mode="cold", config=FEW | {"gate": strict})
+    assert serving.current_release(home) == current
+    (row,) = [row for row in json.loads(cli("releases", "--json").stdout) if row["held"]]
+    assert row["failed"][0].startswith("top film: ")
+    assert "held" in cli("releases").stdout
+    (text,) = [one.data for one in artifacts("verdict") if row["release_id"] in one.data]
+    assert text.startswith(f"# Held: release {row['release_id']} is not published")
+    assert "| **blocks** | top film |" in text
+    refused = cli("publish", row["release_id"])
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    done = cli("publish", row["release_id"], "--force", "--why", "a festival", "--json")
+    assert json.loads(done.stdout) == {"release_id": row["release_id"]}
+    assert serving.current_release(home) == row["release_id"]
+    failed = ask(home, 'select "check", "limit" from checks where not passed and blocking')
+    assert failed == [("top film", 0.01)]
+    assert cli("rollback", str(current)).returncode == 0
 
 
 def left_by_a_failure(home: Path, as_of: str, monkeypatch: pytest.MonkeyPatch) -> Run:

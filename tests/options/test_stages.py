@@ -2,12 +2,14 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import tomli_w
@@ -16,6 +18,8 @@ from models.config import overlaid
 from tasks import config as configuration
 from tasks import declarations
 from tasks.config import Configuration
+from tasks.gate.measures import Metric, comparable
+from tasks.steps import start
 from tests.options.leaves import Case, Leaf, Settings, another, leaves, value_at
 from tests.options.steps import (
     computed,
@@ -26,9 +30,12 @@ from tests.options.steps import (
     report_blocked,
     report_shown,
 )
+from tests.tasks.gate.measured import ORDINARY, but, outcomes
 from warehouse.errors import MatineeError
 from warehouse.events import exposures
 from warehouse.releases import serving
+from warehouse.releases.measures import Histograms
+from warehouse.runs import lifecycle
 
 BASE: Settings = {
     "top_n": 5,
@@ -75,11 +82,22 @@ NOWHERE = "tcp://127.0.0.1:1"
 LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 """A cluster at which nobody answers."""
 
+NEAR_LIMITS = replace(
+    but(of_a_user=1_200),
+    volume=(np.geomspace(8_000.0, 10_000.0, 28), 8_200.0),
+    metrics={"merged": Metric(0.30, 10**6, 0.31, 10**6)},
+    histograms={"rating": Histograms(np.array([100, 300, 600]) * 100, np.array([200, 280, 520]), 2_000, 300)},
+    pages=replace(ORDINARY.pages, n_films=950),
+)
+"""Measurements of a release that other limits would hold."""
+
 LISTS, MEASURED, COMMUNITIES = "recommended/*", "metrics/ranking", "item_communities/*"
 CLUSTER = "cluster"
 """The outcome that is compared where there is no cluster: the message that says so."""
 SECOND = "second night"
 """The outcome that is compared in place of a table: lists of a run that goes on from one of other weights."""
+GATE = "gate"
+"""The outcome that is compared: the checks of a made-up release, and whether it is held against another."""
 RELEASES = "releases"
 """The outcome that is compared in place of a table: how many releases are kept."""
 
@@ -167,6 +185,21 @@ CASES: dict[str, tuple[str, Case]] = {
     "engine.patience": (CLUSTER, Case(to=0.25, given=LOST)),
     "features": (LISTS, Case(to="few.toml")),
     "releases.keep": (RELEASES, Case(to=1)),
+    "gate.blocking": (GATE, Case(to=("drift",))),
+    "gate.min_users": (GATE, Case(to=600, given={"gate": {"max_top_film": 0.01}})),
+    "gate.min_events": (GATE, Case(to=20_000, given={"gate": {"max_film_fraction": 0.001}})),
+    "gate.comparable_days": (GATE, Case(to=1.0)),
+    "gate.max_quarantined": (GATE, Case(to=0.001)),
+    "gate.max_duplicates": (GATE, Case(to=0.01)),
+    "gate.max_events_by_user": (GATE, Case(to=20)),
+    "gate.max_film_fraction": (GATE, Case(to=0.001)),
+    "gate.max_volume_deviations": (GATE, Case(to=0.1)),
+    "gate.max_psi": (GATE, Case(to=0.0)),
+    "gate.max_drop": (GATE, Case(to=0.0)),
+    "gate.min_coverage": (GATE, Case(to=0.99)),
+    "gate.max_top_film": (GATE, Case(to=0.01)),
+    "gate.min_overlap": (GATE, Case(to=0.9)),
+    "gate.max_fillers": (GATE, Case(to=0.0)),
 }
 """By key: the tables of a run that it shows in, another value, and settings that it needs beside it."""
 
@@ -241,7 +274,7 @@ def test_every_setting_of_a_stage_does_something(home: Path, leaf: Leaf) -> None
 def test_the_same_settings_give_the_same_tables(home: Path) -> None:
     settings = json.dumps(BASE)
     again = computed(home, BASE)
-    for see in {see for see, _ in CASES.values()} - {RELEASES, CLUSTER, SECOND}:
+    for see in {see for see, _ in CASES.values()} - {RELEASES, CLUSTER, SECOND, GATE}:
         assert digest(again, see) == outcome(home, see, settings)
 
 
@@ -362,6 +395,17 @@ def _computed(home: Path, settings: str) -> Any:
     return computed(home, json.loads(settings))
 
 
+def judged(home: Path, config: Configuration) -> Any:
+    """The checks of a made-up release, and whether a release of two days before would be held against."""
+    run = start.describe(home, "full", None, config)
+    before = replace(run, as_of=run.as_of - timedelta(days=2))
+    lifecycle.begin(before)
+    lifecycle.finish(before, {})
+    found = comparable(run, before.id, config.gate.comparable_days) is not None
+    lifecycle.abandon(before)
+    return outcomes(NEAR_LIMITS, config.gate), found
+
+
 def outcome(home: Path, see: str, settings: str) -> Any:
     """A hash of tables of a run with these settings, or what is kept after two."""
     if see == CLUSTER:
@@ -370,6 +414,8 @@ def outcome(home: Path, see: str, settings: str) -> Any:
         return str(refused.value)
     if see == SECOND:
         return digest(computed(home, json.loads(settings), _first_night(home)), LISTS)
+    if see == GATE:
+        return judged(home, configuration.load(json.loads(settings)))
     if see != RELEASES:
         return digest(_computed(home, settings), see)
     for _ in range(2):

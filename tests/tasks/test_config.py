@@ -202,10 +202,12 @@ def test_what_is_stored_is_whole_and_reads_back_as_it_was() -> None:
     assert stored["incremental"]["channel"] == "two_tower"
 
 
-def test_an_hourly_run_may_change_retention_and_nothing_else() -> None:
-    parent = configuration.load({"top_n": 7})
-    changed = configuration.for_hourly(parent, {"releases": {"keep": 3}})
+def test_an_hourly_run_may_change_retention_and_limits_and_nothing_else() -> None:
+    parent = configuration.load({"top_n": 7, "gate": {"max_psi": 0.9}})
+    changed = configuration.for_hourly(parent, {"releases": {"keep": 3}, "gate": {"min_users": 5}})
     assert (changed.top_n, changed.releases.keep) == (7, 3)
+    # Limits are those of now, not of the release.
+    assert (changed.gate.min_users, changed.gate.max_psi) == (5, configuration.load().gate.max_psi)
     with pytest.raises(MatineeError, match="top_n"):
         configuration.for_hourly(parent, {"top_n": 9})
     # So it is in the form of a run.

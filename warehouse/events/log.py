@@ -1,13 +1,16 @@
 """The append-only log of ratings, ``events/``: see ``batch_log``.
 
-Rows that cannot enter lie in ``quarantine/``; those of items that no movies file names yet return by
-themselves, in the batch with which their item becomes known.
+Rows that cannot enter lie in ``quarantine/``. Two kinds return by themselves: those of items that no movies
+file names yet, in the batch with which their item becomes known, and those of a time that had not come, once
+it has.
 """
 
+import hashlib
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +20,11 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from warehouse.atomic import Staging, sweep
+from warehouse.clock import TOLERANCE
 from warehouse.events import catalog, quarantine, shared
 from warehouse.events.batch_log import SPILL, BatchLog, Incoming, facts_of, now, plain_errors, sequence_of
 from warehouse.events.ratings import validate
-from warehouse.sources.contract import Source
+from warehouse.sources.contract import Digests, Source
 from warehouse.sources.source import resolve
 
 SCHEMA = pa.schema(
@@ -36,6 +40,9 @@ SCHEMA = pa.schema(
 """Grain: an event. Key: (user_id, item_id, event_at), over all files."""
 
 EVENTS = BatchLog("events", SCHEMA, "event_at")
+
+QUARANTINE = "quarantine"
+"""Source of a batch of rows that returned without one."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,11 @@ class IngestReport:
     seconds: float = 0.0
 
 
-def ingest(home: Path, source: str) -> IngestReport:
+def ingest(home: Path, source: str, tolerance: float = TOLERANCE) -> IngestReport:
     """Append a source to the log of a home folder, which is created where there is none.
 
-    Ingests of one home wait for each other. Killed at any moment, the log is as before or complete; the
-    next ingest clears up.
+    Ratings more than ``tolerance`` seconds ahead of the clock wait in the quarantine. Ingests of one home
+    wait for each other. Killed at any moment, the log is as before or complete; the next ingest clears up.
 
     Raises:
         AnotherDataset: the home holds another data set.
@@ -82,8 +89,22 @@ def ingest(home: Path, source: str) -> IngestReport:
         incoming = resolve(source)
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / shared.LOCK):
-            report = shared.change(home, lambda: _ingest(home, incoming))
+            report = shared.change(home, lambda: _ingest(home, incoming, tolerance))
     return replace(report, seconds=time.perf_counter() - started)
+
+
+def take_back(home: Path, tolerance: float = TOLERANCE) -> int:
+    """Append the rows of the quarantine whose time has come since, as a batch; returns how many.
+
+    Raises:
+        MatineeError: the home cannot be written.
+    """
+    with plain_errors(home):
+        shared.pull(home)
+        if _due(home, tolerance).is_empty():
+            return 0
+        with FileLock(home / shared.LOCK):
+            return shared.change(home, lambda: _take_back(home, tolerance))
 
 
 def event_files(home: Path, ratings_sha256: str = "") -> list[Path]:
@@ -97,27 +118,59 @@ def batches(home: Path) -> list[Batch]:
     return [_batch(path) for path in event_files(home)]
 
 
+def rows_read(home: Path, names: Collection[str]) -> int:
+    """Number of rows that the sources of some batches had, by the names of their files."""
+    return sum(int(facts_of(home / "events" / name).get("rows_read", 0)) for name in names)
+
+
 def dataset_name(home: Path) -> str | None:
     """Name of the data set that the home holds, None while the log is empty."""
     return catalog.dataset_name(home) if event_files(home) else None
 
 
-def _ingest(home: Path, incoming: Source) -> IngestReport:
+def _latest(tolerance: float) -> datetime:
+    """The latest time (UTC, naive) of an event that may enter the log now."""
+    return datetime.fromisoformat(now()).replace(tzinfo=None) + timedelta(seconds=tolerance)
+
+
+def _due(home: Path, tolerance: float) -> pl.DataFrame:
+    return quarantine.returning(home, catalog.read_items(home), _latest(tolerance))
+
+
+def _take_back(home: Path, tolerance: float) -> int:
     _clear_up(home)
-    report = _append(home, incoming)
+    returned = _due(home, tolerance)
+    if returned.is_empty():  # somebody else was first
+        return 0
+    digest = hashlib.sha256(f"{QUARANTINE} {now()}".encode()).hexdigest()
+    rows = Incoming(QUARANTINE, QUARANTINE, "ratings", lambda: iter(()), lambda block: (block, block))
+
+    def facts(_: int) -> dict[str, Any]:
+        return _facts(QUARANTINE, Digests(digest), 0, returned.height)
+
+    with Staging() as staging:
+        EVENTS.stage(home, digest, rows, facts, staging, returned, is_logged=True)
+        staging.commit()
+    quarantine.settle(home, event_files(home))
+    return returned.height
+
+
+def _ingest(home: Path, incoming: Source, tolerance: float) -> IngestReport:
+    _clear_up(home)
+    report = _append(home, incoming, _latest(tolerance))
     quarantine.settle(home, event_files(home))
     return report
 
 
-def _append(home: Path, incoming: Source) -> IngestReport:
+def _append(home: Path, incoming: Source, latest: datetime) -> IngestReport:
     digest = incoming.digests.ratings
     is_logged = any(_batch(path).sha256 == digest for path in event_files(home, digest))
     report = IngestReport(incoming.text, incoming.dataset, "known" if is_logged else "new")
     with Staging() as staging:
         items = catalog.stage(home, incoming, not event_files(home), staging)
-        returned = quarantine.returning(home, items)
+        returned = quarantine.returning(home, items, latest)
         if not is_logged or returned.height:
-            report = _stage_batch(home, incoming, items, returned, report, staging)
+            report = _stage_batch(home, incoming, items, latest, returned, report, staging)
         staging.commit()
     return report
 
@@ -126,6 +179,7 @@ def _stage_batch(
     home: Path,
     incoming: Source,
     items: pl.DataFrame,
+    latest: datetime,
     returned: pl.DataFrame,
     report: IngestReport,
     staging: Staging,
@@ -136,11 +190,11 @@ def _stage_batch(
         incoming.ratings_file,
         "ratings",
         incoming.ratings,
-        lambda block: validate(block, items),
+        lambda block: validate(block, items, latest),
     )
 
     def facts(rows_read: int) -> dict[str, Any]:
-        return _facts(incoming, rows_read, returned.height)
+        return _facts(incoming.text, incoming.digests, rows_read, returned.height)
 
     is_logged = report.status == "known"
     written = EVENTS.stage(home, incoming.digests.ratings, rows, facts, staging, returned, is_logged)
@@ -156,11 +210,10 @@ def _stage_batch(
     )
 
 
-def _facts(incoming: Source, rows_read: int, rows_returned: int) -> dict[str, Any]:
+def _facts(source: str, digests: Digests, rows_read: int, rows_returned: int) -> dict[str, Any]:
     """The facts of a batch in the footer of its event file."""
-    digests = incoming.digests
     return {
-        "source": incoming.text,
+        "source": source,
         "ratings_sha256": digests.ratings,
         "movies_sha256": digests.movies,
         "users_sha256": digests.users,

@@ -5,6 +5,7 @@ quarantine of another log than that of ratings a word comes first.
 """
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +31,9 @@ SCHEMA = pa.schema(
 """Grain: a rejected line. Key: (batch, line)."""
 
 EVENT = ["user_id", "item_id", "event_at"]
+
+WAITING = ("in_the_future", "unknown_item")
+"""Reasons that time or a movies file does away with: rows that have no other return by themselves."""
 
 
 class Writer:
@@ -59,14 +63,17 @@ def files(home: Path) -> list[Path]:
     return sorted((home / "quarantine").glob("[0-9]*.parquet"))
 
 
-def returning(home: Path, items: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose item is in the catalogue by now, as events: user_id, item_id, rating, event_at, line.
+def returning(home: Path, items: pl.DataFrame, latest: datetime) -> pl.DataFrame:
+    """Rows whose time (UTC, until ``latest``) has come and whose item is in the catalogue by now, as events.
+
+    Columns: user_id, item_id, rating, event_at, line.
 
     Of several with the same (user, item, time) the first that was read counts. The others become
     duplicates when the quarantine is settled.
     """
     return (
         _waiting(home)
+        .filter(pl.col("event_at") <= latest)
         .join(items.lazy().select("item_id"), on="item_id", how="semi")
         .sort("batch", "line")
         .unique(EVENT, keep="first", maintain_order=True)
@@ -83,11 +90,13 @@ def settle(home: Path, events: list[Path]) -> None:
     """
     if not events or not files(home):
         return
+    # After a clock that jumped back an event may wait that is in an earlier batch: that one has not returned.
+    has_returned = pl.struct(EVENT).is_first_distinct() & (pl.col("logged_in") > pl.col("batch"))
     logged = (
         _waiting(home)
-        .join(pl.scan_parquet(events).select(EVENT), on=EVENT, how="semi")
+        .join(pl.scan_parquet(events).select(*EVENT, logged_in="batch"), on=EVENT)
         .sort("batch", "line")
-        .select("batch", "line", returned=pl.struct(EVENT).is_first_distinct())
+        .select("batch", "line", returned=has_returned)
         .collect()
     )
     affected = set(logged["batch"].unique())
@@ -117,7 +126,7 @@ def _settle_file(path: Path, logged: pl.DataFrame) -> None:
 
 
 def _waiting(home: Path) -> pl.LazyFrame:
-    """Rows that lack nothing but the name of their item."""
+    """Rows that lack nothing but the name of their item, or that their time comes."""
     if not (found := files(home)):
         return pl.LazyFrame(SCHEMA.empty_table())
-    return pl.scan_parquet(found).filter(pl.col("reason") == "unknown_item")
+    return pl.scan_parquet(found).filter(pl.col("reason").is_in(WAITING))

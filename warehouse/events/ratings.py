@@ -1,5 +1,7 @@
 """The ratings that may enter the log, and why the others may not."""
 
+from datetime import datetime
+
 import dataframely as dy
 import polars as pl
 
@@ -16,6 +18,8 @@ class Rating(dy.Schema):
     item_id = dy.Int64(nullable=True)
     rating = dy.Float32(nullable=True, allow_inf=True, allow_nan=True)
     timestamp = dy.Int64(nullable=True)
+    event_at = dy.Datetime(nullable=True)
+    is_past = dy.Bool()
     has_item = dy.Bool()
 
     @dy.rule()
@@ -35,22 +39,26 @@ class Rating(dy.Schema):
         return pl.col("timestamp").is_between(0, MAX_TIMESTAMP, closed="left")
 
     @dy.rule()
+    def in_the_future(cls) -> pl.Expr:  # noqa: N805
+        return pl.col("is_past")
+
+    @dy.rule()
     def unknown_item(cls) -> pl.Expr:  # noqa: N805
         return pl.col("has_item")
 
 
-REASONS = ("malformed", "rating_out_of_range", "timestamp_out_of_range", "unknown_item")
+REASONS = ("malformed", "rating_out_of_range", "timestamp_out_of_range", "in_the_future", "unknown_item")
 """The reasons by precedence: a row has one."""
 
 
-def validate(rows: pl.DataFrame, items: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def validate(rows: pl.DataFrame, items: pl.DataFrame, latest: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The good rows, and the bad ones with the column ``reason``.
 
-    ``items`` has each item_id of the catalogue, once. Both results also have event_at (UTC), null where the
-    timestamp is out of range.
+    ``items`` has each item_id of the catalogue, once; later than ``latest`` (UTC) is the future. Both results
+    also have event_at (UTC), null where the timestamp is out of range.
     """
-    good, bad = judged(with_has_item(rows, items), Rating, REASONS)
-    return _with_time(good), _with_time(bad)
+    timed = _with_time(rows).with_columns(is_past=(pl.col("event_at") <= latest).fill_null(True))
+    return judged(with_has_item(timed, items), Rating, REASONS)
 
 
 def with_has_item(rows: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:

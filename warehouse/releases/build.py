@@ -2,16 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from warehouse import sql
 from warehouse.releases import journal, serving
+from warehouse.releases.checks import Check
+from warehouse.releases.checks import table as table_of
 from warehouse.runs import files
 from warehouse.runs.run import Json, Run
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever a serving table changes its columns."""
 
 STORAGE_VERSION = "v1.2.0"
@@ -34,10 +37,10 @@ OF_FULL_RUNS = ("item_similarity", "item_communities")
 OF_USERS = ("recommendations", "user_embeddings")
 """Tables of which an incremental release replaces the rows of the users that it refreshes."""
 
-GROWING = ("metrics", "curves")
+GROWING = ("metrics", "curves", "checks")
 """Tables that an incremental release adds to: those of the ranker are measured by full runs alone."""
 
-COLLECTED = (*OF_FULL_RUNS, *GROWING, "item_embeddings", "user_embeddings", "lineage")
+COLLECTED = (*OF_FULL_RUNS, "metrics", "curves", "item_embeddings", "user_embeddings", "lineage")
 """Tables whose rows are those of the run's files ``TABLE/*.parquet`` and ``TABLE/*/*.parquet``."""
 
 
@@ -66,7 +69,18 @@ def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, 
                 _collect(con, run, table)
         con.commit()
         con.execute("checkpoint")
-        return {table: sql.count(con, table) for table in sorted((*SCRIPTED, *COLLECTED))}
+        return {table: sql.count(con, table) for table in sorted((*SCRIPTED, *COLLECTED, "checks"))}
+
+
+def add_checks(run: Run, file: Path, checks: Sequence[Check]) -> int:
+    """Add the checks of a run to its closed serving file; returns how many there are."""
+    frame = table_of(checks)
+    with sql.bounded(run.file(".duckdb"), str(file), storage_compatibility_version=STORAGE_VERSION) as con:
+        sql.set_variables(con, release_id=run.id)
+        con.register("new_checks", frame)
+        con.execute(sql.load("serving/checks"))
+        con.execute("checkpoint")
+    return frame.height
 
 
 def release_row(run: Run) -> Json:
@@ -118,7 +132,7 @@ def _attach_newer(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json
 
 
 def _incremental(meanwhile: list[Json]) -> list[str]:
-    return [entry["release_id"] for entry in meanwhile if entry["kind"] == "incremental"]
+    return [entry["release_id"] for entry in meanwhile if entry.get("kind") == "incremental"]
 
 
 def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:

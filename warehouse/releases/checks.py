@@ -1,24 +1,64 @@
-"""Checks that a release must pass to be published."""
+"""Checks that a release must pass to be published, and the table of all of them."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from warehouse import sql
 from warehouse.errors import MatineeError
 from warehouse.runs import snapshot
 from warehouse.runs.run import Run
 
+SCHEMA = {
+    "table": pl.String,
+    "check": pl.String,
+    "passed": pl.Boolean,
+    "value": pl.Float64,
+    "limit": pl.Float64,
+    "blocking": pl.Boolean,
+    "message": pl.String,
+}
 
-def validate(run: Run, file: Path, top_n: int) -> None:
+
+@dataclass(frozen=True)
+class Check:
+    """A row of the table ``checks``."""
+
+    table: str
+    """The subject: a published table, the log (``events``) or the ``models``."""
+    check: str
+    passed: bool
+    value: float | None
+    limit: float | None
+    blocking: bool
+    """True if a release that fails it is held; it is a warning else."""
+    message: str
+
+    @property
+    def holds(self) -> bool:
+        """True if the release may not be published."""
+        return self.blocking and not self.passed
+
+
+def table(checks: Sequence[Check]) -> pl.DataFrame:
+    """The rows of ``checks``, but for the release."""
+    return pl.DataFrame([asdict(check) for check in checks], schema=SCHEMA)
+
+
+def validate(run: Run, file: Path, top_n: int) -> list[Check]:
     """Reopen the closed file of a release as a reader would and look for rows that break a check.
 
     Each file of ``warehouse/sql/checks`` is one, named as the rule that it states. Of an incremental release
-    they see the users that it refreshes: all others' rows are those of its parent, which passed.
+    they see the users that it refreshes: all others' rows are those of its parent, which passed. Returns the
+    checks.
 
     Raises:
         MatineeError: one is broken.
     """
+    passed = []
     with snapshot.connect(run) as con:
         sql.attach(con, file, "release")
         if run.kind == "incremental":
@@ -27,9 +67,11 @@ def validate(run: Run, file: Path, top_n: int) -> None:
         sql.set_variables(con, top_n=top_n, release_id=run.id)
         for check in sql.names("checks"):
             broken = con.execute(sql.load(check)).fetchmany(3)
+            rule = check.removeprefix("checks/").replace("_", " ")
+            passed.append(Check("recommendations", rule, True, None, None, True, "no row breaks the rule"))
             if broken:
-                rule = check.removeprefix("checks/").replace("_", " ")
                 raise MatineeError(f"the new release is not published: '{rule}' fails, e.g. for {broken}")
+    return passed
 
 
 def _restrict(con: duckdb.DuckDBPyConnection, run: Run) -> None:

@@ -4,7 +4,7 @@ It is the memory that files which retention removed no longer hold.
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from warehouse import store
@@ -36,10 +36,16 @@ def append(home: Path, entry: Json, length: int) -> None:
 def publications(home: Path) -> list[Json]:
     """The rows of the table ``releases``: all releases ever published, oldest first."""
     return [
-        {name: value for name, value in entry.items() if name not in ("action", "previous")}
+        {name: value for name, value in entry.items() if name not in ("action", "previous", "why")}
         for entry in entries(home)
         if entry["action"] == "publish"
     ]
+
+
+def held(home: Path) -> list[Json]:
+    """The releases that the gate holds, oldest first: as ``releases``, with ``failed``, a line a check."""
+    rows = [json.loads(file.read_text("utf-8")) for file in (home / "serving").glob("held-*.json")]
+    return sorted(rows, key=lambda row: str(row["created_at"]))
 
 
 def releases(home: Path) -> list[Json]:
@@ -50,6 +56,15 @@ def releases(home: Path) -> list[Json]:
         for row in publications(home)
     ]
     return rows[::-1]
+
+
+def next_moment(home: Path, now: datetime) -> datetime:
+    """The time that a release begun now is given: the clock's, or just after that of every release before it.
+
+    Ids and the order of releases are made of it: a clock that jumped back would mix them up.
+    """
+    earlier = [datetime.fromisoformat(row["created_at"]) for row in publications(home)]
+    return max([now, *(moment + timedelta(microseconds=1) for moment in earlier)])
 
 
 def newest_full(home: Path, as_of: datetime) -> str | None:

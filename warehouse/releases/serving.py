@@ -16,6 +16,16 @@ def file_of(home: Path, release: str) -> Path:
     return home / shared.object_of(release)
 
 
+def held_file(home: Path, release: str) -> Path:
+    """The path of the file of a release that the gate holds; no reader takes it for one that is published."""
+    return home / "serving" / f"held-{release}.duckdb"
+
+
+def held_row(home: Path, release: str) -> Path:
+    """The path of what ``matinee releases`` says of such a release; without it, it is none."""
+    return held_file(home, release).with_suffix(".json")
+
+
 def fetched(home: Path, release: str) -> Path:
     """The file of a kept release, fetched from the store of a home that is on one."""
     found = store.of(home)

@@ -69,6 +69,11 @@ def read_columns(run: Run, name: str) -> Arrays:
     return map_columns(run.file(name))
 
 
+def column_folders(run: Run, name: str) -> list[str]:
+    """The names of all columns of the run below a folder, sorted."""
+    return sorted({str(file.parent.relative_to(run.folder)) for file in run.file(name).glob("**/*.npy")})
+
+
 def write_columns(run: Run, name: str, columns: Arrays) -> None:
     """Write named arrays to a file each, to be mapped by every step and process that needs them."""
     with Staging() as staging:

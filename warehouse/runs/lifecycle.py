@@ -102,7 +102,12 @@ def release(run: Run) -> None:
 def abandon(run: Run) -> None:
     """Remove what a failed run left; what is published stays as it was."""
     release(run)
-    shutil.rmtree(run.folder, ignore_errors=True)
+    discard(run.home, run.id)
+
+
+def discard(home: Path, run_id: str) -> None:
+    """Remove the folder of a run that nobody holds."""
+    shutil.rmtree(home / "runs" / run_id, ignore_errors=True)
 
 
 def sweep(home: Path, keep: set[str]) -> list[str]:

@@ -55,7 +55,7 @@ def releases(rows: list[Answer]) -> None:
     table.add_column("source")
     for row in rows:
         table.add_row(
-            "[green]current[/]" if row["current"] else "kept" if row["kept"] else "[dim]removed[/]",
+            _status(row),
             row["release_id"],
             row["kind"],
             row["as_of"].replace("T", " "),
@@ -63,6 +63,15 @@ def releases(rows: list[Answer]) -> None:
             escape(row["source"]),
         )
     out.print(table)
+    for row in rows:
+        for message in row.get("failed", ()):
+            out.print(f"{row['release_id']}  {message}", style="yellow", soft_wrap=True, markup=False)
+
+
+def _status(row: Answer) -> str:
+    if row["held"]:
+        return "[yellow]held[/]"
+    return "[green]current[/]" if row["current"] else "kept" if row["kept"] else "[dim]removed[/]"
 
 
 def _list_with_reasons(answer: Answer) -> None:

@@ -1,5 +1,6 @@
 """Questions to what is published: lists, similar films, releases."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,25 @@ def test_releases_are_listed(matinee: Matinee) -> None:
     rows = read(matinee("releases", "--json"))
     assert isinstance(rows, list)
     assert [row["release_id"] for row in rows] == [release.RELEASE]
+
+
+def test_held_releases_come_first_and_say_what_fails(home: Path, matinee: Matinee) -> None:
+    (row,) = read(matinee("releases", "--json"))
+    held = {name: value for name, value in row.items() if name not in ("current", "kept", "held", "why")}
+    held |= {"release_id": "20260102-000000-000000", "failed": ["top film: 0.9 [of] pages (at most 0.5)"]}
+    (home / "serving" / "held-20260102-000000-000000.json").write_text(json.dumps(held))
+    lines = matinee("releases").out.splitlines()
+    (first,) = (line for line in lines if line.startswith("held"))
+    assert "20260102-000000-000000" in first
+    assert lines[-1] == "20260102-000000-000000  top film: 0.9 [of] pages (at most 0.5)"
+    assert [row["held"] for row in read(matinee("releases", "--json"))] == [True, False]
+
+
+@pytest.mark.parametrize("words", [[], ["--force"], ["--why", "x"], ["--force", "--why", " "]])
+def test_what_is_held_is_published_only_on_purpose(matinee: Matinee, words: list[str]) -> None:
+    called = matinee("publish", "20260102-000000-000000", *words)
+    assert (called.code, called.err.count("\n")) == (2, 1)
+    assert "--force --why" in called.err
 
 
 def test_there_is_no_way_back_from_the_only_release(matinee: Matinee) -> None:

@@ -12,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from flows.command import cli
+from tasks.errors import Held
 from tests.flows.command.conftest import Matinee
 
 HEAVY = ("duckdb", "polars", "numpy", "prefect", "torch", "matplotlib")
@@ -49,6 +50,18 @@ def test_every_command_has_help_of_its_own_with_its_examples(
     assert f"Usage: matinee {command}" in called.out
     for example in cli.EXAMPLES.get(command, ()):
         assert f"$ {plain(example)} " in called.out
+
+
+def test_a_held_release_is_one_line_and_exit_code_3(
+    matinee: Matinee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held() -> None:
+        raise Held("release r is held: top film: 0.9 (at most 0.5)")
+
+    monkeypatch.setattr("tasks.commands.lookup.releases", held)
+    called = matinee("releases")
+    assert (called.code, called.out) == (3, "")
+    assert called.err == "matinee: release r is held: top film: 0.9 (at most 0.5)\n"
 
 
 @pytest.mark.parametrize("example", [line for lines in cli.EXAMPLES.values() for line in lines])

@@ -7,9 +7,9 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,38 @@ def test_ratings_return_once_their_film_is_named(home: Path, tmp_path: Path) -> 
         (4, "7::3::1::100", "duplicate"),
         (2, "7::3::4::100", "duplicate"),
     ]
+
+
+def at_second(second: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the clock of ingests."""
+    monkeypatch.setattr(log, "now", lambda: datetime.fromtimestamp(second, UTC).isoformat())
+
+
+def test_a_rating_from_the_future_waits_until_its_time_has_come(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later: Row = (7, 1, 5, 4_070_908_800)  # 2099
+    at_second(10**9, monkeypatch)
+    within, beyond = (7, 2, 4, 10**9 + 300), (7, 3, 4, 10**9 + 301)
+    report = log.ingest(
+        home, batches.dat(tmp_path / "a", [*ROWS, later, within, beyond, (7, 9, 2, beyond[3])])
+    )
+    assert (report.rows_logged, report.quarantined) == (4, {"in_the_future": 3})
+    assert logged(home) == {*ROWS, within}
+    assert log.take_back(home) == 0
+    at_second(10**9 + 1, monkeypatch)
+    assert log.take_back(home) == 1
+    assert logged(home) == {*ROWS, within, beyond}
+    assert log.take_back(home) == 0
+    assert [batch.source for batch in log.batches(home)] == [str(tmp_path / "a"), log.QUARANTINE]
+    at_second(later[3], monkeypatch)
+    report = log.ingest(home, batches.dat(tmp_path / "b", [(8, 2, 1, 7)], movies=None))
+    assert (report.rows_logged, report.rows_returned) == (1, 1)
+    assert later in logged(home)
+    assert [reason for *_, reason in rejected(home)] == ["in_the_future"]  # of a film that no file names
+    at_second(50, monkeypatch)  # a clock that jumped back
+    assert log.ingest(home, batches.dat(tmp_path / "c", [ROWS[0], (9, 1, 1, 40)])).rows_logged == 1
+    assert [(raw, reason) for _, raw, reason in rejected(home)][1:] == [("7::1::5::100", "duplicate")]
 
 
 def test_known_ratings_with_a_new_movies_file(home: Path, tmp_path: Path) -> None:
@@ -402,23 +434,27 @@ def test_ingests_at_once_wait_for_each_other(home: Path, tmp_path: Path) -> None
     assert [reason for *_, reason in rejected(home)] == ["duplicate"] * 3
 
 
+History = list[tuple[list[Row], list[int] | None, int]]
+"""Batches: the ratings, the films of the movies file, and the clock of the ingest of each."""
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> list[tuple[list[Row], list[int] | None]]:
-    """Batches that repeat each other's events, with movies files that come late."""
+def histories(draw: st.DrawFn) -> History:
+    """Batches that repeat each other's events, with movies files that come late, and a clock that jumps."""
     row = st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(0, 6), st.integers(1, 2))
     batch = st.tuples(
-        st.lists(row, min_size=1, max_size=6), st.none() | st.lists(st.integers(1, 4), unique=True)
+        st.lists(row, min_size=1, max_size=6),
+        st.none() | st.lists(st.integers(1, 4), unique=True),
+        st.integers(1, 2),
     )
     return draw(st.lists(batch, min_size=1, max_size=4))
 
 
-def oracle(
-    history: Sequence[tuple[list[Row], list[int] | None]],
-) -> tuple[set[Row], list[tuple[int, int, str]]]:
+def oracle(history: History) -> tuple[set[Row], list[tuple[int, int, str]]]:
     """The expected log and quarantine (batch, line, reason), one row at a time."""
     named: set[int] = set()
     log_of: dict[tuple[int, int, int], float] = {}
-    waiting: list[tuple[int, int, Row]] = []
+    waiting: list[tuple[int, int, Row, str]] = []
     bad: list[tuple[int, int, str]] = []
     seen: list[list[Row]] = []
     sequence = 0
@@ -430,35 +466,41 @@ def oracle(
         else:
             log_of[user, item, at] = rating
 
-    for rows, movies in history:
+    for rows, movies, clock in history:
         named |= set(movies or ())
         already_logged = rows in seen
-        returning = [entry for entry in waiting if entry[2][1] in named]
-        waiting = [entry for entry in waiting if entry[2][1] not in named]
+        returning = [entry for entry in waiting if entry[2][1] in named and entry[2][3] <= clock]
+        waiting = [entry for entry in waiting if entry not in returning]
         if not already_logged or returning:
             sequence += 1
         for entry in returning:
-            enter(*entry)
+            enter(*entry[:3])
         for line, row in enumerate([] if already_logged else rows, start=1):
             if not 0.5 <= row[2] <= 5:
                 bad.append((sequence, line, "rating_out_of_range"))
-            elif row[1] not in named:
-                waiting.append((sequence, line, row))
+            elif row[3] > clock and (row[0], row[1], row[3]) in log_of:
+                bad.append((sequence, line, "duplicate"))  # logged before the clock jumped back
+            elif row[3] > clock or row[1] not in named:
+                reason = "in_the_future" if row[3] > clock else "unknown_item"
+                waiting.append((sequence, line, row, reason))
             else:
                 enter(sequence, line, row)
         seen.append(rows)
-    bad += [(batch, line, "unknown_item") for batch, line, _ in waiting]
+    bad += [(batch, line, reason) for batch, line, _, reason in waiting]
     return {(user, item, rating, at) for (user, item, at), rating in log_of.items()}, sorted(bad)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_any_history_against_a_slow_oracle(
-    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[list[Row], list[int] | None]]
+    tmp_path_factory: pytest.TempPathFactory, history: History
 ) -> None:
     folder = tmp_path_factory.mktemp("history")
-    for number, (rows, movies) in enumerate(history):
-        log.ingest(folder / "home", batches.dat(folder / str(number), rows, movies=movies))
+    for number, (rows, movies, clock) in enumerate(history):
+        with pytest.MonkeyPatch.context() as patch:
+            at_second(clock, patch)
+            source = batches.dat(folder / str(number), rows, movies=movies)
+            log.ingest(folder / "home", source, tolerance=0)
     expected, bad = oracle(history)
     assert logged(folder / "home") == expected
     files = quarantine.files(folder / "home")

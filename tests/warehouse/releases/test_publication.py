@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -40,6 +40,7 @@ TABLES = {
     "releases",
     "metrics",
     "curves",
+    "checks",
     "lineage",
 }
 
@@ -224,6 +225,15 @@ def test_after_a_rollback_the_next_release_goes_back_to_the_one_rolled_back_to(h
     roll_back(home)
     homes.publish(home)
     assert roll_back(home) == first.id
+
+
+def test_a_clock_that_jumps_back_leaves_ids_and_order_as_they_were(home: Path) -> None:
+    first = homes.publish(home)
+    earlier = first.created_at - timedelta(days=1)
+    assert journal.next_moment(home, earlier) == first.created_at + timedelta(microseconds=1)
+    later = first.created_at + timedelta(days=1)
+    assert journal.next_moment(home, later) == later
+    assert journal.next_moment(home.parent / "empty", earlier) == earlier
 
 
 def test_a_run_that_began_before_a_rollback_does_not_publish(home: Path) -> None:

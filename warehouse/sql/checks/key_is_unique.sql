@@ -19,6 +19,11 @@ from item_communities
 group by item_id
 having count(*) > 1
 union all
+select 'checks', concat_ws(', ', release_id, "check")
+from checks
+group by release_id, "check"
+having count(*) > 1
+union all
 select 'curves', concat_ws(', ', release_id, stage, model, curve, x)
 from curves
 group by release_id, stage, model, curve, x

@@ -131,6 +131,21 @@ comment on column curves.stage is 'the stage that measured it, as in metrics';
 comment on column curves.curve is 'what is drawn, e.g. loss, ndcg, reliability';
 comment on column curves.x is 'e.g. the epoch (from 1), the predicted probability, a blend weight';
 
+-- grain: release, check
+create table if not exists checks (
+    release_id varchar not null,
+    "table" varchar not null,
+    "check" varchar not null,
+    passed boolean not null,
+    value double,
+    "limit" double,
+    blocking boolean not null,
+    message varchar not null
+);
+comment on table checks is 'Every check of a release before it was published, also those that passed.';
+comment on column checks.value is 'what was measured, null where the rule is about rows';
+comment on column checks.blocking is 'true if a release that fails it is held, false for a warning';
+
 -- grain: release, step
 create table if not exists lineage (
     release_id varchar not null,

@@ -1,0 +1,91 @@
+"""How far one release is from another, and how far chance alone would take it."""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+from scipy.stats import chi2
+
+from models.dataset import Doubles, Longs
+from models.state import State
+
+
+def psi(before: Longs, after: Longs) -> float:
+    """Population stability index of two histograms (B,) over the same bins: 0 where they are alike.
+
+    ``sum((q - p) * ln(q / p))``, the symmetric Kullback-Leibler divergence; a bin counts half an event more,
+    so that an empty one is finite. Siddiqi 2006, Credit Risk Scorecards, calls 0.1 to 0.25 a slight change
+    and more a large one.
+    """
+    p, q = ((counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (before, after))
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def psi_by_chance(n_bins: int, n_before: int, n_after: int, probability: float = 0.001) -> float:
+    """The PSI that samples of one distribution exceed with a probability.
+
+    Of so many independent units a sample, PSI is ``(1/n_before + 1/n_after) * chi2(n_bins - 1)``: Yurdakul
+    and Naranjo 2020, https://doi.org/10.21314/JRMV.2020.227.
+    """
+    return float((1 / n_before + 1 / n_after) * chi2.isf(probability, n_bins - 1))
+
+
+def overlap(before: Longs, after: Longs) -> Doubles:
+    """(U,) the fraction of the items of the longer of two lists that both have; (U, k) each, padded with -1.
+
+    nan where both are empty.
+    """
+    return _overlap(before, after)
+
+
+@njit(parallel=True, cache=True)
+def _overlap(before: Longs, after: Longs) -> Doubles:
+    found = np.full(len(before), np.nan)
+    for row in prange(len(before)):
+        longest = max((before[row] >= 0).sum(), (after[row] >= 0).sum())
+        common = 0
+        for item in after[row]:
+            if item >= 0 and (before[row] == item).any():
+                common += 1
+        if longest:
+            found[row] = common / longest
+    return found
+
+
+def least_by_chance(value: float, n_before: int, n_after: int, deviations: float) -> float:
+    """The least mean of n_after values in [0, 1] that chance explains after ``value``, the mean of others.
+
+    The variance of values in [0, 1] with mean m is m (1 - m) at most (Bhatia and Davis 2000,
+    https://doi.org/10.1080/00029890.2000.12005203), so the means alone give an interval, on the safe side.
+    """
+    spread = math.sqrt(value * (1 - value) * (1 / n_before + 1 / n_after))
+    return value - deviations * spread
+
+
+def log_deviations(earlier: Doubles, now: float, least_spread: float) -> float:
+    """By how many robust standard deviations the log of a number is above those of earlier ones (N,).
+
+    The centre is the median, the standard deviation 1.4826 times the median absolute deviation, at least
+    ``least_spread``: Hampel 1974, https://doi.org/10.1080/01621459.1974.10482962.
+    """
+    logs = np.log1p(earlier)
+    centre = np.median(logs)
+    spread = 1.4826 * float(np.median(np.abs(logs - centre)))
+    return float((np.log1p(now) - centre) / max(spread, least_spread))
+
+
+def defect(state: State) -> str | None:
+    """The reason why a state cannot be one that was learned; None if there is none.
+
+    A number that is none, or parameters of a network (``weight.``) that are infinite or all 0.
+    """
+    weights = {name: array for name, array in state.items() if ".weight." in f".{name}"}
+    for name, array in state.items():
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            return f"{name} has values that are no numbers"
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            return f"{name} has infinite values"
+    if weights and not any(array.any() for array in weights.values()):
+        return "all weights are 0"
+    return None

@@ -1,0 +1,77 @@
+"""Drift, overlap and chance against definitions, and against samples drawn at random."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.evaluation.stability import (
+    defect,
+    least_by_chance,
+    log_deviations,
+    overlap,
+    psi,
+    psi_by_chance,
+)
+
+COUNTS = st.integers(2, 8).flatmap(
+    lambda n: st.tuples(*(st.lists(st.integers(0, 1000), min_size=n, max_size=n) for _ in range(2)))
+)
+
+
+@given(COUNTS)
+def test_psi_is_the_sum_over_bins_of_the_definition(counts: tuple[list[int], list[int]]) -> None:
+    before, after = counts
+    n, total = len(before), 0.0
+    for x, y in zip(before, after, strict=True):
+        p = (x + 0.5) / (sum(before) + 0.5 * n)
+        q = (y + 0.5) / (sum(after) + 0.5 * n)
+        total += (q - p) * math.log(q / p)
+    found = psi(np.array(before), np.array(after))
+    assert found == pytest.approx(total, abs=1e-12)
+    assert found == pytest.approx(psi(np.array(after), np.array(before)), abs=1e-12)
+    assert psi(np.array(before), np.array(before)) == 0
+
+
+def test_psi_of_two_samples_of_one_distribution_is_seldom_beyond_chance() -> None:
+    rng = np.random.default_rng(0)
+    p = np.array([0.1, 0.15, 0.2, 0.25, 0.3])
+    found = [psi(rng.multinomial(2000, p), rng.multinomial(500, p)) for _ in range(4000)]
+    assert np.quantile(found, 0.9) == pytest.approx(psi_by_chance(5, 2000, 500, 0.1), rel=0.1)
+    assert np.mean(np.array(found) > psi_by_chance(5, 2000, 500)) < 0.003
+
+
+@given(st.lists(st.tuples(*(st.sets(st.integers(0, 9), max_size=5) for _ in range(2))), min_size=1))
+def test_overlap_is_that_of_sets(pairs: list[tuple[set[int], set[int]]]) -> None:
+    before, after = (
+        np.array([[*items, *[-1] * (5 - len(items))] for items in side]) for side in zip(*pairs, strict=True)
+    )
+    expected = [len(a & b) / max(len(a), len(b)) if a or b else math.nan for a, b in pairs]
+    assert overlap(before, after).tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_mean_of_a_sample_is_seldom_below_what_chance_explains() -> None:
+    rng = np.random.default_rng(0)
+    before, after = (rng.binomial(n, 0.1, 20_000) / n for n in (3000, 1000))
+    least = np.array([least_by_chance(value, 3000, 1000, 2.0) for value in before])
+    # Values of 0 and 1 have the greatest variance of their mean: as often below as a normal variable.
+    assert np.mean(after < least) == pytest.approx(0.0228, abs=0.01)
+    assert least_by_chance(0.1, 10**9, 10**9, 2.0) == pytest.approx(0.1, abs=1e-4)
+
+
+def test_deviations_of_a_steady_source_and_of_one_that_jumps() -> None:
+    steady, wild = np.full(28, 1e4), np.array([100.0, 1e4] * 14)
+    assert log_deviations(steady, 1e4, 0.1) == 0
+    assert log_deviations(steady, 5e3, 0.1) == pytest.approx(-math.log(2) / 0.1, rel=1e-3)
+    assert abs(log_deviations(wild, 5e3, 0.1)) < 1
+
+
+def test_states_that_cannot_be() -> None:
+    good = {"weight.bias": np.zeros(3), "weight.out": np.ones(3), "score": np.array([1.0, -np.inf])}
+    assert defect(good) is None
+    assert defect({"counts": np.zeros(3)}) is None
+    assert defect(good | {"weight.out": np.zeros(3)}) == "all weights are 0"
+    assert "infinite" in str(defect(good | {"weight.out": np.array([1, np.inf])}))
+    assert "ranker.0.weight.x" in str(defect({"ranker.0.weight.x": np.array([np.nan])}))

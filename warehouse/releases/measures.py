@@ -1,0 +1,139 @@
+"""Measurements of a new release, and of the one that it would take the place of, for the gate."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from warehouse import sql
+from warehouse.events import catalog, log, quarantine
+from warehouse.releases import journal
+from warehouse.runs import snapshot
+from warehouse.runs.run import Run
+
+DUPLICATE = "duplicate"
+"""Reason of rejection of rows that do no harm: the log has them."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """The rows that came since the release before; all of them if there is none."""
+
+    events: int = 0  # logged
+    of_a_user: int = 0  # those of the most active user
+    of_a_film: int = 0  # those of the most rated film
+    rows_read: int = 0  # of the sources
+    rejected: dict[str, int] = field(default_factory=dict)  # rows by reason
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that the log had already."""
+        return self.rejected.get(DUPLICATE, 0)
+
+    @property
+    def broken(self) -> int:
+        """Rows that were rejected for any other reason."""
+        return sum(self.rejected.values()) - self.duplicates
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """How the new events, and those of a window before them, are distributed over the same bins."""
+
+    before: NDArray[np.int64]  # (B,) events
+    after: NDArray[np.int64]  # (B,)
+    users_before: int
+    users_after: int
+
+
+def arrived(run: Run, before: Run | None) -> Arrived:
+    """Counts of what is new in a run since the release before."""
+    with _events(run, before) as con:
+        ((events, of_a_user, of_a_film),) = con.execute(sql.load("gate/arrived")).fetchall()
+    names = [name for name in run.batches if before is None or name not in before.batches]
+    return Arrived(events, of_a_user, of_a_film, log.rows_read(run.home, names), _rejected(run.home, names))
+
+
+def histograms(run: Run, before: Run, window_days: float) -> dict[str, Histograms]:
+    """Distributions of rating, popularity, genre and activity of the new events, and of those before them."""
+    with _events(run, before) as con:
+        sql.set_variables(con, window_from=before.as_of - timedelta(days=window_days))
+        con.register("items", catalog.read_items(run.home))
+        found: pl.DataFrame = con.sql(sql.load("gate/distributions").rstrip(";\n")).pl()
+    return {
+        name: Histograms(
+            rows["before"].to_numpy(),
+            rows["after"].to_numpy(),
+            rows["users_before"][0],
+            rows["users_after"][0],
+        )
+        for (name,), rows in found.partition_by("distribution", as_dict=True).items()
+    }
+
+
+def events_a_day(run: Run) -> tuple[NDArray[np.float64], float | None]:
+    """(N,) events a day between successive full releases, oldest first; those of a run since the last one.
+
+    Releases within half a day of each other tell nothing of a day.
+    """
+    full = [row for row in journal.publications(run.home) if row["kind"] == "full"]
+    points = [(datetime.fromisoformat(row["as_of"]), row["n_events"]) for row in full]
+    points.append((run.as_of, run.manifest()["n_events"]))
+    rates = [
+        (n - n_before) / ((moment - moment_before) / timedelta(days=1))
+        if moment - moment_before >= timedelta(days=0.5) and n >= n_before
+        else None
+        for (moment_before, n_before), (moment, n) in pairwise(points)
+    ]
+    now = rates.pop() if rates else None
+    return np.array([rate for rate in rates if rate is not None], dtype=np.float64), now
+
+
+def lists(file: Path, first: int, computed_by: str | None = None) -> pl.DataFrame:
+    """user_id, rank, item_id, is_filler, n_ratings of the first ranks; all, or those a release computed."""
+    return _rows(file, "gate/lists", first=first, computed_by=computed_by)
+
+
+def metrics(file: Path) -> pl.DataFrame:
+    """stage, model, protocol, k, value (NDCG), n_users of the newest full release of a file.
+
+    Of one by a version that had no such tables there are no rows.
+    """
+    try:
+        return _rows(file, "gate/metrics")
+    except duckdb.CatalogException:
+        schema = {"stage": pl.String, "model": pl.String, "protocol": pl.String, "k": pl.Int32}
+        return pl.DataFrame(schema=schema | {"value": pl.Float64, "n_users": pl.Int64})
+
+
+def _rows(file: Path, query: str, **variables: object) -> pl.DataFrame:
+    with duckdb.connect(str(file), read_only=True) as con:
+        sql.set_variables(con, **variables)
+        found: pl.DataFrame = con.sql(sql.load(query).rstrip(";\n")).pl()
+    return found
+
+
+def _events(run: Run, before: Run | None) -> duckdb.DuckDBPyConnection:
+    """A database that knows the event files, and which of the events are new."""
+    con = sql.bounded(run.file(".duckdb"))
+    sql.set_variables(
+        con,
+        files=[str(run.home / "events" / name) for name in run.batches],
+        as_of=run.as_of,
+        seen_before=datetime.min if before is None else before.as_of,
+        seen_batches=[] if before is None else snapshot.seen_batches(before),
+    )
+    return con
+
+
+def _rejected(home: Path, batches: list[str]) -> dict[str, int]:
+    files = [file for file in quarantine.files(home) if file.name in batches]
+    if not files:
+        return {}
+    counts = pl.read_parquet(files, columns=["reason"])["reason"].value_counts()
+    return dict(counts.iter_rows())
