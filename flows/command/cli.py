@@ -20,7 +20,7 @@ PANELS = {
         compute.evaluate,
         compute.replay,
     ),
-    "Ask": (ask.recommend, ask.similar, ask.why),
+    "Ask": (ask.recommend, ask.similar, ask.why, ask.experiment),
     "Look after": (look_after.releases, look_after.report, look_after.rollback, look_after.config),
 }
 """The commands by panel of the help."""
@@ -44,6 +44,7 @@ EXAMPLES = {
     "recommend": ("matinee recommend 42", "matinee recommend 42 -n 50 --json"),
     "similar": ("matinee similar 1", "matinee similar 'toy story' --channel item_cf"),
     "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
+    "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "config": (
         "matinee config --changed",

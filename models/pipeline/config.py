@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
@@ -22,6 +22,8 @@ from models.rank.registry import RANKERS, BuiltRanker, build_ranker
 from models.recall.contract import Recaller
 from models.recall.registry import CHANNELS, is_incremental
 from models.rerank.config import RerankConfig
+
+P = TypeVar("P", bound="PipelineConfig")
 
 Settings = dict[str, Any]
 """Settings by name, at any depth, as a file or a command line gives them."""
@@ -107,13 +109,15 @@ class PipelineConfig(Config):
     """Films that a user was shown lately and did not watch."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
+    experiments: dict[str, Settings] = Field(default_factory=dict)
+    """Experiments by name: users in arms by a hash of their ids, some of whom get other lists."""
     graph: GraphConfig = GraphConfig()
     """The graph of films, whose communities are published."""
     explain: ExplainConfig = ExplainConfig()
     """Reasons of recommendations."""
 
 
-def resolved(config: PipelineConfig) -> PipelineConfig:
+def resolved(config: P) -> P:
     """The same with nothing left to defaults: every channel and ranker in use with all of its settings.
 
     Raises:

@@ -8,6 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.dataset import Queries
+from models.pipeline import arms
 from models.pipeline.config import pool_size
 from models.pipeline.why import Position, Ranked, Way, way_of
 from tasks import settings
@@ -66,7 +67,9 @@ def _whole_run(home: Path, release: str, user: int) -> Run:
 
 
 def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | None) -> Answer:
-    data, config = fitted.data, fitted.data.config
+    data = fitted.data
+    variant = fitted.variants[str(arms.labels(data.config, np.array([user]))[0])]
+    config = variant.config
     item = int(np.searchsorted(data.vocabulary.item_ids, item_id))
     if item == len(data.vocabulary.item_ids) or data.vocabulary.item_ids[item] != item_id:
         return _unknown(f"release {data.run.id} did not know the film yet")
@@ -74,7 +77,7 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
     of_user = data.queries.rows(row, row + 1)
     with threadpool_limits(1, "blas"):  # as shards are computed
         recalled = shard.recalled_for(fitted, shard.questions_of(fitted, of_user))
-        way = way_of(config, recalled, fitted.stages, of_user, fitted.past, item)
+        way = way_of(config, recalled, variant.stages, of_user, fitted.past, item)
     seen = _seen(of_user, item)
     return {
         "lost": way.lost,

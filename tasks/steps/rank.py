@@ -5,13 +5,13 @@ import logging
 import numpy as np
 import polars as pl
 
-from models.pipeline import stages
+from models.pipeline import arms, stages
 from models.rank.fit import Fitted, RankConfig
 from tasks import data as run_data
 from tasks import declarations
 from tasks.cost import RowCounts
 from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
-from tasks.shards.recommend import PRERANKING, RANKING
+from tasks.shards.recommend import PRERANKING, RANKING, fits
 from tasks.states import read_weights, write_state
 from tasks.step import step
 from warehouse.runs import files
@@ -26,7 +26,10 @@ logger = logging.getLogger("matinee")
     writes=["models/ranking", "metrics/ranking", "curves/ranking", "feature_coverage"],
 )
 def fit_rank(run: Run) -> RowCounts:
-    """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list."""
+    """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list.
+
+    So for each treatment arm that ranks otherwise; metrics and curves are of the ranker of all others.
+    """
     data = run_data.load(run)
     if data.holdout is None:
         return _not_ranked()
@@ -37,10 +40,17 @@ def fit_rank(run: Run) -> RowCounts:
     )
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
-    fitted = stages.fit_rank(data.config, pool, data.holdout, data.dataset, declared, data.past)
+    configs = arms.variants(data.config)
+    made = {
+        name: stages.fit_rank(configs[label], pool, data.holdout, data.dataset, declared, data.past)
+        for name, label in fits(data.config, RANKING)
+    }
+    for name, of_arm in made.items():
+        if of_arm is not None:
+            write_state(data, name, of_arm.ranking.state)
+    fitted = made[RANKING]
     if fitted is None:
         return _not_ranked()
-    write_state(data, RANKING, fitted.ranking.state)
     coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
     files.write_table(run, "feature_coverage", coverage)
     ranker, n_users = data.config.rank.ranker, len(np.unique(data.holdout.queries.user_idx))

@@ -61,6 +61,9 @@ SEVERAL_TASKS = {
     "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
+EXPERIMENTS = {
+    "x": {"arms": {"a": {"fraction": 0.5}, "b": {"fraction": 0.5, "overrides": {"rank": {"ranker": "fm"}}}}}
+}
 REPORTED = {"exposure": {"source": "reported"}}
 NOWHERE = "tcp://127.0.0.1:1"
 LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
@@ -129,6 +132,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "rerank.cap.fraction": (LISTS, Case(to=0.2, given=CAPPED)),
     "rerank.cap.max_users": (LISTS, Case(to=3, given=CAPPED)),
     "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
+    "experiments": (LISTS, Case(to=EXPERIMENTS)),
     "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
     "graph.resolution": (COMMUNITIES, Case(to=3.0)),
     "exposure.source": (LISTS, Case()),

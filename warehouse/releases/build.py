@@ -11,7 +11,7 @@ from warehouse.releases import journal, serving
 from warehouse.runs import files
 from warehouse.runs.run import Json, Run
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever a serving table changes its columns."""
 
 STORAGE_VERSION = "v1.2.0"
@@ -25,6 +25,7 @@ SCRIPTED = (
     "default_recommendations",
     "recommendations",
     "releases",
+    "experiments",
 )
 """Tables with a script of their own, ``warehouse/sql/serving/TABLE.sql``."""
 
@@ -130,6 +131,7 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
         recommended_files=files.parts(run, "recommended"),
         carried_releases=_incremental(meanwhile),
         top_n=top_n,
+        release_id=run.id,
         releases=json.dumps([*journal.publications(run.home), release_row(run)]),
     )
 

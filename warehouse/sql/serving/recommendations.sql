@@ -4,7 +4,7 @@
 insert into recommendations
 with
 newer as (
-    select user_id, rank, item_id, score, channels, because_item_id, reason, release_id
+    select user_id, rank, item_id, score, channels, because_item_id, reason, experiment, release_id
     from {newer}
     where list_contains(getvariable('carried_releases'), release_id)
 ),
@@ -57,6 +57,7 @@ reasoned as (
             when len(channels) > 0 then 'Found by ' || array_to_string(channels[1:2], ' and ')
             else 'To fill up your list'
         end as reason,
+        experiment,
         release_id
     from facts
 ),
@@ -74,7 +75,7 @@ select
     chosen.channels,
     chosen.because_item_id,
     chosen.reason,
-    null as experiment,
+    chosen.experiment,
     chosen.release_id
 from chosen
 join items using (item_id)
