@@ -151,12 +151,6 @@ def _check_variant(config: PipelineConfig, chosen: Chosen) -> None:
     if pool_size(variant) != pool_size(config):
         sizes = f"{pool_size(variant)} candidates, not {pool_size(config)}"
         raise ValueError(f"{where}: ranking would leave {sizes}: set rank.pool for all")
-    if len(arms) == 1 and _same(variant, config):
-        raise ValueError(f"{where}: the overrides are what is set for all: the arm would do nothing")
-
-
-def _same(variant: PipelineConfig, config: PipelineConfig) -> bool:
-    return all(getattr(variant, section) == getattr(config, section) for section in VARIED)
 
 
 def _varied(config: P, chosen: Chosen) -> P:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from warehouse import sql
 from warehouse.errors import MatineeError
-from warehouse.events import exposures
+from warehouse.events import exposures, shared
 from warehouse.events import log as event_log
 from warehouse.events.batch_log import SPILL
 from warehouse.releases import journal, serving
@@ -40,7 +40,8 @@ def read(home: Path, experiment: str, window_days: float, release: str) -> Expos
         MatineeError: the release is not kept.
     """
     as_of = _as_of(home, release)
-    events = [batch.path for batch in event_log.batches(home)]
+    shared.pull(home)
+    events = event_log.event_files(home)
     shown = exposures.files(home, exposures.REPORTED) or exposures.files(home, exposures.PUBLISHED)
     with sql.bounded(home / SPILL) as con:
         _rows(con, events, event_log.SCHEMA).create_view("event_rows")

@@ -91,10 +91,6 @@ def test_a_stage_that_learns_by_other_settings_has_a_name_of_its_own() -> None:
         ),
         ({"x": of_arms(a={}, b={"rank": {"pool": 3}})}, "x.arms.b.overrides: rank.pool is the same for all"),
         (
-            {"x": of_arms(a={}, b={"rerank": {"method": "none"}})},
-            "x.arms.b: the overrides are what is set for all",
-        ),
-        (
             {"x": of_arms(a={}, b={"rerank": {"methods": "mmr"}})},
             "x.arms.b.rerank.methods': did you mean method?",
         ),

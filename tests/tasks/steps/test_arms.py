@@ -33,8 +33,6 @@ EXPERIMENTS: dict[str, Any] = {
     for experiment in [label.partition("=")[0]]
 }
 
-pytestmark = pytest.mark.usefixtures("prefect_server")  # a training shows its progress there
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
