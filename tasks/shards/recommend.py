@@ -39,7 +39,7 @@ from warehouse.runs.run import Run
 RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 """Names of the fitted stages; absent if the log was too small to hold anything back."""
 
-LEARNED_BY = {RANKING: ("rank", "rankers"), RERANKING: arms.VARIED}
+FITTED_BY = {RANKING: ("rank", "rankers"), RERANKING: arms.VARIED}
 """Sections by which a stage may have learned something of its own for an arm."""
 
 POOLS = "pools"
@@ -170,7 +170,7 @@ def fits(config: Configuration, stage: str) -> list[tuple[str, str]]:
 
 
 def _state_name(config: Configuration, stage: str, variant: Configuration) -> str:
-    return arms.state_name(stage, config, variant, *LEARNED_BY[stage])
+    return arms.state_name(stage, config, variant, *FITTED_BY[stage])
 
 
 def _tables(fitted: FittedRun, label: str, queries: Queries, ids: Longs) -> dict[str, pl.DataFrame]:
