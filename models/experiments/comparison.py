@@ -37,7 +37,7 @@ class Comparison:
     """An arm against the control."""
 
     difference: Estimate
-    """Of the watched fractions."""
+    """Difference of the watched fractions."""
     adjusted: Estimate
     """The same by CUPED."""
 
