@@ -186,5 +186,6 @@ def test_an_hour_leaves_everybody_in_the_arm_of_the_night(
         query = f"select user_id, item_id from recommendations where experiment = '{label}' and rank = 5"
         user, item = ask(home, f"{query} and release_id = '{hour['release_id']}' order by user_id")[0]
         answer = why(str(user), str(item))
-        assert answer["agrees"]
+        decides = answer["rank"] if label == "diverse=control" else answer["rerank"]
+        assert decides["rank"] == 5
         assert (answer["rerank"] is None) == (label == "diverse=control")

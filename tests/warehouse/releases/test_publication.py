@@ -38,6 +38,7 @@ TABLES = {
     "item_embeddings",
     "user_embeddings",
     "releases",
+    "experiments",
     "metrics",
     "curves",
     "lineage",
