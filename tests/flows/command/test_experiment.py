@@ -1,5 +1,6 @@
 """The report on an experiment, held against a count of the exposures one by one."""
 
+import shutil
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -41,14 +42,20 @@ def release(home: Path, as_of: datetime, experiments: dict[str, Any]) -> Run:
     return run
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide: None) -> Path:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with ratings of 200 hours and one release, as of the twentieth."""
-    home = homes.write_home(tmp_path / "home", n_events=200)
+    home = homes.write_home(tmp_path_factory.mktemp("experiment"), n_events=200)
     (home / "catalog" / "dataset.json").write_text('{"name": "hand"}')
-    monkeypatch.setenv("MATINEE_HOME", str(home))
     release(home, RELEASED_AT, {"diverse": EXPERIMENT})
     return home
+
+
+@pytest.fixture
+def home(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide: None) -> Path:
+    """A copy of it to report exposures to."""
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "home"))
+    return shutil.copytree(original, tmp_path / "home", symlinks=True)
 
 
 def label_of(user: int) -> str:
