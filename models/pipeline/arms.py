@@ -22,7 +22,7 @@ from models.experiments.buckets import ROUNDING, arm_numbers
 from models.experiments.config import ExperimentConfig
 from models.pipeline.config import NAME, P, PipelineConfig, Settings, pool_size, resolved
 
-VARIED = ("rank", "rankers", "rerank")
+VARIED = ("rank", "rankers", "rerank", "exploration")
 """Sections whose settings may differ between arms."""
 
 

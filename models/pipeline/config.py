@@ -22,6 +22,7 @@ from models.rank.registry import RANKERS, BuiltRanker, build_ranker
 from models.recall.contract import Recaller
 from models.recall.registry import CHANNELS, is_incremental
 from models.rerank.config import RerankConfig
+from models.rerank.exploration import ExplorationConfig
 
 P = TypeVar("P", bound="PipelineConfig")
 
@@ -105,6 +106,8 @@ class PipelineConfig(Config):
     """Settings of rankers by name, at any depth; `kind` says what a new name is."""
     rerank: RerankConfig = RerankConfig()
     """Re-ranking: from the order of single films to a list as a whole."""
+    exploration: ExplorationConfig = ExplorationConfig()
+    """Films drawn at random into lists, with known probability."""
     exposure: ExposureConfig = ExposureConfig()
     """Films that a user was shown lately and did not watch."""
     incremental: IncrementalConfig = IncrementalConfig()
@@ -274,6 +277,11 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
             f"merge.newcomers: {choices('channel', config.merge.newcomers, _channel_names(config))}"
         )
     _check_rerank(config.rerank)
+    if config.exploration.rate and pool_size(config) < 2 * config.top_n:
+        raise ValueError(
+            f"exploration.rate: beside the {config.top_n} films of a list as many must be left over of the "
+            f"{pool_size(config)} that are ranked: raise rank.pool"
+        )
     if config.explain.channel not in (None, *names):
         raise ValueError(f"explain.channel: {config.explain.channel} is none of recall.channels")
 

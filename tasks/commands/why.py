@@ -152,6 +152,10 @@ def _verdict(way: Way, seen: Answer | None, candidates: int, pool: int, top_n: i
         return f"{', '.join(parts)}: re-ranking chose others for the {top_n} of the list"
     if way.reranked is not None:
         parts.append(f"re-ranked at {way.reranked.rank}")
+    if way.lost == "explore":
+        return f"{', '.join(parts)}: a film drawn at random took its place (exploration.rate)"
+    if way.is_drawn:
+        return f"{', '.join(parts)}: drawn at random into the list (exploration.rate)"
     return f"{', '.join(parts)}: in the list"
 
 

@@ -39,7 +39,7 @@ from warehouse.runs.run import Run
 RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 """Names of the fitted stages; absent if the log was too small to hold anything back."""
 
-FITTED_BY = {RANKING: ("rank", "rankers"), RERANKING: arms.VARIED}
+FITTED_BY = {RANKING: ("rank", "rankers"), RERANKING: ("rank", "rankers", "rerank")}
 """Sections by which a stage may have learned something of its own for an arm."""
 
 POOLS = "pools"
@@ -178,11 +178,11 @@ def _tables(fitted: FittedRun, label: str, queries: Queries, ids: Longs) -> dict
     variant, questions = fitted.variants[label], questions_of(fitted, queries)
     pool, ordered = _ordered(fitted, variant, queries, questions)
     lists = stages.published(variant.config, ordered, queries, variant.stages.reranking)
-    published = _published_rows(fitted, ids, lists, pool)
-    tables = {
-        "recommended": published.with_columns(experiment=pl.lit(label or None, pl.String)),
-        POOLS: _pool_rows(fitted, ids, pool, lists.candidates),
-    }
+    listed, propensity = stages.explored(variant.config, pool, lists.candidates)
+    published = _published_rows(fitted, ids, listed, pool).with_columns(
+        pl.Series("propensity", propensity[listed.item >= 0]), experiment=pl.lit(label or None, pl.String)
+    )
+    tables = {"recommended": published, POOLS: _pool_rows(fitted, ids, pool, listed)}
     if (name := fitted.data.config.incremental.channel) is not None:
         incremental: Any = fitted.channels[name][0]
         vectors = incremental.user_vectors(questions[name])
@@ -271,16 +271,16 @@ def _restored(data: RunData, name: str, config: Configuration) -> Ranking | None
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
-def _published_rows(fitted: FittedRun, ids: Longs, published: Merged, pool: Pool) -> pl.DataFrame:
+def _published_rows(fitted: FittedRun, ids: Longs, published: Candidates, pool: Pool) -> pl.DataFrame:
     """user_id, rank, item_id, score, channels, because_item_id, because_liked, release_id."""
-    data, queries, item = fitted.data, pool.queries, published.candidates.item
+    data, queries, item = fitted.data, pool.queries, published.item
     weights = fitted.variants[""].stages.merge_weights
     contribution = stages.contributions(data.config, pool.channels, weights, queries, item)
     named, found = explain.strongest(contribution), item >= 0
     of_history = queries, contribution, named, fitted.evidence, data.config.explain.decay
     cause, liked = (values[found] for values in explain.because(item, *of_history))
     because_id = pl.Series("because_item_id", data.vocabulary.item_ids[cause])
-    return run_data.candidate_rows(published.candidates, ids, data.vocabulary, "user_id").with_columns(
+    return run_data.candidate_rows(published, ids, data.vocabulary, "user_id").with_columns(
         explain.names(list(data.config.recall.channels), named[found]),
         because_id.set(pl.Series(cause < 0), None),
         pl.Series("because_liked", liked),

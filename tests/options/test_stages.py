@@ -135,6 +135,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "experiments": (LISTS, Case(to=EXPERIMENTS)),
     "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
     "graph.resolution": (COMMUNITIES, Case(to=3.0)),
+    "exploration.rate": (LISTS, Case(to=0.5)),
     "exposure.source": (LISTS, Case()),
     "exposure.published_ranks": (LISTS, Case(to=2, given={"exposure": {"source": "published"}})),
     "exposure.window_days": (LISTS, Case(given=REPORTED)),
@@ -240,6 +241,10 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"exposure": {"discount": 1.0}}, "exposure: discount would do nothing"),
         ({"exposure": {"window_days": 1.0}}, "exposure: window_days would do nothing"),
         ({"exposure": {"source": "reported", "published_ranks": 5}}, "published_ranks would do nothing"),
+        (
+            {"exploration": {"rate": 0.1}, "top_n": 200},
+            "beside the 200 films of a list as many must",
+        ),
         ({"prerank": {"pool": 500}}, "prerank: pool would do nothing"),
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),

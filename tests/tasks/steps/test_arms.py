@@ -20,7 +20,7 @@ from warehouse.runs.run import Run
 
 OVERRIDES: dict[str, dict[str, Any]] = {
     "diverse=bold": {"rerank": {"method": "mmr", "diversity": 2.0, "pool": 20, "cap": {"fraction": 0.3}}},
-    "ranker=fm": {"rank": {"ranker": "fm"}},
+    "ranker=fm": {"rank": {"ranker": "fm"}, "exploration": {"rate": 0.3}},
 }
 EXPERIMENTS: dict[str, Any] = {
     experiment: {
@@ -103,6 +103,25 @@ def test_the_way_of_a_film_is_that_of_the_arm(run: Run) -> None:
     assert rows.height == 9
     for user, item in rows.select("user_id", "item_id").iter_rows():
         assert why(str(user), str(item))["agrees"]
+
+
+def test_films_are_drawn_where_an_arm_explores_and_their_way_says_so(run: Run) -> None:
+    rows = lists(run).with_columns(pl.col("experiment").fill_null(""))
+    explores = rows["experiment"].str.contains("ranker=fm")
+    assert set(rows.filter(~explores)["propensity"]) == {1.0}
+    n_left = 20 - 5  # of the pool
+    assert set(rows.filter(explores)["propensity"].round(9)) == {0.7, round(0.3 / n_left, 9)}
+    drawn = rows.filter(pl.col("propensity") < 0.5)
+    assert drawn.height / explores.sum() == pytest.approx(0.3, abs=0.12)
+    published = ask(run, "select user_id, rank, propensity from recommendations order by all")
+    assert published.equals(rows.select("user_id", "rank", "propensity"))
+    user = drawn["user_id"].mode()[0]
+    pool = files.read_parts(run, "pools").filter(pl.col("user_id") == user)
+    ways = {item: why(str(user), str(item)) for item in pool["item_id"]}
+    assert all(way["agrees"] for way in ways.values())
+    is_drawn = {item for item, way in ways.items() if "drawn at random into the list" in way["verdict"]}
+    assert is_drawn == set(drawn.filter(pl.col("user_id") == user)["item_id"])
+    assert sum(way["lost"] == "explore" for way in ways.values()) == len(is_drawn)
 
 
 def test_an_arm_has_been_there_since_the_first_release_with_these_settings(run: Run) -> None:

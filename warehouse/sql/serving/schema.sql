@@ -13,13 +13,17 @@ create table if not exists recommendations (
     because_item_id bigint,
     reason varchar not null,
     experiment varchar,
+    propensity double not null,
     release_id varchar not null
 );
+-- Releases of before have none.
+alter table recommendations add column if not exists propensity double default 1;
 comment on table recommendations is 'The films for each user, best first. rank is authoritative; no film the user rated.';
 comment on column recommendations.channels is 'who recalled the film: those that matter, the strongest first, at most 5';
 comment on column recommendations.because_item_id is 'the watched film that best explains it, a liked one if there is any, null if none';
 comment on column recommendations.reason is 'a sentence that holds for the film and the user';
 comment on column recommendations.experiment is 'treatment arms whose settings made the row, NAME=ARM, several with | between, null if none';
+comment on column recommendations.propensity is 'probability with which the film was put at its rank, 1 but where lists are explored';
 comment on column recommendations.release_id is 'the release that computed the row';
 
 -- grain: segment, rank
