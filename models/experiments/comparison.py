@@ -9,6 +9,7 @@ where l is the part of a user in the error of the ratio, both within arms. Inter
 look at a time that was fixed before, of one arm against the control.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def compare(outcomes: Outcomes, arm: int, control: int) -> Comparison:
     theta = _slope(np.concatenate(parts), np.concatenate(befores))
     errors = [standard_error(part - theta * x) for part, x in zip(parts, befores, strict=True)]
     value = difference.value - theta * (means[0] - means[1])
-    return Comparison(difference, Estimate(value, float(np.hypot(*errors))))
+    return Comparison(difference, Estimate(value, math.hypot(*errors)))
 
 
 def sample_ratio(n_users: Sequence[int], fractions: Sequence[float]) -> float:

@@ -7,6 +7,7 @@ The exposures of a user hang together, so users are the sample: a ratio of means
 over the number of users, the delta method (Deng, Knoblich & Lu, KDD 2018, https://arxiv.org/abs/1803.06336).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Estimate:
 
     def __sub__(self, other: "Estimate") -> "Estimate":
         """The difference to an estimate from other users."""
-        error = float(np.hypot(self.standard_error, other.standard_error))
+        error = math.hypot(self.standard_error, other.standard_error)
         return Estimate(self.value - other.value, error)
 
 

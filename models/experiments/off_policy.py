@@ -52,4 +52,5 @@ def doubly_robust(logged: Logged, predicted: Doubles, predicted_of_policy: Doubl
 
 
 def _by_user(user: Longs, numerator: Doubles, denominator: Doubles) -> Estimate:
-    return ratio(np.bincount(user, numerator), np.bincount(user, denominator))
+    sums = (np.bincount(user, values).astype(np.float64) for values in (numerator, denominator))
+    return ratio(*sums)

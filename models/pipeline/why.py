@@ -94,12 +94,12 @@ def way_of(
         _position(found_in, item) for found_in in (lists, stages.explored(config, short.pool, lists)[0])
     )
     reranked = None if fitted.reranking is None else chosen
-    lost = None
+    stage = None
     if listed is None:
         cut = "rank" if ranked.final.rank > list_pool(config) else "rerank"
-        lost = cut if chosen is None else "explore"
+        stage = cut if chosen is None else "explore"
     is_drawn = listed is not None and chosen is None
-    return Way(found, parts, merged, preranked, ranked, reranked, lost, listed, is_drawn)
+    return Way(found, parts, merged, preranked, ranked, reranked, stage, listed, is_drawn)
 
 
 def _whole_merge(config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries) -> Merged:

@@ -65,10 +65,10 @@ def newest_event(home: Path) -> datetime:
     return newest[1]
 
 
-def computed(home: Path, overrides: Mapping[str, Any], as_of: str | None = None) -> Run:
+def computed(home: Path, overrides: Mapping[str, Any]) -> Run:
     """A full run from scratch, as the nightly flow computes it, unpublished."""
     config = configuration.load(overrides)
-    run = start.describe(home, "full", as_of, config)
+    run = start.describe(home, "full", None, config)
     lifecycle.begin(run)
     build_features.fn(run)
     if config.exposure.source != "none":

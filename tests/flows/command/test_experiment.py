@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.config import overlaid
 from tests import home as homes
 from tests.flows.command.conftest import Matinee, read
 from warehouse.events import exposures
@@ -218,6 +219,15 @@ def test_an_experiment_that_has_ended_is_reported_on_as_it_was(home: Path, matin
     called = matinee("experiment", "divers")
     assert (called.code, called.out) == (2, "")
     assert "unknown experiment 'divers': did you mean diverse? choose from diverse, later" in called.err
+
+
+def test_an_arm_has_been_there_since_the_first_release_with_these_settings(home: Path) -> None:
+    changed = overlaid(EXPERIMENT, {"arms": {"bold": {"fraction": 0.3}}})
+    later = RELEASED_AT + timedelta(days=1)
+    release(home, later, {"diverse": changed})
+    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
+        rows = con.execute("select arm, share, started_at from experiments").fetchall()
+    assert rows == [("bold", 0.3, later), ("control", 0.6, RELEASED_AT), ("empty", 0.0001, RELEASED_AT)]
 
 
 def test_a_release_that_is_gone_and_a_home_without_experiments_are_one_line(

@@ -122,18 +122,3 @@ def test_films_are_drawn_where_an_arm_explores_and_their_way_says_so(run: Run) -
     is_drawn = {item for item, way in ways.items() if "drawn at random into the list" in way["verdict"]}
     assert is_drawn == set(drawn.filter(pl.col("user_id") == user)["item_id"])
     assert sum(way["lost"] == "explore" for way in ways.values()) == len(is_drawn)
-
-
-def test_an_arm_has_been_there_since_the_first_release_with_these_settings(run: Run) -> None:
-    changed = overlaid(
-        {"experiments": EXPERIMENTS}, {"experiments": {"ranker": {"arms": {"fm": {"fraction": 0.5}}}}}
-    )
-    later = computed(run.home, BASE | changed, as_of="2004-01-01")
-    publish.fn(later)
-    since = dict(ask(later, "select experiment || '=' || arm, started_at from experiments").rows())
-    assert since == {
-        "diverse=control": run.as_of,
-        "diverse=bold": run.as_of,
-        "ranker=control": run.as_of,
-        "ranker=fm": later.as_of,
-    }
