@@ -7,7 +7,7 @@ from prefect.runtime import flow_run
 
 from flows.publishing import in_turn, or_left
 from tasks import settings
-from tasks.config import Changes, load
+from tasks.config import Changes, is_reranked, load
 from tasks.steps.artifacts import show_artifacts
 from tasks.steps.block_list import read_block_list
 from tasks.steps.communities import find_communities
@@ -67,7 +67,7 @@ def nightly(
         find_communities(run)
         fit_merge(run)
         fit_rank(run)
-        if whole.rerank.method != "none":
+        if is_reranked(whole):
             fit_rerank(run)
         recommend(run)
         recommend_segments(run)

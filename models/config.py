@@ -1,6 +1,6 @@
 """The base of every configuration: typed, validated, immutable, each field with a sentence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Self, TypeVar, get_args
 
@@ -60,6 +60,16 @@ def overlaid(
         else:
             result[name] = overlaid(before, value, tags)
     return result
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by dotted key, in order; an empty section is a value."""
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{key}.")
+        else:
+            yield key, value
 
 
 def with_seed(config: C, seed: int) -> C:

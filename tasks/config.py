@@ -5,7 +5,7 @@ Every layer is a nested dict of the settings that it changes; a later one wins, 
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from pydantic import PositiveFloat, PositiveInt, ValidationError, model_serializer
 
-from models.config import Config, overlaid, problem
+from models.config import Config, flat, overlaid, problem
+from models.pipeline import arms
 from models.pipeline.config import PipelineConfig, Settings, resolved
 from tasks import settings
 from tasks.gate.config import GateConfig
@@ -133,11 +134,15 @@ def checked(config: Configuration) -> Configuration:
         MatineeError: settings make no sense together.
     """
     try:
-        whole = resolved(config)
+        whole = arms.resolved_arms(resolved(config))
     except ValueError as error:
         raise MatineeError(str(error)) from None
-    assert isinstance(whole, Configuration)
     return whole
+
+
+def is_reranked(config: Configuration) -> bool:
+    """True if lists of anybody are re-ranked, treatment arms included."""
+    return any(variant.rerank.method != "none" for variant in arms.variants(config).values())
 
 
 def of(run: Run) -> Configuration:
@@ -201,16 +206,6 @@ def parse_set(items: Sequence[str]) -> Settings:
             ) from None
         tree = overlaid(tree, _nested(key.strip().split("."), value))
     return tree
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by dotted key, in order; an empty section is a value."""
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{key}.")
-        else:
-            yield key, value
 
 
 def _finite(value: Any) -> Any:

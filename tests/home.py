@@ -100,6 +100,8 @@ def compute(run: Run, top_n: int = 5) -> pl.DataFrame:
             channels=pl.lit(["oracle"], dtype=pl.List(pl.String)),
             because_item_id=pl.lit(None, dtype=pl.Int64),
             because_liked=pl.lit(False),
+            experiment=pl.lit(None, dtype=pl.String),
+            propensity=pl.lit(1.0),
             release_id=pl.lit(run.id),
         )
     )

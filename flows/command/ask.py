@@ -1,4 +1,4 @@
-"""Commands that ask the published release: recommend, similar, why."""
+"""Commands that ask the published release and the logs: recommend, similar, why, experiment."""
 
 from typing import Annotated
 
@@ -83,5 +83,27 @@ def why(
     if as_json:
         return print_json(answer)
     from flows.command.screens import why as screen
+
+    screen.show(answer)
+
+
+def experiment(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An experiment that releases had.")],
+    release: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RELEASE",
+            help="Release whose lists the off-policy estimates are of. Default: the published one.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what the users of each treatment arm watched of what they were shown."""
+    from tasks.commands import experiment as command
+
+    answer = command.experiment(name, release)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import experiment as screen
 
     screen.show(answer)

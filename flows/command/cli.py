@@ -21,7 +21,7 @@ PANELS = {
         compute.evaluate,
         compute.replay,
     ),
-    "Ask": (ask.recommend, ask.similar, ask.why),
+    "Ask": (ask.recommend, ask.similar, ask.why, ask.experiment),
     "Look after": (
         look_after.releases,
         look_after.publish,
@@ -57,6 +57,7 @@ EXAMPLES = {
     "similar": ("matinee similar 1", "matinee similar 'toy story' --channel item_cf"),
     "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
     "publish": ("matinee publish 20261126-140626-775021 --force --why 'a festival: one film is right'",),
+    "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "config": (
         "matinee config --changed",

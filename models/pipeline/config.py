@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
@@ -23,6 +23,9 @@ from models.rank.registry import RANKERS, BuiltRanker, build_ranker
 from models.recall.contract import Recaller
 from models.recall.registry import CHANNELS, is_incremental
 from models.rerank.config import RerankConfig
+from models.rerank.exploration import ExplorationConfig
+
+P = TypeVar("P", bound="PipelineConfig")
 
 Settings = dict[str, Any]
 """Settings by name, at any depth, as a file or a command line gives them."""
@@ -104,19 +107,23 @@ class PipelineConfig(Config):
     """Settings of rankers by name, at any depth; `kind` says what a new name is."""
     rerank: RerankConfig = RerankConfig()
     """Re-ranking: from the order of single films to a list as a whole."""
+    exploration: ExplorationConfig = ExplorationConfig()
+    """Films drawn at random into lists, with known probability."""
     exposure: ExposureConfig = ExposureConfig()
     """Films that a user was shown lately and did not watch."""
     block_list: BlockListConfig = BlockListConfig()
     """Films that a user is not to be shown: asked for by the user, or told from what the user disliked."""
     incremental: IncrementalConfig = IncrementalConfig()
     """Learning on, from night to night and hour to hour."""
+    experiments: dict[str, Settings] = Field(default_factory=dict)
+    """Experiments by name: users in arms by a hash of their ids, some of whom get other lists."""
     graph: GraphConfig = GraphConfig()
     """The graph of films, whose communities are published."""
     explain: ExplainConfig = ExplainConfig()
     """Reasons of recommendations."""
 
 
-def resolved(config: PipelineConfig) -> PipelineConfig:
+def resolved(config: P) -> P:
     """The same with nothing left to defaults: every channel and ranker in use with all of its settings.
 
     Raises:
@@ -284,6 +291,11 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
             f"merge.newcomers: {choices('channel', config.merge.newcomers, _channel_names(config))}"
         )
     _check_rerank(config.rerank)
+    if config.exploration.rate and pool_size(config) < 2 * config.top_n:
+        raise ValueError(
+            f"exploration.rate: beside the {config.top_n} films of a list as many must be left over of the "
+            f"{pool_size(config)} that are ranked: raise rank.pool"
+        )
     if config.explain.channel not in (None, *names):
         raise ValueError(f"explain.channel: {config.explain.channel} is none of recall.channels")
 

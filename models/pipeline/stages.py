@@ -12,7 +12,7 @@ import numpy as np
 from models import merge
 from models.block_list import BlockList
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats, Ints, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Queries
 from models.evaluation.split import Split
 from models.exposures import Shown, behind
 from models.features.compute import PastIndex
@@ -23,6 +23,7 @@ from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.fit import Fitted, fit_ranking
 from models.rank.stage import Ranking, blended, order
+from models.rerank.exploration import draw
 from models.rerank.stage import Reranking, fresh_wanted, new_reranking
 
 Recalled = Mapping[str, Candidates]
@@ -189,6 +190,14 @@ def published(
     """The published lists, from what ranking ordered."""
     n = min(config.top_n, queries.log.n_items)
     return merge.first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
+
+
+def explored(config: PipelineConfig, pool: Pool, listed: Candidates) -> tuple[Candidates, Doubles]:
+    """Published lists with films of their pools drawn in at random, and the propensities (B, n) of all."""
+    if not config.exploration.rate:
+        return listed, np.ones(listed.item.shape)
+    left = rejected(pool.merged, listed)
+    return draw(listed, left, pool.queries, config.exploration.rate, config.seed)
 
 
 def _discounted(short: Shortlist, logits: Floats, blend_weight: float) -> Floats:

@@ -21,7 +21,7 @@ from models.rank.attribution import contributions
 from models.rank.candidates import Pool
 from models.rank.stage import Ranking, order
 
-STAGES = ("seen", "blocked", "shown", "recall", "merge", "prerank", "rank", "rerank")
+STAGES = ("seen", "blocked", "shown", "recall", "merge", "prerank", "rank", "rerank", "explore")
 """Where a film can be lost, in their order."""
 
 
@@ -64,13 +64,10 @@ class Way:
     """In the list that re-ranking chose; None where there is no such stage too."""
     lost: str | None
     """The stage at which it was lost, one of STAGES; None if it is in the list."""
-
-    @property
-    def listed(self) -> Position | None:
-        """The position in the published list."""
-        if self.lost is not None or self.ranked is None:
-            return None
-        return self.reranked or self.ranked.final
+    listed: Position | None = None
+    """In the published list."""
+    is_drawn: bool = False
+    """True if it is there by exploration."""
 
 
 def way_of(
@@ -92,13 +89,17 @@ def way_of(
     if not (short.chosen.candidates.item == item).any():
         return Way(found, parts, merged, preranked, None, None, "prerank")
     ranked, ordered = _ranked(config, short, fitted.ranking, past, item)
-    if ranked.final.rank > list_pool(config):
-        return Way(found, parts, merged, preranked, ranked, None, "rank")
-    if fitted.reranking is None:
-        return Way(found, parts, merged, preranked, ranked, None, None)
-    lists = fitted.reranking.lists(ordered, queries, min(config.top_n, len(fitted.fallback)))
-    reranked = _position(lists.candidates, item)
-    return Way(found, parts, merged, preranked, ranked, reranked, None if reranked else "rerank")
+    lists = stages.published(config, ordered, queries, fitted.reranking).candidates
+    chosen, listed = (
+        _position(found_in, item) for found_in in (lists, stages.explored(config, short.pool, lists)[0])
+    )
+    reranked = None if fitted.reranking is None else chosen
+    stage = None
+    if listed is None:
+        cut = "rank" if ranked.final.rank > list_pool(config) else "rerank"
+        stage = cut if chosen is None else "explore"
+    is_drawn = listed is not None and chosen is None
+    return Way(found, parts, merged, preranked, ranked, reranked, stage, listed, is_drawn)
 
 
 def _whole_merge(config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries) -> Merged:

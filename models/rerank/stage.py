@@ -136,13 +136,13 @@ def drawn(item: Ints, queries: Queries, band: int, seed: int) -> Longs:
     rows, width = item.shape
     if band == 1:
         return np.tile(np.arange(width), (rows, 1))
-    key = _keys(queries.user_idx, queries.at, width, seed)
+    key = random_keys(queries.user_idx, queries.at, width, seed)
     key[item < 0] = 1.0  # above all that is drawn
     return np.argsort(np.arange(width) // band + key * (1 - 2.0**-20), axis=1, kind="stable")
 
 
 @njit(cache=True)
-def _keys(user_idx: Ints, at: Longs, width: int, seed: int) -> Doubles:
+def random_keys(user_idx: Ints, at: Longs, width: int, seed: int) -> Doubles:
     """(B, width) numbers of [0, 1)."""
     key = np.empty((len(user_idx), width))
     for row in range(len(user_idx)):

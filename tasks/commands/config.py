@@ -6,7 +6,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
-from models.config import Config
+from models.config import Config, flat
 from models.pipeline.config import channel_settings, ranker_of
 from tasks import config as configuration
 from tasks.config import Configuration, Layer
@@ -25,7 +25,7 @@ def effective(overrides: Mapping[str, Any] | None = None) -> list[dict[str, Any]
     about = dict(_descriptions(config))
     return [
         {"key": key, "value": value, "origin": _origin(key, layers), "about": about.get(key, "")}
-        for key, value in configuration.flat(configuration.stored(config))
+        for key, value in flat(configuration.stored(config))
     ]
 
 
@@ -97,7 +97,7 @@ def _sentence(description: str | None) -> str:
 def _origin(key: str, layers: list[Layer]) -> str:
     """The last layer that names the setting, or the whole that it is in."""
     for layer in reversed(layers):
-        for named, value in configuration.flat(layer.settings):
+        for named, value in flat(layer.settings):
             if value != {} and (key == named or key.startswith(f"{named}.")):
                 return layer.origin
     return DEFAULT

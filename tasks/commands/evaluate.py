@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.config import choices, overlaid
+from models.config import choices, flat, overlaid
 from models.dataset import Dataset
 from models.encoding import Vocabulary, encode
 from models.evaluation.ctr_splits import CTR_PROTOCOLS
@@ -119,7 +119,7 @@ def _configuration(
 def _unnamed(changes: Mapping[str, Any], channels: Sequence[str]) -> dict[str, Any]:
     """Further changes that take back which channels learn on and explain, if they are none of these."""
     layers = configuration.layers(changes)
-    named = {key: value for layer in layers for key, value in configuration.flat(layer.settings)}
+    named = {key: value for layer in layers for key, value in flat(layer.settings)}
     parts = ("incremental", "explain")
     return {
         part: {"channel": None} for part in parts if named.get(f"{part}.channel") not in (None, *channels)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Queries
+from models.pipeline import arms
 from models.pipeline.config import pool_size
 from models.pipeline.why import Position, Ranked, Way, way_of
 from tasks import settings
@@ -67,7 +69,9 @@ def _whole_run(home: Path, release: str, user: int) -> Run:
 
 
 def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | None) -> Answer:
-    data, config = fitted.data, fitted.data.config
+    data = fitted.data
+    variant = fitted.variants[str(arms.labels(data.config, np.array([user]))[0])]
+    config = variant.config
     item = int(np.searchsorted(data.vocabulary.item_ids, item_id))
     if item == len(data.vocabulary.item_ids) or data.vocabulary.item_ids[item] != item_id:
         return _unknown(f"release {data.run.id} did not know the film yet")
@@ -75,14 +79,14 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
     of_user = data.queries.rows(row, row + 1)
     with threadpool_limits(1, "blas"):  # as shards are computed
         recalled = shard.recalled_for(fitted, shard.questions_of(fitted, of_user))
-        way = way_of(config, recalled, fitted.stages, of_user, fitted.past, item)
+        way = way_of(config, recalled, variant.stages, of_user, fitted.past, item)
     seen = _seen(of_user, item)
     return {
         "lost": way.lost,
         "verdict": _verdict(
             way,
             seen,
-            _why_blocked(fitted, of_user, item) if way.lost == "blocked" else "",
+            _why_blocked(variant.stages.blocked, of_user, item) if way.lost == "blocked" else "",
             config.recall.candidates,
             pool_size(config),
             config.top_n,
@@ -123,10 +127,10 @@ def _seen(of_user: Queries, item: int) -> Answer | None:
     return {"rating": float(log.rating[event]), "at": str(np.datetime64(int(log.at[event]), "s"))}
 
 
-def _why_blocked(fitted: FittedRun, of_user: Queries, item: int) -> str:
+def _why_blocked(blocked: BlockList | None, of_user: Queries, item: int) -> str:
     """The reason why an item is blocked for a user."""
-    blocked, item_of = fitted.stages.blocked, np.array([[item]], dtype=np.int32)
     assert blocked is not None
+    item_of = np.array([[item]], dtype=np.int32)
     if blocked.requested(Candidates(item_of, np.zeros((1, 1), dtype=np.float32)), of_user).any():
         return "the user asked not to see it (block_list.requests)"
     return "the user disliked its genre often (block_list.genre_dislikes)"
@@ -168,6 +172,10 @@ def _verdict(way: Way, seen: Answer | None, blocked: str, candidates: int, pool:
         return f"{', '.join(parts)}: re-ranking chose others for the {top_n} of the list"
     if way.reranked is not None:
         parts.append(f"re-ranked at {way.reranked.rank}")
+    if way.lost == "explore":
+        return f"{', '.join(parts)}: a film drawn at random took its place (exploration.rate)"
+    if way.is_drawn:
+        return f"{', '.join(parts)}: drawn at random into the list (exploration.rate)"
     return f"{', '.join(parts)}: in the list"
 
 

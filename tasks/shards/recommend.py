@@ -1,7 +1,7 @@
 """The lists of some users: recalled by all channels, merged, ranked and explained, in memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from models.encoding import Vocabulary, reindexed
 from models.exposures import Shown
 from models.features.compute import PastIndex
 from models.merge import Merged
-from models.pipeline import explain, stages
+from models.pipeline import arms, explain, stages
 from models.pipeline.channels import with_state
 from models.pipeline.config import ranker_of
 from models.pipeline.explain import Evidence
@@ -29,6 +29,7 @@ from models.recall.contract import Recaller
 from models.rerank.stage import PRICE, Reranking, new_reranking
 from tasks import data as run_data
 from tasks import declarations, engine
+from tasks.config import Configuration
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.states import embedding_rows, has_state, read_state, read_weights
@@ -38,6 +39,12 @@ from warehouse.runs.run import Run
 
 RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 """Names of the fitted stages; absent if the log was too small to hold anything back."""
+
+FITTED_BY = {RANKING: ("rank", "rankers"), RERANKING: ("rank", "rankers", "rerank")}
+"""Sections by which a stage may have learned something of its own for an arm."""
+
+POOLS = "pools"
+"""Name of the table of candidates that were ranked."""
 
 N_EVIDENCE = 50
 """Nearest films of each film and channel that may be the reason for it."""
@@ -49,14 +56,26 @@ BLOCKED = "blocked"
 """Columns of a run that hold what its users asked not to see; absent where nobody asked."""
 
 
+Channels = Mapping[str, tuple[Recaller, Vocabulary | None]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A configuration that lists of some users are made by, and the stages fitted by it."""
+
+    config: Configuration
+    stages: Stages
+
+
 @dataclass(frozen=True)
 class FittedRun:
     """All that a run has learned, as its lists need it."""
 
     data: RunData
-    channels: Mapping[str, tuple[Recaller, Vocabulary | None]]
+    channels: Channels
     """Channels by name, and the vocabulary that each speaks of where it is not that of the run."""
-    stages: Stages
+    variants: Mapping[str, Variant]
+    """By the label of treatment arms."""
     past: PastIndex
 
     @cached_property
@@ -80,26 +99,22 @@ def recommend_shard(run: Run, number: int) -> RowCounts:
     data = fitted.data
     begin, end = engine.shards(run, len(data.target_users))[number]
     queries, ids = data.queries.rows(begin, end), data.target_ids[begin:end]
-    questions = questions_of(fitted, queries)
-    pool, ordered = _ordered(fitted, queries, questions)
-    lists = stages.published(data.config, ordered, queries, fitted.stages.reranking)
-    part, published = f"{number:05d}", _published_rows(fitted, ids, lists, pool)
-    rows = {"recommended": files.write_table(run, f"recommended/{part}", published)}
-    files.write_table(run, f"pools/{part}", _pool_rows(fitted, ids, pool, lists.candidates))
-    name = data.config.incremental.channel
-    if name is not None:
-        incremental: Any = fitted.channels[name][0]
-        frame = embedding_rows(name, "user_id", ids, incremental.user_vectors(questions[name]))
-        rows["user_embeddings"] = files.write_table(run, f"user_embeddings/{name}/{part}", frame)
-    return rows
+    labels = arms.labels(data.config, ids)
+    members = {str(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
+    made = [_tables(fitted, label, queries.take(rows), ids[rows]) for label, rows in members.items()]
+    written = {
+        name: files.write_table(run, f"{name}/{number:05d}", _by_user([tables[name] for tables in made]))
+        for name in made[0]
+    }
+    return {name.partition("/")[0]: rows for name, rows in written.items() if name != POOLS}
 
 
-def ordered_pools(run: Run, users: Ints) -> OrderedPools:
-    """The candidates of some of the users that lists are made from, in the order of ranking."""
+def ordered_pools(run: Run, users: Ints, label: str) -> OrderedPools:
+    """The candidates that lists of some users are made from, in the order of ranking as in these arms."""
     fitted = load(run)
     data = fitted.data
     queries = data.queries.take(np.searchsorted(data.target_users, users))
-    return _ordered(fitted, queries, questions_of(fitted, queries))[1], queries
+    return _ordered(fitted, fitted.variants[label], queries, questions_of(fitted, queries))[1], queries
 
 
 def item_vectors(run: Run) -> Floats | None:
@@ -133,44 +148,86 @@ def recalled_for(fitted: FittedRun, questions: Mapping[str, Queries]) -> Recalle
 def load(run: Run) -> FittedRun:
     """All that a run has learned."""
     data = run_data.load(run)
-    fallback = merge.fallback_order(data.dataset)
-    preranking, ranking = (_restored(data, name) for name in (PRERANKING, RANKING))
     channels = {name: _channel(data, name) for name in data.config.recall.channels}
-    left_out = _shown(data), _blocked(data)
-    stages = Stages(read_weights(run), fallback, preranking, ranking, _reranking(data, channels), *left_out)
-    return FittedRun(data, channels, stages, data.past)
+    preranking = _restored(data, PRERANKING, data.config)
+    fallback, left_out = merge.fallback_order(data.dataset), (_shown(data), _blocked(data))
+    everybody = Stages(read_weights(run), fallback, preranking, None, None, *left_out)
+    configs = arms.variants(data.config)
+    rankings = {name: _restored(data, name, configs[label]) for name, label in fits(data.config, RANKING)}
+    rerankings = {
+        name: _reranking(data, name, configs[label], channels) for name, label in fits(data.config, RERANKING)
+    }
+
+    def variant(config: Configuration) -> Variant:
+        ranking, reranking = (_state_name(data.config, stage, config) for stage in (RANKING, RERANKING))
+        fitted = replace(everybody, ranking=rankings[ranking], reranking=rerankings[reranking])
+        return Variant(config, fitted)
+
+    return FittedRun(data, channels, {label: variant(of) for label, of in configs.items()}, data.past)
 
 
-def _ordered(fitted: FittedRun, queries: Queries, questions: Mapping[str, Queries]) -> tuple[Pool, Merged]:
+def fits(config: Configuration, stage: str) -> list[tuple[str, str]]:
+    """The names of all that a stage learns, its own first, each with a label of arms that it is for."""
+    found = {_state_name(config, stage, of): label for label, of in arms.variants(config).items()}
+    return list(found.items())
+
+
+def _state_name(config: Configuration, stage: str, variant: Configuration) -> str:
+    return arms.state_name(stage, config, variant, *FITTED_BY[stage])
+
+
+def _tables(fitted: FittedRun, label: str, queries: Queries, ids: Longs) -> dict[str, pl.DataFrame]:
+    """The tables of users of the same arms, sorted by user."""
+    variant, questions = fitted.variants[label], questions_of(fitted, queries)
+    pool, ordered = _ordered(fitted, variant, queries, questions)
+    lists = stages.published(variant.config, ordered, queries, variant.stages.reranking)
+    listed, propensity = stages.explored(variant.config, pool, lists.candidates)
+    published = _published_rows(fitted, ids, listed, pool).with_columns(
+        pl.Series("propensity", propensity[listed.item >= 0]), experiment=pl.lit(label or None, pl.String)
+    )
+    tables = {"recommended": published, POOLS: _pool_rows(fitted, ids, pool, listed)}
+    if (name := fitted.data.config.incremental.channel) is not None:
+        incremental: Any = fitted.channels[name][0]
+        vectors = incremental.user_vectors(questions[name])
+        tables[f"user_embeddings/{name}"] = embedding_rows(name, "user_id", ids, vectors)
+    return tables
+
+
+def _by_user(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return parts[0] if len(parts) == 1 else pl.concat(parts).sort("user_id", maintain_order=True)
+
+
+def _ordered(
+    fitted: FittedRun, variant: Variant, queries: Queries, questions: Mapping[str, Queries]
+) -> tuple[Pool, Merged]:
     """The candidates that are ranked, and those that lists are made from, in the order of ranking."""
-    config, recalled = fitted.data.config, recalled_for(fitted, questions)
-    short = stages.shortlist(config, recalled, fitted.stages, queries, fitted.past)
-    ranking = fitted.stages.ranking
+    config, recalled = variant.config, recalled_for(fitted, questions)
+    short = stages.shortlist(config, recalled, variant.stages, queries, fitted.past)
+    ranking = variant.stages.ranking
     # A ranker without weight need not be asked.
     ranking = ranking if ranking is not None and ranking.blend_weight else None
     return short.pool, stages.ranked(config, short, ranking, fitted.past).ordered
 
 
-def read_prices(data: RunData, run: Run) -> Floats | None:
+def read_prices(data: RunData, run: Run, name: str) -> Floats | None:
     """(I,) the prices of films that a run fitted, by the indices of ``data``; None if it fitted none."""
-    if not has_state(run, RERANKING):
+    if not has_state(run, name):
         return None
-    state, then = read_state(run, RERANKING)
+    state, then = read_state(run, name)
     position = then.item_positions(data.vocabulary)
     price = np.zeros(data.dataset.n_items, dtype=np.float32)
     price[position[position >= 0]] = state[PRICE][position >= 0]
     return price
 
 
-def _reranking(data: RunData, channels: Mapping[str, tuple[Recaller, Vocabulary | None]]) -> Reranking | None:
-    config = data.config
+def _reranking(data: RunData, name: str, config: Configuration, channels: Channels) -> Reranking | None:
     if config.rerank.method == "none":
         return None
-    price = read_prices(data, data.run)
+    price = read_prices(data, data.run, name)
     return new_reranking(config.rerank, data.dataset, _vectors(data, channels), config.seed, price)
 
 
-def _vectors(data: RunData, channels: Mapping[str, tuple[Recaller, Vocabulary | None]]) -> Floats | None:
+def _vectors(data: RunData, channels: Channels) -> Floats | None:
     """(I, D) those of the channel that learns on, which speaks of the items of now; None without one."""
     name = data.config.incremental.channel
     return None if name is None else channels[name][0].tables().item_embeddings
@@ -211,30 +268,30 @@ def _in_vocabulary(found: Candidates, then: Vocabulary | None, now: Vocabulary) 
     return Candidates(position[found.item], found.score)
 
 
-def _restored(data: RunData, name: str) -> Ranking | None:
+def _restored(data: RunData, name: str, config: Configuration) -> Ranking | None:
     if not has_state(data.run, name):
         return None
     state, then = read_state(data.run, name)
     declared, codes = declarations.read(data.run), data.vocabulary.item_positions(then)
     try:
         if name == PRERANKING:
-            return restore_preranking(state, declared, data.config.prerank, codes)
-        return restore_ranking(state, declared, ranker_of(data.config), codes)
+            return restore_preranking(state, declared, config.prerank, codes)
+        return restore_ranking(state, declared, ranker_of(config), codes)
     except (KeyError, ValueError) as error:
         made = f"the {name} of release {data.run.parent_id} was made by another version"
         raise MatineeError(f"{made} ({error}): run `matinee nightly` first") from None
 
 
-def _published_rows(fitted: FittedRun, ids: Longs, published: Merged, pool: Pool) -> pl.DataFrame:
+def _published_rows(fitted: FittedRun, ids: Longs, published: Candidates, pool: Pool) -> pl.DataFrame:
     """user_id, rank, item_id, score, channels, because_item_id, because_liked, release_id."""
-    data, queries, item = fitted.data, pool.queries, published.candidates.item
-    weights = fitted.stages.merge_weights
+    data, queries, item = fitted.data, pool.queries, published.item
+    weights = fitted.variants[""].stages.merge_weights
     contribution = stages.contributions(data.config, pool.channels, weights, queries, item)
     named, found = explain.strongest(contribution), item >= 0
     of_history = queries, contribution, named, fitted.evidence, data.config.explain.decay
     cause, liked = (values[found] for values in explain.because(item, *of_history))
     because_id = pl.Series("because_item_id", data.vocabulary.item_ids[cause])
-    return run_data.candidate_rows(published.candidates, ids, data.vocabulary, "user_id").with_columns(
+    return run_data.candidate_rows(published, ids, data.vocabulary, "user_id").with_columns(
         explain.names(list(data.config.recall.channels), named[found]),
         because_id.set(pl.Series(cause < 0), None),
         pl.Series("because_liked", liked),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from models.pipeline import stages
+from models.pipeline import arms, stages
 from models.rank.fit import Fitted, RankConfig
 from models.rank.stage import Ranking, kind_of
 from tasks import data as run_data
@@ -14,7 +14,7 @@ from tasks import declarations
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
-from tasks.shards.recommend import PRERANKING, RANKING
+from tasks.shards.recommend import PRERANKING, RANKING, fits
 from tasks.states import has_state, read_state, read_weights, write_state
 from tasks.step import step
 from warehouse.runs import files
@@ -29,7 +29,10 @@ logger = logging.getLogger("matinee")
     writes=["models/ranking", "metrics/ranking", "curves/ranking", "feature_coverage"],
 )
 def fit_rank(run: Run) -> RowCounts:
-    """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list."""
+    """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list.
+
+    So for each treatment arm that ranks otherwise; metrics and curves are of the ranker of all others.
+    """
     data = run_data.load(run)
     if data.holdout is None:
         return _not_ranked()
@@ -40,15 +43,25 @@ def fit_rank(run: Run) -> RowCounts:
     )
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
-    fitted = stages.fit_rank(data.config, pool, data.holdout, data.dataset, declared, data.past)
+    configs = arms.variants(data.config)
+    made = {
+        name: stages.fit_rank(configs[label], pool, data.holdout, data.dataset, declared, data.past)
+        for name, label in fits(data.config, RANKING)
+    }
+    rankings = {
+        name: _remembering(data, name, configs[label].rank.ema_decay, found.ranking)
+        for name, label in fits(data.config, RANKING)
+        if (found := made[name]) is not None
+    }
+    for name, ranking in rankings.items():
+        write_state(data, name, ranking.state)
+    fitted = made[RANKING]
     if fitted is None:
         return _not_ranked()
-    ranking = _remembering(data, fitted.ranking)
-    write_state(data, RANKING, ranking.state)
     coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
     files.write_table(run, "feature_coverage", coverage)
     ranker, n_users = data.config.rank.ranker, len(np.unique(data.holdout.queries.user_idx))
-    metrics = _metrics(fitted, data.config.rank, ranking.blend_weight)
+    metrics = _metrics(fitted, data.config.rank, rankings[RANKING].blend_weight)
     frame = pl.concat(
         metric_rows(run, "rank", model, data.config.objective, values, n_users)
         for model, values in metrics.items()
@@ -65,12 +78,11 @@ def _not_ranked() -> RowCounts:
     return {"metrics": 0}
 
 
-def _remembering(data: RunData, ranking: Ranking) -> Ranking:
+def _remembering(data: RunData, name: str, decay: float, ranking: Ranking) -> Ranking:
     """The ranking with its blend weight averaged with that of the run's parent, if both rank alike."""
-    decay = data.config.rank.ema_decay
-    if not decay or data.run.parent_id is None or not has_state(data.run.parent(), RANKING):
+    if not decay or data.run.parent_id is None or not has_state(data.run.parent(), name):
         return ranking
-    before = read_state(data.run.parent(), RANKING)[0]
+    before = read_state(data.run.parent(), name)[0]
     if kind_of(before) != ranking.ranker:
         return ranking
     average = (1 - decay) * ranking.blend_weight + decay * float(before["blend_weight"])

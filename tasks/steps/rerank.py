@@ -2,9 +2,11 @@
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.pipeline import stages
+from models.pipeline import arms, stages
+from models.rerank.stage import Reranking
 from tasks import data as run_data
 from tasks.cost import RowCounts
+from tasks.data import RunData
 from tasks.shards import recommend as shard
 from tasks.states import write_state
 from tasks.step import step
@@ -13,15 +15,25 @@ from warehouse.runs.run import Run
 
 @step("fit rerank", reads=["events", "models", "merge_weights"], writes=["models/reranking"])
 def fit_rerank(run: Run) -> RowCounts:
-    """Fit prices on the pools of some users; they begin with those of the release before."""
+    """Fit prices on the pools of some users; they begin with those of the release before.
+
+    Those of a treatment arm keep the cap as if all users were in it.
+    """
     data = run_data.load(run)
-    users = stages.rerank_users(data.config, data.dataset)
-    before = None if run.parent_id is None else shard.read_prices(data, run.parent())
     with threadpool_limits(1, "blas"):
-        pools = shard.ordered_pools(run, users) if len(users) else None
-        fitted = stages.fit_rerank(data.config, pools, data.dataset, shard.item_vectors(run), before)
+        fitted = {
+            name: _fitted(data, name, label) for name, label in shard.fits(data.config, shard.RERANKING)
+        }
     shard.forget()  # it was loaded without prices
-    if fitted is None:
-        return {"prices": 0}
-    write_state(data, shard.RERANKING, fitted.state)
-    return {"prices": len(fitted.price)}
+    found = {name: stage for name, stage in fitted.items() if stage is not None}
+    for name, stage in found.items():
+        write_state(data, name, stage.state)
+    return {"prices": sum(len(stage.price) for stage in found.values())}
+
+
+def _fitted(data: RunData, name: str, label: str) -> Reranking | None:
+    run, config = data.run, arms.variants(data.config)[label]
+    users = stages.rerank_users(config, data.dataset)
+    before = None if run.parent_id is None else shard.read_prices(data, run.parent(), name)
+    pools = shard.ordered_pools(run, users, label) if len(users) else None
+    return stages.fit_rerank(config, pools, data.dataset, shard.item_vectors(run), before)

@@ -1,4 +1,4 @@
-"""A night and an hour with other choices than the defaults: learner, a channel twice, a pre-ranker."""
+"""A night and an hour with other choices than the defaults: learner, a channel twice, a pre-ranker, arms."""
 
 import json
 from datetime import datetime, timedelta
@@ -11,7 +11,10 @@ import pytest
 
 from flows.hourly import hourly
 from flows.nightly import nightly
+from models.pipeline import arms
 from models.state import unpack_text
+from tasks import config as configuration
+from tasks.commands.why import why
 from tasks.config import Changes
 from tests.flows.published import SOURCE, active, ask, lists, median_event
 from warehouse.events import log as event_log
@@ -44,6 +47,14 @@ CONFIG: dict[str, Any] = {
         "settings": {"hidden": [8], "output_dim": 4, "training": {"epochs": 2}},
     },
     "rank": {"ranker": "lr", "pool": 20},
+    "experiments": {
+        "diverse": {
+            "arms": {
+                "control": {"fraction": 0.4},
+                "bold": {"fraction": 0.4, "overrides": {"rerank": {"method": "mmr", "pool": 20}}},
+            }
+        }
+    },
 }
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -156,3 +167,25 @@ def test_an_hour_ranks_what_the_pre_ranker_of_its_night_leaves(
     refreshed = {user for user, rows in after.items() if rows[0][2] == hour["release_id"]}
     assert refreshed == active(home, night["as_of"], hour["as_of"])
     assert {len(rows) for rows in after.values()} == {CONFIG["top_n"]}
+
+
+def test_an_hour_leaves_everybody_in_the_arm_of_the_night(
+    home: Path, night: dict[str, Any], hour: dict[str, Any]
+) -> None:
+    rows = ask(home, "select distinct user_id, experiment, release_id from recommendations order by user_id")
+    config = configuration.of(Run.read(home, hour["release_id"]))
+    users = np.array([user for user, *_ in rows])
+    assert [label or "" for _, label, _ in rows] == arms.labels(config, users).tolist()
+    assert {label for _, label, release in rows if release == hour["release_id"]} >= {
+        "diverse=bold",
+        "diverse=control",
+    }
+    since = ask(home, "select distinct experiment, started_at from experiments")
+    assert since == [("diverse", datetime.fromisoformat(night["as_of"]))]
+    for label in ("diverse=bold", "diverse=control"):
+        query = f"select user_id, item_id from recommendations where experiment = '{label}' and rank = 5"
+        user, item = ask(home, f"{query} and release_id = '{hour['release_id']}' order by user_id")[0]
+        answer = why(str(user), str(item))
+        decides = answer["rank"] if label == "diverse=control" else answer["rerank"]
+        assert decides["rank"] == 5
+        assert (answer["rerank"] is None) == (label == "diverse=control")

@@ -76,6 +76,9 @@ SEVERAL_TASKS = {
     "rank": {"ranker": "shared_bottom", "blend_weights": [1.0]},
     "rankers": {"shared_bottom": {"training": {"epochs": 2}}},
 }
+EXPERIMENTS = {
+    "x": {"arms": {"a": {"fraction": 0.5}, "b": {"fraction": 0.5, "overrides": {"rank": {"ranker": "fm"}}}}}
+}
 REPORTED = {"exposure": {"source": "reported"}}
 BY_GENRE = {"block_list": {"genre_dislikes": 5, "dislike": 3.0, "genre_fraction": 0.5}}
 NOWHERE = "tcp://127.0.0.1:1"
@@ -161,8 +164,10 @@ CASES: dict[str, tuple[str, Case]] = {
     "rerank.cap.fraction": (LISTS, Case(to=0.2, given=CAPPED)),
     "rerank.cap.max_users": (LISTS, Case(to=3, given=CAPPED)),
     "incremental.channel": ("user_embeddings/*/*", Case(to="other", given=TWO_LEARNERS)),
+    "experiments": (LISTS, Case(to=EXPERIMENTS)),
     "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
     "graph.resolution": (COMMUNITIES, Case(to=3.0)),
+    "exploration.rate": (LISTS, Case(to=0.5)),
     "exposure.source": (LISTS, Case()),
     "exposure.published_ranks": (LISTS, Case(to=2, given={"exposure": {"source": "published"}})),
     "exposure.window_days": (LISTS, Case(given=REPORTED)),
@@ -293,6 +298,10 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"exposure": {"window_days": 1.0}}, "exposure: window_days would do nothing"),
         ({"exposure": {"source": "reported", "published_ranks": 5}}, "published_ranks would do nothing"),
         ({"block_list": {"dislike": 1.0}}, "block_list: dislike would do nothing"),
+        (
+            {"exploration": {"rate": 0.1}, "top_n": 200},
+            "beside the 200 films of a list as many must",
+        ),
         ({"prerank": {"pool": 500}}, "prerank: pool would do nothing"),
         ({"prerank": {"folds": 5}}, "prerank: folds would do nothing"),
         ({"prerank": {"sampling": {"max_targets": 1}}}, "prerank: sampling would do nothing"),

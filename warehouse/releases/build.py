@@ -28,6 +28,7 @@ SCRIPTED = (
     "default_recommendations",
     "recommendations",
     "releases",
+    "experiments",
 )
 """Tables with a script of their own, ``warehouse/sql/serving/TABLE.sql``."""
 
@@ -144,6 +145,7 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
         recommended_files=files.parts(run, "recommended"),
         carried_releases=_incremental(meanwhile),
         top_n=top_n,
+        release_id=run.id,
         releases=json.dumps([*journal.publications(run.home), release_row(run)]),
     )
 

@@ -55,7 +55,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("out", "err"):
         console = Console(width=100, highlight=False, stderr=name == "err")
         monkeypatch.setattr(f"flows.command.screens.terminal.{name}", console)
-    for module in ("published", "evaluation", "replay", "config", "why"):
+    for module in ("published", "evaluation", "replay", "config", "why", "experiment"):
         monkeypatch.setattr(f"flows.command.screens.{module}.out", terminal.out)
     return
 

@@ -37,7 +37,7 @@ insert into user_features values
 LISTS = f"""
 insert into recommendations
     select user_id, item_id, item_id, title, 1 / item_id, ['popular', 'ease'], null,
-        'You saw [rec] [/x]', null, '{RELEASE}'
+        'You saw [rec] [/x]', null, 1, '{RELEASE}'
     from items, users where item_id <= 5;
 insert into default_recommendations select 'all', item_id, item_id, title, 1 / item_id from items;
 insert into item_similarity

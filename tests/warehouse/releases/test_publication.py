@@ -19,10 +19,12 @@ import pytest
 from tests import home as homes
 from warehouse import sql
 from warehouse.errors import MatineeError
+from warehouse.events import exposures
 from warehouse.releases import journal, queries, serving
 from warehouse.releases.build import SCHEMA_VERSION
 from warehouse.releases.publication import publish
 from warehouse.releases.rollback import roll_back
+from warehouse.releases.shown import record_published
 from warehouse.runs import files, lifecycle, snapshot
 from warehouse.runs.run import Run, check_whole, is_whole, new_run_id, utc_now
 
@@ -38,6 +40,7 @@ TABLES = {
     "item_embeddings",
     "user_embeddings",
     "releases",
+    "experiments",
     "metrics",
     "curves",
     "checks",
@@ -329,8 +332,10 @@ def test_the_parent_of_a_living_run_stays_whole(home: Path) -> None:
 
 
 def as_of_version_2(file: Path) -> None:
-    """Make of a serving file what an earlier version wrote: fewer columns of lineage, and primary keys."""
+    """Make of a serving file what an earlier version wrote: fewer tables and columns, and primary keys."""
     with duckdb.connect(str(file)) as con:
+        con.execute("alter table recommendations drop column propensity")
+        con.execute("drop table experiments")
         con.execute("drop table lineage")
         con.execute(
             "create table lineage (release_id varchar not null, step varchar not null, "
@@ -367,6 +372,10 @@ def test_releases_of_the_version_before_are_queried_gone_on_from_and_rolled_back
     assert ask(home, costs) == [("rank", None, None, None), ("publish", 1.5, 8, 2)]
     assert ask(home, "select schema_version from releases where kind = 'incremental'") == [(SCHEMA_VERSION,)]
     assert ask(home, "from item_communities") == []
+    assert ask(home, "select distinct propensity from recommendations") == [(1.0,)]
+    record_published(home)
+    (of_old, *_) = exposures.files(home, exposures.PUBLISHED)
+    assert set(pl.read_parquet(of_old)["propensity"]) == {None}
     assert roll_back(home) == old.id
     assert queries.recommendations(home, 1, 5)
     assert len(queries.lineage(home)) == 1

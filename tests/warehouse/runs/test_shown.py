@@ -132,6 +132,7 @@ def test_published_lists_are_exposures_as_of_their_release(tmp_path: Path) -> No
     everybody = np.arange(homes.N_USERS, dtype=np.int32)
     later = begun(home, published.as_of + timedelta(seconds=1), PUBLISHED)
     assert len(later.exposures) == 1
+    assert set(pl.read_parquet(home / "exposures" / later.exposures[0])["propensity"]) == {1.0}
     listed = files.read_parts(published, "recommended").filter(pl.col("rank") <= 2)
     expected = sorted((user - 1, item // 10 - 1) for user, item in listed["user_id", "item_id"].rows())
     assert read(later, everybody, ranks=2) == expected

@@ -6,8 +6,13 @@ select
     getvariable('as_of')::timestamp as shown_at,
     rank::integer as rank,
     experiment,
-    null::double as propensity,
+    propensity,
     row_number() over (order by user_id, rank) as line
-from release.recommendations
+from (
+    -- A release of an earlier version has no propensities.
+    select null::double as propensity limit 0
+    union all by name
+    select * from release.recommendations
+)
 where release_id = getvariable('release_id')
 order by user_id, rank;

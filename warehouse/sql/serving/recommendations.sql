@@ -1,10 +1,11 @@
 -- grain: user, rank; adds titles and the sentence that people read: the first one that holds. Variables:
 -- recommended_files of the run; carried_releases, top_n: lists that newer releases computed, which the newest of
 -- them has.
-insert into recommendations
+insert into recommendations by name
 with
 newer as (
-    select user_id, rank, item_id, score, channels, because_item_id, reason, release_id
+    -- One of an earlier version has fewer columns.
+    select * exclude (title)
     from {newer}
     where list_contains(getvariable('carried_releases'), release_id)
 ),
@@ -57,12 +58,14 @@ reasoned as (
             when len(channels) > 0 then 'Found by ' || array_to_string(channels[1:2], ' and ')
             else 'To fill up your list'
         end as reason,
+        experiment,
+        propensity,
         release_id
     from facts
 ),
 chosen as (
     select * from carried
-    union all
+    union all by name
     select * from reasoned
 )
 select
@@ -74,7 +77,8 @@ select
     chosen.channels,
     chosen.because_item_id,
     chosen.reason,
-    null as experiment,
+    chosen.experiment,
+    coalesce(chosen.propensity, 1) as propensity,
     chosen.release_id
 from chosen
 join items using (item_id)

@@ -13,13 +13,17 @@ create table if not exists recommendations (
     because_item_id bigint,
     reason varchar not null,
     experiment varchar,
+    propensity double not null,
     release_id varchar not null
 );
+-- Releases of before have none.
+alter table recommendations add column if not exists propensity double default 1;
 comment on table recommendations is 'The films for each user, best first. rank is authoritative; no film the user rated.';
 comment on column recommendations.channels is 'who recalled the film: those that matter, the strongest first, at most 5';
 comment on column recommendations.because_item_id is 'the watched film that best explains it, a liked one if there is any, null if none';
 comment on column recommendations.reason is 'a sentence that holds for the film and the user';
-comment on column recommendations.experiment is 'arm of an experiment, null if none';
+comment on column recommendations.experiment is 'treatment arms whose settings made the row, NAME=ARM, several with | between, null if none';
+comment on column recommendations.propensity is 'probability with which the film was put at its rank, 1 but where lists are explored';
 comment on column recommendations.release_id is 'the release that computed the row';
 
 -- grain: segment, rank
@@ -103,6 +107,21 @@ comment on column releases.kind is 'full or incremental';
 comment on column releases.parent_id is 'the release it was computed from, null if from scratch';
 comment on column releases.as_of is 'exclusive, UTC: all events before it are in, none after';
 comment on column releases.config is 'JSON: everything that decides the result';
+
+-- grain: experiment, arm
+create table if not exists experiments (
+    experiment varchar not null,
+    arm varchar not null,
+    layer varchar not null,
+    share double not null,
+    configuration varchar not null,
+    started_at timestamp not null,
+    primary key (experiment, arm)
+);
+comment on table experiments is 'The treatment arms of this release; each user is in one arm of each layer at most.';
+comment on column experiments.share is 'fraction of all users in the arm';
+comment on column experiments.configuration is 'JSON: settings that differ for the arm, {} for the control';
+comment on column experiments.started_at is 'as_of of the first release with the arm as it is now, UTC';
 
 -- grain: release, stage, model, protocol, slice, metric, k
 create table if not exists metrics (
