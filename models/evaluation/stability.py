@@ -77,15 +77,13 @@ def log_deviations(earlier: Doubles, now: float, least_spread: float) -> float:
 def defect(state: State) -> str | None:
     """The reason why a state cannot be one that was learned; None if there is none.
 
-    A number that is none, or parameters of a network (``weight.``) that are infinite or all 0.
+    Of a network, whose parameters are ``weight.NAME``: one that is no finite number, or all of them 0. What
+    else a state holds may be either, such as the mean of a feature that nobody has.
     """
     weights = {name: array for name, array in state.items() if ".weight." in f".{name}"}
-    for name, array in state.items():
-        if array.dtype.kind == "f" and np.isnan(array).any():
-            return f"{name} has values that are no numbers"
     for name, array in weights.items():
         if not np.isfinite(array).all():
-            return f"{name} has infinite values"
+            return f"{name} has values that are no finite numbers"
     if weights and not any(array.any() for array in weights.values()):
         return "all weights are 0"
     return None

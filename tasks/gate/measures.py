@@ -148,7 +148,7 @@ def _metrics(run: Run, config: Configuration, file: Path, old: Path | None) -> d
     else:
         then = measures.metrics(old).rename({"value": "before", "n_users": "n_before"})
         joined = found.join(then, on=key, how="left")
-    learns_on = (pl.col("stage") == "recall") & (pl.col("model") == config.incremental.channel)
+    learns_on = (pl.col("stage") == "recall") & (pl.col("model") == (config.incremental.channel or ""))
     rows = joined.filter((pl.col("stage") == "rank") | learns_on)
     return {
         row["model"]: Metric(row["value"], row["n_users"], row["before"], row["n_before"] or 0)

@@ -69,9 +69,9 @@ def test_deviations_of_a_steady_source_and_of_one_that_jumps() -> None:
 
 
 def test_states_that_cannot_be() -> None:
-    good = {"weight.bias": np.zeros(3), "weight.out": np.ones(3), "score": np.array([1.0, -np.inf])}
+    good = {"weight.bias": np.zeros(3), "weight.out": np.ones(3), "mean": np.array([1.0, np.nan])}
     assert defect(good) is None
     assert defect({"counts": np.zeros(3)}) is None
     assert defect(good | {"weight.out": np.zeros(3)}) == "all weights are 0"
-    assert "infinite" in str(defect(good | {"weight.out": np.array([1, np.inf])}))
+    assert "no finite" in str(defect(good | {"weight.out": np.array([1, np.inf])}))
     assert "ranker.0.weight.x" in str(defect({"ranker.0.weight.x": np.array([np.nan])}))
