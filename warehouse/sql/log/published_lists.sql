@@ -10,7 +10,7 @@ select
     row_number() over (order by user_id, rank) as line
 from (
     -- A release of an earlier version has no propensities.
-    select null::double as propensity limit 0
+    select null::double as propensity where false
     union all by name
     select * from release.recommendations
 )
