@@ -46,7 +46,7 @@ class GateConfig(Config):
     """Users whose lists, or answers of the holdout, are looked at; of fewer nothing is concluded."""
     min_events: NonNegativeInt = 1_000
     """New events, or rows of new batches, that are looked at; of fewer nothing is concluded."""
-    comparable_days: NonNegative = 35.0
+    comparable_days: NonNegative = 8.0
     """Days that the published release may be older, for a new one to be held against it."""
     max_quarantined: Fraction = 0.2
     """Fraction of the rows of new batches that may be quarantined, repeated ones aside."""
@@ -64,7 +64,7 @@ class GateConfig(Config):
     """Fraction of the published release's NDCG on the holdout that may be lost, beyond that of chance."""
     min_coverage: Fraction = 0.5
     """Films in first pages, as a fraction of those of the published release."""
-    max_top_film: Fraction = 0.5
+    max_top_film: Fraction = 0.95
     """Fraction of the first pages that may show the same film."""
     min_overlap: Fraction = 0.25
     """Films of the first pages of a segment that those of the published release have too."""
