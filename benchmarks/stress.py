@@ -37,7 +37,7 @@ from warehouse.releases.rollback import roll_back
 from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run, new_run_id, utc_now
 
-QUICK = {"recall": {"channels": ["popular", "segment", "item_cf"]}, "releases": {"keep": 3}}
+QUICK = {"recall": {"channels": ["popular", "first_session", "item_cf"]}, "releases": {"keep": 3}}
 """A few quick channels; few releases kept, so that some are deleted while people read."""
 
 READER = """

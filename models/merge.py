@@ -53,7 +53,7 @@ class MergeConfig(Config):
     """Smallest weight: where only channels of no other use recall anything, their order still holds."""
     ema_decay: BelowOne = 0.0
     """Weight of the release before in the weights of a warm run: 0 forgets it."""
-    newcomers: str = "segment"
+    newcomers: str = "first_session"
     """Channel that alone answers for users without any rating; without it, what is popular does."""
 
 

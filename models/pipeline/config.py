@@ -43,7 +43,7 @@ class RecallConfig(Config):
 
     channels: tuple[str, ...] = (
         "popular",
-        "segment",
+        "first_session",
         "item_cf",
         "swing",
         "user_cf",

@@ -29,7 +29,7 @@ def recommend_segments(run: Run) -> RowCounts:
 
 def _settings(config: PipelineConfig) -> SegmentConfig:
     """Settings of the channel for newcomers if it is one of segments, else those of the one of that name."""
-    for name in (config.merge.newcomers, "segment"):
+    for name in (config.merge.newcomers, "first_session"):
         _, settings = channel_settings(config, name)
         if isinstance(settings, SegmentConfig):
             return settings

@@ -289,7 +289,7 @@ def test_the_report_is_one_page_with_plots(home: Path, first: dict[str, Any], tm
     ), "the page loads nothing from elsewhere"
 
 
-FEW = {"top_n": 20, "recall": {"channels": ["popular", "segment", "item_cf"]}}
+FEW = {"top_n": 20, "recall": {"channels": ["popular", "first_session", "item_cf"]}}
 """Settings with which a night is short."""
 
 

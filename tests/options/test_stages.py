@@ -39,7 +39,7 @@ from warehouse.runs import lifecycle
 
 BASE: Settings = {
     "top_n": 5,
-    "recall": {"channels": ["popular", "segment", "item_cf"], "candidates": 40},
+    "recall": {"channels": ["popular", "first_session", "item_cf"], "candidates": 40},
     "holdout": {"min_targets": 100},
     "rank": {"ranker": "lr", "pool": 20},
     "rankers": {"lr": {"training": {"epochs": 2}}},
@@ -108,7 +108,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "top_n": (LISTS, Case()),
     "objective": (LISTS, Case()),
     "seed": (LISTS, Case()),
-    "recall.channels": (LISTS, Case(to=("popular", "segment", "swing"))),
+    "recall.channels": (LISTS, Case(to=("popular", "first_session", "swing"))),
     "recall.candidates": (LISTS, Case(to=5)),
     "recall.max_user_events": (LISTS, Case(to=5)),
     "recall.n_neighbours": ("item_similarity/item_cf", Case(to=2)),
@@ -142,11 +142,11 @@ CASES: dict[str, tuple[str, Case]] = {
     "rankers": (LISTS, Case(to={"lr": {"training": {"learning_rate": 0.1}}})),
     "rerank.method": (LISTS, Case(to="dpp", given=DIVERSE)),
     "rerank.pool": (LISTS, Case(to=8, given=DIVERSE)),
-    "rerank.diversity": (LISTS, Case(to=9.0, given=DIVERSE)),
+    "rerank.diversity": (LISTS, Case(to=0.05, given=DIVERSE)),
     "rerank.window": (LISTS, Case(to=1, given=DIVERSE)),
     "rerank.similarity": (LISTS, Case(to="two_tower", given=FOR_TOWERS)),
     "rerank.genre_weight": (LISTS, Case(to=0.01, given=FOR_TOWERS)),
-    "rerank.absence": (LISTS, Case(to=0.1, given=DIVERSE)),
+    "rerank.absence": (LISTS, Case(to=0.1, given=overlaid(DIVERSE, {"rerank": {"diversity": 0.05}}))),
     "rerank.least_weight": (LISTS, Case(to=0.9, given=AWAY)),
     "rerank.calibration": (LISTS, Case(to=5.0, given=DIVERSE)),
     "rerank.alpha": (LISTS, Case(to=0.9, given=CALIBRATED)),
@@ -382,10 +382,10 @@ def test_a_channel_without_similarities_explains_nothing(home: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"channels": {"segment": {"smoothing": 1.0}}},
+        {"channels": {"first_session": {"smoothing": 1.0}}},
         {"channels": {"young": {"kind": "segment", "smoothing": 1.0}}, "merge": {"newcomers": "young"}},
     ],
-    ids=["channels.segment", "merge.newcomers"],
+    ids=["channels.first_session", "merge.newcomers"],
 )
 def test_lists_by_segment_are_those_of_the_channel_as_it_is_set(home: Path, settings: Settings) -> None:
     changed = overlaid(BASE, settings)

@@ -31,7 +31,7 @@ from warehouse.runs.run import Run
 SETTINGS: dict[str, Any] = {
     "top_n": 5,
     "recall": {
-        "channels": ["popular", "segment", "item_cf", "user_cf", "ease", "mf", "two_tower"],
+        "channels": ["popular", "first_session", "item_cf", "user_cf", "ease", "mf", "two_tower"],
         "candidates": 30,
     },
     "holdout": {"min_targets": 100},

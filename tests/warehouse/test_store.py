@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -112,10 +113,10 @@ def test_of_two_ingests_at_once_the_second_comes_after_the_first(
     second, real = machine("second"), log._append
     log.batches(second)
 
-    def meanwhile(folder: Path, incoming: object) -> log.IngestReport:
+    def meanwhile(*arguments: Any) -> log.IngestReport:
         monkeypatch.setattr(log, "_append", real)
         log.ingest(second, theirs)
-        return real(folder, incoming)
+        return real(*arguments)
 
     monkeypatch.setattr(log, "_append", meanwhile)
     report = log.ingest(home, mine)
@@ -290,6 +291,7 @@ KILLED_BEFORE = ("put", "write", "swap")
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from tests import home as homes
 from warehouse.store import Store
 

@@ -27,7 +27,7 @@ from tests.warehouse import batches
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 
-CHANNELS = ("popular", "segment", "item_cf")
+CHANNELS = ("popular", "first_session", "item_cf")
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_differences_to_a_model_and_to_an_earlier_evaluation(source: str, tmp_pa
         for row in json.loads(file.read_text())
     }
     assert [*dict.fromkeys((row["stage"], row["model"]) for row in first["differences"])] == [
-        *(("recall", "segment"), ("recall", "item_cf")),
+        *(("recall", "first_session"), ("recall", "item_cf")),
         *(("merge", MERGED), ("merge", UNION), ("merge", BEST)),
         *(("prerank", MERGED), ("rank", "gbdt"), ("published", PUBLISHED)),
     ]

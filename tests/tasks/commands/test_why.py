@@ -19,7 +19,7 @@ POOL, TOP_N = 20, 5
 
 SETTINGS: dict[str, Any] = {
     "top_n": TOP_N,
-    "recall": {"channels": ["popular", "segment", "item_cf", "ease"], "candidates": 25},
+    "recall": {"channels": ["popular", "first_session", "item_cf", "ease"], "candidates": 25},
     "holdout": {"min_targets": 100},
     "rank": {"ranker": "gbdt", "pool": POOL, "blend_weights": [0.5]},
     "rankers": {"gbdt": {"min_data_in_leaf": 5, "num_boost_round": 20}},
@@ -119,7 +119,7 @@ def test_a_user_without_ratings_has_the_list_of_the_merge(run: Run) -> None:
     assert answer["rank"]["alone"] is None
     assert answer["rank"]["features"] == []
     assert answer["rank"]["score"] == answer["merge"]["score"]
-    assert [row["channel"] for row in answer["recall"] if row["contribution"] > 0] == ["segment"]
+    assert [row["channel"] for row in answer["recall"] if row["contribution"] > 0] == ["first_session"]
 
 
 def test_a_run_whose_state_is_gone_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

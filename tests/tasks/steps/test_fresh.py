@@ -11,7 +11,7 @@ from warehouse.runs.run import Run
 UNRATED = range(81, 87)
 SETTINGS = {
     "top_n": 8,
-    "recall": {"channels": ["popular", "segment", "fresh"], "candidates": 60},
+    "recall": {"channels": ["popular", "first_session", "fresh"], "candidates": 60},
     "channels": {"fresh": {"max_ratings": 0}},
     "holdout": {"min_targets": 100},
     "rank": {"ranker": "lr", "pool": 20},

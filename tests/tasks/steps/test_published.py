@@ -32,7 +32,7 @@ from warehouse.events import log as event_log
 from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run
 
-CHANNELS = ["popular", "segment", "item_cf"]
+CHANNELS = ["popular", "first_session", "item_cf"]
 
 CAPPED = {
     "method": "mmr",

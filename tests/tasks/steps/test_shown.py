@@ -28,7 +28,7 @@ from warehouse.runs.run import Run
 
 SETTINGS = {
     "top_n": 5,
-    "recall": {"channels": ["popular", "segment", "item_cf"], "candidates": 40},
+    "recall": {"channels": ["popular", "first_session", "item_cf"], "candidates": 40},
     "holdout": {"min_targets": 100},
     "rank": {"ranker": "lr", "pool": 20},
     "rankers": {"lr": {"training": {"epochs": 2}}},
