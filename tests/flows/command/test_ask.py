@@ -200,7 +200,7 @@ def test_held_releases_come_first_and_say_what_fails(home: Path, matinee: Matine
     held |= {"release_id": "20260102-000000-000000", "failed": ["top film: 0.9 [of] pages (at most 0.5)"]}
     (home / "serving" / "held-20260102-000000-000000.json").write_text(json.dumps(held))
     lines = matinee("releases").out.splitlines()
-    (first,) = (line for line in lines if line.startswith("held"))
+    (first,) = (line for line in lines if line.split()[:1] == ["held"])
     assert "20260102-000000-000000" in first
     assert lines[-1] == "20260102-000000-000000  top film: 0.9 [of] pages (at most 0.5)"
     assert [row["held"] for row in read(matinee("releases", "--json"))] == [True, False]
