@@ -240,7 +240,7 @@ def show(home: Path) -> None:
     )
     exposures.record_lists(home, "earlier", lambda: iter([lists]))
     requested = [
-        (user, item, newest - timedelta(days=9), "block") for user in (1, 2) for item in range(30, 70)
+        (user, item, newest - timedelta(days=9), "block") for user in range(1, 9) for item in range(26, 80)
     ]
     report_blocked(home, "asked", requested)
 

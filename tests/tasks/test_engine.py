@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import polars as pl
 import pytest
 from distributed import LocalCluster
@@ -108,9 +109,13 @@ def test_no_scheduler_is_one_clear_line(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=None
-    ) as two_workers:
+    # A worker takes seconds to start: two of them are enough to show that a shard kills every one.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=None
+        ) as two_workers,
+    ):
         yield two_workers
 
 

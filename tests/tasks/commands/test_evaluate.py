@@ -153,7 +153,7 @@ def test_published_lists_are_full_and_newcomers_hear_their_segment_alone(dataset
     assert unseen.min() >= 50
     new = split.queries.start == split.queries.end
     assert new.any()
-    alone = Segment().fit(split.train).recommend(split.queries, 50)
+    alone = Segment(registry.CHANNELS["first_session"].settings).fit(split.train).recommend(split.queries, 50)
     np.testing.assert_array_equal(found[PUBLISHED][new], alone.item[new])
     assert (found[PUBLISHED][~new] != alone.item[~new]).any()
 

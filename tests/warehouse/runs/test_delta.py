@@ -54,7 +54,7 @@ def finished(run: Run) -> Run:
     return run
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 10**6), hours=st.lists(st.integers(1, 90), min_size=2, max_size=4))
 def test_the_log_of_an_incremental_run_is_that_of_all_events(seed: int, hours: list[int]) -> None:
     rng = np.random.default_rng(seed)
