@@ -154,7 +154,9 @@ def test_published_lists_are_full_and_newcomers_hear_their_segment_alone(dataset
     new = split.queries.start == split.queries.end
     assert new.any()
     alone = Segment(registry.CHANNELS["first_session"].settings).fit(split.train).recommend(split.queries, 50)
-    np.testing.assert_array_equal(found[PUBLISHED][new], alone.item[new])
+    recalled = alone.item[new] >= 0  # in so small a log first sessions have few films: others follow
+    assert recalled[:, :10].all()
+    np.testing.assert_array_equal(found[PUBLISHED][new][recalled], alone.item[new][recalled])
     assert (found[PUBLISHED][~new] != alone.item[~new]).any()
 
 
