@@ -12,7 +12,8 @@ def test_steps_and_recall_are_printed(
 ) -> None:
     monkeypatch.setenv("MATINEE_SOURCE", "synthetic:0.01")
     bench_nightly.main(["--as-of", "2000-11-20T00:00:00Z", "--set", "recall.channels=[popular,item_cf]"])
-    text = capfd.readouterr().out
+    text, errors = capfd.readouterr()
+    assert "leaked" not in errors
     for step in (
         "ingest",
         "features",

@@ -11,9 +11,10 @@ from warehouse.atomic import Staging
 from warehouse.errors import Held, LostRace, MatineeError
 from warehouse.releases import journal, serving
 from warehouse.releases.build import add_checks, build, release_row
-from warehouse.releases.checks import Check, table, validate
+from warehouse.releases.checks import Check, table
 from warehouse.releases.lock import locked
 from warehouse.releases.retention import forget, forget_held, remove_held
+from warehouse.releases.validation import validate
 from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Json, Run
 from warehouse.store import Taken
