@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
-# Prefect keeps its tasks, and the classes that they name, to the end of the process. Nothing here may name DuckDB,
-# which would report all its types as leaked.
+# Prefect keeps its tasks, and the classes that they name, to the end of the process. Nothing here may name
+# DuckDB, which would report all its types as leaked.
 
 SCHEMA = {
     "table": pl.String,
