@@ -52,6 +52,11 @@ class Dataset:
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     @property
+    def year(self) -> int:
+        """The calendar year of ``as_of``, UTC."""
+        return int(str(np.datetime64(self.as_of, "s").astype("datetime64[Y]")))
+
+    @property
     def n_events(self) -> int:
         """E, the number of ratings."""
         return len(self.user_idx)

@@ -123,17 +123,7 @@ def shown(
     as_json: options.Json = False,
 ) -> None:
     """Append a report of what users were shown to the log of exposures."""
-    from flows.command.screens.terminal import log_to_terminal
-
-    log_to_terminal()
-    from dataclasses import asdict
-
-    from tasks import settings
-    from tasks.commands.shown import shown as record
-
-    report = record(settings.home(), file)
-    if as_json:
-        print_json(asdict(report))
+    _record("shown", file, as_json)
 
 
 def block(
@@ -147,15 +137,20 @@ def block(
     as_json: options.Json = False,
 ) -> None:
     """Append a report of films that users asked not to see to the log of block lists."""
+    _record("block", file, as_json)
+
+
+def _record(command: str, file: str, as_json: bool) -> None:
+    """Append a report to the log of a command."""
     from flows.command.screens.terminal import log_to_terminal
 
     log_to_terminal()
     from dataclasses import asdict
 
     from tasks import settings
-    from tasks.commands.block import block as record
+    from tasks.commands import reports
 
-    report = record(settings.home(), file)
+    report = reports.record(settings.home(), command, file)
     if as_json:
         print_json(asdict(report))
 

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array, diags_array, eye_array
 from models.bounds import Positive
 from models.candidates import Candidates, Neighbours
 from models.config import Config
-from models.dataset import Dataset, Floats, Ints, Queries
+from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.history import decayed_history
 from models.neighbours import nearest, to_sparse
 from models.recall.contract import Tables
@@ -57,21 +57,12 @@ class Attribute:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
-        kinds = kinds_of_items(dataset)
         popularity = np.maximum(decayed_popularity(dataset, self.config.half_life), 0)
-        prior = kinds.T @ popularity
-        best, chance = best_of_kinds(kinds, popularity, self.config.best)
-        self.state = sparse_state("kinds", kinds) | {
-            "prior": prior / max(float(prior.sum()), 1.0),
-            "best": best,
-            "chance": chance,
-        }
+        self.state = index_of_kinds(kinds_of_items(dataset), popularity, popularity, self.config.best)
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        best = Neighbours(self.state["best"], self.state["chance"])
-        films = to_sparse(best, self.state["kinds_indptr"].size - 1)  # (C, I)
-        return recommend_by_product(self._favourites, films, queries, n, filter_seen)
+        return recommend_by_product(self._favourites, films_of_kinds(self.state), queries, n, filter_seen)
 
     def tables(self) -> Tables:
         return Tables()
@@ -82,6 +73,22 @@ class Attribute:
         kinds = sparse_from_state("kinds", self.state, len(prior))
         taste = taste_of_kinds(queries, kinds, prior, self.config.decay, self.config.smoothing)
         return to_sparse(nearest(taste, self.config.favourites), len(prior))
+
+
+def index_of_kinds(kinds: csr_array, weight: Floats, everybody: Floats | Longs, n: int) -> State:
+    """The state of a channel by kinds, from the kinds of items (I, C) and two weights of items (I,).
+
+    The n best of each kind go by ``weight``, everybody's kinds by ``everybody``.
+    """
+    prior = kinds.T @ everybody
+    best, chance = best_of_kinds(kinds, weight, n)
+    of_everybody = {"prior": prior / max(float(prior.sum()), 1.0)}
+    return sparse_state("kinds", kinds) | of_everybody | {"best": best, "chance": chance}
+
+
+def films_of_kinds(state: State) -> csr_array:
+    """(C, I) p(i | c) of the best items of each kind."""
+    return to_sparse(Neighbours(state["best"], state["chance"]), state["kinds_indptr"].size - 1)
 
 
 def taste_of_kinds(

@@ -19,17 +19,14 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
 from models.bounds import NonNegative, Positive
-from models.candidates import Candidates, Neighbours
+from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Queries
-from models.neighbours import to_sparse
-from models.recall.attribute import best_of_kinds, kinds_of_items, taste_of_kinds
+from models.recall.attribute import films_of_kinds, index_of_kinds, kinds_of_items, taste_of_kinds
 from models.recall.contract import Tables
-from models.sparse_product import recommend_by_product, sparse_from_state, sparse_state
+from models.sparse_product import recommend_by_product, sparse_from_state
 from models.splitmix import GOLDEN, mix, unit
 from models.state import State
-
-FIRST_EPOCH_YEAR = 1970
 
 
 class FreshConfig(Config):
@@ -64,23 +61,15 @@ class Fresh:
         self.state: State = {}
 
     def fit(self, dataset: Dataset) -> Self:
-        kinds = kinds_of_items(dataset)
         count = np.bincount(dataset.item_idx, minlength=dataset.n_items)
         newness = np.exp2(-years_since(dataset) / self.config.half_life_years)
         weight = np.where(count <= self.config.max_ratings, newness, 0).astype(np.float32)
-        prior = kinds.T @ (count + 1)  # no kind is beyond everybody's taste
-        best, chance = best_of_kinds(kinds, weight, self.config.best)
-        self.state = sparse_state("kinds", kinds) | {
-            "prior": prior / max(float(prior.sum()), 1.0),
-            "best": best,
-            "chance": chance,
-        }
+        everybody = count + 1  # no kind is beyond everybody's taste
+        self.state = index_of_kinds(kinds_of_items(dataset), weight, everybody, self.config.best)
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
-        best = Neighbours(self.state["best"], self.state["chance"])
-        films = to_sparse(best, self.state["kinds_indptr"].size - 1)  # (C, I)
-        found = recommend_by_product(self._taste, films, queries, n, filter_seen)
+        found = recommend_by_product(self._taste, films_of_kinds(self.state), queries, n, filter_seen)
         with np.errstate(divide="ignore"):
             score = np.log(np.maximum(found.score, 0))  # that of padding stays -inf
         drawn = score + np.float32(self.config.temperature) * gumbel(
@@ -102,7 +91,7 @@ class Fresh:
 
 def years_since(dataset: Dataset) -> Ints:
     """(I,) years from an item's own to that of as_of, at least 0; of unknown year as many as the oldest."""
-    now = FIRST_EPOCH_YEAR + int(np.datetime64(dataset.as_of, "s").astype("datetime64[Y]").astype(np.int64))
+    now = dataset.year
     year = np.asarray(dataset.items.get("year", np.full(dataset.n_items, -1)), dtype=np.int32)
     oldest = year[year >= 0].min(initial=now)
     years: Ints = np.maximum(now - np.where(year >= 0, year, oldest), 0).astype(np.int32)

@@ -10,8 +10,6 @@ from models.unit_length import of_unit_length
 DECADE = 10
 """Years in a decade."""
 
-FIRST_EPOCH_YEAR = 1970
-
 FRESH = 0
 """Column of fresh items among those that serve quotas."""
 
@@ -86,9 +84,8 @@ def _decades(log: Dataset) -> Ints:
 
 def _serves(config: QuotaConfig, log: Dataset) -> Mask:
     """(I, 2) whether an item is fresh, and whether it is of the long tail."""
-    year = FIRST_EPOCH_YEAR + int(np.datetime64(log.as_of, "s").astype("datetime64[Y]").astype(np.int64))
     count = np.bincount(log.item_idx, minlength=log.n_items)
-    fresh = (_codes(log, "year")[:, 0] >= year - config.fresh_years) | (count < config.fresh_ratings)
+    fresh = (_codes(log, "year")[:, 0] >= log.year - config.fresh_years) | (count < config.fresh_ratings)
     return np.stack([fresh, _long_tail(log, config)], axis=1)
 
 

@@ -1,13 +1,13 @@
 """Limits of the gate; docs/operate.md says where each comes from."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import NonNegativeInt
 
 from models.bounds import Fraction, NonNegative, Positive
 from models.config import Config
 
-Blocking = Literal[
+Holding = Literal[
     "clock",
     "quarantined",
     "user events",
@@ -19,28 +19,17 @@ Blocking = Literal[
     "top film",
     "overlap",
     "fillers",
-    "duplicates",
-    "drift",
 ]
-"""The checks by name; some are made more than once, of several models, segments or distributions."""
+"""The checks that hold a release by default, by name; some are made of several models or segments."""
+
+Blocking = Literal[Holding, "duplicates", "drift"]
+"""All checks by name."""
 
 
 class GateConfig(Config):
     """Checks of a release before it is published."""
 
-    blocking: tuple[Blocking, ...] = (
-        "clock",
-        "quarantined",
-        "user events",
-        "film events",
-        "volume",
-        "states",
-        "metrics",
-        "coverage",
-        "top film",
-        "overlap",
-        "fillers",
-    )
+    blocking: tuple[Blocking, ...] = get_args(Holding)
     """Checks that hold a release which fails them; the others only warn."""
     min_users: NonNegativeInt = 200
     """Users whose lists, or answers of the holdout, are looked at; of fewer nothing is concluded."""

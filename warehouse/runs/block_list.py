@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from warehouse import sql
 from warehouse.runs import files
+from warehouse.runs.reported import users_new_to
 from warehouse.runs.run import Run
 from warehouse.runs.snapshot import numbered
 
@@ -22,14 +23,7 @@ def read(run: Run) -> pl.DataFrame:
 
 def new_to(run: Run, parent: Run) -> NDArray[np.int64]:
     """Ids of the users who asked for something, reported since an earlier run or later than it."""
-    if not run.block_list:
-        return np.empty(0, dtype=np.int64)
-    with sql.bounded(parent.file(f".{run.id}-block-list")) as con:  # it may have no folder of its own yet
-        sql.set_variables(
-            con, files=_paths(run), seen_files=_paths(parent), seen_before=parent.as_of, as_of=run.as_of
-        )
-        users: NDArray[np.int64] = con.execute(sql.load("run/newly_requested")).fetchnumpy()["user_id"]
-    return users
+    return users_new_to(run, parent, "newly_requested", _paths)
 
 
 def _paths(run: Run) -> list[str]:

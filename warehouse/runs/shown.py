@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from warehouse import sql
 from warehouse.runs import files
+from warehouse.runs.reported import users_new_to
 from warehouse.runs.run import Run
 from warehouse.runs.snapshot import BLOCK, numbered, whole_users
 
@@ -31,14 +32,7 @@ def read(run: Run, target_users: NDArray[np.int32], days: float, ranks: int | No
 
 def new_to(run: Run, parent: Run) -> NDArray[np.int64]:
     """Ids of the users who were shown something, reported since an earlier run or later than it."""
-    if not run.exposures:
-        return np.empty(0, dtype=np.int64)
-    with sql.bounded(parent.file(f".{run.id}")) as con:  # it may have no folder of its own yet
-        sql.set_variables(
-            con, files=_paths(run), seen_files=_paths(parent), seen_before=parent.as_of, as_of=run.as_of
-        )
-        users: NDArray[np.int64] = con.execute(sql.load("run/newly_shown")).fetchnumpy()["user_id"]
-    return users
+    return users_new_to(run, parent, "newly_shown", _paths)
 
 
 def _paths(run: Run) -> list[str]:
