@@ -5,7 +5,7 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.publishing import in_turn, or_left
+from flows.publishing import in_turn, or_left, with_report
 from tasks import settings
 from tasks.config import Changes, is_reranked, load
 from tasks.steps.artifacts import show_artifacts
@@ -71,7 +71,7 @@ def nightly(
             fit_rerank(run)
         recommend(run)
         recommend_segments(run)
-        with in_turn():
+        with with_report(run), in_turn():
             rows = publish(run)
     show_artifacts(home, rows)
     return {

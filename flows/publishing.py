@@ -4,9 +4,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from prefect import task
+from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
-from tasks.steps.publish import Held, abandon, let_go
+from tasks.steps.publish import REPORT, Held, abandon, let_go
 from tasks.steps.start import Run
 
 logger = logging.getLogger("matinee")
@@ -33,6 +35,29 @@ def in_turn() -> Iterator[None]:
                 "the limit %s was not free within %.0f s: a killed run may hold it", PUBLISHING, PATIENCE
             )
         yield
+
+
+@contextmanager
+def with_report(run: Run) -> Iterator[None]:
+    """Leave a report with the run when its release is published, and when the gate holds it."""
+    try:
+        yield
+    except Held:
+        write_report(run)
+        raise
+    write_report(run)
+
+
+@task(name="report", task_run_name="report {run.id}", cache_policy=NO_CACHE)
+def write_report(run: Run) -> None:
+    """Write the page about a release beside what its run made; ``matinee report`` can do it again."""
+    from flows.command.pages.report import write
+    from tasks.commands.report import read
+
+    try:
+        write(read(run.home, run.id), run.file(REPORT))
+    except Exception:  # whatever it is, the release is published, or held, all the same
+        logger.exception("the report of release %s was not written", run.id)
 
 
 @contextmanager

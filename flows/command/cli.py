@@ -26,6 +26,7 @@ PANELS = {
         look_after.releases,
         look_after.publish,
         look_after.report,
+        look_after.diff,
         look_after.rollback,
         look_after.config,
     ),
@@ -57,6 +58,8 @@ EXAMPLES = {
     "similar": ("matinee similar 1", "matinee similar 'toy story' --channel item_cf"),
     "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
     "publish": ("matinee publish 20261126-140626-775021 --force --why 'a festival: one film is right'",),
+    "report": ("matinee report", "matinee report 20261126-140626-775021 --against 20261125-030001-120045"),
+    "diff": ("matinee diff", "matinee diff 20261126-140626-775021 20261125-030001-120045 --json"),
     "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "config": (

@@ -1,4 +1,4 @@
-"""Commands that look after what is published and configured: releases, publish, report, rollback, config."""
+"""Commands that look after what is published: releases, publish, report, diff, rollback; and config."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,25 +43,53 @@ def publish(
 
 
 def report(
+    release: options.Release = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RELEASE", help="Which release to compare it with. Default: the one it went on from."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The page to write. Default: report.html in MATINEE_HOME."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a page with plots about what is published: lists, channels, training, ranking, steps."""
-    from tasks.commands import lookup
+    """Write a page about a release: verdict, quality, data, channels, lists, what changed, time."""
+    from tasks.commands import report as command
 
-    answer = lookup.report()
+    answer = command.report(release, against)
     if as_json:
         return print_json(answer)
-    from flows.command.pages.report import html
+    from flows.command.pages.report import write
     from flows.command.screens.terminal import out as screen
     from tasks import settings
 
     file = out or settings.home() / "report.html"
-    file.write_text(html(answer), encoding="utf-8")
+    write(answer, file)
     screen.print(f"Report on release {answer['release']['release_id']}: {file}", soft_wrap=True, markup=False)
+
+
+def diff(
+    release: options.Release = None,
+    against: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RELEASE", help="Which release to compare it with. Default: the one it went on from."
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what changed between two releases: lists, films, users, metrics, settings."""
+    from tasks.commands import diff as command
+
+    answer = command.diff(release, against)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import diff as screen
+
+    screen.show(answer)
 
 
 def rollback(

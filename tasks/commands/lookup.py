@@ -84,12 +84,6 @@ def similar(film: str, channel: str | None, n: int) -> Answer:
     }
 
 
-def report() -> Answer:
-    """Tables of the report on the published release: see ``warehouse.releases.queries.report``."""
-    home = settings.home()
-    return queries.report(home) | {"releases": journal.releases(home)}
-
-
 def releases() -> list[Answer]:
     """All releases, newest first, with ``current``, ``kept`` and ``held``: those the gate holds come first.
 

@@ -17,9 +17,10 @@ from warehouse.errors import Held, LostRace, MatineeError
 from warehouse.releases import publication
 from warehouse.releases.checks import Check
 from warehouse.runs import lifecycle
+from warehouse.runs.lifecycle import REPORT
 from warehouse.runs.run import Run
 
-__all__ = ["Held", "LostRace", "abandon", "let_go", "publish", "publish_held"]
+__all__ = ["REPORT", "Held", "LostRace", "abandon", "let_go", "publish", "publish_held"]
 
 logger = logging.getLogger("matinee")
 

@@ -89,5 +89,20 @@ def previous(home: Path, release: str | None) -> str | None:
     return earlier
 
 
+def earlier(home: Path, release: str) -> str | None:
+    """The kept release to hold another one against: its parent, else what was current when it was published.
+
+    For one that the gate holds the latter is what is published now.
+    """
+    waiting = held(home)
+    parents = {row["release_id"]: row["parent_id"] for row in [*publications(home), *waiting]}
+    parent: str | None = parents.get(release)
+    if parent in serving.kept_releases(home):
+        return parent
+    if release in [row["release_id"] for row in waiting]:
+        return serving.current_release(home)
+    return previous(home, release)
+
+
 def _file(home: Path) -> Path:
     return home / "serving" / "journal.jsonl"

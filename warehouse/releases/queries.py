@@ -15,9 +15,6 @@ from warehouse.releases import serving
 
 Records = list[dict[str, Any]]
 
-COMMUNITIES = 10
-"""Communities of films that a page shows, the largest."""
-
 
 def release(home: Path) -> dict[str, Any]:
     """The row of ``releases`` that is published now."""
@@ -27,23 +24,6 @@ def release(home: Path) -> dict[str, Any]:
 def lineage(home: Path) -> Records:
     """The steps of the published release, in order."""
     return _rows(home, "queries/lineage", release_id=serving.current_release(home))
-
-
-def report(home: Path) -> dict[str, Any]:
-    """Everything that a page about the published release shows, by subject."""
-    published = release(home)
-    return {
-        "release": published,
-        "coverage": _rows(home, "queries/report_coverage", release_id=published["release_id"])[0],
-        "channels": _rows(home, "queries/report_channels"),
-        "popularity": _rows(home, "queries/report_popularity"),
-        "communities": _rows(home, "queries/report_communities", n=COMMUNITIES),
-        "community_links": _rows(home, "queries/report_community_links", n=COMMUNITIES),
-        "metrics": _rows(home, "queries/report_metrics"),
-        "curves": _rows(home, "queries/report_curves"),
-        "steps": lineage(home),
-        "lists": sample_lists(home, 10, 5),
-    }
 
 
 def user(home: Path, user_id: int) -> dict[str, Any] | None:
@@ -125,7 +105,16 @@ def _rows(home: Path, query: str, **parameters: Any) -> Records:
     Raises:
         MatineeError: nothing is published, or by a version that did not have the table yet.
     """
-    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
+    return rows(serving.current_file(home), query, **parameters)
+
+
+def rows(file: Path, query: str, **parameters: Any) -> Records:
+    """The rows of a serving file that a query finds, by column.
+
+    Raises:
+        MatineeError: a version that did not have the table yet made the file.
+    """
+    with duckdb.connect(str(file), read_only=True) as con:
         try:
             found = con.execute(sql.load(query), parameters)
         except duckdb.CatalogException as error:

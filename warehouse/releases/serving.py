@@ -32,6 +32,19 @@ def fetched(home: Path, release: str) -> Path:
     return shared.fetch(found, release) if found else file_of(home, release)
 
 
+def readable(home: Path, release: str) -> Path:
+    """The file of a release that is kept or held.
+
+    Raises:
+        MatineeError: it is neither.
+    """
+    if (held := held_file(home, release)).exists() and held_row(home, release).exists():
+        return held
+    if release not in kept_releases(home):
+        raise MatineeError(f"release {release} is not kept: `matinee releases` lists those that are")
+    return fetched(home, release)
+
+
 def current_file(home: Path) -> Path:
     """The link that readers open; of a home on a store the file of the published release, fetched.
 

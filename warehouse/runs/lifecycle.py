@@ -17,7 +17,10 @@ from warehouse.errors import MatineeError
 from warehouse.runs.run import DESCRIPTION, MANIFEST, USERS, Json, Run
 from warehouse.store import Store
 
-REMAINS = (MANIFEST, DESCRIPTION, "lineage", "metrics", "curves")
+REPORT = "report.html"
+"""The page about the release of a run."""
+
+REMAINS = (MANIFEST, DESCRIPTION, REPORT, "lineage", "metrics", "curves")
 """Entries that stay of a run that nothing goes on from any more, though its release is kept."""
 
 REMADE = ("log", "log_orders", "log_capped", "holdout")
