@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from flows.command.pages.charts import charts
@@ -37,22 +37,9 @@ def write(answer: Answer, file: Path) -> None:
 
 def html(answer: Answer) -> str:
     """The whole page. All texts are escaped by the template; scripts are those of this package alone."""
-    environment = Environment(
-        loader=PackageLoader("flows.command.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "shown": shown,
-        "metric_name": _metric_name,
-        "with_names": _with_names,
-        "in_brief": _in_brief,
-    }
     drawn = charts(answer)
     scripts = [_vega(), _text("report.js")]
-    return environment.get_template("report.html.jinja").render(
+    return _template().render(
         **answer | {"releases": [row | {"status": _status(row)} for row in answer["releases"]]},
         charts=drawn,
         specs={
@@ -97,6 +84,20 @@ def _in_brief(checks: list[Answer]) -> list[Answer]:
 
 def _status(row: Answer) -> str:
     return "current" if row["current"] else "kept" if row["kept"] else "removed"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("flows.command.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = {"shown": shown, "metric_name": _metric_name, "with_names": _with_names, "in_brief": _in_brief}
+    environment.filters |= filters
+    return environment.get_template("report.html.jinja")
 
 
 @cache

@@ -15,7 +15,7 @@ from flows.command import cli
 from tasks.errors import Held
 from tests.flows.command.conftest import Matinee
 
-HEAVY = ("duckdb", "polars", "numpy", "prefect", "torch", "matplotlib")
+HEAVY = ("duckdb", "polars", "numpy", "prefect", "torch", "altair")
 
 
 def plain(example: str) -> str:

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from flows.command.pages import report
+from tasks.commands import report as command
 from tests import home as homes
 from tests.flows.command import release
 from tests.flows.command.conftest import Matinee, read
@@ -65,6 +66,17 @@ class Page(HTMLParser):
         return {self.texts[numbers[name] + 2]: specs[name] for name in titles}
 
 
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a release with one before it, and a log of two ratings, one of them later."""
+    home = release.write(tmp_path_factory.mktemp("home"))
+    release.write_second(home)
+    event = {"user_id": [1, 1], "item_id": [7, 8], "rating": [4.0, 2.5], "batch": [1, 1], "line": [1, 2]}
+    moments = [datetime(2002, 1, 1), datetime(2003, 6, 1)]
+    homes.write_batch(home, pl.DataFrame(event | {"event_at": moments}), 1)
+    return Page(report.html(command.read(home, release.SECOND)))
+
+
 def page(home: Path, matinee: Matinee, *words: str) -> Page:
     called = matinee("report", *words)
     assert (called.code, called.err) == (0, "")
@@ -72,45 +84,40 @@ def page(home: Path, matinee: Matinee, *words: str) -> Page:
     return Page((home / "report.html").read_text(encoding="utf-8"))
 
 
-def test_the_page_is_one_small_file_that_needs_no_network(home: Path, matinee: Matinee) -> None:
-    found = page(home, matinee)
-    assert len(found.html.encode()) < 3_000_000
-    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in found.all("meta")
-    assert found.all("html") == [{"lang": "en"}]
-    assert not found.all("link")
-    assert not found.inside, "every tag is closed"
-    links = [value for _, of in found.tags for name, value in of.items() if name in ("src", "href")]
+def test_the_page_is_one_small_file_that_needs_no_network(two: Page) -> None:
+    assert len(two.html.encode()) < 3_000_000
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in two.all("meta")
+    assert two.all("html") == [{"lang": "en"}]
+    assert not two.all("link")
+    assert not two.inside, "every tag is closed"
+    links = [value for _, of in two.tags for name, value in of.items() if name in ("src", "href")]
     assert all(str(link).startswith("#") for link in links)
-    (policy,) = (of["content"] for of in found.all("meta") if of.get("http-equiv"))
-    scripts = found.texts_of("script")[1:]
-    raw = re.findall(r"<script>(.*?)</script>", found.html, re.DOTALL)
+    (policy,) = (of["content"] for of in two.all("meta") if of.get("http-equiv"))
+    scripts = two.texts_of("script")[1:]
+    raw = re.findall(r"<script>(.*?)</script>", two.html, re.DOTALL)
     digests = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in raw]
     assert len(scripts) == len(raw) == 2
     assert re.findall("'sha256-(.*?)'", str(policy)) == digests, "these scripts run, and no others"
     assert "default-src 'none'" in str(policy)
 
 
-def test_headings_links_and_labels_lead_through_the_page(home: Path, matinee: Matinee) -> None:
-    release.write_second(home)
-    found = page(home, matinee)
-    levels = [int(tag[1]) for tag, _ in found.tags if re.fullmatch("h[1-6]", tag)]
+def test_headings_links_and_labels_lead_through_the_page(two: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in two.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
-    ids = [of["id"] for _, of in found.tags if "id" in of]
+    ids = [of["id"] for _, of in two.tags if "id" in of]
     assert len(ids) == len(set(ids))
-    assert {str(link["href"]).removeprefix("#") for link in found.all("a")} <= set(ids)
-    assert {of["for"] for of in found.all("label")} == {of["id"] for of in found.all("select")}
-    assert {of["data-articles"] for of in found.all("select")} <= set(ids)
-    assert {of["value"] for of in found.all("option")} == {of["id"] for of in found.all("article")}
-    assert len(found.all("table")) == len(found.all("caption"))
-    assert {of["scope"] for of in found.all("th")} == {"col", "row"}
+    assert {str(link["href"]).removeprefix("#") for link in two.all("a")} <= set(ids)
+    assert {of["for"] for of in two.all("label")} == {of["id"] for of in two.all("select")}
+    assert {of["data-articles"] for of in two.all("select")} <= set(ids)
+    assert {of["value"] for of in two.all("option")} == {of["id"] for of in two.all("article")}
+    assert len(two.all("table")) == len(two.all("caption"))
+    assert {of["scope"] for of in two.all("th")} == {"col", "row"}
 
 
-def test_every_chart_has_a_title_and_says_in_words_what_it_shows(home: Path, matinee: Matinee) -> None:
-    release.write_second(home)
-    found = page(home, matinee)
-    labels = [str(of["aria-label"]) for of in found.all("div") if of.get("role") == "img"]
-    assert list(found.charts()) == [
+def test_every_chart_has_a_title_and_says_in_words_what_it_shows(two: Page) -> None:
+    labels = [str(of["aria-label"]) for of in two.all("div") if of.get("role") == "img"]
+    assert list(two.charts()) == [
         "NDCG@10 by model",
         "How much of a first page stayed",
         "Drift of new ratings",
@@ -123,7 +130,7 @@ def test_every_chart_has_a_title_and_says_in_words_what_it_shows(home: Path, mat
         "Films that are alike",
         "Lineage of the steps",
     ]
-    assert [label.partition(". ")[0] for label in labels] == list(found.charts())
+    assert [label.partition(". ")[0] for label in labels] == list(two.charts())
     text = " ".join(labels)
     for words in (
         "0% of the users have the same ten films",
@@ -199,26 +206,23 @@ def test_a_held_release_says_what_holds_it_and_what_to_do(home: Path, matinee: M
     assert release.RELEASE in page(home, matinee).text[:200], "what is published is another one"
 
 
-def test_quality_is_held_against_popularity_and_the_release_before(home: Path, matinee: Matinee) -> None:
+def test_quality_is_held_against_popularity_and_the_release_before(
+    home: Path, two: Page, matinee: Matinee
+) -> None:
     release.write_second(home)
-    text = page(home, matinee).text
-    assert "gbdt beside the merged list has NDCG@10 0.0700 on the ratings held back." in text
-    assert "Popularity alone has 0.0500: that is +40.0%." in text
+    assert "gbdt beside the merged list has NDCG@10 0.0700 on the ratings held back." in two.text
+    assert "Popularity alone has 0.0500: that is +40.0%." in two.text
     assert (
         f"Release {release.RELEASE} had 0.0600 on its own holdout; chance alone may explain this change."
-        in text
+        in two.text
     )
     against = page(home, matinee, release.RELEASE, "--against", release.SECOND).text
     assert f"Release {release.SECOND} had 0.0700" in against
     assert "450 ratings, 3 fewer than" in against
 
 
-def test_a_user_has_the_history_and_both_lists_side_by_side(home: Path, matinee: Matinee) -> None:
-    release.write_second(home)
-    event = {"user_id": [1, 1], "item_id": [7, 8], "rating": [4.0, 2.5], "batch": [1, 1], "line": [1, 2]}
-    moments = [datetime(2002, 1, 1), datetime(2003, 6, 1)]
-    homes.write_batch(home, pl.DataFrame(event | {"event_at": moments}), 1)
-    (lists,) = (text for text in page(home, matinee).texts_of("article") if text.startswith("User 1\n"))
+def test_a_user_has_the_history_and_both_lists_side_by_side(two: Page) -> None:
+    (lists,) = (text for text in two.texts_of("article") if text.startswith("User 1\n"))
     words = " ".join(lists.split())
     assert "Rated last Child's Play (1988)4 stars, 2002-01-01 00:00:00 First page now" in words, (
         "none of later"
@@ -228,8 +232,8 @@ def test_a_user_has_the_history_and_both_lists_side_by_side(home: Path, matinee:
     assert "Sixth Sense, The (1999) (only here)" in words.partition("First page before")[2]
 
 
-def test_a_film_has_its_neighbours_by_channel(home: Path, matinee: Matinee) -> None:
-    articles = page(home, matinee).texts_of("article")
+def test_a_film_has_its_neighbours_by_channel(two: Page) -> None:
+    articles = two.texts_of("article")
     (near,) = (text for text in articles if text.startswith("Toy Story (1995)"))
     films = "Toy Story 2 (1999)Titanic (1953)Titanic (1997)"
     assert " ".join(near.split()) == f"Toy Story (1995) item_cf{films} swing{films}"
