@@ -130,7 +130,7 @@ def _largest_as_good(ndcg: Mapping[float, Doubles], user_idx: Ints) -> float:
 
 
 def _standard_error(values: Doubles, user_idx: Ints) -> float:
-    """Of the mean of values (B,) in clusters by user."""
+    """The standard error of the mean of values (B,) in clusters by user."""
     by_user = np.bincount(user_idx, values - values.mean())
     return float(np.sqrt((by_user**2).sum())) / len(values)
 
