@@ -11,7 +11,6 @@ import altair as alt
 
 from tasks.commands.answer import Answer
 
-AnyChart = alt.Chart | alt.LayerChart
 Curves = dict[tuple[str, str, str], list[Answer]]
 
 NOW, BEFORE = "this release", "before"
@@ -261,7 +260,7 @@ def _training(answer: Answer) -> Iterator[ReportChart]:
         yield _chart(f"Training of {model}", f"{text} in {len(loss)} epochs.", chart)
 
 
-def _by_epoch(points: list[Answer], name: str) -> alt.Chart:
+def _by_epoch(points: list[Answer], name: str) -> Any:
     return (
         alt.Chart(alt.InlineData(values=points))
         .mark_line(point=True)
@@ -451,7 +450,7 @@ def _listed(parts: Any) -> str:
     return ", ".join(parts)
 
 
-def _chart(title: str, text: str, chart: AnyChart) -> ReportChart:
+def _chart(title: str, text: str, chart: Any) -> ReportChart:
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
     spec = chart.properties(width="container", autosize=fit).to_dict()
     del spec["config"]
