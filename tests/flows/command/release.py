@@ -125,7 +125,7 @@ insert into checks values
     ('{SECOND}', 'recommendations', 'top film', false, 0.99, 0.95, true, 'top film: 0.99 of the first pages'),
     ('{SECOND}', 'events', 'clock', true, 0, 301, true, 'clock: 0 seconds ahead of the clock');
 """
-"""Of the next day: user 1 has two films swapped and one replaced, user 2 a first rating."""
+"""A release of the next day: user 1 has two films swapped and one replaced, user 2 a first rating."""
 
 
 def write_second(home: Path, held: bool = False) -> Path:

@@ -239,7 +239,7 @@ def test_a_film_has_its_neighbours_by_channel(two: Page) -> None:
     assert " ".join(near.split()) == f"Toy Story (1995) item_cf{films} swing{films}"
 
 
-def test_places_count_for_the_channel_that_gave_most_to_them(home: Path, matinee: Matinee) -> None:
+def test_a_film_counts_for_the_channel_that_gave_most_to_it(home: Path, matinee: Matinee) -> None:
     answer = read(matinee("report", "--json"))
     assert isinstance(answer, dict)
     assert answer["channels"] == [
