@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from pydantic import NonNegativeInt, PositiveInt
 
-from models.bounds import Positive
+from models.bounds import Fraction, Positive
 from models.config import Config
 from models.dataset import Floats, Ints, Longs
 from models.embeddings.retrieval import HistoryConfig
@@ -34,16 +34,28 @@ class CbowConfig(Config):
     """Tokens of all passes together, at most: of more there are fewer passes, but one."""
     learning_rate: Positive = 0.1
     """Step size at first; it falls linearly to a ten thousandth of that."""
+    warm_fraction: Fraction = 0.1
+    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     seed: int = 0
     """Seed of the first vectors and the noise."""
 
 
 def cbow(
-    token: Ints, indptr: Longs, n_tokens: int, history: HistoryConfig, config: CbowConfig = CbowConfig()
+    token: Ints,
+    indptr: Longs,
+    n_tokens: int,
+    history: HistoryConfig,
+    config: CbowConfig = CbowConfig(),
+    before: TokenVectors | None = None,
 ) -> TokenVectors:
-    """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first."""
-    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed)
+    """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first.
+
+    From the vectors ``before`` of earlier sequences only the last passes are made, with their small steps.
+    """
+    before = before if config.warm_fraction else None
+    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed, before)
     passes = min(config.epochs, max(1, config.max_tokens // max(1, len(token))))
+    first = 0 if before is None else max(0, passes - max(1, round(passes * config.warm_fraction)))
     _train(
         token,
         indptr,
@@ -52,6 +64,7 @@ def cbow(
         vectors.output,
         np.exp(-np.arange(history.newest) / history.decay).astype(np.float32),
         config.n_negatives,
+        first,
         passes,
         config.learning_rate,
         np.uint64(config.seed),
@@ -68,6 +81,7 @@ def _train(
     outputs: Floats,
     weight: Floats,
     n_negatives: int,
+    first_epoch: int,
     epochs: int,
     learning_rate: float,
     seed: np.uint64,
@@ -75,7 +89,7 @@ def _train(
     state = mix(seed + GOLDEN)
     bag = np.empty(inputs.shape[1], dtype=np.float32)
     step = np.empty(inputs.shape[1], dtype=np.float32)
-    for epoch in range(epochs):
+    for epoch in range(first_epoch, epochs):
         for sequence in range(len(indptr) - 1):
             begin, end = indptr[sequence], indptr[sequence + 1]
             for position in range(begin + 1, end):

@@ -6,7 +6,8 @@ An item has an input vector, by which it predicts others, and an output vector, 
 was trained to predict the next; ``i2i`` sums the lists of each last item's likely next ones.
 """
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
@@ -16,6 +17,7 @@ from models.dataset import Dataset, Queries
 from models.embeddings.ann import AnnConfig, Index, build_index, recommend_nearest
 from models.embeddings.cbow import CbowConfig, cbow
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.embeddings.skip_gram import TokenVectors
 from models.recall.contract import Tables
 from models.state import Derived, State
 
@@ -38,15 +40,20 @@ class Word2VecConfig(Config):
 class Word2Vec:
     """State: ``input`` and ``output`` (I, D), zero for items without an event."""
 
+    rows: ClassVar[Mapping[str, Literal["user", "item"]]] = {"input": "item", "output": "item"}
+
     def __init__(self, config: Word2VecConfig = Word2VecConfig()) -> None:
         self.config = config
         self.state: State = {}
         self._indexed: Derived[Index] = Derived()
         self._similar: Derived[Neighbours] = Derived()
 
-    def fit(self, dataset: Dataset) -> Self:
+    def fit(self, dataset: Dataset, before: State | None = None) -> Self:
         config = self.config
-        vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, config.history, config.training)
+        first = None if before is None else TokenVectors(before["input"], before["output"])
+        vectors = cbow(
+            dataset.item_idx, dataset.indptr, dataset.n_items, config.history, config.training, first
+        )
         self.state = {"input": vectors.input, "output": vectors.output}
         return self
 
