@@ -78,7 +78,7 @@ def load_grown(data: RunData, name: str, channel: str) -> Incremental:
 
 
 def read_state_before(data: RunData, name: str, channel: str) -> State | None:
-    """What the parent learned as ``name`` for a training to start from: the rows of now, zeros for new ids.
+    """The parent's state of a name for a training to start from: the rows of now, zeros for new ids.
 
     None where there is no such thing, or the parent's was trained by other settings.
     """

@@ -34,7 +34,7 @@ def from_scratch(data: RunData, channel: str) -> tuple[Incremental, Incremental]
 
 
 def seen_before_holdout(data: RunData) -> Dataset:
-    """What the holdout models of the parent learned from, by the indices of now."""
+    """The log that the holdout models of the parent learned from, by the indices of now."""
     before = run_data.encoded(data.parent)
     past = _before_holdout(before)
     users = before.vocabulary.user_positions(data.vocabulary)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from pydantic import NonNegativeInt, PositiveInt
 
-from models.bounds import Fraction, Positive
+from models.bounds import Positive
 from models.config import Config
 from models.dataset import Floats, Ints, Longs
 from models.embeddings.retrieval import HistoryConfig
@@ -34,8 +34,6 @@ class CbowConfig(Config):
     """Tokens of all passes together, at most: of more there are fewer passes, but one."""
     learning_rate: Positive = 0.1
     """Step size at first; it falls linearly to a ten thousandth of that."""
-    warm_fraction: Fraction = 0.1
-    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     seed: int = 0
     """Seed of the first vectors and the noise."""
 
@@ -47,15 +45,15 @@ def cbow(
     history: HistoryConfig,
     config: CbowConfig = CbowConfig(),
     before: TokenVectors | None = None,
+    warm_fraction: float = 1.0,
 ) -> TokenVectors:
     """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first.
 
-    From the vectors ``before`` of earlier sequences only the last passes are made, with their small steps.
+    From the vectors ``before`` of earlier sequences only this fraction of the passes is made, the last ones.
     """
-    before = before if config.warm_fraction else None
     vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed, before)
     passes = min(config.epochs, max(1, config.max_tokens // max(1, len(token))))
-    first = 0 if before is None else max(0, passes - max(1, round(passes * config.warm_fraction)))
+    first = 0 if before is None else max(0, passes - max(1, round(passes * warm_fraction)))
     _train(
         token,
         indptr,

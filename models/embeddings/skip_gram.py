@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from pydantic import NonNegativeInt, PositiveInt
 
-from models.bounds import Fraction, Positive
+from models.bounds import Positive
 from models.config import Config
 from models.dataset import Floats, Ints, Longs
 from models.splitmix import GOLDEN, below, mix
@@ -40,8 +40,6 @@ class SkipGramConfig(Config):
     """Passes over the sequences."""
     learning_rate: Positive = 0.05
     """Step size at first; it falls linearly to a ten thousandth of that."""
-    warm_fraction: Fraction = 0.1
-    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     seed: int = 0
     """Seed of the first vectors, the windows and the noise."""
 
@@ -55,11 +53,16 @@ class TokenVectors:
 
 
 def skip_gram(
-    token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig, before: TokenVectors | None = None
+    token: Ints,
+    indptr: Longs,
+    n_tokens: int,
+    config: SkipGramConfig,
+    before: TokenVectors | None = None,
+    warm_fraction: float = 1.0,
 ) -> TokenVectors:
     """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``.
 
-    From the vectors ``before`` of earlier sequences, the steps are those of the end of a training.
+    From the vectors ``before`` of earlier sequences, the steps are those of this fraction of it, its end.
     """
     vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed, before)
     _train(
@@ -71,7 +74,7 @@ def skip_gram(
         config.window,
         config.n_negatives,
         config.epochs,
-        config.learning_rate * (1 if before is None else config.warm_fraction),
+        config.learning_rate * (1 if before is None else warm_fraction),
         np.uint64(config.seed),
     )
     return vectors

@@ -29,7 +29,7 @@ def fit_channel(config: PipelineConfig, name: str, log: Dataset, before: State |
 
 
 def rows_of_state(config: PipelineConfig, name: str) -> Mapping[str, Literal["user", "item"]]:
-    """What the rows of a state that a training can start from stand for; empty if it always starts anew."""
+    """The side that rows of a state stand for, if a training can start from it; empty if none can."""
     kind, _ = channel_settings(config, name)
     return CHANNELS[kind].rows
 

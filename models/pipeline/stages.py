@@ -79,7 +79,7 @@ class Lists:
     ordered: Merged
     """By ranker and merge together: what lists are made from."""
     score: Floats  # (B, n)
-    """Of each candidate that is ranked, before filters: what a later release remembers."""
+    """The scores of all candidates that are ranked, before filters: a later release remembers them."""
 
 
 def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:

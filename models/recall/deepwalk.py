@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import PositiveInt
 
+from models.bounds import Fraction
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Floats, Queries
@@ -36,6 +37,8 @@ class DeepWalkConfig(Config):
     """The part of a history that stands for its user."""
     n_neighbours: PositiveInt = 100
     """Nearest items of each item, published and used by i2i."""
+    warm_fraction: Fraction = 0.1
+    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     ann: AnnConfig = AnnConfig()
     """Index of the vectors that is searched."""
 
@@ -60,16 +63,16 @@ class DeepWalk:
         self._similar: Derived[Neighbours] = Derived()
 
     def fit(self, dataset: Dataset, before: State | None = None) -> Self:
-        warm_fraction, per_node = self.config.training.warm_fraction, self.config.walks.per_node
-        before = before if warm_fraction else None
-        if before is not None:
-            per_node = min(per_node, max(1, round(per_node * warm_fraction)))
-        walking = self.config.walks.model_copy(update={"per_node": per_node})
+        config, walking = self.config, self.config.walks
+        first = _of_nodes(before) if before and config.warm_fraction else None
+        if first is not None:
+            walking = walking.model_copy(
+                update={"per_node": _some_of(walking.per_node, config.warm_fraction)}
+            )
         walks = random_walks(bipartite_graph(dataset, walking), walking)
         indptr = np.arange(len(walks) + 1, dtype=np.int64) * walks.shape[1]
         n_nodes = dataset.n_users + dataset.n_items
-        first = None if before is None else _of_nodes(before)
-        vectors = skip_gram(walks.ravel(), indptr, n_nodes, self.config.training, first)
+        vectors = skip_gram(walks.ravel(), indptr, n_nodes, config.training, first, config.warm_fraction)
         user, item = np.split(vectors.input, [dataset.n_users])
         user_output, output = np.split(vectors.output, [dataset.n_users])
         self.state = {"user": user, "user_output": user_output, "input": item, "output": output}
@@ -98,6 +101,11 @@ class DeepWalk:
 
     def _index(self) -> Index:
         return self._indexed.of(self.state, lambda: build_index(self.state["output"], self.config.ann))
+
+
+def _some_of(n: int, fraction: float) -> int:
+    """A fraction of n, but one at least."""
+    return min(n, max(1, round(n * fraction)))
 
 
 def _of_nodes(state: State) -> TokenVectors:

@@ -37,7 +37,7 @@ class Channel:
     one_thread: bool = False
     """A fit takes one thread: several may as well be made at once."""
     rows: Mapping[str, Literal["user", "item"]] = field(default_factory=dict)
-    """What the rows of its state stand for, of a :class:`models.recall.contract.Continued` channel."""
+    """The side that rows of its state stand for, if it is :class:`models.recall.contract.Continued`."""
 
 
 CHANNELS: dict[str, Channel] = {

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
+from models.bounds import Fraction
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Queries
@@ -33,6 +34,8 @@ class Word2VecConfig(Config):
     """The part of a history that stands for its user, in training as in use."""
     n_neighbours: PositiveInt = 100
     """Nearest items of each item, published and used by i2i."""
+    warm_fraction: Fraction = 0.1
+    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     ann: AnnConfig = AnnConfig()
     """Index of the vectors that is searched."""
 
@@ -50,9 +53,15 @@ class Word2Vec:
 
     def fit(self, dataset: Dataset, before: State | None = None) -> Self:
         config = self.config
-        first = None if before is None else TokenVectors(before["input"], before["output"])
+        first = TokenVectors(before["input"], before["output"]) if before and config.warm_fraction else None
         vectors = cbow(
-            dataset.item_idx, dataset.indptr, dataset.n_items, config.history, config.training, first
+            dataset.item_idx,
+            dataset.indptr,
+            dataset.n_items,
+            config.history,
+            config.training,
+            first,
+            config.warm_fraction,
         )
         self.state = {"input": vectors.input, "output": vectors.output}
         return self

@@ -52,7 +52,7 @@ def _fitted(data: RunData, channel: str, before_holdout: bool) -> Recaller:
         model = with_state(data.config, channel, read_state(data.run, folder + first)[0])
     else:
         log = data.holdout_training_log if before_holdout else data.training_log
-        model = fit_channel(data.config, channel, log, _learned_before(data, channel, before_holdout))
+        model = fit_channel(data.config, channel, log, _state_before(data, channel, before_holdout))
     shared = any(
         fitted_alike(data.config, other) == channel
         for other in data.config.recall.channels
@@ -63,8 +63,8 @@ def _fitted(data: RunData, channel: str, before_holdout: bool) -> Recaller:
     return model
 
 
-def _learned_before(data: RunData, channel: str, before_holdout: bool) -> State | None:
-    """What the parent's channel learned, if a training from it has not seen the holdout."""
+def _state_before(data: RunData, channel: str, before_holdout: bool) -> State | None:
+    """The state of the parent's channel, if a training from it has not seen the holdout."""
     before = read_state_before(data, f"{HOLDOUT}/{channel}" if before_holdout else channel, channel)
     if before is None or not before_holdout:
         return before

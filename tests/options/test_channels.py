@@ -106,13 +106,14 @@ CASES: dict[str, dict[str, Case]] = {
     "ease": CLOSED_FORM,
     "sequential_linear": CLOSED_FORM,
     "word2vec": ANN
+    | {"warm_fraction": Case(to=0.5)}
     | {
         "training.max_tokens": Case(to=1),
         "ann.efSearch": replace(
             ANN["ann.efSearch"], given=ANN["ann.efSearch"].given | {"training": {"embedding_dim": 16}}
         ),
     },
-    "deepwalk": ANN | {"walks.half_life": Case(to=10.0)},
+    "deepwalk": ANN | {"warm_fraction": Case(to=0.5), "walks.half_life": Case(to=10.0)},
     "deep_retrieval": {"assignment_pairs": Case(to=50), "penalty": Case(to=1.0)},
     "two_tower": ANN
     | {
@@ -165,7 +166,7 @@ CASES: dict[str, dict[str, Case]] = {
 
 OBSERVED = {
     "update": "update",
-    "training.warm_fraction": "continued",
+    "warm_fraction": "continued",
     "training.warm_": "warm",
     "negatives.hard_source": "warm",
 }

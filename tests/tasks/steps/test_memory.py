@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
 }
 FORGETS = overlaid(
     SETTINGS,
-    {"rank": {"ema_decay": 0.0}, "channels": {"word2vec": {"training": {"warm_fraction": 0.0}}}},
+    {"rank": {"ema_decay": 0.0}, "channels": {"word2vec": {"warm_fraction": 0.0}}},
 )
 ACTIVE = 3
 """The user who rated something between the nights."""
