@@ -50,7 +50,7 @@ def start(
     Raises:
         MatineeError: no event is before ``as_of``, or the run cannot be warm though it must.
     """
-    declarations.check(config.features)
+    declarations.check(config.features, config.optional_features)
     _take_back(home)
     run = describe(home, "full", as_of, config)
     parent = None if mode == "cold" else journal.newest_full(home, run.as_of)
