@@ -36,6 +36,15 @@ def of(path: Path | None, optional: Sequence[str] = ()) -> tuple[Declaration, ..
     return declarations(_parsed(_text(path), path, optional), optional)
 
 
+def blocks(path: Path | None) -> FeaturesFile:
+    """All declarations of a file or the packaged one.
+
+    Raises:
+        MatineeError: as ``check``.
+    """
+    return _parsed(_text(path), path)
+
+
 def write(run: Run, path: Path | None) -> FeaturesFile:
     """The declarations that a run goes by, its parent's for an incremental one; a copy stays with the run."""
     text = run.parent().file(FILE).read_text() if run.kind == "incremental" else _text(path)

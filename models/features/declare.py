@@ -96,7 +96,7 @@ class Declaration:
     @property
     def column(self) -> str:
         """Its name among all features."""
-        return f"{self.side}_{self.name}" if self.side in ("user", "item") else self.name
+        return _column(self.side, self.name)
 
 
 class FeatureBlock(BaseModel):
@@ -136,7 +136,6 @@ def declarations(
             or an optional feature is not there.
     """
     read: list[Declaration] = []
-    choices: list[str] = []
     names: set[str] = set()
     for section, blocks in declared.items():
         if section not in get_args(Section):
@@ -150,12 +149,27 @@ def declarations(
                 raise ValueError(f"{where}: {problem}")
             if block.sql is None:
                 feature = _declaration(where, section, block)
-                choices += [feature.column] if block.optional else []
                 if not block.optional or feature.column in optional:
                     read.append(feature)
+    choices = optional_names(declared)
     if unknown := set(optional).difference(choices):
         raise ValueError(f"no optional feature {min(unknown)!r}: choose from {_listed(choices) or 'none'}")
     return tuple(read)
+
+
+def optional_names(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """The names of the optional features, as ``declarations`` takes them."""
+    return [
+        _column(section, str(block["name"]))
+        for section, blocks in declared.items()
+        for block in blocks
+        if block.get("optional")
+    ]
+
+
+def _column(section: str, name: str) -> str:
+    """The name of a feature among all."""
+    return f"{section}_{name}" if section in ("user", "item") else name
 
 
 def _block(where: str, content: Mapping[str, Any]) -> FeatureBlock:
@@ -171,7 +185,7 @@ def _block(where: str, content: Mapping[str, Any]) -> FeatureBlock:
 
 def _repeated(section: str, block: FeatureBlock, names: set[str]) -> str | None:
     """The problem of a name that another feature has."""
-    column = f"{section}_{block.name}" if section in ("user", "item") else block.name
+    column = _column(section, block.name)
     if column in names:
         return f"there is another feature {column}"
     names.add(column)

@@ -13,7 +13,7 @@ import pytest
 from models.dataset import DAY, Dataset, Queries, queries_at, queries_before
 from models.encoding import TITLE_WORDS, title_words
 from models.features.compute import Pairs
-from models.features.declare import declarations
+from models.features.declare import declarations, optional_names
 from models.features.encode import coverage, encoder_state, fit_encoder, restored_encoder
 from models.features.extract import expand, extract
 from models.features.registry import OF_PAIR, OF_PAST, OF_QUERY
@@ -23,12 +23,7 @@ from tests.models.evaluation.logs import random_log
 from tests.models.features.test_compute import pairs_of, queries_of
 
 FEATURES = tomllib.loads((files("tasks") / "features.toml").read_text())
-OPTIONAL = [
-    f"{side}_{block['name']}" if side in ("user", "item") else block["name"]
-    for side, blocks in FEATURES.items()
-    for block in blocks
-    if block.get("optional")
-]
+OPTIONAL = optional_names(FEATURES)
 TITLES = ("Star Wars", "Star Trek", "Trek of the Dead", "Dead Again", "Again and Again", "Heat")
 
 
