@@ -134,7 +134,7 @@ def _mean_over_cohorts(
     pair, key = _expanded(members, pairs.item)
     at = pairs.queries.at[pairs.query[pair]]
     whole, own = past.group(cohort, group).past(key, at), of_items(past.by_item, pairs.item[pair], at)
-    others: Doubles = np.bincount(members.indices, minlength=members.shape[1])[key] - 1.0
+    others = (np.bincount(members.indices, minlength=members.shape[1])[key] - 1).astype(np.float64)
     count = np.bincount(pair, minlength=len(pairs.item))
     with np.errstate(invalid="ignore"):
         mean: Doubles = np.bincount(pair, of_others(pair, whole, own, others), len(pairs.item)) / count

@@ -84,8 +84,8 @@ class Region:
         scores = np.full((len(queries), n), -np.inf, dtype=np.float32)
         for begin in range(0, len(areas), AREAS):
             chosen = np.flatnonzero((number >= begin) & (number < begin + AREAS))
-            score = self._scores(areas[begin : begin + AREAS])
-            score = np.where(score > 0, score, -np.inf).astype(np.float32)
+            chance = self._scores(areas[begin : begin + AREAS])
+            score = np.where(chance > 0, chance, -np.inf).astype(np.float32)
             found = recommend_in_order(score, number[chosen] - begin, queries.take(chosen), n, filter_seen)
             items[chosen], scores[chosen] = found.item, found.score
         return Candidates(items, scores)

@@ -105,10 +105,10 @@ class Collator:
         recent = queries.last(newest)
         inputs = self._inputs(queries.user_idx, recent.start, recent.end, queries.start)
         if self.context:
-            newest = queries.at.copy()
+            newest_at = queries.at.copy()
             has_history = queries.end > queries.start
-            newest[has_history] = self.dataset.at[queries.end[has_history] - 1]
-            inputs |= self._context(queries.at, newest)
+            newest_at[has_history] = self.dataset.at[queries.end[has_history] - 1]
+            inputs |= self._context(queries.at, newest_at)
         return inputs, torch.from_numpy(np.maximum(recent.end - recent.start - 1, 0))
 
     def _context(self, at: Longs, newest: Longs) -> Tensors:

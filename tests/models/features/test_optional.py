@@ -275,7 +275,7 @@ def test_optional_features_are_read_if_named_and_most_rows_have_them() -> None:
     encoded = {name for part in encoder.encode(raw) for name in part}
     assert {*OPTIONAL} <= encoded
     fractions = coverage(raw)
-    assert min(fractions[name] for name in OPTIONAL if "franchise" not in name) > 0.7
+    assert min(fractions[name] for name in OPTIONAL if "franchise" not in name) > 0.6
     assert 0.4 < fractions["franchise_rating"] < 0.7
     with pytest.raises(ValueError, match=r"no optional feature 'hour': choose from user_id, "):
         declarations(FEATURES, ["hour"])

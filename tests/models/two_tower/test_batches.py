@@ -179,8 +179,8 @@ def test_the_moment_of_a_question_is_that_of_its_target_in_training_and_its_own_
         assert inputs["days_away"][window, position] == pytest.approx(np.log1p(days) / 5, abs=1e-6)
 
     queries = queries_at(log)
-    asked, _ = collator(log).queries(queries, 10)
-    assert (asked["hour"].numpy() == log.as_of // HOUR % 24 + 1).all()
+    of_queries, _ = collator(log).queries(queries, 10)
+    assert (of_queries["hour"].numpy() == log.as_of // HOUR % 24 + 1).all()
     away = [(log.as_of - log.at[end - 1]) / DAY if end > start else 0.0
             for start, end in zip(queries.start, queries.end, strict=True)]  # fmt: skip
-    np.testing.assert_allclose(asked["days_away"].numpy(), np.log1p(away) / 5, rtol=1e-5)
+    np.testing.assert_allclose(of_queries["days_away"].numpy(), np.log1p(away) / 5, rtol=1e-5)
