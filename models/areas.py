@@ -42,9 +42,9 @@ def geohashes(zips: Ints) -> Ints:
     import zipcodes
 
     distinct, number = np.unique(zips, return_inverse=True)
-    found = [zipcodes.matching(f"{code:05d}")[:1] if code >= 0 else [] for code in distinct]
-    places = [place for (place,) in filter(None, found)]
-    latitude, longitude = (np.array([float(place[key]) for place in places]) for key in ("lat", "long"))
+    matches = [zipcodes.matching(f"{code:05d}")[:1] if code >= 0 else [] for code in distinct]
+    towns = [match for (match,) in filter(None, matches)]
+    latitude, longitude = (np.array([float(town[key]) for town in towns]) for key in ("lat", "long"))
     code = np.full(len(distinct), -1, dtype=np.int32)
-    code[[bool(one) for one in found]] = geohash(latitude, longitude)
+    code[[bool(match) for match in matches]] = geohash(latitude, longitude)
     return code[number]
