@@ -24,9 +24,9 @@ class Encoder:
     words: Mapping[str, WordVectors] = field(default_factory=dict)
     """The vectors of the words of each feature of TF-IDF."""
     codes: Mapping[str, Ints] = field(default_factory=dict)
-    """Of sides ``user`` and ``item``, (U,) and (I,): the index that each had in training, -1 for a new one.
+    """By side, user (U,) and item (I,): the index that each had in training, -1 for a new one.
 
-    Of a side that is not there, indices are what they were.
+    Without a side, its indices are what they were.
     """
 
     def encode(self, raw: Raw) -> tuple[Columns, Columns, Columns]:

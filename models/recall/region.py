@@ -28,7 +28,7 @@ AREAS = 64
 
 
 class RegionConfig(Config):
-    """What an area is, how fast popularity fades and how much evidence an area needs."""
+    """The areas, how fast popularity fades and how much evidence an area needs."""
 
     areas: Literal["zip", "geohash"] = "zip"
     """Areas by the leading digits of zip codes, or by the leading characters of their geohashes (US)."""

@@ -26,7 +26,7 @@ def test_geohash(latitude: float, longitude: float, expected: str) -> None:
     assert text(code).startswith(expected)
 
 
-def test_zip_codes_have_the_geohash_of_their_place() -> None:
+def test_zip_codes_have_the_geohash_of_their_town() -> None:
     codes = geohashes(np.array([10001, -1, 94110, 99999], dtype=np.int32)).tolist()
     assert text(codes[0]).startswith("dr5r"), "Manhattan"
     assert text(codes[2]).startswith("9q8y"), "San Francisco"

@@ -19,6 +19,8 @@ from models.features.extract import expand, extract
 from models.features.registry import OF_PAIR, OF_PAST, OF_QUERY
 from models.features.words import WordVectors
 from models.kinds import kinds_of_items
+from models.rank.registry import build_ranker
+from models.rank.rows import Rows
 from tests.models.evaluation.logs import random_log
 from tests.models.features.test_compute import pairs_of, queries_of
 
@@ -299,3 +301,27 @@ def test_the_future_of_a_query_changes_none_of_them() -> None:
 
 def _pairs(query: Queries, log: Dataset) -> Pairs:
     return pairs_of(replace(query, log=log))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("gbdt", {"num_boost_round": 3, "min_data_in_leaf": 5}),
+        ("din", {"embedding_dim": 4, "hidden": (4,), "training": {"epochs": 1}}),
+        ("dcn_v2", {"embedding_dim": 4, "hidden": (4,), "training": {"epochs": 1}}),
+    ],
+)
+def test_rankers_learn_from_all_of_them(kind: str, settings: dict[str, Any]) -> None:
+    declared = declarations(FEATURES, OPTIONAL)
+    raw = extract(declared, (), PAIRS)
+    encoder = fit_encoder(declared, (), raw, LOG)
+    rows = Rows.of(PAIRS, raw, encoder)
+    label = (PAIRS.item % 3 == 0).astype(np.float32)[:, None]
+    rows = replace(rows, label=label, tasks=("watched",))
+    trained = build_ranker(kind, settings).fit(rows, rows, seed=0)
+    logits = trained.logits(rows)
+    assert logits.shape == (len(rows), 1)
+    assert np.isfinite(logits).all()
+    assert np.ptp(logits) > 0
+    again = build_ranker(kind, settings).restore(trained.state)
+    np.testing.assert_allclose(again.logits(rows), logits, rtol=1e-5)
