@@ -262,10 +262,10 @@ def _problem_of_kind(declared: Declaration) -> str | None:
         if getattr(declared, key) not in (None, (), "") and kind not in kinds:
             return f"{key} is for {_listed(kinds)}, not for {kind}"
     ascending = list(declared.edges) == sorted(set(declared.edges))
-    if kind == "bucketed" and not (declared.edges and ascending):
-        return "a bucketed number needs ascending edges"
-    if what in HASHED and declared.size is None:
-        return f"{what} is hashed, which needs a size"
+    if not ascending or (kind == "bucketed" and not declared.edges):
+        return "its edges must be there, and ascend"
+    if what in HASHED and (declared.size or 0) < 2:
+        return f"{what} is hashed, which needs a size of 2 at least"
     if declared.size is not None and kind != "categorical" and what not in HASHED:
         return f"size is for codes and hashes, not for {what}"
     if kind == "categorical" and declared.source != "attribute" and declared.size is None:

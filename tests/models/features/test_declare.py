@@ -77,7 +77,7 @@ def test_what_is_only_published_is_not_read() -> None:
         ("user", COUNT | {"embedding": "item_id"}, "embedding is for .*, not for log"),
         ("user", COUNT | {"optional": True}, "what is published is not optional"),
         # Kinds that their values do not have.
-        ("item", block("multi_hot", attribute="title"), "title is hashed, which needs a size"),
+        ("item", block("multi_hot", attribute="title"), "title is hashed, which needs a size of 2"),
         ("item", block("categorical", attribute="title", size=9), "title is multi_hot or tfidf, not"),
         (
             "item",
