@@ -1,0 +1,340 @@
+"""The state of a home: what is there, what is damaged or left over, and what can be repaired.
+
+A repair deletes nothing that was committed: what it takes out is set aside, in ``set-aside/`` of the home.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+from filelock import FileLock
+
+from warehouse import atomic, sql, store
+from warehouse.errors import Damaged, MatineeError
+from warehouse.events import catalog, log, shared
+from warehouse.events import soundness as of_log
+from warehouse.events.batch_log import facts_of
+from warehouse.releases import journal, retention, serving
+from warehouse.releases import soundness as of_releases
+from warehouse.releases.lock import locked
+from warehouse.releases.rollback import roll_back
+from warehouse.runs import lifecycle, run
+from warehouse.runs import soundness as of_runs
+
+SET_ASIDE = "set-aside"
+"""Folder of a home for what a repair takes out."""
+
+FORGOTTEN = 86_400
+"""Seconds after which nobody is writing a temporary file any more."""
+
+IN_SERVING = ("recs-*.duckdb", "held-*.duckdb", "held-*.json", "current.duckdb", "journal.jsonl", ".*")
+"""What belongs into ``serving/``."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be."""
+
+    path: Path
+    state: Literal["damaged", "left over", "short"]
+    problem: str
+    remedy: str
+    repair: Callable[[], str] | None = None
+    """What makes it good, and says what it did."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}: {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a home: what is there, and what is not as it should be."""
+
+    name: str
+    summary: str
+    findings: list[Finding]
+
+
+def examine(home: Path) -> list[Part]:
+    """Look at all parts of a home; every byte of what is there is read once.
+
+    Raises:
+        MatineeError: the store of the home cannot be used.
+    """
+    shared.pull(home)
+    return [look(home) for look in _PARTS]
+
+
+def repair(home: Path) -> list[str]:
+    """Repair what can be; each repair is a line. Looks again after each: one may be the end of others."""
+    done: list[str] = []
+    tried: set[Path] = set()
+    while (finding := next(_repairable(home, tried), None)) is not None and finding.repair is not None:
+        tried.add(finding.path)
+        done.append(f"{finding.path}: {finding.repair()}")
+    return done
+
+
+def _repairable(home: Path, tried: set[Path]) -> Iterator[Finding]:
+    for part in examine(home):
+        yield from (finding for finding in part.findings if finding.repair and finding.path not in tried)
+
+
+def _log(home: Path) -> Part:
+    files = [file for file in of_log.files(home) if file.parent.name not in ("catalog", "quarantine")]
+    rows = [f"{len(files)} files" if files else "empty"]
+    return Part("log", ", ".join(rows), [_damaged(file) for file in files if of_log.damage(file)])
+
+
+def _catalog(home: Path) -> Part:
+    files = sorted((home / "catalog").glob("[!.]*.parquet"))
+    damaged = [file for file in files if of_log.damage(file)]
+    findings = [_damaged(file, partial(_restore_catalog, home, file)) for file in damaged]
+    if log.event_files(home):
+        try:
+            summary = catalog.dataset_name(home)
+        except Damaged:
+            summary, file = "unknown", home / "catalog" / catalog.DATASET
+            remedy = "`matinee doctor --repair` writes it anew"
+            findings.append(
+                Finding(file, "damaged", "missing or damaged", remedy, partial(_restore_name, home))
+            )
+    else:
+        summary = "empty"
+    return Part("catalogue", summary, findings)
+
+
+def _quarantine(home: Path) -> Part:
+    files = sorted((home / "quarantine").glob("[!.]*.parquet"))
+    findings = [_damaged(file, partial(_set_aside, home, file)) for file in files if of_log.damage(file)]
+    return Part("quarantine", f"{len(files)} files", findings)
+
+
+def _damaged(file: Path, repair: Callable[[], str] | None = None) -> Finding:
+    remedy = of_log.REMEDIES[file.parent.name]
+    return Finding(file, "damaged", of_log.damage(file) or "", remedy, repair)
+
+
+def _journal(home: Path) -> Part:
+    file = journal.file_of(home)
+    try:
+        return Part("journal", f"{len(journal.entries(home))} entries", [])
+    except Damaged:
+        problem, remedy = "a line is no entry", "`matinee doctor --repair` writes it anew"
+        found = Finding(file, "damaged", problem, remedy, partial(_restore_journal, home))
+        return Part("journal", f"{len(journal.readable(home))} entries", [found])
+
+
+def _link(home: Path) -> Part:
+    link = serving.link_of(home)
+    try:
+        release = serving.current_release(home)
+        problem = None if release is None else of_releases.damage(home, release)
+    except Damaged:  # another file; or the journal is damaged, which comes first
+        release, problem = None, "it is no link to a release" if not link.is_symlink() else None
+    if release is None and problem is None and serving.kept_releases(home) and not link.is_symlink():
+        problem = "it is missing" if store.of(home) is None else None
+    if problem is None:
+        return Part("published", release or "nothing", [])
+    remedy = "`matinee doctor --repair` makes it lead to the newest whole release"
+    return Part(
+        "published",
+        release or "nothing",
+        [Finding(link, "damaged", problem, remedy, partial(_restore_link, home))],
+    )
+
+
+def _releases(home: Path) -> Part:
+    folder = home / "serving"
+    kept = serving.kept_releases(home)
+    try:
+        published = {row["release_id"] for row in journal.publications(home)}
+        current = serving.current_release(home)
+        held = journal.held(home)
+    except Damaged as error:
+        return Part("releases", f"{len(kept)} kept", _broken_rows(home, str(error)))
+    findings = []
+    for release in kept:
+        file = serving.file_of(home, release)
+        aside = None if release == current else partial(_set_aside, home, file)
+        if release not in published:
+            remedy = "it was never published: `matinee doctor --repair` sets it aside"
+            findings.append(Finding(file, "left over", "no entry of the journal names it", remedy, aside))
+        elif release != current and (problem := of_releases.damage(home, release)):
+            findings.append(
+                Finding(file, "damaged", problem, "`matinee doctor --repair` sets it aside", aside)
+            )
+    for file in sorted(folder.glob("*")):
+        if not any(file.match(pattern) for pattern in IN_SERVING):
+            remedy = "nothing reads it: `matinee doctor --repair` sets it aside"
+            aside = partial(_set_aside, home, file)
+            findings.append(Finding(file, "left over", "it is none of ours", remedy, aside))
+    return Part("releases", f"{len(kept)} kept, {len(held)} held", findings)
+
+
+def _broken_rows(home: Path, problem: str) -> list[Finding]:
+    """The descriptions of held releases that cannot be read."""
+    findings = []
+    for file in sorted((home / "serving").glob("held-*.json")):
+        if journal.held_row(file) is None:
+            remedy = "`matinee doctor --repair` sets it aside"
+            findings.append(Finding(file, "damaged", problem, remedy, partial(_set_aside, home, file)))
+    return findings
+
+
+def _runs(home: Path) -> Part:
+    """Runs that are whole, and what killed ones left that nobody goes on with."""
+    findings, whole, reduced = [], 0, 0
+    try:
+        left = {found.id for found in retention.unfinished(home)}
+    except Damaged:  # the journal, which comes first
+        return Part("runs", "unknown", [])
+    for folder in sorted((home / "runs").glob("[!.]*")):
+        aside = partial(_set_aside, home, folder)
+        if folder.name in left or lifecycle.is_alive(folder):
+            continue
+        try:
+            found = run.Run.read(home, folder.name)
+        except Damaged:
+            is_begun = not (folder / run.MANIFEST).exists()
+            state: Literal["damaged", "left over"] = "left over" if is_begun else "damaged"
+            problem = "a run that did not end" if is_begun else f"{run.MANIFEST} cannot be read"
+            remedy = "`matinee doctor --repair` sets it aside"
+            findings.append(Finding(folder, state, problem, remedy, aside))
+            continue
+        if not run.is_whole(home, folder.name):
+            reduced += 1
+        elif problem_of := of_runs.damage(found):
+            remedy = "the next nightly trains from scratch; `matinee doctor --repair` sets it aside"
+            findings.append(Finding(folder, "damaged", problem_of, remedy, aside))
+        else:
+            whole += 1
+    return Part("runs", f"{whole} whole, {reduced} reduced, {len(left)} to go on with", findings)
+
+
+def _leftovers(home: Path) -> Part:
+    """Temporary files of writers that were killed."""
+    old = [file for file in home.glob("*/.*.tmp*") if time.time() - file.stat().st_mtime > FORGOTTEN]
+    remedy = "`matinee doctor --repair` removes it"
+    return Part(
+        "temporary files",
+        f"{len(old)}",
+        [Finding(file, "left over", "its writer was killed", remedy, partial(_remove, file)) for file in old],
+    )
+
+
+def _disk(home: Path) -> Part:
+    """Whether another release and its run would find space."""
+    free = shutil.disk_usage(home).free
+    kept = serving.kept_releases(home)
+    needed = 2 * max((_size(serving.file_of(home, release)) for release in kept), default=0)
+    needed += max((_size(folder) for folder in (home / "runs").glob("[!.]*")), default=0)
+    findings = []
+    if free < needed:
+        remedy = "free some space, or keep fewer releases (MATINEE_KEEP_RELEASES)"
+        problem = f"{free / 1e6:,.0f} MB are free, and a night takes about {needed / 1e6:,.0f} MB"
+        findings.append(Finding(home, "short", problem, remedy))
+    return Part("disk", f"{free / 1e9:,.1f} GB free", findings)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _set_aside(home: Path, path: Path) -> str:
+    target = home / SET_ASIDE / f"{time.time_ns()}-{path.name}"
+    target.parent.mkdir(exist_ok=True)
+    path.rename(target)
+    return f"set aside as {target.relative_to(home)}"
+
+
+def _remove(path: Path) -> str:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return "removed"
+
+
+def _restore_catalog(home: Path, file: Path) -> str:
+    """Take the films, or the users, of the newest whole release; later ones come back with their file."""
+    table = file.stem
+    release = _newest_whole(home)
+    if release is None:
+        raise MatineeError(f"{file}: no release is whole to take it from: put a copy of it back")
+    with FileLock(home / shared.LOCK):
+        with duckdb.connect(str(serving.file_of(home, release)), read_only=True) as con:
+            frame = con.table(table).pl()
+        aside = _set_aside(home, file)
+        catalog.restore(home, table, frame)
+    return f"made anew from release {release}; {aside}"
+
+
+def _restore_name(home: Path) -> str:
+    """Take the name of the data set from the footer of the first batch."""
+    facts = facts_of(log.event_files(home)[0])
+    if "dataset" not in facts:
+        raise MatineeError(
+            f"{home / 'catalog' / catalog.DATASET}: the log is of an earlier version, which does not say "
+            'what it is of: write {"name": "ml-1m", "layout": "dat"}, or what is right, into it'
+        )
+    with FileLock(home / shared.LOCK):
+        named = {"name": facts["dataset"], "layout": facts["layout"], "source": facts["source"]}
+        atomic.write_text(home / "catalog" / catalog.DATASET, json.dumps(named))
+    return f"written anew: {facts['dataset']}"
+
+
+def _restore_journal(home: Path) -> str:
+    """Keep the lines that can be read; what they lack is added from the newest release that can be opened."""
+    with locked(home):
+        entries = journal.readable(home)
+        named = {entry["release_id"] for entry in entries if entry["action"] == "publish"}
+        kept = serving.kept_releases(home)[::-1]
+        rows = next((rows for release in kept if (rows := _publications(home, release))), [])
+        missing = [row for row in rows if row["release_id"] not in named]
+        entries = sorted(
+            [*entries, *({"action": "publish", "previous": None, **row} for row in missing)],
+            key=lambda entry: str(entry.get("created_at") or entry.get("at")),
+        )
+        aside = _set_aside(home, journal.file_of(home))
+        atomic.write_text(
+            journal.file_of(home), "".join(f"{json.dumps(entry, default=str)}\n" for entry in entries)
+        )
+    return f"written anew, {len(missing)} of {len(entries)} entries from a release; {aside}"
+
+
+def _publications(home: Path, release: str) -> list[run.Json]:
+    """The rows of ``releases`` in a release, as the journal has them; none if it cannot be opened."""
+    try:
+        with duckdb.connect(str(serving.file_of(home, release)), read_only=True) as con:
+            found = con.execute(sql.load("queries/releases"))
+            columns = [column[0] for column in found.description or []]
+            return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+    except duckdb.Error:
+        return []
+
+
+def _restore_link(home: Path) -> str:
+    release, link = _newest_whole(home), serving.link_of(home)
+    if release is None:
+        raise MatineeError(f"{link}: no release is whole: run `matinee nightly`")
+    aside = "" if link.is_symlink() or not link.exists() else f"; {_set_aside(home, link)}"
+    roll_back(home, release)
+    return f"leads to release {release}{aside}"
+
+
+def _newest_whole(home: Path) -> str | None:
+    """The newest published release that is kept and whole; that of the last entry comes first."""
+    entries = journal.entries(home)
+    last = [entry["release_id"] for entry in entries[-1:]]
+    published = [entry["release_id"] for entry in entries if entry["action"] == "publish"][::-1]
+    kept = set(serving.kept_releases(home))
+    candidates = (release for release in (*last, *published) if release in kept)
+    return next((release for release in candidates if of_releases.damage(home, release) is None), None)
+
+
+_PARTS = (_log, _catalog, _quarantine, _journal, _link, _releases, _runs, _leftovers, _disk)
