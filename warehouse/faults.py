@@ -30,9 +30,14 @@ def explained(error: BaseException, home: Path) -> str | None:
         return f"the disk of {store.name(home)} is full: free some space, then {AGAIN}"
     if any(isinstance(link, MemoryError | duckdb.OutOfMemoryException) for link in chain):
         return f"not enough memory: docs/scale.md says what takes how much; free some, then {AGAIN}"
+    if isinstance(error, BUGS):
+        return None
     damaged = [found for part in health.examine(home) for found in part.findings if found.state == "damaged"]
     return str(damaged[0]) if damaged else None
 
+
+BUGS = (AssertionError, AttributeError, ImportError, NameError, TypeError)
+"""Errors that no damaged file brings about."""
 
 AGAIN = "run the same command again; what is published is unchanged"
 
