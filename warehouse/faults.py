@@ -26,15 +26,19 @@ LITTLE = 2**20
 def explained(error: BaseException, home: Path) -> str | None:
     """What an error came from and the way out, in a line; None if no fault of disk or home is found."""
     chain = list(_chain(error))
-    if any(map(_is_full, chain)) or (isinstance(error, OSError | duckdb.IOException) and _has_no_space(home)):
-        return f"the disk of {store.name(home)} is full: free some space, then {AGAIN}"
+    if any(map(_is_full, chain)) or (isinstance(error, IO) and _has_no_space(home)):
+        file = next((link.filename for link in chain if isinstance(link, OSError) and link.filename), None)
+        return f"the disk of {file or store.name(home)} is full: free some space, then {AGAIN}"
     if any(isinstance(link, MemoryError | duckdb.OutOfMemoryException) for link in chain):
         return f"not enough memory: docs/scale.md says what takes how much; free some, then {AGAIN}"
-    if isinstance(error, BUGS):
+    if isinstance(error, BUGS) or not home.exists():
         return None
     damaged = [found for part in health.examine(home) for found in part.findings if found.state == "damaged"]
     return str(damaged[0]) if damaged else None
 
+
+IO = (OSError, duckdb.IOException)
+"""Errors of reading and writing."""
 
 BUGS = (AssertionError, AttributeError, ImportError, NameError, TypeError)
 """Errors that no damaged file brings about."""

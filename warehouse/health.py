@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -37,12 +38,16 @@ IN_SERVING = ("recs-*.duckdb", "held-*.duckdb", "held-*.json", "current.duckdb",
 """What belongs into ``serving/``."""
 
 
+State = Literal["damaged", "left over", "short"]
+"""What is wrong: it cannot be used, nobody uses it, or there is too little of it."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that is not as it should be."""
 
     path: Path
-    state: Literal["damaged", "left over", "short"]
+    state: State
     problem: str
     remedy: str
     repair: Callable[[], str] | None = None
@@ -65,60 +70,65 @@ def examine(home: Path) -> list[Part]:
     """Look at all parts of a home; every byte of what is there is read once.
 
     Raises:
-        MatineeError: the store of the home cannot be used.
+        MatineeError: there is no home, or its store cannot be used.
     """
+    if not home.exists():
+        raise MatineeError(f"there is no {store.name(home)}: set MATINEE_HOME, or run `matinee nightly`")
     shared.pull(home)
     return [look(home) for look in _PARTS]
 
 
 def repair(home: Path) -> list[str]:
-    """Repair what can be; each repair is a line. Looks again after each: one may be the end of others."""
-    done: list[str] = []
-    tried: set[Path] = set()
-    while (finding := next(_repairable(home, tried), None)) is not None and finding.repair is not None:
-        tried.add(finding.path)
-        done.append(f"{finding.path}: {finding.repair()}")
-    return done
+    """Repair what can be; each attempt is a line. Looks again after each: one may be the end of others."""
+    lines: list[str] = []
+    tried: set[tuple[Path, str]] = set()
+    while finding := next(_untried(home, tried), None):
+        tried.add((finding.path, finding.remedy))
+        assert finding.repair is not None
+        try:
+            lines.append(f"repaired {finding.path}: {finding.repair()}")
+        except MatineeError as error:
+            lines.append(f"not repaired: {error}")
+    return lines
 
 
-def _repairable(home: Path, tried: set[Path]) -> Iterator[Finding]:
+def _untried(home: Path, tried: set[tuple[Path, str]]) -> Iterator[Finding]:
     for part in examine(home):
-        yield from (finding for finding in part.findings if finding.repair and finding.path not in tried)
+        for finding in part.findings:
+            if finding.repair is not None and (finding.path, finding.remedy) not in tried:
+                yield finding
 
 
 def _log(home: Path) -> Part:
     files = [file for file in of_log.files(home) if file.parent.name not in ("catalog", "quarantine")]
-    rows = [f"{len(files)} files" if files else "empty"]
-    return Part("log", ", ".join(rows), [_damaged(file) for file in files if of_log.damage(file)])
+    return Part("log", f"{len(files)} files", _damaged(files))
 
 
 def _catalog(home: Path) -> Part:
-    files = sorted((home / "catalog").glob("[!.]*.parquet"))
-    damaged = [file for file in files if of_log.damage(file)]
-    findings = [_damaged(file, partial(_restore_catalog, home, file)) for file in damaged]
+    findings = _damaged(sorted((home / "catalog").glob("[!.]*.parquet")), partial(_restore_catalog, home))
+    summary = "empty"
     if log.event_files(home):
         try:
             summary = catalog.dataset_name(home)
         except Damaged:
-            summary, file = "unknown", home / "catalog" / catalog.DATASET
-            remedy = "`matinee doctor --repair` writes it anew"
-            findings.append(
-                Finding(file, "damaged", "missing or damaged", remedy, partial(_restore_name, home))
-            )
-    else:
-        summary = "empty"
+            file, remedy = home / "catalog" / catalog.DATASET, "`matinee doctor --repair` writes it anew"
+            restore = partial(_restore_name, home)
+            findings.append(Finding(file, "damaged", "it cannot be read", remedy, restore))
     return Part("catalogue", summary, findings)
 
 
 def _quarantine(home: Path) -> Part:
     files = sorted((home / "quarantine").glob("[!.]*.parquet"))
-    findings = [_damaged(file, partial(_set_aside, home, file)) for file in files if of_log.damage(file)]
-    return Part("quarantine", f"{len(files)} files", findings)
+    return Part("quarantine", f"{len(files)} files", _damaged(files, partial(_set_aside, home)))
 
 
-def _damaged(file: Path, repair: Callable[[], str] | None = None) -> Finding:
-    remedy = of_log.REMEDIES[file.parent.name]
-    return Finding(file, "damaged", of_log.damage(file) or "", remedy, repair)
+def _damaged(files: list[Path], repair: Callable[[Path], str] | None = None) -> list[Finding]:
+    """The damaged ones of some files of the log, and what repairs one."""
+    return [
+        Finding(file, "damaged", problem, of_log.REMEDIES[file.parent.name], repair and partial(repair, file))
+        for file in files
+        if (problem := of_log.damage(file))
+    ]
 
 
 def _journal(home: Path) -> Part:
@@ -132,22 +142,34 @@ def _journal(home: Path) -> Part:
 
 
 def _link(home: Path) -> Part:
-    link = serving.link_of(home)
+    """What is published: the link, or on a store the file that was fetched."""
     try:
         release = serving.current_release(home)
-        problem = None if release is None else of_releases.damage(home, release)
-    except Damaged:  # another file; or the journal is damaged, which comes first
-        release, problem = None, "it is no link to a release" if not link.is_symlink() else None
-    if release is None and problem is None and serving.kept_releases(home) and not link.is_symlink():
-        problem = "it is missing" if store.of(home) is None else None
-    if problem is None:
-        return Part("published", release or "nothing", [])
+        if release is not None and (problem := of_releases.damage(home, release)):
+            return Part("published", release, [_damaged_release(home, release, problem)])
+        last = journal.entries(home)[-1:] if store.of(home) is None else []
+    except Damaged as error:  # of the journal, which comes first, or of the link
+        is_link = serving.link_of(home).is_symlink()
+        return Part("published", "unknown", [] if is_link else [_broken_link(home, "damaged", str(error))])
+    if last and last[0]["release_id"] != release:
+        problem = f"the journal says that {last[0]['release_id']} is published"
+        state: State = "damaged" if release is None else "left over"
+        return Part("published", release or "nothing", [_broken_link(home, state, problem)])
+    return Part("published", release or "nothing", [])
+
+
+def _damaged_release(home: Path, release: str, problem: str) -> Finding:
+    file = serving.file_of(home, release)
+    if store.of(home) is not None:
+        remedy = "`matinee doctor --repair` removes it, to be fetched again"
+        return Finding(file, "damaged", problem, remedy, partial(_remove, file))
+    remedy = "`matinee doctor --repair` goes back to the newest whole release"
+    return Finding(file, "damaged", problem, remedy, partial(_restore_link, home))
+
+
+def _broken_link(home: Path, state: State, problem: str) -> Finding:
     remedy = "`matinee doctor --repair` makes it lead to the newest whole release"
-    return Part(
-        "published",
-        release or "nothing",
-        [Finding(link, "damaged", problem, remedy, partial(_restore_link, home))],
-    )
+    return Finding(serving.link_of(home), state, problem, remedy, partial(_restore_link, home))
 
 
 def _releases(home: Path) -> Part:
@@ -182,7 +204,7 @@ def _broken_rows(home: Path, problem: str) -> list[Finding]:
     """The descriptions of held releases that cannot be read."""
     findings = []
     for file in sorted((home / "serving").glob("held-*.json")):
-        if journal.held_row(file) is None:
+        if journal.read_held(file) is None:
             remedy = "`matinee doctor --repair` sets it aside"
             findings.append(Finding(file, "damaged", problem, remedy, partial(_set_aside, home, file)))
     return findings
@@ -203,7 +225,7 @@ def _runs(home: Path) -> Part:
             found = run.Run.read(home, folder.name)
         except Damaged:
             is_begun = not (folder / run.MANIFEST).exists()
-            state: Literal["damaged", "left over"] = "left over" if is_begun else "damaged"
+            state: State = "left over" if is_begun else "damaged"
             problem = "a run that did not end" if is_begun else f"{run.MANIFEST} cannot be read"
             remedy = "`matinee doctor --repair` sets it aside"
             findings.append(Finding(folder, state, problem, remedy, aside))
@@ -295,16 +317,21 @@ def _restore_journal(home: Path) -> str:
         named = {entry["release_id"] for entry in entries if entry["action"] == "publish"}
         kept = serving.kept_releases(home)[::-1]
         rows = next((rows for release in kept if (rows := _publications(home, release))), [])
-        missing = [row for row in rows if row["release_id"] not in named]
-        entries = sorted(
-            [*entries, *({"action": "publish", "previous": None, **row} for row in missing)],
-            key=lambda entry: str(entry.get("created_at") or entry.get("at")),
-        )
+        missing = [{"action": "publish", **row} for row in rows if row["release_id"] not in named]
+        entries = sorted([*entries, *missing], key=_moment)
+        for before, entry in pairwise([{"release_id": None}, *entries]):
+            if entry["action"] == "publish":
+                entry.setdefault("previous", before["release_id"])
         aside = _set_aside(home, journal.file_of(home))
         atomic.write_text(
             journal.file_of(home), "".join(f"{json.dumps(entry, default=str)}\n" for entry in entries)
         )
     return f"written anew, {len(missing)} of {len(entries)} entries from a release; {aside}"
+
+
+def _moment(entry: run.Json) -> str:
+    """When an entry of the journal was made, or nearly."""
+    return str(entry.get("created_at") or entry.get("at")).replace("T", " ")
 
 
 def _publications(home: Path, release: str) -> list[run.Json]:
@@ -319,11 +346,16 @@ def _publications(home: Path, release: str) -> list[run.Json]:
 
 
 def _restore_link(home: Path) -> str:
+    """Make the link lead to the newest whole release; to another one than the journal says by a rollback."""
     release, link = _newest_whole(home), serving.link_of(home)
     if release is None:
         raise MatineeError(f"{link}: no release is whole: run `matinee nightly`")
     aside = "" if link.is_symlink() or not link.exists() else f"; {_set_aside(home, link)}"
-    roll_back(home, release)
+    if journal.entries(home)[-1]["release_id"] == release:
+        with locked(home):
+            serving.make_current(home, release)
+    else:
+        roll_back(home, release)
     return f"leads to release {release}{aside}"
 
 

@@ -140,6 +140,8 @@ def _line(error: Exception) -> str | None:
         line = explained(error)
     except MatineeError as other:
         line = str(other)
+    except OSError:  # the home cannot be examined either
+        line = None
     if line is None and isinstance(error, OSError):
         line = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
     return line

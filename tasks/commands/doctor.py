@@ -9,15 +9,15 @@ def doctor(repair: bool) -> Answer:
     """The parts of the home with what is not as it should be, after repairs if they are wanted.
 
     Raises:
-        MatineeError: the store of the home cannot be used, or what is damaged cannot be repaired.
+        MatineeError: there is no home, or its store cannot be used.
     """
     home = settings.home()
-    repaired = health.repair(home) if repair else []
+    repairs = health.repair(home) if repair else []
     parts = [_part(part) for part in health.examine(home)]
     return {
         "home": store.name(home),
         "whole": not any(part["findings"] for part in parts),
-        "repaired": repaired,
+        "repairs": repairs,
         "parts": parts,
     }
 

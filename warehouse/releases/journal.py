@@ -72,13 +72,13 @@ def held(home: Path) -> list[Json]:
     """The releases that the gate holds, oldest first: as ``releases``, with ``failed``, a line a check."""
     rows = []
     for file in (home / "serving").glob("held-*.json"):
-        if (row := held_row(file)) is None:
+        if (row := read_held(file)) is None:
             raise Damaged(f"{file} is damaged: `matinee doctor --repair` sets it aside")
         rows.append(row)
     return sorted(rows, key=lambda row: str(row["created_at"]))
 
 
-def held_row(file: Path) -> Json | None:
+def read_held(file: Path) -> Json | None:
     """What a file says of a held release; None if that cannot be read."""
     try:
         row: Json = json.loads(file.read_text("utf-8"))

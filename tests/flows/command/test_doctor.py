@@ -34,7 +34,8 @@ def test_a_whole_home_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert "its bytes are not those that were published" in matinee("doctor").out
     # There is no other release to go back to.
     called = matinee("doctor", "--repair")
-    assert (called.code, called.err.count("\n")) == (2, 1)
+    assert called.code == 1
+    assert "not repaired" in called.err
     assert "no release is whole: run `matinee nightly`" in called.err
 
 
@@ -43,7 +44,7 @@ def test_what_is_left_over_is_set_aside(home: Path, matinee: Matinee) -> None:
     assert matinee("doctor").code == 1
     called = matinee("doctor", "--repair")
     assert called.code == 0
-    assert "notes.txt: set aside as set-aside/" in called.err.replace("\n", "")
+    assert "notes.txt: set aside as set-aside/" in called.err
     assert [file.read_text() for file in (home / "set-aside").iterdir()] == ["x"]
 
 
