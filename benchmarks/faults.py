@@ -10,6 +10,7 @@ Prints a line a part, and exits with 1 after any failure.
 """
 
 import argparse
+import logging
 import multiprocessing
 import os
 import random
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=600, help="mutations end after that")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    logging.getLogger("matinee").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         sources = write_sources(Path(folder, "sources"))
         failures = mutate(sources, Path(folder), options.examples, options.seconds, options.seed)
@@ -109,14 +111,15 @@ def mutate(sources: dict[str, Path], folder: Path, examples: int, seconds: float
     )
     @given(st.sampled_from(LAYOUTS), st.data())
     def ingested(layout: str, data: st.DataObject) -> None:
-        if time.monotonic() > end:
-            return
         place = folder / "mutated"
         shutil.rmtree(place, ignore_errors=True)
         source = _copy(sources[layout], place / "source", layout)
-        files = [source] if source.is_file() else sorted(source.iterdir())
-        file = data.draw(st.sampled_from(files))
+        file = data.draw(st.sampled_from(sorted(source.iterdir())))
         file.write_bytes(_mutated(file.read_bytes(), data))
+        if time.monotonic() > end:  # whatever is drawn must not depend on the clock
+            return
+        if layout == "zip":
+            source = file
         named = source / "ratings.dat" if layout == "file" else source
         outcome, failure = _outcome(place / "home", str(named))
         outcomes[outcome] += 1
@@ -151,7 +154,8 @@ def _rows(home: Path, folder: str) -> int:
 def _copy(source: Path, target: Path, layout: str) -> Path:
     if layout == "zip":
         target.mkdir(parents=True)
-        return Path(shutil.copy(source, target / "source.zip"))
+        shutil.copy(source, target / "source.zip")
+        return target
     return Path(shutil.copytree(source, target))
 
 
