@@ -191,7 +191,9 @@ def test_a_publication_that_was_cut_short_is_completed(home: Path) -> None:
     assert len(journal.entries(home)) == 2
 
 
-def test_a_home_may_have_any_name_and_others_see_of_it_what_the_umask_lets_them(tmp_path: Path) -> None:
+def test_a_home_may_have_a_quote_in_its_name_and_others_see_of_it_what_the_umask_lets_them(
+    tmp_path: Path,
+) -> None:
     before = os.umask(0o027)
     try:
         home = homes.write_home(tmp_path / 'it\'s a "home" [1] * ?')

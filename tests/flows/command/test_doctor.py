@@ -39,6 +39,15 @@ def test_a_whole_home_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert "no release is whole: run `matinee nightly`" in called.err
 
 
+def test_a_home_that_would_be_a_pattern_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matinee: Matinee
+) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "home[1]"))
+    called = matinee("doctor")
+    assert (called.code, called.err.count("\n")) == (2, 1)
+    assert "choose a path without *, ? and [" in called.err
+
+
 def test_what_is_left_over_is_set_aside(home: Path, matinee: Matinee) -> None:
     (home / "serving" / "notes.txt").write_text("x")
     assert matinee("doctor").code == 1
