@@ -6,7 +6,7 @@ __all__ = ["Held", "MatineeError", "explained"]
 
 
 def explained(error: BaseException) -> str | None:
-    """What an error from far below came from and the way out, in a line; None if it is a bug."""
+    """The cause of an error from far below and the way out, in a line; None if it is a bug."""
     from tasks import settings
     from warehouse import faults
 

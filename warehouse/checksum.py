@@ -16,7 +16,7 @@ BLANK = "0" * 8
 """The value of that key while the checksum is computed."""
 
 MARK = KEY.encode() + b"\x18\x08"
-"""What precedes the value in the file: its key, and that it has 8 bytes (Thrift's compact protocol)."""
+"""The bytes before the value in the file: its key, and that it has 8 bytes (Thrift's compact protocol)."""
 
 MAGIC = b"PAR1"
 """The first and the last bytes of a Parquet file."""

@@ -17,14 +17,14 @@ from warehouse import health, store
 FULL = re.compile(
     r"No space left|disk quota|File too large|max_temp_directory_size|\d+ requested and \d+ written"
 )
-"""What libraries say that do not give the number of the error."""
+"""Messages of libraries that do not give the number of the error."""
 
 LITTLE = 2**20
 """Bytes that are free at most on a full disk."""
 
 
 def explained(error: BaseException, home: Path) -> str | None:
-    """What an error came from and the way out, in a line; None if no fault of disk or home is found."""
+    """The cause of an error and the way out, in a line; None if no fault of disk or home is found."""
     chain = list(_chain(error))
     if any(map(_is_full, chain)) or (isinstance(error, IO) and _has_no_space(home)):
         file = next((link.filename for link in chain if isinstance(link, OSError) and link.filename), None)

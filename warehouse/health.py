@@ -35,11 +35,11 @@ FORGOTTEN = 86_400
 """Seconds after which nobody is writing a temporary file any more."""
 
 IN_SERVING = ("recs-*.duckdb", "held-*.duckdb", "held-*.json", "current.duckdb", "journal.jsonl", ".*")
-"""What belongs into ``serving/``."""
+"""Names of files that belong into ``serving/``."""
 
 
 State = Literal["damaged", "left over", "short"]
-"""What is wrong: it cannot be used, nobody uses it, or there is too little of it."""
+"""The kind of a finding: it cannot be used, nobody uses it, or there is too little of it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Finding:
     problem: str
     remedy: str
     repair: Callable[[], str] | None = None
-    """What makes it good, and says what it did."""
+    """Makes it good, and says what it did."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}: {self.remedy}"
@@ -142,7 +142,7 @@ def _journal(home: Path) -> Part:
 
 
 def _link(home: Path) -> Part:
-    """What is published: the link, or on a store the file that was fetched."""
+    """The published release: the link, or on a store the file that was fetched."""
     try:
         release = serving.current_release(home)
         if release is not None and (problem := of_releases.damage(home, release)):
@@ -174,15 +174,15 @@ def _broken_link(home: Path, state: State, problem: str) -> Finding:
 
 def _releases(home: Path) -> Part:
     folder = home / "serving"
-    kept = serving.kept_releases(home)
+    stored = serving.kept_releases(home)
     try:
         published = {row["release_id"] for row in journal.publications(home)}
         current = serving.current_release(home)
         held = journal.held(home)
     except Damaged as error:
-        return Part("releases", f"{len(kept)} kept", _broken_rows(home, str(error)))
+        return Part("releases", f"{len(stored)} kept", _broken_rows(home, str(error)))
     findings = []
-    for release in kept:
+    for release in stored:
         file = serving.file_of(home, release)
         aside = None if release == current else partial(_set_aside, home, file)
         if release not in published:
@@ -197,7 +197,7 @@ def _releases(home: Path) -> Part:
             remedy = "nothing reads it: `matinee doctor --repair` sets it aside"
             aside = partial(_set_aside, home, file)
             findings.append(Finding(file, "left over", "it is none of ours", remedy, aside))
-    return Part("releases", f"{len(kept)} kept, {len(held)} held", findings)
+    return Part("releases", f"{len(stored)} kept, {len(held)} held", findings)
 
 
 def _broken_rows(home: Path, problem: str) -> list[Finding]:
@@ -254,8 +254,8 @@ def _leftovers(home: Path) -> Part:
 def _disk(home: Path) -> Part:
     """Whether another release and its run would find space."""
     free = shutil.disk_usage(home).free
-    kept = serving.kept_releases(home)
-    needed = 2 * max((_size(serving.file_of(home, release)) for release in kept), default=0)
+    stored = serving.kept_releases(home)
+    needed = 2 * max((_size(serving.file_of(home, release)) for release in stored), default=0)
     needed += max((_size(folder) for folder in (home / "runs").glob("[!.]*")), default=0)
     findings = []
     if free < needed:
@@ -315,8 +315,8 @@ def _restore_journal(home: Path) -> str:
     with locked(home):
         entries = journal.readable(home)
         named = {entry["release_id"] for entry in entries if entry["action"] == "publish"}
-        kept = serving.kept_releases(home)[::-1]
-        rows = next((rows for release in kept if (rows := _publications(home, release))), [])
+        stored = serving.kept_releases(home)[::-1]
+        rows = next((rows for release in stored if (rows := _publications(home, release))), [])
         missing = [{"action": "publish", **row} for row in rows if row["release_id"] not in named]
         entries = sorted([*entries, *missing], key=_moment)
         for before, entry in pairwise([{"release_id": None}, *entries]):
@@ -364,8 +364,8 @@ def _newest_whole(home: Path) -> str | None:
     entries = journal.entries(home)
     last = [entry["release_id"] for entry in entries[-1:]]
     published = [entry["release_id"] for entry in entries if entry["action"] == "publish"][::-1]
-    kept = set(serving.kept_releases(home))
-    candidates = (release for release in (*last, *published) if release in kept)
+    stored = set(serving.kept_releases(home))
+    candidates = (release for release in (*last, *published) if release in stored)
     return next((release for release in candidates if of_releases.damage(home, release) is None), None)
 
 

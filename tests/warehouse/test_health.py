@@ -102,7 +102,7 @@ FAULTS: list[tuple[str, Damage]] = [
     ("serving/current.duckdb", Path.unlink),
     ("serving/current.duckdb", put_others_beside),
 ]
-"""What is damaged, of several files the last, and how."""
+"""The file that is damaged, of several the last, and how."""
 
 
 def findings(home: Path) -> list[health.Finding]:
@@ -129,7 +129,7 @@ def test_damage_is_found_and_repaired(name: str, damage: Damage, home: Path) -> 
 
 
 @pytest.mark.parametrize("damage", BYTES)
-def test_damage_of_ratings_is_told_by_everything_that_reads_them_and_left_to_people(
+def test_damage_of_ratings_stops_everything_that_reads_them_and_left_to_people(
     damage: Damage, home: Path
 ) -> None:
     file = next(home.glob("events/*.parquet"))
@@ -149,7 +149,7 @@ def test_damage_of_ratings_is_told_by_everything_that_reads_them_and_left_to_peo
     assert findings(home) == []
 
 
-def test_a_damaged_run_is_told_before_it_is_gone_on_from(home: Path) -> None:
+def test_a_damaged_run_is_found_before_it_is_gone_on_from(home: Path) -> None:
     run = Run.read(home, serving.published_release(home))
     soundness.check(run)
     flip(run.file("users.parquet"))
@@ -204,7 +204,7 @@ def test_a_home_may_have_a_quote_in_its_name_and_others_see_of_it_what_the_umask
     assert not [file for file in home.rglob("*") if not file.is_symlink() and file.stat().st_mode & 0o007]
 
 
-def test_a_catalogue_without_any_release_is_told_to_be_put_back(tmp_path: Path) -> None:
+def test_a_catalogue_without_any_release_is_to_be_put_back(tmp_path: Path) -> None:
     event_log.ingest(tmp_path / "home", batches.dat(tmp_path / "source", [(7, 1, 4.0, 10**9)]))
     flip(tmp_path / "home" / "catalog" / "items.parquet")
     (line,) = health.repair(tmp_path / "home")
@@ -220,7 +220,7 @@ def test_a_catalogue_without_any_release_is_told_to_be_put_back(tmp_path: Path) 
         duckdb.IOException("IO Error: Could not write file: No space left on device"),
     ],
 )
-def test_a_full_disk_is_told_whoever_meets_it(error: Exception, home: Path) -> None:
+def test_a_full_disk_is_named_whoever_meets_it(error: Exception, home: Path) -> None:
     assert "is full: free some space, then run the same command again" in str(faults.explained(error, home))
     wrapped = ValueError("something else")
     wrapped.__cause__ = error

@@ -19,7 +19,7 @@ from warehouse.sources.movielens import ITEMS, USERS
 DATASET = "dataset.json"
 
 FACTS = ("name", "layout")
-"""What it says, beside the first source: the name of the data set, and the layout of its files."""
+"""The keys in it, beside the first source: the name of the data set, and the layout of its files."""
 
 MAX_DISAGREEMENT = 0.1
 """Fraction of the ids named twice that may have another title, or other demographics, within one data set."""

@@ -17,10 +17,10 @@ CHECKSUM = "checksum"
 """Key of an entry: the checksum of the file that was published."""
 
 OWN = ("action", "previous", "why", CHECKSUM)
-"""What an entry says beyond a row of the table ``releases``."""
+"""Keys of an entry beyond a row of the table ``releases``."""
 
 ROW = ("release_id", "kind", "as_of", "created_at", "n_events")
-"""What no entry of a publication is without."""
+"""Keys that no entry of a publication is without."""
 
 
 def entries(home: Path) -> list[Json]:
@@ -79,7 +79,7 @@ def held(home: Path) -> list[Json]:
 
 
 def read_held(file: Path) -> Json | None:
-    """What a file says of a held release; None if that cannot be read."""
+    """The row that a file has of a held release; None if that cannot be read."""
     try:
         row: Json = json.loads(file.read_text("utf-8"))
         return row | {key: row[key] for key in (*ROW, "failed")}

@@ -31,7 +31,7 @@ def damage(home: Path, release: str) -> str | None:
 
 
 def _unreadable(file: Path) -> str | None:
-    """What DuckDB says when it reads all of a file; None if it can."""
+    """The words of DuckDB when it reads all of a file; None if it can."""
     try:
         with duckdb.connect(str(file), read_only=True) as con:
             for table in sql.tables(con):

@@ -7,7 +7,7 @@ from tasks.commands.answer import Answer
 
 
 def show(answer: Answer) -> None:
-    """What was repaired, a row a part, and a line for each thing that is not as it should be."""
+    """The repairs, a row a part, and a line for each thing that is not as it should be."""
     for line in answer["repairs"]:
         err.print(line, style="green" if line.startswith("repaired") else "red", soft_wrap=True, markup=False)
     out.print(answer["home"], style="bold", soft_wrap=True, markup=False)
