@@ -38,7 +38,7 @@ IN_SERVING = ("recs-*.duckdb", "held-*.duckdb", "held-*.json", "current.duckdb",
 """Names of files that belong into ``serving/``."""
 
 
-State = Literal["damaged", "left over", "short"]
+Fault = Literal["damaged", "left over", "short"]
 """The kind of a finding: it cannot be used, nobody uses it, or there is too little of it."""
 
 
@@ -47,7 +47,7 @@ class Finding:
     """Something that is not as it should be."""
 
     path: Path
-    state: State
+    state: Fault
     problem: str
     remedy: str
     repair: Callable[[], str] | None = None
@@ -153,7 +153,7 @@ def _link(home: Path) -> Part:
         return Part("published", "unknown", [] if is_link else [_broken_link(home, "damaged", str(error))])
     if last and last[0]["release_id"] != release:
         problem = f"the journal says that {last[0]['release_id']} is published"
-        state: State = "damaged" if release is None else "left over"
+        state: Fault = "damaged" if release is None else "left over"
         return Part("published", release or "nothing", [_broken_link(home, state, problem)])
     return Part("published", release or "nothing", [])
 
@@ -167,7 +167,7 @@ def _damaged_release(home: Path, release: str, problem: str) -> Finding:
     return Finding(file, "damaged", problem, remedy, partial(_restore_link, home))
 
 
-def _broken_link(home: Path, state: State, problem: str) -> Finding:
+def _broken_link(home: Path, state: Fault, problem: str) -> Finding:
     remedy = "`matinee doctor --repair` makes it lead to the newest whole release"
     return Finding(serving.link_of(home), state, problem, remedy, partial(_restore_link, home))
 
@@ -225,7 +225,7 @@ def _runs(home: Path) -> Part:
             found = run.Run.read(home, folder.name)
         except Damaged:
             is_begun = not (folder / run.MANIFEST).exists()
-            state: State = "left over" if is_begun else "damaged"
+            state: Fault = "left over" if is_begun else "damaged"
             problem = "a run that did not end" if is_begun else f"{run.MANIFEST} cannot be read"
             remedy = "`matinee doctor --repair` sets it aside"
             findings.append(Finding(folder, state, problem, remedy, aside))
