@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
+from tasks.errors import MatineeError, explained
 from tasks.steps.publish import REPORT, Held, abandon, let_go
 from tasks.steps.start import Run
 
@@ -61,10 +62,28 @@ def write_report(run: Run) -> None:
 
 
 @contextmanager
+def in_a_line() -> Iterator[None]:
+    """Errors of a full disk or a damaged file as what Prefect's UI shows of a failed run: one line.
+
+    Raises:
+        MatineeError: it was one of these.
+    """
+    try:
+        yield
+    except MatineeError:
+        raise
+    except Exception as error:
+        if (line := explained(error)) is None:
+            raise
+        raise MatineeError(line) from error
+
+
+@contextmanager
 def or_left(run: Run) -> Iterator[None]:
     """Let go of a run that fails or is interrupted, for the same command to go on with it."""
     try:
-        yield
+        with in_a_line():
+            yield
     except BaseException:
         let_go(run)
         raise
@@ -77,7 +96,8 @@ def or_abandoned(run: Run) -> Iterator[None]:
     What is published stays as it was.
     """
     try:
-        yield
+        with in_a_line():
+            yield
     except Held:
         raise
     except BaseException:
