@@ -50,7 +50,7 @@ def restore(home: Path, table: str, rows: pl.DataFrame) -> None:
     """Write the ``items`` or the ``users`` anew; files of theirs are merged again when they come again."""
     path, schema = {"items": (_items_file(home), ITEMS), "users": (_users_file(home), USERS)}[table]
     with Staging() as staging:
-        _write(rows.select(schema.names()).cast(dict(schema)), path, "", staging)
+        _write(rows.select(schema.names()).cast(schema), path, "", staging)
         staging.commit()
 
 
