@@ -164,6 +164,16 @@ def evaluate(
     seed: options.Seed = None,
     baseline: options.Baseline = None,
     out: options.Out = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also measure lists of somebody else: Parquet or CSV with user_id, rank, item_id, perhaps "
+            "window; may be repeated. With a file as --baseline they are measured alone, less its published "
+            "list.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
     settings: options.Set = None,
     as_json: options.Json = False,
 ) -> None:
@@ -179,7 +189,7 @@ def evaluate(
     log_to_terminal()
     from tasks.commands.evaluate import evaluate as measure
 
-    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, config=overrides)
+    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, lists or (), overrides)
     if as_json:
         return print_json(answer)
     from flows.command.screens import evaluation

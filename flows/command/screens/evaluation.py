@@ -25,6 +25,8 @@ def show(answer: Answer) -> None:
         if rows := [row for row in answer["rows"] if row["slice"] == part]:
             out.print(_about(answer, rows, part), style="bold")
             out.print(_metrics(answer["protocol"], rows))
+    for given in answer["lists"]:
+        out.print(_unused(given), style="dim", markup=False)
     split = " ".join(digest[:12] for digest in answer["split"])
     out.print(f"± half of the 95 % interval over users · seed {answer['seed']} · split {split}", style="dim")
     for part in dict.fromkeys(row["slice"] for row in answer["differences"]):
@@ -38,6 +40,15 @@ def show(answer: Answer) -> None:
 def _about(answer: Answer, rows: list[Answer], part: str) -> str:
     who = "users" if part == "all" else f"users {part} at the start of the window"
     return f"{answer['protocol']}: {rows[0]['n_users']:,} {who}, {rows[0]['n_events']:,} events"
+
+
+def _unused(given: Answer) -> str:
+    """What of a file of lists answers nothing."""
+    return (
+        f"{given['model']}: of {given['rows']:,} rows {given['unknown_users']:,} of users without a query, "
+        f"{given['unknown_items']:,} of unknown films; {given['seen']:,} films left out as seen; "
+        f"{given['unanswered']:,} of {given['n_queries']:,} queries without a list"
+    )
 
 
 def _whom(part: str) -> str:
