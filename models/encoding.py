@@ -126,7 +126,7 @@ def franchises(titles: pl.Series) -> Ints:
     return _codes(several, ())[0]
 
 
-def positions(ids: Longs, among: Longs) -> Ints:
+def positions(ids: Ints | Longs, among: Ints | Longs) -> Ints:
     """(N,) the index of each id among ascending ones, -1 where it is none of them."""
     if not len(among):
         return np.full(len(ids), -1, dtype=np.int32)
