@@ -69,7 +69,7 @@ def evaluate(
         raise MatineeError(f"{protocol} measures rankers alone, without channels and lists")
     if protocol not in PROTOCOLS and protocol not in CTR_PROTOCOLS:
         raise MatineeError(choices("protocol", protocol, (*PROTOCOLS, *CTR_PROTOCOLS)))
-    whole = _configuration(protocol, channels, rankers, ks, seed, config)
+    whole = configured_for(protocol, channels, rankers, ks, seed, config)
     if protocol in CTR_PROTOCOLS:
         return _evaluate_rankers(whole, protocol, source, rankers or tuple(RANKERS), baseline, out)
     names_ours = bool(channels or rankers or config)
@@ -80,7 +80,7 @@ def evaluate(
     if out is not None:
         files.check_writable(out)
     dataset, vocabulary = read_log(source or settings.source())
-    splits, validations = _splits(protocol, dataset)
+    splits, validations = splits_of(protocol, dataset)
     evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.categories)
     _check_split(earlier, evaluator)
     found, unused = given_lists.measure(given, splits, vocabulary, ks)
@@ -104,7 +104,7 @@ def evaluate(
     }
 
 
-def _configuration(
+def configured_for(
     protocol: str,
     channels: Sequence[str] | None,
     rankers: Sequence[str] | None,
@@ -193,7 +193,7 @@ def _read_baseline(baseline: str | None, models: Sequence[str]) -> dict[str, Sco
     return earlier
 
 
-def _splits(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
+def splits_of(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
     """The splits and those of their training parts."""
     rules = PROTOCOLS[protocol]
     try:
