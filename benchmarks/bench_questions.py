@@ -59,7 +59,9 @@ def main(source: str) -> None:
 
 def _ratings(log: Dataset) -> Doubles:
     """(U, I) stars, 0 where a film was not rated."""
-    return csr_array((log.rating, (log.user_idx, log.item_idx)), shape=(log.n_users, log.n_items)).toarray()
+    cells = log.user_idx, log.item_idx
+    found: Doubles = csr_array((log.rating, cells), shape=(log.n_users, log.n_items)).toarray()
+    return found
 
 
 def _near(log: Dataset) -> Any:
