@@ -28,7 +28,7 @@ from models.recall.registry import build
 from tasks.commands.evaluate import read_log
 from tasks.commands.lookup import LIKED_BY
 
-HELD_OUT, COUNTS, LIST, NEAREST = 0.25, (3, 5, 10, 20, 30), 10, 100
+HELD_OUT, COUNTS, LIST, NEAREST = 0.25, (3, 5, 10, 20), 10, 100
 """Fraction of the users; questions; length of lists; neighbours of a film as published."""
 
 CONFIG = QuestionsConfig(n_films=max(COUNTS))
