@@ -15,6 +15,7 @@ from tasks.steps.features import build_features
 from tasks.steps.ingest import choose_source, ingest
 from tasks.steps.merge import fit_merge
 from tasks.steps.publish import publish
+from tasks.steps.questions import ask_about
 from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
@@ -65,6 +66,7 @@ def nightly(
         for channel in whole.recall.channels:
             recall(run, channel)
         find_communities(run)
+        ask_about(run)
         fit_merge(run)
         fit_rank(run)
         if is_reranked(whole):

@@ -43,11 +43,11 @@ class Vocabulary:
 
     def user_positions(self, other: "Vocabulary") -> Ints:
         """(U,) the index in the other vocabulary of each user of this one, -1 where it has none."""
-        return _positions(self.user_ids, other.user_ids)
+        return positions(self.user_ids, other.user_ids)
 
     def item_positions(self, other: "Vocabulary") -> Ints:
         """(I,) the index in the other vocabulary of each item of this one, -1 where it has none."""
-        return _positions(self.item_ids, other.item_ids)
+        return positions(self.item_ids, other.item_ids)
 
 
 def encode(
@@ -145,7 +145,8 @@ def title_words(titles: pl.Series) -> Ints:
     return found
 
 
-def _positions(ids: Longs, among: Longs) -> Ints:
+def positions(ids: Ints | Longs, among: Ints | Longs) -> Ints:
+    """(N,) the index of each id among ascending ones, -1 where it is none of them."""
     if not len(among):
         return np.full(len(ids), -1, dtype=np.int32)
     position = np.minimum(np.searchsorted(among, ids), len(among) - 1)

@@ -165,6 +165,16 @@ def evaluate(
     seed: options.Seed = None,
     baseline: options.Baseline = None,
     out: options.Out = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also measure lists of somebody else: Parquet or CSV with user_id, rank, item_id, perhaps "
+            "window; may be repeated. With a file as --baseline they are measured alone, less its published "
+            "list.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
     settings: options.Set = None,
     as_json: options.Json = False,
 ) -> None:
@@ -180,12 +190,46 @@ def evaluate(
     log_to_terminal()
     from tasks.commands.evaluate import evaluate as measure
 
-    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, config=overrides)
+    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, lists or (), overrides)
     if as_json:
         return print_json(answer)
     from flows.command.screens import evaluation
 
     evaluation.show(answer)
+
+
+def tune(
+    name: Annotated[
+        str, typer.Argument(metavar="CHANNEL|RANKER", help="Name of a recall channel or a ranker.")
+    ],
+    protocol: options.Protocol,
+    trials: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Settings to try, those of an earlier search for the same included.",
+            rich_help_panel=options.HOW,
+        ),
+    ] = 50,
+    source: options.Source = None,
+    seed: options.Seed = None,
+    settings: options.Set = None,
+    as_json: options.Json = False,
+) -> None:
+    """Search for better settings of a channel or a ranker, on validation data alone."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    overrides = options.overrides(settings)
+    log_to_terminal()
+    from tasks.commands.tune import tune as search
+
+    answer = search(name, protocol, trials, source, seed, config=overrides)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import evaluation
+
+    evaluation.tuned(answer)
 
 
 def replay(

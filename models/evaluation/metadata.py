@@ -36,7 +36,7 @@ METRIC_NAMES = {
 LOWER_IS_BETTER = ("logloss",)
 """Losses; of all other metrics more is better."""
 
-COMPETING_STAGES = ("recall", "rank")
+COMPETING_STAGES = ("recall", "rank", "lists")
 """Stages whose models compete with each other; those of other stages are made of them."""
 
 

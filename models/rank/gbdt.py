@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from models.bounds import NonNegative, Positive
+from models.bounds import NonNegative, Positive, PositiveFraction
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
-from models.rank.constraints import PositiveFraction
 from models.rank.rows import Rows, check_features, check_training
 from models.rank.trees import Forest, compiled
 from models.state import State, pack_text, unpack_text
@@ -121,9 +120,13 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
         "force_row_wise": True,
         "verbose": -1,
     }
-    rows_to_fit = lgb.Dataset(_matrix(train, np.arange(len(train))), train.label[:, 0].copy())
+    rows_to_fit = lgb.Dataset(
+        _matrix(train, np.arange(len(train))), train.label[:, 0].copy(), weight=train.weight
+    )
     stopping = rows_to_fit.create_valid(
-        _matrix(validation, np.arange(len(validation))), validation.label[:, 0].copy()
+        _matrix(validation, np.arange(len(validation))),
+        validation.label[:, 0].copy(),
+        weight=validation.weight,
     )
     stop = lgb.early_stopping(config.early_stopping_round, verbose=False)
     grown = lgb.train(parameters, rows_to_fit, config.num_boost_round, [stopping], callbacks=[stop])

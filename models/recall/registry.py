@@ -9,6 +9,7 @@ from models.config import Config, configured, with_seed
 from models.embeddings.walks import WalkConfig
 from models.history import FOREVER
 from models.recall.attribute import Attribute, AttributeConfig
+from models.recall.cache import Cache, CacheConfig
 from models.recall.contract import Recaller
 from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig
 from models.recall.deepwalk import DeepWalk, DeepWalkConfig
@@ -51,6 +52,7 @@ CHANNELS: dict[str, Channel] = {
     "region": Channel(Region, RegionConfig()),
     "new_items": Channel(NewItems, NewItemsConfig()),
     "fresh": Channel(Fresh, FreshConfig()),
+    "cache": Channel(Cache, CacheConfig()),
     "mf": Channel(MF, MFConfig()),
     "bpr": Channel(MF, MFConfig(trainer=Bpr())),
     "lfm": Channel(MF, MFConfig(trainer=Ratings())),
@@ -89,3 +91,8 @@ def build(kind: str, seed: int = 0, settings: Mapping[str, Any] = MappingProxyTy
 def is_incremental(kind: str) -> bool:
     """True for kinds of channels that learn on: see :class:`models.recall.contract.Incremental`."""
     return hasattr(CHANNELS[kind].make, "update")
+
+
+def is_remembering(kind: str) -> bool:
+    """True for kinds of channels that hold what earlier runs ranked: see :mod:`models.recall.cache`."""
+    return hasattr(CHANNELS[kind].make, "push")

@@ -22,7 +22,7 @@ from models.rank.candidates import MERGED
 from models.rank.registry import RANKERS
 from tasks import config as configuration
 from tasks import declarations, settings
-from tasks.commands import ctr
+from tasks.commands import ctr, given_lists
 from tasks.config import Configuration
 from warehouse import evaluation as files
 from warehouse.errors import MatineeError
@@ -53,37 +53,46 @@ def evaluate(
     seed: int | None = None,
     baseline: str | None = None,
     out: Path | None = None,
+    lists: Sequence[Path] = (),
     config: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure all models over the log, or over ``source`` alone, of which the log does not learn.
 
     On ``ctr-random`` and ``ctr-last`` those are rankers alone, and no lists; all rankers by default.
     ``baseline`` is a model of this evaluation or, for lists, the ``out`` of an earlier one. ``config`` has
-    settings that win over matinee.toml; ``channels`` and ``seed`` are short for two of them. The answer has
-    protocol, split (a hash for each window), seed, rows, and differences to the baseline (rows with a model).
+    settings that win over matinee.toml; ``channels`` and ``seed`` are short for two of them. ``lists`` are
+    files with lists of somebody else: more models, and the only ones where an earlier evaluation is the
+    baseline and nothing names ours. The answer has protocol, split (a hash for each window), seed, rows,
+    differences to the baseline (rows with a model), and lists (how much of each file answers nothing).
 
     Raises:
-        MatineeError: a name is unknown, or the protocol cannot be run on the log.
+        MatineeError: a name is unknown, the protocol cannot be run on the log, or a file is of no use.
     """
-    if protocol in CTR_PROTOCOLS and channels is not None:
-        raise MatineeError(f"{protocol} measures rankers alone, without channels")
+    if protocol in CTR_PROTOCOLS and (channels is not None or lists):
+        raise MatineeError(f"{protocol} measures rankers alone, without channels and lists")
     if protocol not in PROTOCOLS and protocol not in CTR_PROTOCOLS:
         raise MatineeError(choices("protocol", protocol, (*PROTOCOLS, *CTR_PROTOCOLS)))
-    whole = _configuration(protocol, channels, rankers, ks, seed, config)
+    whole = configured_for(protocol, channels, rankers, ks, seed, config)
     if protocol in CTR_PROTOCOLS:
         return _evaluate_rankers(whole, protocol, source, rankers or tuple(RANKERS), baseline, out)
+    names_ours = bool(channels or rankers or config)
     rankers = (whole.rank.ranker,) if rankers is None else rankers
     models = (*whole.recall.channels, *rankers, MERGED, UNION, BEST, PUBLISHED)
-    earlier = _read_baseline(baseline, models)
+    given = given_lists.read(lists, models)
+    earlier = _read_baseline(baseline, (*models, *given))
     if out is not None:
         files.check_writable(out)
     dataset, vocabulary = read_log(source or settings.source())
-    splits, validations = _splits(protocol, dataset)
+    splits, validations = splits_of(protocol, dataset)
     evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.categories)
     _check_split(earlier, evaluator)
-    declared = declarations.of(whole.features, whole.optional_features)
-    warm_up(whole, dataset, declared)
-    found = [answers(whole, *pair, rankers, declared) for pair in zip(splits, validations, strict=True)]
+    found, unused = given_lists.measure(given, splits, vocabulary, ks)
+    if not (given and earlier) or names_ours:
+        declared = declarations.of(whole.features, whole.optional_features)
+        warm_up(whole, dataset, declared)
+        pairs = zip(splits, validations, strict=True)
+        ours = [answers(whole, *pair, rankers, declared) for pair in pairs]
+        found = [[*window, *more] for window, more in zip(ours, found, strict=True)]
     rows, scores = _measured(found, evaluator, whole.seed)
     if out is not None:
         files.write(out, rows, pack(scores))
@@ -94,10 +103,11 @@ def evaluate(
         "rows": rows,
         "baseline": baseline,
         "differences": _differences(scores, earlier, baseline),
+        "lists": unused,
     }
 
 
-def _configuration(
+def configured_for(
     protocol: str,
     channels: Sequence[str] | None,
     rankers: Sequence[str] | None,
@@ -161,6 +171,7 @@ def _evaluate_rankers(
         "rows": rows,
         "baseline": baseline,
         "differences": _by_model({f"rank/{name}": found for name, found in measured.differences.items()}),
+        "lists": [],
     }
 
 
@@ -190,7 +201,7 @@ def _read_baseline(baseline: str | None, models: Sequence[str]) -> dict[str, Sco
     return earlier
 
 
-def _splits(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
+def splits_of(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
     """The splits and those of their training parts."""
     rules = PROTOCOLS[protocol]
     try:
@@ -231,14 +242,19 @@ def _measured(
 def _differences(
     scores: Mapping[str, Scores], earlier: Mapping[str, Scores], baseline: str | None
 ) -> list[dict[str, Any]]:
-    """Differences of every model to the baseline, or to itself in the earlier evaluation if it is there."""
+    """Differences of every model to the baseline, or to itself in the earlier evaluation if it is there.
+
+    Lists of somebody else that are not there differ from those published then.
+    """
     if baseline is None:
         return []
     # A pre-ranker may have the name of a ranker or of the merge: those are meant.
     named = [
         key for key in sorted(scores, key=lambda key: key.startswith("prerank/")) if _model(key) == baseline
     ]
-    against = {key: scores[named[0]] if named else earlier.get(key) for key in scores}
+    published = earlier.get(f"published/{PUBLISHED}")
+    before = {key: published for key in scores if key.startswith(f"{given_lists.STAGE}/")} | dict(earlier)
+    against = {key: scores[named[0]] if named else before.get(key) for key in scores}
     pairs = {key: other for key, other in against.items() if other is not None and key not in named[:1]}
     return _by_model({key: compare(scores[key], other) for key, other in pairs.items()})
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from models.exposures import ExposureLog
 from models.pipeline import arms, stages
 from models.rank.fit import Fitted, RankConfig
 from models.rank.stage import Ranking, kind_of
@@ -17,7 +18,8 @@ from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
 from tasks.shards.recommend import PRERANKING, RANKING, fits
 from tasks.states import has_state, read_state, read_weights, write_state
 from tasks.step import step
-from warehouse.runs import files
+from warehouse.events.exposures import PUBLISHED
+from warehouse.runs import files, shown
 from warehouse.runs.run import Run
 
 logger = logging.getLogger("matinee")
@@ -44,8 +46,11 @@ def fit_rank(run: Run) -> RowCounts:
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
     configs = arms.variants(data.config)
+    exposures = _exposures(data)
     made = {
-        name: stages.fit_rank(configs[label], pool, data.holdout, data.dataset, declared, data.past)
+        name: stages.fit_rank(
+            configs[label], pool, data.holdout, data.dataset, declared, data.past, exposures
+        )
         for name, label in fits(data.config, RANKING)
     }
     rankings = {
@@ -69,6 +74,16 @@ def fit_rank(run: Run) -> RowCounts:
         "metrics": files.write_table(run, "metrics/ranking", frame),
         "curves": files.write_table(run, "curves/ranking", curves),
     }
+
+
+def _exposures(data: RunData) -> ExposureLog | None:
+    """The exposures since the beginning of the holdout; None where nothing counts as shown."""
+    config = data.config.exposure
+    if config.source == "none" or data.holdout is None:
+        return None
+    ranks = config.published_ranks if config.source == PUBLISHED else None
+    columns = shown.since(data.run, data.holdout.train.as_of, ranks)
+    return ExposureLog(**columns)
 
 
 def _not_ranked() -> RowCounts:

@@ -14,7 +14,7 @@ from warehouse.releases.checks import table as table_of
 from warehouse.runs import feature_tables, files
 from warehouse.runs.run import Json, Run
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised whenever a serving table changes its columns."""
 
 STORAGE_VERSION = "v1.2.0"
@@ -32,7 +32,7 @@ SCRIPTED = (
 )
 """Tables with a script of their own, ``warehouse/sql/serving/TABLE.sql``."""
 
-OF_FULL_RUNS = ("item_similarity", "item_communities")
+OF_FULL_RUNS = ("item_similarity", "item_communities", "questions")
 """Tables that an incremental release takes from its parent as they are: most of a file."""
 
 OF_USERS = ("recommendations", "user_embeddings")

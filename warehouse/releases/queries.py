@@ -54,6 +54,11 @@ def recommend_by_likes(
     return _rows(home, "queries/recommend_by_likes", **named, channels=channels, n=n)
 
 
+def questions(home: Path, n: int) -> Records:
+    """The first n films to ask newcomers about, the most telling first."""
+    return _rows(home, "queries/questions", n=n)
+
+
 def sample_lists(home: Path, users: int, films: int) -> Records:
     """The first films of some users spread evenly over all, one row a user."""
     return _rows(home, "queries/sample_lists", users=users, films=films)

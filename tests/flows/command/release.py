@@ -45,6 +45,7 @@ insert into default_recommendations select 'all', item_id, item_id, title, 1 / i
 insert into item_similarity
     select channel, 1, item_id, item_id - 1, 1 / item_id
     from items, (values ('swing'), ('item_cf')) as channels (channel) where item_id between 2 and 4;
+insert into questions values (1, 3, 0.2), (2, 1, 0.3);
 insert into item_communities
     select item_id, case when item_id <= 3 then 1 when item_id = 4 then 2 end, item_id / 45 from items;
 """
