@@ -3,8 +3,9 @@
 from typing import Any
 
 from prefect import flow
-from prefect.runtime import flow_run
 
+from flows.limits import HOUR
+from flows.naming import run_name
 from flows.publishing import in_turn, or_abandoned
 from tasks import settings
 from tasks.config import HourlyChanges, of
@@ -22,11 +23,7 @@ MAX_RACES = 5
 """Publications of others that an hourly run computes anew for, before it leaves the events to the next."""
 
 
-def _run_name() -> str:
-    return f"hourly as of {flow_run.parameters.get('as_of') or 'the newest event'}"
-
-
-@flow(name="hourly", flow_run_name=_run_name, log_prints=False)
+@flow(name="hourly", flow_run_name=run_name, timeout_seconds=3 * HOUR)
 def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any]:
     """Refresh what is published with the events since then; without any, nothing is published.
 
@@ -46,7 +43,7 @@ def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) ->
                 rows = _refresh(run)
         except LostRace:
             continue
-        show_artifacts(home, rows)
+        show_artifacts(run, rows)
         return {
             "release_id": run.id,
             "as_of": run.as_of.isoformat(),

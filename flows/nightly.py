@@ -3,8 +3,9 @@
 from typing import Any, Literal
 
 from prefect import flow
-from prefect.runtime import flow_run
 
+from flows.limits import HOUR
+from flows.naming import run_name
 from flows.publishing import in_turn, or_left
 from tasks import settings
 from tasks.config import Changes, is_reranked, load
@@ -24,14 +25,7 @@ from tasks.steps.shown import filter_shown
 from tasks.steps.start import start
 
 
-def _run_name() -> str:
-    parameters = flow_run.parameters
-    return (
-        f"nightly {parameters.get('source') or 'log'} as of {parameters.get('as_of') or 'the newest event'}"
-    )
-
-
-@flow(name="nightly", flow_run_name=_run_name, log_prints=False)
+@flow(name="nightly", flow_run_name=run_name, timeout_seconds=12 * HOUR)
 def nightly(
     source: str | None = None,
     as_of: str | None = None,
@@ -73,7 +67,7 @@ def nightly(
         recommend_segments(run)
         with in_turn():
             rows = publish(run)
-    show_artifacts(home, rows)
+    show_artifacts(run, rows)
     return {
         "release_id": run.id,
         "seed": whole.seed,

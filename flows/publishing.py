@@ -6,13 +6,11 @@ from contextlib import ExitStack, contextmanager
 
 from prefect.concurrency.sync import concurrency
 
+from flows.limits import PUBLISHING
 from tasks.steps.publish import Held, abandon, let_go
 from tasks.steps.start import Run
 
 logger = logging.getLogger("matinee")
-
-PUBLISHING = "matinee-publish"
-"""The global concurrency limit that shows in Prefect's UI who publishes and who waits."""
 
 PATIENCE = 60.0
 """Seconds to wait for the limit; a publication takes a few."""

@@ -23,11 +23,13 @@ PANELS = {
     ),
     "Ask": (ask.recommend, ask.similar, ask.why, ask.experiment),
     "Look after": (
+        look_after.status,
         look_after.releases,
         look_after.publish,
         look_after.report,
         look_after.rollback,
         look_after.config,
+        look_after.deploy,
     ),
 }
 """The commands by panel of the help."""
@@ -58,6 +60,7 @@ EXAMPLES = {
     "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
     "publish": ("matinee publish 20261126-140626-775021 --force --why 'a festival: one film is right'",),
     "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
+    "status": ("matinee status", "matinee status --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "config": (
         "matinee config --changed",

@@ -12,6 +12,9 @@ from warehouse.atomic import append_line, read_lines
 from warehouse.releases import serving, shared
 from warehouse.runs.run import Json, is_whole
 
+BESIDE = ("action", "previous", "why", "measured")
+"""Fields of an entry beside the row of the table ``releases``."""
+
 
 def entries(home: Path) -> list[Json]:
     """Every publication and rollback, oldest first."""
@@ -36,9 +39,22 @@ def append(home: Path, entry: Json, length: int) -> None:
 def publications(home: Path) -> list[Json]:
     """The rows of the table ``releases``: all releases ever published, oldest first."""
     return [
-        {name: value for name, value in entry.items() if name not in ("action", "previous", "why")}
+        {name: value for name, value in entry.items() if name not in BESIDE}
         for entry in entries(home)
         if entry["action"] == "publish"
+    ]
+
+
+def measured(home: Path) -> list[Json]:
+    """The full releases, oldest first: release_id, as_of, n_events, config, and values of checks by name.
+
+    ``measured`` has the latter; releases by a version that did not write them down have none.
+    """
+    names = ("release_id", "as_of", "n_events", "config")
+    return [
+        {name: entry[name] for name in names} | {"measured": entry.get("measured", {})}
+        for entry in entries(home)
+        if entry["action"] == "publish" and entry["kind"] == "full"
     ]
 
 

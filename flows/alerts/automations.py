@@ -1,0 +1,113 @@
+"""Alarms as automations of Prefect: a run failed, is late or silent, or the published release is too old."""
+
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from prefect.automations import Automation
+from prefect.blocks.abstract import NotificationBlock
+from prefect.blocks.core import Block
+from prefect.events import EventTrigger
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import Posture
+from prefect.exceptions import PrefectException
+
+from flows.alerts.file import AlertFile
+from tasks.errors import MatineeError
+
+TAG, STATUS_TAG = "matinee", "matinee-status"
+"""Tags of the deployments: of those that work, and of the one that looks whether they do."""
+
+BLOCK = "matinee-alerts"
+"""Name of the block that alarms are sent to unless another one is set."""
+
+ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
+BROKEN = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
+STARTED = {f"prefect.flow-run.{state}" for state in ("Pending", "Running", "AwaitingConcurrencySlot")}
+LATE, HEARTBEAT = "prefect.flow-run.Late", "prefect.flow-run.heartbeat"
+
+LATE_AFTER = timedelta(minutes=10)
+"""Time that a scheduled run may wait for a worker."""
+
+SILENT_AFTER = timedelta(minutes=30)
+"""Time without a heartbeat, which comes every three minutes but while compiled code keeps Python waiting."""
+
+REPEATED_AFTER = timedelta(hours=6)
+"""Time in which an old release rings once."""
+
+
+def register(chosen: str | None, file: Path) -> list[str]:
+    """Create or update the automations on the server; returns their names. Those that are paused stay so.
+
+    ``chosen`` is the block that alarms go to, TYPE/NAME; without it they go to the file.
+
+    Raises:
+        MatineeError: there is no such block, or it notifies nobody.
+    """
+    wanted = automations(_block(chosen, file))
+    for automation in wanted:
+        try:
+            found = Automation.read(name=automation.name)
+        except ValueError:
+            automation.create()
+            continue
+        automation.id, automation.enabled = found.id, found.enabled
+        automation.update()
+    return [automation.name for automation in wanted]
+
+
+def automations(block: UUID) -> list[Automation]:
+    """All alarms, sent to a block."""
+    return [
+        _alarm("run failed", block, _of(TAG, expect=BROKEN)),
+        _alarm("release too old", block, _of(STATUS_TAG, expect=BROKEN, within=REPEATED_AFTER)),
+        _alarm("run late", block, _missing(TAG, {LATE}, STARTED | ENDED, LATE_AFTER)),
+        _alarm("run silent", block, _missing(TAG, {HEARTBEAT}, {HEARTBEAT} | ENDED, SILENT_AFTER)),
+    ]
+
+
+def _of(tag: str, **when: object) -> EventTrigger:
+    return EventTrigger(
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        match_related={"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"},
+        **when,
+    )
+
+
+def _missing(tag: str, after: set[str], expect: set[str], within: timedelta) -> EventTrigger:
+    """Fires for each run that ``expect`` does not follow ``after`` of in time."""
+    return _of(
+        tag,
+        posture=Posture.Proactive,
+        after=after,
+        expect=expect,
+        within=within,
+        for_each={"prefect.resource.id"},
+    )
+
+
+def _alarm(what: str, block: UUID, trigger: EventTrigger) -> Automation:
+    return Automation(
+        name=f"Matinee: {what}",
+        description="What to do: docs/runbook.md",
+        trigger=trigger,
+        actions=[
+            SendNotification(
+                block_document_id=block,
+                subject=f"{what}:",
+                body="{{ flow_run.name }}: {{ flow_run.state.message }} {{ flow_run | ui_url }}",
+            )
+        ],
+    )
+
+
+def _block(chosen: str | None, file: Path) -> UUID:
+    if chosen is None:
+        return AlertFile(file=file).save(BLOCK, overwrite=True)
+    try:
+        block = Block.load(chosen)
+    except (ValueError, PrefectException) as error:
+        raise MatineeError(f"MATINEE_ALERT_BLOCK={chosen!r}: see `prefect block ls` ({error})") from None
+    if not isinstance(block, NotificationBlock) or block._block_document_id is None:
+        raise MatineeError(f"MATINEE_ALERT_BLOCK={chosen!r} notifies nobody: name a notification block")
+    return block._block_document_id
