@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from prefect import flow
+from prefect import State, flow
 
 from flows.limits import HOUR
 from flows.naming import run_name
-from flows.publishing import in_turn, or_abandoned
+from flows.publishing import held, in_turn, or_abandoned
 from tasks import settings
 from tasks.config import HourlyChanges, of
 from tasks.steps.artifacts import show_artifacts
 from tasks.steps.block_list import read_block_list
 from tasks.steps.carry_over import select_users
 from tasks.steps.features import build_features
-from tasks.steps.publish import LostRace, publish
+from tasks.steps.publish import Held, LostRace, publish
 from tasks.steps.recommend import recommend
 from tasks.steps.shown import filter_shown
 from tasks.steps.start import Run, start_incremental
@@ -24,7 +24,7 @@ MAX_RACES = 5
 
 
 @flow(name="hourly", flow_run_name=run_name, timeout_seconds=3 * HOUR)
-def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any]:
+def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any] | State:
     """Refresh what is published with the events since then; without any, nothing is published.
 
     If another release is published meanwhile, all is computed anew from that one.
@@ -43,6 +43,8 @@ def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) ->
                 rows = _refresh(run)
         except LostRace:
             continue
+        except Held as error:
+            return held(error)
         show_artifacts(run, rows)
         return {
             "release_id": run.id,

@@ -3,8 +3,11 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
+from prefect import State
 from prefect.concurrency.sync import concurrency
+from prefect.states import Failed
 
 from flows.limits import PUBLISHING
 from tasks.steps.publish import Held, abandon, let_go
@@ -31,6 +34,11 @@ def in_turn() -> Iterator[None]:
                 "the limit %s was not free within %.0f s: a killed run may hold it", PUBLISHING, PATIENCE
             )
         yield
+
+
+def held(error: Held) -> State[Any]:
+    """The state of a run whose release the gate holds: failed, with a message that names check and limit."""
+    return Failed(name="Held", message=str(error), data=error)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from prefect.automations import Automation
@@ -21,10 +22,16 @@ TAG, STATUS_TAG = "matinee", "matinee-status"
 BLOCK = "matinee-alerts"
 """Name of the block that alarms are sent to unless another one is set."""
 
-ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
-BROKEN = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
+BROKEN = {f"prefect.flow-run.{state}" for state in ("Failed", "Held", "Crashed", "TimedOut")}
+ENDED = BROKEN | {f"prefect.flow-run.{state}" for state in ("Completed", "Cancelled")}
 STARTED = {f"prefect.flow-run.{state}" for state in ("Pending", "Running", "AwaitingConcurrencySlot")}
 LATE, HEARTBEAT = "prefect.flow-run.Late", "prefect.flow-run.heartbeat"
+
+BODY = (
+    "{{ flow_run.name }} is {{ flow_run.state.name }}"
+    "{{ ': ' ~ flow_run.state.message if flow_run.state.message }} {{ flow_run | ui_url }}"
+)
+"""Text of an alarm, a template of Jinja."""
 
 LATE_AFTER = timedelta(minutes=10)
 """Time that a scheduled run may wait for a worker."""
@@ -66,7 +73,7 @@ def automations(block: UUID) -> list[Automation]:
     ]
 
 
-def _of(tag: str, **when: object) -> EventTrigger:
+def _of(tag: str, **when: Any) -> EventTrigger:
     return EventTrigger(
         match={"prefect.resource.id": "prefect.flow-run.*"},
         match_related={"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"},
@@ -95,7 +102,7 @@ def _alarm(what: str, block: UUID, trigger: EventTrigger) -> Automation:
             SendNotification(
                 block_document_id=block,
                 subject=f"{what}:",
-                body="{{ flow_run.name }}: {{ flow_run.state.message }} {{ flow_run | ui_url }}",
+                body=BODY,
             )
         ],
     )

@@ -51,12 +51,14 @@ def register(log: IO[bytes]) -> list[str]:
         MatineeError: Prefect refuses something; all that it printed is in the log.
     """
     _run(log, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    inspected = subprocess.run(prefect("gcl", "inspect", PUBLISHING), capture_output=True)
-    if inspected.returncode != 0:
-        _run(log, "gcl", "create", PUBLISHING, "--limit", "1")
     _run(log, "deploy", "--all")
+    # Only now, when PREFECT_API_URL is set: Prefect reads it at its import.
+    from prefect.client.orchestration import get_client
+
     from flows.alerts.automations import register as register_alarms
 
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(PUBLISHING, 1)
     return register_alarms(settings.environment().alert_block, settings.home() / ALERTS)
 
 

@@ -52,6 +52,7 @@ def rings(name: str, tag: str) -> set[str]:
     ("name", "tag", "expected"),
     [
         ("Failed", "matinee", {"run failed"}),
+        ("Held", "matinee", {"run failed"}),
         ("Crashed", "matinee", {"run failed"}),
         ("TimedOut", "matinee", {"run failed"}),
         ("Failed", "matinee-status", {"release too old"}),
