@@ -6,7 +6,7 @@ from prefect.runtime import flow_run
 
 
 def run_name() -> str:
-    """What runs, when it was due (UTC), what was set: nightly 2026-11-27 03:00, mode cold."""
+    """The flow, when it was due (UTC) and what was set: nightly 2026-11-27 03:00, mode cold."""
     due = f"{flow_run.flow_name} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
     return ", ".join([due, *(_text_of(*given) for given in flow_run.parameters.items() if _is_set(*given))])
 

@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from prefect.automations import Automation
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
 from prefect.events import EventTrigger
 from prefect.events.actions import SendNotification
-from prefect.events.schemas.automations import Posture
+from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.exceptions import PrefectException
 
 from flows.alerts.file import AlertFile
@@ -52,18 +52,17 @@ def register(chosen: str | None, file: Path) -> list[str]:
         MatineeError: there is no such block, or it notifies nobody.
     """
     wanted = automations(_block(chosen, file))
-    for automation in wanted:
-        try:
-            found = Automation.read(name=automation.name)
-        except ValueError:
-            automation.create()
-            continue
-        automation.id, automation.enabled = found.id, found.enabled
-        automation.update()
+    with get_client(sync_client=True) as client:
+        for automation in wanted:
+            if found := client.read_automations_by_name(automation.name):
+                automation.enabled = found[0].enabled
+                client.update_automation(found[0].id, automation)
+            else:
+                client.create_automation(automation)
     return [automation.name for automation in wanted]
 
 
-def automations(block: UUID) -> list[Automation]:
+def automations(block: UUID) -> list[AutomationCore]:
     """All alarms, sent to a block."""
     return [
         _alarm("run failed", block, _of(TAG, expect=BROKEN)),
@@ -93,8 +92,8 @@ def _missing(tag: str, after: set[str], expect: set[str], within: timedelta) -> 
     )
 
 
-def _alarm(what: str, block: UUID, trigger: EventTrigger) -> Automation:
-    return Automation(
+def _alarm(what: str, block: UUID, trigger: EventTrigger) -> AutomationCore:
+    return AutomationCore(
         name=f"Matinee: {what}",
         description="What to do: docs/runbook.md",
         trigger=trigger,
@@ -110,7 +109,7 @@ def _alarm(what: str, block: UUID, trigger: EventTrigger) -> Automation:
 
 def _block(chosen: str | None, file: Path) -> UUID:
     if chosen is None:
-        return AlertFile(file=file).save(BLOCK, overwrite=True)
+        return cast(UUID, AlertFile(file=file).save(BLOCK, overwrite=True))
     try:
         block = Block.load(chosen)
     except (ValueError, PrefectException) as error:

@@ -1,4 +1,4 @@
-"""What an operator installs: deployments with a form, units and services whose commands exist."""
+"""Deployments have a form, limits and tags; units and services start commands that exist."""
 
 import importlib
 import re
