@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from prefect import State
 from prefect.concurrency.sync import concurrency
 from prefect.states import Failed
 
@@ -36,8 +35,11 @@ def in_turn() -> Iterator[None]:
         yield
 
 
-def held(error: Held) -> State[Any]:
-    """The state of a run whose release the gate holds: failed, with a message that names check and limit."""
+def held(error: Held) -> Any:
+    """The state of a run whose release the gate holds: failed, with a message that names check and limit.
+
+    A flow that returns it raises the error for who called it.
+    """
     return Failed(name="Held", message=str(error), data=error)
 
 

@@ -16,6 +16,9 @@ from tasks.version import ROOT
 POOL = "matinee"
 """Work pool of the deployments."""
 
+NO_CAUSE = "An exception occurred."
+"""Line that Prefect's command ends with after a traceback."""
+
 ALERTS = "alerts.log"
 """File of a home that alarms are written to by default."""
 
@@ -75,6 +78,6 @@ def _run(log: IO[bytes], *words: str) -> None:
     log.write(done.stdout)
     log.flush()
     if done.returncode != 0:
-        lines = done.stdout.decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+        lines = [line.strip() for line in done.stdout.decode(errors="replace").splitlines()]
+        last = next((line for line in reversed(lines) if line not in ("", NO_CAUSE)), "without a word")
         raise MatineeError(f"`prefect {' '.join(words)}` failed: {last} (all of it: the end of {log.name})")
