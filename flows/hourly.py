@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from prefect import flow
+from prefect import State, flow
 
 from flows.limits import HOUR
 from flows.naming import run_name
@@ -24,7 +24,7 @@ MAX_RACES = 5
 
 
 @flow(name="hourly", flow_run_name=run_name, timeout_seconds=3 * HOUR)
-def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any]:
+def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any] | State:
     """Refresh what is published with the events since then; without any, nothing is published.
 
     If another release is published meanwhile, all is computed anew from that one.

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from prefect import flow
+from prefect import State, flow
 
 from flows.limits import HOUR
 from flows.naming import run_name
@@ -32,7 +32,7 @@ def nightly(
     mode: Literal["cold", "warm"] | None = None,
     config: Changes = Changes(),
     or_synthetic: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Any] | State:
     """Turn the log into a published release; what is published stays as it was if anything fails.
 
     A run that failed or was killed is gone on with where it stopped if nothing has changed since.

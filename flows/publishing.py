@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
+from prefect import State
 from prefect.concurrency.sync import concurrency
 from prefect.states import Failed
 
@@ -35,7 +35,7 @@ def in_turn() -> Iterator[None]:
         yield
 
 
-def held(error: Held) -> Any:
+def held(error: Held) -> State:
     """The state of a run whose release the gate holds: failed, with a message that names check and limit.
 
     A flow that returns it raises the error for who called it.
