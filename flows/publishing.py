@@ -3,9 +3,12 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from uuid import UUID
 
 from prefect import State
+from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.limits import PUBLISHING
@@ -38,8 +41,11 @@ def in_turn() -> Iterator[None]:
 def held(error: Held) -> State:
     """The state of a run whose release the gate holds: failed, with a message that names check and limit.
 
-    A flow that returns it raises the error for who called it.
+    The run's name, the first line of its page, says so too. Who called a flow that returns it gets the error.
     """
+    what = str(error).partition(";")[0]
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_name(UUID(flow_run.id), f"{flow_run.name}: {what}: see `matinee releases`")
     return Failed(name="Held", message=str(error), data=error)
 
 
