@@ -60,9 +60,13 @@ def register(log: IO[bytes]) -> list[str]:
 
     from flows.alerts.automations import register as register_alarms
 
-    with get_client(sync_client=True) as client:
-        client.upsert_global_concurrency_limit_by_name(PUBLISHING, 1)
-    return register_alarms(settings.environment().alert_block, settings.home() / ALERTS)
+    try:
+        with get_client(sync_client=True) as client:
+            client.upsert_global_concurrency_limit_by_name(PUBLISHING, 1)
+        return register_alarms(settings.environment().alert_block, settings.home() / ALERTS)
+    except httpx.HTTPError as error:
+        cause = str(error).splitlines()[0]
+        raise MatineeError(f"Prefect's server did not take the alarms: {cause}; try again") from None
 
 
 def _run(log: IO[bytes], *words: str) -> None:
