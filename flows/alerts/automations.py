@@ -56,7 +56,8 @@ def register(chosen: str | None, file: Path) -> list[str]:
         for automation in wanted:
             if found := client.read_automations_by_name(automation.name):
                 automation.enabled = found[0].enabled
-                client.update_automation(found[0].id, automation)
+                # An update sends the fields that were set: from a dump all are.
+                client.update_automation(found[0].id, AutomationCore(**automation.model_dump()))
             else:
                 client.create_automation(automation)
     return [automation.name for automation in wanted]
