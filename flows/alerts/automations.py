@@ -56,7 +56,7 @@ def register(chosen: str | None, file: Path) -> list[str]:
         for automation in wanted:
             if found := client.read_automations_by_name(automation.name):
                 automation.enabled = found[0].enabled
-                # An update sends the fields that were set: from a dump all are, but what only the server may set.
+                # An update sends the fields that were set: from a dump all are but that of the server.
                 whole = AutomationCore(**automation.model_dump(exclude={"owner_resource"}))
                 client.update_automation(found[0].id, whole)
             else:
