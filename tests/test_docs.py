@@ -1,4 +1,4 @@
-"""The documentation lists what the code has, no less and no more; so does prefect.yaml."""
+"""The documentation lists what the code has, no less and no more."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 from pydantic_settings import BaseSettings
 from typer.main import get_command
 
@@ -322,15 +321,6 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
     assert not re.findall(
         r"<(?:script|link|img)[^>]+(?:src|href)=\"?(?:https?:)?//[^>]+>", "".join(pages.values())
     )
-
-
-def test_deployments_name_flows_that_exist() -> None:
-    deployments = yaml.safe_load(text("prefect.yaml"))["deployments"]
-    assert "nightly" in {deployment["name"] for deployment in deployments}
-    for deployment in deployments:
-        module, name = deployment["entrypoint"].rsplit(".", 1)
-        assert getattr(importlib.import_module(module), name).name == deployment["name"]
-        assert deployment["schedules"][0]["cron"]
 
 
 @pytest.mark.parametrize("order", ["torch, faiss", "faiss, torch"])

@@ -24,6 +24,7 @@ PANELS = {
     ),
     "Ask": (ask.recommend, ask.similar, ask.why, ask.experiment),
     "Look after": (
+        look_after.status,
         look_after.releases,
         look_after.publish,
         look_after.report,
@@ -32,6 +33,7 @@ PANELS = {
         look_after.doctor,
         look_after.export,
         look_after.config,
+        look_after.deploy,
     ),
 }
 """The commands by panel of the help."""
@@ -66,6 +68,7 @@ EXAMPLES = {
     "report": ("matinee report", "matinee report 20261126-140626-775021 --against 20261125-030001-120045"),
     "diff": ("matinee diff", "matinee diff 20261126-140626-775021 20261125-030001-120045 --json"),
     "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
+    "status": ("matinee status", "matinee status --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "doctor": ("matinee doctor", "matinee doctor --repair", "matinee doctor --json"),
     "export": ("matinee export --to films/", "matinee export --to postgresql://user@host/films"),

@@ -287,7 +287,7 @@ def _say_which_server() -> None:
         logger.info("starting a temporary Prefect server (PREFECT_API_URL names another)")
 
 
-def _show_published(published: dict[str, Any]) -> None:
+def _show_published(published: Any) -> None:
     """A sentence on what was published, and how to look at it."""
     from flows.command.screens.terminal import out
     from tasks import settings

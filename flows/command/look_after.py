@@ -1,4 +1,4 @@
-"""Commands that look after what is there: what is published, and what the home holds; and config."""
+"""Commands that look after what is there: what is published, configured and deployed, and the home."""
 
 from pathlib import Path
 from typing import Annotated
@@ -90,6 +90,33 @@ def diff(
     from flows.command.screens import diff as screen
 
     screen.show(answer)
+
+
+def status(as_json: options.Json = False) -> None:
+    """Tell whether all is well: the published release and its age, the last ones, what waits for somebody.
+
+    Exits with 1 if the release is older than MATINEE_MAX_AGE_HOURS.
+    """
+    from tasks.commands import status as command
+
+    answer = command.status()
+    if as_json:
+        print_json(answer)
+    else:
+        from flows.command.screens import status as screen
+
+        screen.show(answer)
+    raise typer.Exit(1 if answer["stale"] else 0)
+
+
+def deploy() -> None:
+    """Register work pool, deployments and alarms on the Prefect server of PREFECT_API_URL; safe to repeat."""
+    from flows.command import deploy as command
+    from flows.command.screens.terminal import out
+
+    file, names = command.deploy()
+    out.print(f"Alarms: {', '.join(names)}", soft_wrap=True)
+    out.print(f"All that Prefect said: {file}", style="dim", soft_wrap=True)
 
 
 def rollback(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,12 @@ from typing import Any
 import polars as pl
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+)
 
 from flows.nightly import nightly
 from tests.flows.published import SOURCE, ask, broken_reasons, cli, median_event
@@ -182,6 +188,17 @@ def artifacts(key: str) -> list[Any]:
     return asyncio.run(found())
 
 
+def states(name: str) -> list[Any]:
+    """The states of that name in which flow runs ended."""
+
+    async def found() -> list[Any]:
+        chosen = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[name])))
+        async with get_client() as client:
+            return [run.state for run in await client.read_flow_runs(flow_run_filter=chosen)]
+
+    return asyncio.run(found())
+
+
 def table(key: str, release: str) -> list[dict[str, Any]]:
     """The artifact of a release: other tests' flows leave some of the same key on this server."""
     (own,) = [one for one in artifacts(key) if release in one.description]
@@ -192,9 +209,16 @@ def test_prefect_shows_steps_and_lists(home: Path, first: dict[str, Any]) -> Non
     steps = table("steps", first["release_id"])
     assert {"step", "rows", "seconds"} <= set(steps[0])
     lists = table("lists", first["release_id"])
-    assert len(lists) == 10
-    titles = {title for (title,) in ask(home, "select title from items")}
-    assert all(film in titles for row in lists for film in row["films"].split(" · "))
+    assert len({row["user"] for row in lists}) == 10
+    published = set(ask(home, "select user_id, rank, title, reason from recommendations"))
+    assert len(lists) == 100
+    assert {tuple(row[name] for name in ("user", "rank", "film", "why")) for row in lists} <= published
+    checks = table("checks", first["release_id"])
+    assert {row["result"] for row in checks} <= {"passed", "warns"}
+    (page,) = [one.data for one in artifacts("verdict") if first["release_id"] in one.description]
+    assert page.startswith(f"# Published: release {first['release_id']}")
+    assert "## NDCG on the holdout" in page
+    assert re.search(r"steps; longest: \w+", page)
 
 
 def test_the_command_reads_what_is_published(home: Path, first: dict[str, Any]) -> None:
@@ -326,10 +350,12 @@ def test_a_release_that_the_gate_holds_changes_nothing_and_says_why(
     with pytest.raises(Held, match=r"top film: .*at most 0\.01"):
         nightly(as_of=first["as_of"], mode="cold", config=FEW | {"gate": strict})
     assert serving.current_release(home) == current
+    (state,) = states("Held")
+    assert (state.type.value, "at most 0.01" in state.message) == ("FAILED", True)
     (row,) = [row for row in json.loads(cli("releases", "--json").stdout) if row["held"]]
     assert row["failed"][0].startswith("top film: ")
     assert "held" in cli("releases").stdout
-    (text,) = [one.data for one in artifacts("verdict") if row["release_id"] in one.data]
+    (text,) = [one.data for one in artifacts("verdict") if row["release_id"] in one.description]
     assert text.startswith(f"# Held: release {row['release_id']} is not published")
     assert "| **blocks** | top film |" in text
     page = (home / "runs" / row["release_id"] / "report.html").read_text(encoding="utf-8")

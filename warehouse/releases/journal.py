@@ -16,7 +16,7 @@ from warehouse.runs.run import Json, is_whole
 CHECKSUM = "checksum"
 """Key of an entry: the checksum of the file that was published."""
 
-OWN = ("action", "previous", "why", CHECKSUM)
+OWN = ("action", "previous", "why", "measured", CHECKSUM)
 """Keys of an entry beyond a row of the table ``releases``."""
 
 ROW = ("release_id", "kind", "as_of", "created_at", "n_events")
@@ -66,6 +66,19 @@ def publications(home: Path) -> list[Json]:
 def checksums(home: Path) -> dict[str, str]:
     """The checksums of the files of releases, by release; those by an earlier version have none."""
     return {entry["release_id"]: entry[CHECKSUM] for entry in entries(home) if CHECKSUM in entry}
+
+
+def measured(home: Path) -> list[Json]:
+    """The full releases, oldest first: release_id, as_of, n_events, config, and values of checks by name.
+
+    ``measured`` has the latter; releases by a version that did not write them down have none.
+    """
+    names = ("release_id", "as_of", "n_events", "config")
+    return [
+        {name: entry[name] for name in names} | {"measured": entry.get("measured", {})}
+        for entry in entries(home)
+        if entry["action"] == "publish" and entry["kind"] == "full"
+    ]
 
 
 def held(home: Path) -> list[Json]:

@@ -103,7 +103,7 @@ def _make_current(run: Run, top_n: int, judge: Judge) -> dict[str, int]:
         if any(check.holds for check in checks):
             _hold(run, file, checks)
         staging.commit()
-    _announce(run, entries, {})
+    _announce(run, entries, checks, {})
     return rows
 
 
@@ -125,12 +125,12 @@ def _force(run: Run, top_n: int, why: str) -> dict[str, int]:
         validate(run, file, top_n)
         rows[CHECKS] += add_checks(run, file, checks)
         staging.commit()
-    _announce(run, entries, {"why": why})
+    _announce(run, entries, checks, {"why": why})
     return rows
 
 
-def _announce(run: Run, entries: list[Json], facts: Json) -> None:
-    """Make a release whose file is in its place the current one.
+def _announce(run: Run, entries: list[Json], checks: Sequence[Check], facts: Json) -> None:
+    """Make a release whose file is in its place the current one; the journal keeps what the checks measured.
 
     Raises:
         Taken: another machine has published meanwhile.
@@ -139,6 +139,8 @@ def _announce(run: Run, entries: list[Json], facts: Json) -> None:
     previous = serving.current_release(run.home)
     facts |= {journal.CHECKSUM: checksum.of(serving.file_of(run.home, run.id))}
     entry = {"action": "publish", "previous": previous, **facts, **release_row(run)}
+    measured = {check.check: check.value for check in checks if check.value is not None}
+    entry = {"action": "publish", "previous": previous, "measured": measured, **facts, **release_row(run)}
     journal.append(run.home, entry, len(entries))
     serving.make_current(run.home, run.id)
 

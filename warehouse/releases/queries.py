@@ -26,6 +26,11 @@ def lineage(home: Path) -> Records:
     return _rows(home, "queries/lineage", release_id=serving.current_release(home))
 
 
+def checks(home: Path, release_id: str) -> Records:
+    """The checks of a release, in their order: table, check, passed, value, limit, blocking, message."""
+    return _rows(home, "queries/checks", release_id=release_id)
+
+
 def user(home: Path, user_id: int) -> dict[str, Any] | None:
     """Demographics and features of a user, or None for one nobody knows."""
     return next(iter(_rows(home, "queries/user", user_id=user_id)), None)
@@ -62,6 +67,11 @@ def questions(home: Path, n: int) -> Records:
 def sample_lists(home: Path, users: int, films: int) -> Records:
     """The first films of some users spread evenly over all, one row a user."""
     return _rows(home, "queries/sample_lists", users=users, films=films)
+
+
+def sampled_films(home: Path, users: int, films: int) -> Records:
+    """The first films of some users, other ones in each release, one row a film."""
+    return _rows(home, "queries/sampled_films", users=users, films=films)
 
 
 def item(home: Path, item_id: int) -> dict[str, Any]:
