@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from models.bounds import Positive
-from models.encoding import USER_ATTRIBUTES
+from models.dataset import Dataset
+from models.encoding import CONTENT, USER_ATTRIBUTES
 from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY
 from models.features.schema import Side
 from models.features.statistics import STATISTICS, WINDOW
@@ -39,7 +40,7 @@ OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
     ("user", "attribute"): dict.fromkeys(USER_ATTRIBUTES, _attribute),
     ("user", "compute"): OF_QUERY,
     ("item", "statistic"): STATISTICS,
-    ("item", "attribute"): dict.fromkeys(("index", "year", "genres"), _attribute),
+    ("item", "attribute"): dict.fromkeys(("index", "year", "genres", *CONTENT), _attribute),
     ("context", "compute"): OF_QUERY,
     ("cross", "compute"): OF_PAIR,
     ("channel", "compute"): OF_LISTS,
@@ -128,6 +129,16 @@ def declarations(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[D
             if block.sql is None:
                 read.append(_declaration(where, section, block))
     return tuple(read)
+
+
+def present(declared: Sequence[Declaration], log: Dataset) -> tuple[Declaration, ...]:
+    """The features without those of the content of films that the log has nothing of."""
+    return tuple(feature for feature in declared if not is_content(feature) or feature.what in log.items)
+
+
+def is_content(declared: Declaration) -> bool:
+    """True for an attribute that catalogues may lack: then the feature is left out."""
+    return declared.side == "item" and declared.source == "attribute" and declared.what in CONTENT
 
 
 def _block(where: str, content: Mapping[str, Any]) -> FeatureBlock:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import merge
+from models.behaviour import Behaviour
 from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Queries
@@ -117,10 +118,15 @@ def fit_rank(
     log: Dataset,
     declared: Declared,
     past: PastIndex | None = None,
+    behaviour: Behaviour | None = None,
 ) -> Fitted | None:
-    """The ranker, fitted on the candidates of the holdout's queries; None if too few of them are targets."""
-    ranker = ranker_of(config)
-    return fit_ranking(pool, holdout.targets, log, declared, config.rank, ranker, config.seed, past)
+    """The ranker, fitted on the candidates of the holdout's queries; None if too few of them are targets.
+
+    Raises:
+        ValueError: a weight is given to a task that ``behaviour`` has no labels of.
+    """
+    of_ranker = config.rank, ranker_of(config), config.seed
+    return fit_ranking(pool, holdout.targets, log, declared, *of_ranker, past, behaviour)
 
 
 def shortlist(

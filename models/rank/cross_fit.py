@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.behaviour import Behaviour
 from models.dataset import Dataset, Floats, Longs, Mask
 from models.features.compute import PastIndex
-from models.features.declare import Declaration
+from models.features.declare import Declaration, present
 from models.features.encode import coverage, fit_encoder
 from models.features.extract import extract
+from models.rank.behaviour import behaviour_labels
 from models.rank.candidates import TASKS, Pool, Sampling, is_target, sample, task_labels
 from models.rank.fusion import main_task
 from models.rank.registry import BuiltRanker
@@ -66,20 +68,25 @@ def cross_fit(
     ranker: BuiltRanker,
     seed: int,
     past: PastIndex | None = None,
+    behaviour: Behaviour | None = None,
 ) -> CrossFitted | None:
     """Train a ranker for each fold; None if recall found too few targets.
 
     ``answers`` is a log with the ratings of the targets. Nothing of it is read but these. ``past`` is of the
-    log of the queries, and made of it if it is not given.
+    log of the queries, and made of it if it is not given. ``behaviour`` gives the labels of further tasks.
     """
     past = past or PastIndex(pool.queries.log)
+    declared = present(declared, past.log)
     sampled = sample(pool, targets, sampling, seed)
     pairs = pool.pairs(past, sampled)
     raw = extract(declared, list(pool.lists), pairs)
     encoder = fit_encoder(declared, list(pool.lists), raw, past.log)
     watched = is_target(pool.merged.item, targets)[sampled]
-    label = task_labels(watched, pool.queries.user_idx[pairs.query], pairs.item, answers)
-    rows = replace(Rows.of(pairs, raw, encoder), label=label, tasks=TASKS)
+    user = pool.queries.user_idx[pairs.query]
+    label = task_labels(watched, user, pairs.item, answers)
+    further = {} if behaviour is None else behaviour_labels(behaviour, user, pairs.item)
+    label = np.column_stack([label, *further.values()])
+    rows = replace(Rows.of(pairs, raw, encoder), label=label, tasks=(*TASKS, *further))
     fold = _folds(pool, folds, seed)
     left_out = [fold[rows.query] == number for number in range(folds)]
     if not all((watched & mine).any() and (watched & ~mine).any() for mine in left_out):

@@ -10,19 +10,20 @@ Blend weight 0 is the merged list itself: ranking takes charge only where it hel
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from models.candidates import Candidates
 from models.dataset import Doubles, Floats, Ints, Mask
 from models.features.compute import PastIndex
-from models.features.declare import Declaration
+from models.features.declare import Declaration, is_content
 from models.features.encode import Encoder
 from models.features.extract import expand, extract
 from models.features.schema import FeatureSchema
 from models.merge import Merged
+from models.rank.behaviour import LengthCurve, adjusted
 from models.rank.calibration import undo_sampling
 from models.rank.candidates import Pool
 from models.rank.contract import Trained
@@ -32,6 +33,9 @@ from models.rank.rows import Rows
 from models.rank.validation import probability
 from models.state import State, named, pack_text, unpack_text
 from models.top_n import best_of_rows
+
+SAMPLED = ("watched", "click")
+"""Tasks of candidates that were not watched too, of which a fraction is learned from."""
 
 BLOCK = 512 * 300
 """Candidates that are ranked at once: 60 MB of features."""
@@ -54,6 +58,8 @@ class Ranking:
     """Fusion of the probabilities of their tasks into one score."""
     blend_weight: float
     """Weight of the rankers in the blend with the merged list, 0 to 1."""
+    usual: Mapping[str, LengthCurve] = field(default_factory=dict)
+    """By task of the part watched, what is usual for the length of a film."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -85,19 +91,30 @@ class Ranking:
         pairs = pool.pairs(past, chosen)
         return Rows.of(pairs, extract(self.declared, self.lists, pairs), self.encoder)
 
-    def fused(self, logits: Floats) -> Floats:
+    def fused(self, logits: Floats, pool: Pool) -> Floats:
         """(B, n) the score of all tasks together from their logits (B, n, T); -inf for padding."""
         if len(self.tasks) == 1:
             return logits[..., 0]
         mask = np.isfinite(logits[..., 0])
-        probabilities = task_probabilities(logits[mask], self.negative_rate)
+        values = self.task_values(logits[mask], pool.lengths[mask])
         score = np.full(mask.shape, -np.inf, dtype=np.float32)
-        score[mask] = np.log(fuse(probabilities, np.nonzero(mask)[0], self.fusion))
+        score[mask] = np.log(fuse(values, np.nonzero(mask)[0], self.fusion))
         return score
+
+    def task_values(self, logits: Floats, length: Floats) -> Doubles:
+        """(N, T) what formulas read of each task, from logits (N, T) and lengths of films in seconds (N,).
+
+        Probabilities, of the watch time minutes, of the part watched how it compares with what is usual.
+        """
+        probabilities = task_probabilities(logits, self.tasks, self.negative_rate)
+        columns = zip(self.tasks, probabilities.T, strict=True)
+        return np.column_stack(
+            [adjusted(task, column, self.usual.get(task), length) for task, column in columns]
+        )
 
     def logits(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n) the rankers' own score of each candidate; -inf for padding."""
-        return self.fused(self.task_logits(pool, past))
+        return self.fused(self.task_logits(pool, past), pool)
 
     def scores(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n) the blended scores that the pool is sorted by."""
@@ -119,6 +136,8 @@ class Ranking:
         }
         for number, ranker in enumerate(self.rankers):
             state |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
+        for task, curve in self.usual.items():
+            state[f"usual.{task}"] = np.stack([curve.length, curve.value])
         return state
 
 
@@ -140,6 +159,8 @@ def restore_ranking(
     kind, *lists = json.loads(unpack_text(state["made_of"]))
     if kind != ranker.kind:
         raise ValueError(f"the ranker that was trained is {kind}, not {ranker.kind}")
+    names = {feature.name for feature in schema.features}
+    declared = tuple(feature for feature in declared if not is_content(feature) or feature.column in names)
     features = tuple(expand(declared, lists))
     if tuple(name for name, _ in features) != tuple(feature.name for feature in schema.features):
         raise ValueError("the ranker was trained on other features than those declared")
@@ -150,17 +171,21 @@ def restore_ranking(
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
     blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])
-    made_of = kind, tuple(lists), encoder, tuple(declared), rankers
-    return Ranking(*made_of, negative_rate, fusion, blend_weight)
+    usual = {task: LengthCurve(*curve) for task, curve in named(state, "usual.").items()}
+    made_of = kind, tuple(lists), encoder, declared, rankers
+    return Ranking(*made_of, negative_rate, fusion, blend_weight, usual)
 
 
-def task_probabilities(logits: Floats, negative_rate: float) -> Doubles:
+def task_probabilities(logits: Floats, tasks: Sequence[str], negative_rate: float) -> Doubles:
     """(N, T) from logits (N, T) of rankers that have learned from a fraction of the negatives.
 
-    Only the main task was sampled: the others are of what was watched.
+    Those of SAMPLED alone were sampled: the others are of what was watched.
     """
-    sampled = probability(logits)
-    return np.column_stack([undo_sampling(sampled[:, 0], negative_rate), sampled[:, 1:]])
+    found = probability(logits)
+    for number, task in enumerate(tasks):
+        if task in SAMPLED:
+            found[:, number] = undo_sampling(found[:, number], negative_rate)
+    return found
 
 
 def blended(pool: Pool, logits: Floats, blend_weight: float) -> Floats:

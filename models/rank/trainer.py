@@ -1,6 +1,6 @@
 """One trainer for all neural rankers: Adam, averaged weights, early stopping.
 
-The loss is binary cross entropy, the mean over a task's known labels, summed over tasks. Embedding tables
+The loss is cross entropy, the mean over a task's known labels, summed over tasks. Embedding tables
 are penalised strongly and learn fast; what is evaluated and kept is the running average of the weights over
 the last few hundred steps (Polyak and Juditsky 1992, https://doi.org/10.1137/0330046). It does what a drop
 of the learning rate would, without the overfitting that follows one: on ml-1m .006 of AUC.
@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from models.bounds import BelowOne, NonNegative, Positive
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
+from models.rank.behaviour import GRADED, graded_as_binary, odds_tasks
 from models.rank.layers import Embedding
 from models.rank.rows import Rows, check_features, check_training
 from models.rank.validation import Metric, metric_value
@@ -34,6 +36,10 @@ logger = logging.getLogger("matinee")
 
 Build = Callable[[FeatureSchema, int], nn.Module]
 """Makes an untrained network from the schema and the number of tasks."""
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""The loss of logits and labels, (B, T) each."""
 
 
 class TrainerConfig(Config):
@@ -104,8 +110,9 @@ def fit_network(
     validation: Rows,
     seed: int,
     config: TrainerConfig = TrainerConfig(),
+    loss: Loss | None = None,
 ) -> Network:
-    """Train a fresh network on some tasks of the rows, the main task first.
+    """Train a fresh network on some tasks of the rows, the main task first; ``loss`` in place of its own.
 
     Raises:
         ValueError: there are no training or no validation rows, or the two differ in features.
@@ -115,7 +122,8 @@ def fit_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build(train.schema, len(tasks))
-        _train(module, tasks, train, validation, np.random.default_rng(seed), config)
+        trainer = _Trainer(module, config, loss or partial(multi_task_loss, odds=odds_tasks(tasks)))
+        _train(trainer, tasks, train, validation, np.random.default_rng(seed))
     return Network(module.eval(), train.schema, tasks)
 
 
@@ -131,15 +139,10 @@ def predict(module: nn.Module, rows: Rows, batch_size: int = 16384) -> Floats:
 
 
 def _train(
-    module: nn.Module,
-    tasks: tuple[str, ...],
-    train: Rows,
-    validation: Rows,
-    rng: np.random.Generator,
-    config: TrainerConfig,
+    trainer: "_Trainer", tasks: tuple[str, ...], train: Rows, validation: Rows, rng: np.random.Generator
 ) -> None:
     """Leaves the module with its best weights."""
-    trainer = _Trainer(module, config)
+    module, config = trainer.module, trainer.config
     label = torch.from_numpy(train.label[:, [train.tasks.index(task) for task in tasks]])
     best, weights, stale = math.nan, module.state_dict(), 0
     started = time.perf_counter()
@@ -162,8 +165,8 @@ def _train(
 class _Trainer:
     """A network in training, and the average of its weights."""
 
-    def __init__(self, module: nn.Module, config: TrainerConfig) -> None:
-        self.module, self.config = module, config
+    def __init__(self, module: nn.Module, config: TrainerConfig, loss: Loss) -> None:
+        self.module, self.config, self.loss = module, config, loss
         self.optimizer = _optimizer(module, config)
         self.average = AveragedModel(module, multi_avg_fn=running_average(config.ema_decay), use_buffers=True)
 
@@ -176,7 +179,7 @@ class _Trainer:
         self.module.train()
         total = 0.0
         for part in np.array_split(rows, math.ceil(len(rows) / self.config.batch_size)):
-            loss = multi_task_loss(self.module(train.batch(part)), label[part])
+            loss = self.loss(self.module(train.batch(part)), label[part])
             value = float(loss.detach())
             _check_finite(value, "loss", self.config)
             self.optimizer.zero_grad()
@@ -205,22 +208,33 @@ def running_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor
     return update
 
 
-def multi_task_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Binary cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each."""
+def multi_task_loss(logits: Tensor, label: Tensor, odds: Sequence[bool] = ()) -> Tensor:
+    """Cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each.
+
+    A label y of a task that predicts ``odds`` (T,) weighs 1 / (1 - y), one more than the odds that it is of.
+    """
     labelled = ~label.isnan()
-    each = nn.functional.binary_cross_entropy_with_logits(logits, label.nan_to_num(), reduction="none")
-    return ((each * labelled).sum(0) / labelled.sum(0).clamp(min=1)).sum()
+    y = label.nan_to_num()
+    each = nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
+    weight = torch.where(torch.tensor(odds), 1 / (1 - y), 1) * labelled if any(odds) else labelled
+    return ((each * weight).sum(0) / weight.sum(0).clamp(min=1)).sum()
 
 
 def _validate(module: nn.Module, tasks: tuple[str, ...], rows: Rows, config: TrainerConfig) -> float:
-    """The metric of each task, averaged."""
+    """The metric of each task, averaged over those that it can be computed of."""
     logits = predict(module, rows)
     _check_finite(float(np.abs(logits).max()), "largest logit", config)
     values = [
-        metric_value(rows.label[:, rows.tasks.index(task)], logits[:, number], rows.query, config.monitor)
+        metric_value(_judged(rows, task, config.monitor), logits[:, number], rows.query, config.monitor)
         for number, task in enumerate(tasks)
     ]
-    return float(np.mean(values))
+    return math.nan if np.isnan(values).all() else float(np.nanmean(values))
+
+
+def _judged(rows: Rows, task: str, metric: Metric) -> Floats:
+    """(N,) the labels of a task as a metric takes them."""
+    label = rows.label[:, rows.tasks.index(task)]
+    return graded_as_binary(label) if task in GRADED and metric != "logloss" else label
 
 
 def _check_finite(value: float, name: str, config: TrainerConfig) -> None:

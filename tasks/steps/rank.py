@@ -17,6 +17,7 @@ from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
 from tasks.shards.recommend import PRERANKING, RANKING, fits
 from tasks.states import has_state, read_state, read_weights, write_state
 from tasks.step import step
+from warehouse.errors import MatineeError
 from warehouse.runs import files
 from warehouse.runs.run import Run
 
@@ -25,7 +26,7 @@ logger = logging.getLogger("matinee")
 
 @step(
     "fit rank",
-    reads=["holdout", "merge_weights"],
+    reads=["holdout", "merge_weights", "behaviour"],
     writes=["models/ranking", "metrics/ranking", "curves/ranking", "feature_coverage"],
 )
 def fit_rank(run: Run) -> RowCounts:
@@ -43,11 +44,16 @@ def fit_rank(run: Run) -> RowCounts:
     )
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
-    configs = arms.variants(data.config)
-    made = {
-        name: stages.fit_rank(configs[label], pool, data.holdout, data.dataset, declared, data.past)
-        for name, label in fits(data.config, RANKING)
-    }
+    configs, behaviour = arms.variants(data.config), run_data.read_behaviour(data)
+    try:
+        made = {
+            name: stages.fit_rank(
+                configs[label], pool, data.holdout, data.dataset, declared, data.past, behaviour
+            )
+            for name, label in fits(data.config, RANKING)
+        }
+    except ValueError as error:
+        raise MatineeError(str(error)) from error
     rankings = {
         name: _remembering(data, name, configs[label].rank.ema_decay, found.ranking)
         for name, label in fits(data.config, RANKING)

@@ -15,6 +15,9 @@ BLOCK = 32 * 2**20
 """Bytes of a ratings file parsed at once: about 1.3 million rows."""
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp"
+CONTENT = ("duration_seconds", "quality", "information", "aesthetics")
+"""Columns that a movies file in CSV may have beside: the length, and scores of the content."""
+
 NO_GENRES = "(no genres listed)"
 
 ITEMS = pl.Schema(
@@ -69,12 +72,15 @@ def read_items_dat(file: IO[bytes]) -> pl.DataFrame:
 def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
     """``movies.csv`` (UTF-8 with a header, quoted titles) as item_id, title, year, genres.
 
+    And those of CONTENT that it has; what is no number is null.
+
     Raises:
         MatineeError: no such header, or rows that are not CSV.
     """
     try:
         raw = pl.read_csv(file.read(), infer_schema=False)
-        raw = raw.select(item_id="movieId", title="title", genres="genres")
+        content = [pl.col(name).cast(pl.Float32, strict=False) for name in CONTENT if name in raw.columns]
+        raw = raw.select(*content, item_id="movieId", title="title", genres="genres")
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise MatineeError(f"the movies cannot be read ({reason}); expected movieId,title,genres") from error
@@ -97,7 +103,7 @@ def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
         genres=pl.when(genres.is_in(["", NO_GENRES]))
         .then(pl.lit([], ITEMS["genres"]))
         .otherwise(genres.str.split("|")),
-    )
+    ).hstack(raw.select(name for name in CONTENT if name in raw.columns))
     return _unique(items, "item_id")
 
 
