@@ -2,7 +2,8 @@
 
 ``catalog/items.parquet`` (item_id, title, year, genres, and ``movielens.CONTENT`` where a source has it) and
 ``catalog/users.parquet`` (user_id, gender, age, occupation, zip), sorted by id; ``users.parquet`` is absent
-until a users file was read. The footer of each lists the digests of the files that went into it. ``catalog/dataset.json`` says which data set it is.
+until a users file was read. The footer of each lists the digests of the files that went into it.
+``catalog/dataset.json`` says which data set it is.
 """
 
 import json

@@ -1,0 +1,120 @@
+"""Labels of behaviour, the odds that minutes are learned by, and what is usual for a length."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.behaviour import Behaviour
+from models.features.schema import FeatureSchema
+from models.rank.behaviour import (
+    LengthCurve,
+    adjusted,
+    behaviour_labels,
+    fit_length_curve,
+    graded_as_binary,
+)
+from models.rank.lr import LR
+from models.rank.rows import Rows
+from models.rank.trainer import TrainerConfig, fit_network, multi_task_loss
+
+NAN = np.nan
+USER, ITEM = np.array([0, 0, 1, 1, 2]), np.array([1, 2, 0, 2, 0])
+PAIRS = Behaviour(
+    USER,
+    ITEM,
+    clicked=np.array([1, 0, 1, 1, 1], dtype=np.float32),
+    liked=np.array([1, 0, 0, NAN, 0], dtype=np.float32),
+    collected=np.array([0, 0, 0, 0, 0], dtype=np.float32),
+    shared=np.array([NAN] * 5, dtype=np.float32),
+    watch_seconds=np.array([60, 6, 180, 80, NAN], dtype=np.float32),
+    duration_seconds=np.array([120, 60, 90, 100, 100], dtype=np.float32),
+    n_items=3,
+)
+
+
+def test_labels() -> None:
+    """Asked for a pair that is not in the log, a play, an impression, and the others."""
+    user, item = np.array([2, 0, 0, 1, 1, 2]), np.array([1, 1, 2, 0, 2, 0])
+    labels = behaviour_labels(PAIRS, user, item)
+    expected = {
+        "click": [NAN, 1, 0, 1, 1, 1],
+        "like": [NAN, 1, NAN, 0, NAN, 0],  # collect is 0 for all, and share not known
+        "watch_time": [NAN, 1 / 2, NAN, 3 / 4, 4 / 7, NAN],
+        "completion": [NAN, 0.5, NAN, 1, 0.8, NAN],
+        "finish": [NAN, 0, NAN, 1, 1, NAN],
+    }
+    assert list(labels) == list(expected)
+    for task, label in expected.items():
+        np.testing.assert_allclose(labels[task], label, rtol=1e-6, err_msg=task)
+
+
+def test_a_log_without_pairs_has_no_tasks() -> None:
+    none = Behaviour(*(np.empty(0, np.int32),) * 2, *(np.empty(0, np.float32),) * 6, n_items=3)
+    assert behaviour_labels(none, USER, ITEM) == {}
+
+
+def test_the_loss_of_odds_is_weighted_logistic_regression() -> None:
+    """With label t / (1 + t) and weight 1 + t it is -(t log p + log(1 - p)) over the sum of weights, and its
+    gradient at z is (1 + t) p - t."""
+    t = torch.tensor([0.5, 3.0, 40.0])
+    z = torch.tensor([0.3, -1.0, 2.0], requires_grad=True)
+    loss = multi_task_loss(z[:, None], (t / (1 + t))[:, None], odds=[True])
+    p = torch.sigmoid(z)
+    expected = -(t * torch.log(p) + torch.log(1 - p)).sum() / (1 + t).sum()
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    loss.backward()
+    gradient = ((1 + t) * p - t).detach() / (1 + t).sum()
+    np.testing.assert_allclose(z.grad, gradient, rtol=1e-4)
+
+
+def test_other_tasks_keep_their_loss_beside_odds() -> None:
+    logits, label = torch.randn(8, 2), torch.rand(8, 2).round()
+    label[:, 1] *= 0.9
+    both = multi_task_loss(logits, label, odds=[False, True])
+    apart = multi_task_loss(logits[:, :1], label[:, :1]) + multi_task_loss(
+        logits[:, 1:], label[:, 1:], [True]
+    )
+    assert float(both) == pytest.approx(float(apart), rel=1e-5)
+
+
+def test_odds_learn_the_mean() -> None:
+    """The closed form of a model of nothing but a constant: exp(z) is the mean of t, not that of its label."""
+    rng = np.random.default_rng(0)
+    minutes = rng.lognormal(3, 1, 4_000)
+    label = (minutes / (1 + minutes)).astype(np.float32)[:, None]
+    zeros = np.zeros(len(label), dtype=np.int64)
+    rows = Rows(FeatureSchema(()), zeros, zeros, {}, {}, {"x": zeros}, label, ("watch_time",))
+    config = TrainerConfig(epochs=60, learning_rate=0.1, ema_decay=0.0, patience=60, monitor="logloss")
+    network = fit_network(lambda schema, tasks: LR(schema), ("watch_time",), rows, rows, 0, config)
+    odds = np.exp(network.logits(rows)[0, 0])
+    assert odds == pytest.approx(minutes.mean(), rel=0.05)
+    y = label.mean(dtype=np.float64)
+    assert y / (1 - y) < 0.7 * minutes.mean()
+
+
+def test_graded_labels_are_judged_by_their_median() -> None:
+    label = np.array([0.1, NAN, 0.4, 0.9, 0.2], dtype=np.float32)
+    np.testing.assert_array_equal(graded_as_binary(label), [0, NAN, 1, 1, 0])
+
+
+def test_formulas_read_minutes_and_parts_over_what_is_usual() -> None:
+    curve = LengthCurve(np.array([60.0, 120.0]), np.array([0.8, 0.4]))
+    length = np.array([30, 90, 120, 999, NAN], dtype=np.float32)
+    np.testing.assert_allclose(curve(length), [0.8, 0.6, 0.4, 0.4, 0.6])
+    p = np.full(5, 0.6)
+    np.testing.assert_allclose(adjusted("completion", p, curve, length), [0.75, 1, 1.5, 1.5, 1])
+    np.testing.assert_allclose(adjusted("watch_time", p, None, length), 1.5)
+    np.testing.assert_allclose(adjusted("like", p, None, length), 0.6)
+
+
+def test_parts_over_what_is_usual_do_not_go_with_the_length() -> None:
+    rng = np.random.default_rng(1)
+    length = rng.lognormal(8.7, 0.4, 5_000)
+    usual = 1 / (1 + (length / 6_000) ** 2)
+    label = np.clip(usual * rng.uniform(0.5, 1.5, len(length)), 0, 1).astype(np.float32)
+    curve = fit_length_curve(length, label)
+    assert curve is not None
+    assert np.corrcoef(length, label)[0, 1] < -0.6
+    assert abs(np.corrcoef(length, label / curve(length))[0, 1]) < 0.05
+    assert fit_length_curve(length[:49], label[:49]) is None
+    assert fit_length_curve(np.full(5_000, NAN), label) is None
