@@ -4,9 +4,10 @@
 
 Every play of the source is a row of user, film, their attributes and the film's length. Random 8:1:1. The
 same network learns minutes by weighted logistic regression and by the squared error of minutes (over their
-mean); ``error`` is the mean of |observed - predicted| over 20 bins of equally many rows, by predicted minutes,
-and the same with the true mean in place of what was observed, both as fractions of the mean. Then the correlation of
-the length with the part watched as predicted, and as ranking reads it: over what is usual for the length.
+mean); ``error`` is the mean of |observed - predicted| over 20 bins of equally many rows, by predicted
+minutes, and the same with the true mean in place of what was observed, both as fractions of the mean. Then
+the correlation of the length with the part watched as predicted, and as ranking reads it: over what is usual
+for the length.
 """
 
 import argparse
