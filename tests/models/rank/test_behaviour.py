@@ -77,7 +77,7 @@ def test_other_tasks_keep_their_loss_beside_odds() -> None:
 
 
 def test_odds_learn_the_mean() -> None:
-    """The closed form of a model of nothing but a constant: exp(z) is the mean of t, not that of its label."""
+    """A model of nothing but a constant has the closed form exp(z) = mean of t, not of its label."""
     rng = np.random.default_rng(0)
     minutes = rng.lognormal(3, 1, 4_000)
     label = (minutes / (1 + minutes)).astype(np.float32)[:, None]
