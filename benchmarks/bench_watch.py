@@ -123,12 +123,12 @@ def print_completion(config: Configuration, log: Dataset, parts: Sequence[Rows])
     """Train all tasks together, and print how the parts watched go with the length."""
     train, validation, test = parts
     trained = ranker_of(config, "mmoe").fit(train, validation, config.seed)
-    found = probability(trained.logits(test))
+    found, before = (probability(trained.logits(rows)) for rows in (test, train))
     length = lengths(log, test.item)
     print(f"\n{'part watched':22}{'observed r':>12}{'predicted r':>13}{'adjusted r':>12}")
     for task in BY_LENGTH:
         number = TASKS.index(task)
-        curve = fit_length_curve(lengths(log, train.item), train.label[:, number])
+        curve = fit_length_curve(lengths(log, train.item), before[:, number])
         values = (
             test.label[:, number],
             found[:, number],

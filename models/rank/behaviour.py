@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from models.behaviour import Behaviour
 from models.dataset import Doubles, Floats, Ints
@@ -37,11 +38,8 @@ BEHAVIOUR_TASKS = ("click", *FLAGS, "watch_time", "completion", "finish")
 FINISHED = 0.8
 """Part of a film from which on it counts as watched to its end."""
 
-POINTS = 10
-"""Lengths between which a curve is linear, with equally many rows each."""
-
 LEAST_ROWS = 50
-"""Rows of a point at least."""
+"""Rows of films of known length that it takes to say what is usual."""
 
 
 def behaviour_labels(behaviour: Behaviour, user: Ints, item: Ints) -> dict[str, Floats]:
@@ -64,30 +62,48 @@ def graded_as_binary(label: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class LengthCurve:
-    """The usual label by the length of a film: linear between its points, constant beyond them."""
+    """What is usual for a length L, ``exp(w . (1, log L / u, L / u))``, constant beyond the lengths it knows.
 
-    length: Doubles  # (K,) seconds, ascending
-    value: Doubles  # (K,) above 0
+    The unit u is between the shortest and the longest.
+    """
+
+    weights: Doubles  # (3,)
+    bounds: Doubles  # (2,) seconds, of the shortest and the longest film
 
     def __call__(self, length: NDArray[np.floating]) -> Doubles:
-        """(N,) what is usual for films of these lengths; the mean of the points where it is not known."""
-        usual = np.interp(length, self.length, self.value)
-        found: Doubles = np.where(np.isnan(length), self.value.mean(), usual)
-        return found
+        """(N,) what is usual for films of these lengths; that of length u where it is not known."""
+        unit = np.sqrt(self.bounds.prod())
+        clipped = np.clip(np.where(np.isnan(length), unit, length), *self.bounds)
+        usual: Doubles = np.exp(_basis(clipped / unit) @ self.weights)
+        return usual
 
 
-def fit_length_curve(length: NDArray[np.floating], label: Floats) -> LengthCurve | None:
-    """The curve through the mean labels (N,) of films of about equal length (N,); None with too few."""
-    usable = np.isfinite(length) & ~np.isnan(label)
-    length, label = length[usable].astype(np.float64), label[usable]
-    points = min(POINTS, len(length) // LEAST_ROWS)
-    if not points:
+def fit_length_curve(length: NDArray[np.floating], predicted: Doubles) -> LengthCurve | None:
+    """The curve of predictions (N,) for films of lengths (N,); None with too few films of known length.
+
+    The maximum likelihood of a gamma distribution around the curve. Its gradient is 0 where the mean of
+    ``predicted / usual`` is 1, and uncorrelated with L and log L.
+    """
+    usable = np.isfinite(length)
+    length, predicted = length[usable].astype(np.float64), predicted[usable]
+    if len(length) < LEAST_ROWS or length.min() == length.max():
         return None
-    order = np.argsort(length, kind="stable")
-    parts = np.array_split(order, points)
-    middle = np.array([length[part].mean() for part in parts])
-    value = np.array([label[part].mean(dtype=np.float64) for part in parts])
-    return LengthCurve(middle, np.maximum(value, 1e-3))
+    bounds = np.array([length.min(), length.max()])
+    basis = _basis(length / np.sqrt(bounds.prod()))
+
+    def loss(weights: Doubles) -> tuple[float, Doubles]:
+        log_usual = basis @ weights
+        over = predicted * np.exp(-log_usual)
+        return float(np.mean(over + log_usual)), basis.T @ (1 - over) / len(over)
+
+    start = np.array([np.log(predicted.mean()), 0, 0])
+    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-7})
+    return LengthCurve(found.x, bounds)
+
+
+def _basis(length: Doubles) -> Doubles:
+    """(N, 3) what the log of the usual is linear in."""
+    return np.stack([np.ones_like(length), np.log(length), length], axis=1)
 
 
 def adjusted(task: str, probability: Doubles, curve: LengthCurve | None, length: Floats) -> Doubles:

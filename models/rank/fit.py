@@ -124,11 +124,11 @@ def _with_fusion(trained: CrossFitted, config: RankConfig) -> Ranking:
         )
     if len(ranking.tasks) == 1:
         return replace(ranking, fusion=main_task(1, config.formula))
-    length = lengths(trained.past.log, rows.item)
-    label = {task: rows.label[:, rows.tasks.index(task)] for task in ranking.tasks}
-    curves = {task: fit_length_curve(length, label[task]) for task in BY_LENGTH if task in label}
+    logits, length = trained.row_logits(), lengths(trained.past.log, rows.item)
+    predicted = dict(zip(ranking.tasks, probability(logits).T, strict=True))
+    curves = {task: fit_length_curve(length, predicted[task]) for task in BY_LENGTH if task in predicted}
     ranking = replace(ranking, usual={task: curve for task, curve in curves.items() if curve is not None})
-    values = ranking.task_values(trained.row_logits(), length)
+    values = ranking.task_values(logits, length)
     given = {ranking.tasks.index(task): weight for task, weight in config.weights.items()}
     fusion = fit_fusion(values, rows.label[:, 0], rows.query, config.formula, given)
     return replace(ranking, fusion=fusion)

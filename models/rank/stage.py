@@ -137,7 +137,7 @@ class Ranking:
         for number, ranker in enumerate(self.rankers):
             state |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
         for task, curve in self.usual.items():
-            state[f"usual.{task}"] = np.stack([curve.length, curve.value])
+            state[f"usual.{task}"] = np.concatenate([curve.weights, curve.bounds])
         return state
 
 
@@ -171,7 +171,7 @@ def restore_ranking(
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
     blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])
-    usual = {task: LengthCurve(*curve) for task, curve in named(state, "usual.").items()}
+    usual = {task: LengthCurve(at[:3], at[3:]) for task, at in named(state, "usual.").items()}
     made_of = kind, tuple(lists), encoder, declared, rankers
     return Ranking(*made_of, negative_rate, fusion, blend_weight, usual)
 

@@ -97,11 +97,11 @@ def test_graded_labels_are_judged_by_their_median() -> None:
 
 
 def test_formulas_read_minutes_and_parts_over_what_is_usual() -> None:
-    curve = LengthCurve(np.array([60.0, 120.0]), np.array([0.8, 0.4]))
-    length = np.array([30, 90, 120, 999, NAN], dtype=np.float32)
-    np.testing.assert_allclose(curve(length), [0.8, 0.6, 0.4, 0.4, 0.6])
+    curve = LengthCurve(np.array([np.log(0.5), -1, 0]), np.array([50.0, 200.0]))  # 50 / L
+    length = np.array([30, 80, 200, 999, NAN], dtype=np.float32)
+    np.testing.assert_allclose(curve(length), [1, 0.625, 0.25, 0.25, 0.5])
     p = np.full(5, 0.6)
-    np.testing.assert_allclose(adjusted("completion", p, curve, length), [0.75, 1, 1.5, 1.5, 1])
+    np.testing.assert_allclose(adjusted("completion", p, curve, length), [0.6, 0.96, 2.4, 2.4, 1.2])
     np.testing.assert_allclose(adjusted("watch_time", p, None, length), 1.5)
     np.testing.assert_allclose(adjusted("like", p, None, length), 0.6)
 
@@ -110,10 +110,15 @@ def test_parts_over_what_is_usual_do_not_go_with_the_length() -> None:
     rng = np.random.default_rng(1)
     length = rng.lognormal(8.7, 0.4, 5_000)
     usual = 1 / (1 + (length / 6_000) ** 2)
-    label = np.clip(usual * rng.uniform(0.5, 1.5, len(length)), 0, 1).astype(np.float32)
-    curve = fit_length_curve(length, label)
+    part = usual * rng.uniform(0.5, 1.5, len(length))
+    curve = fit_length_curve(length, part)
     assert curve is not None
-    assert np.corrcoef(length, label)[0, 1] < -0.6
-    assert abs(np.corrcoef(length, label / curve(length))[0, 1]) < 0.05
-    assert fit_length_curve(length[:49], label[:49]) is None
-    assert fit_length_curve(np.full(5_000, NAN), label) is None
+    assert np.corrcoef(length, part)[0, 1] < -0.6
+    over = part / curve(length)
+    assert over.mean() == pytest.approx(1, abs=1e-4)
+    for of in (length, np.log(length)):
+        assert abs(np.corrcoef(of, over)[0, 1]) < 1e-3
+    np.testing.assert_allclose(curve(length), usual, rtol=0.2)
+    assert fit_length_curve(length[:49], part[:49]) is None
+    assert fit_length_curve(np.full(5_000, NAN), part) is None
+    assert fit_length_curve(np.full(5_000, 60.0), part) is None
