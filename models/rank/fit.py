@@ -16,7 +16,7 @@ from models.behaviour import Behaviour
 from models.bounds import BelowOne, Fraction, NonNegative
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats
+from models.dataset import Dataset, Doubles, Floats, Ints
 from models.evaluation import metrics
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
@@ -51,7 +51,7 @@ class RankConfig(Config):
     pool: PositiveInt = 300
     """Candidates of a user that are ranked."""
     blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """Weights of the ranker in the blend with the merged list, of which validation chooses."""
+    """Weights of the ranker in the blend with the merged list: the largest as good as the best is taken."""
     ema_decay: BelowOne = 0.0
     """Weight of the release before in the blend weight of a warm run: 0 forgets it."""
     folds: Folds = 3
@@ -105,11 +105,11 @@ def fit_ranking(
     chosen = spread(len(pool.queries), config.max_queries)
     part, logits = pool.where(chosen), trained.task_logits(pool, chosen)
     answered, _ = targets.where(np.isin(targets.query, chosen))
-    ndcg = _ndcg_by_weight(part, ranking.fused(logits, part), answered, config)
+    by_query = _ndcg_by_weight(part, ranking.fused(logits, part), answered, config)
+    ndcg = {weight: float(values.mean()) for weight, values in by_query.items()}
     formatted = ", ".join(f"{weight:.2f}: {value:.4f}" for weight, value in ndcg.items())
     logger.info("%s: NDCG@%d by its weight in the blend %s", ranker.kind, config.ndcg_at, formatted)
-    # Of equal ones the smallest.
-    ranking = replace(ranking, blend_weight=max(sorted(ndcg), key=lambda weight: ndcg[weight]))
+    ranking = replace(ranking, blend_weight=_largest_as_good(by_query, part.queries.user_idx))
     curves = _reliability(part, logits, answered, ranking.negative_rate)
     return Fitted(ranking, ndcg, curves, trained.coverage)
 
@@ -117,13 +117,13 @@ def fit_ranking(
 def _with_fusion(trained: CrossFitted, config: RankConfig) -> Ranking:
     """The rankers with the parameters of the formula, chosen on the training rows out of fold."""
     ranking, rows = trained.ranking, trained.rows
+    if len(ranking.tasks) == 1:
+        return replace(ranking, fusion=main_task(1, config.formula))
     if missing := [task for task in config.weights if task not in ranking.tasks]:
         raise ValueError(
             f"rank.weights: no label of {missing[0]} in what ranking learns from, which has "
             f"{', '.join(ranking.tasks)}: take the weight out, or ingest a log of behaviour"
         )
-    if len(ranking.tasks) == 1:
-        return replace(ranking, fusion=main_task(1, config.formula))
     logits, length = trained.row_logits(), lengths(trained.past.log, rows.item)
     predicted = dict(zip(ranking.tasks, probability(logits).T, strict=True))
     curves = {task: fit_length_curve(length, predicted[task]) for task in BY_LENGTH if task in predicted}
@@ -134,14 +134,33 @@ def _with_fusion(trained: CrossFitted, config: RankConfig) -> Ranking:
     return replace(ranking, fusion=fusion)
 
 
-def _ndcg_by_weight(pool: Pool, logits: Floats, targets: Targets, config: RankConfig) -> dict[float, float]:
-    """The mean NDCG of the blend with each weight of the rankers."""
+def _largest_as_good(ndcg: Mapping[float, Doubles], user_idx: Ints) -> float:
+    """The largest weight whose NDCG is below the best by at most a standard error of their difference.
+
+    Near its top the curve is flat, and which weight is the best is chance. The mean of the folds' rankers,
+    which publishes, is better than the ranker of one fold, which is judged here: of weights that cannot be
+    told apart, the one that trusts it most. The rule of one standard error is that of Breiman et al.,
+    Classification and Regression Trees (1984), 3.4.3. Differences are paired, those of a user hang together.
+    """
+    best = max(ndcg.values(), key=lambda values: float(values.mean()))
+    lost = {weight: best - values for weight, values in ndcg.items()}
+    return max(weight for weight, loss in lost.items() if loss.mean() <= _standard_error(loss, user_idx))
+
+
+def _standard_error(values: Doubles, user_idx: Ints) -> float:
+    """The standard error of the mean of values (B,) in clusters by user."""
+    by_user = np.bincount(user_idx, values - values.mean())
+    return float(np.sqrt((by_user**2).sum())) / len(values)
+
+
+def _ndcg_by_weight(pool: Pool, logits: Floats, targets: Targets, config: RankConfig) -> dict[float, Doubles]:
+    """NDCG of each query by the blend with each weight of the rankers, (B,) each."""
     ndcg = {}
     for weight in config.blend_weights:
         rank0, score = best_of_rows(blended(pool, logits, weight), config.ndcg_at)
         listed = np.take_along_axis(pool.merged.item, np.maximum(rank0, 0), axis=1)
         blend = Candidates(np.where(rank0 >= 0, listed, -1), score)
-        ndcg[weight] = metrics.mean_ndcg(blend, targets, config.ndcg_at)
+        ndcg[weight] = metrics.ndcg(metrics.target_rank0(blend, targets), targets, config.ndcg_at)
     return ndcg
 
 
