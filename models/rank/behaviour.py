@@ -11,7 +11,6 @@ Long films are watched to a smaller part. So that they are not punished for it, 
 what is usual for the length (:class:`LengthCurve`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,11 +110,6 @@ def adjusted(task: str, probability: Doubles, curve: LengthCurve | None, length:
     if task in ODDS:
         return probability / np.maximum(1 - probability, np.finfo(np.float64).tiny)
     return probability if curve is None else probability / curve(length)
-
-
-def odds_tasks(tasks: Sequence[str]) -> list[bool]:
-    """(T,) which of the tasks predict odds."""
-    return [task in ODDS for task in tasks]
 
 
 def _differs(label: NDArray[np.floating]) -> bool:

@@ -26,7 +26,7 @@ from models.bounds import BelowOne, NonNegative, Positive
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
-from models.rank.behaviour import GRADED, graded_as_binary, odds_tasks
+from models.rank.behaviour import GRADED, ODDS, graded_as_binary
 from models.rank.layers import Embedding
 from models.rank.rows import Rows, check_features, check_training
 from models.rank.validation import Metric, metric_value
@@ -122,7 +122,9 @@ def fit_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build(train.schema, len(tasks))
-        trainer = _Trainer(module, config, loss or partial(multi_task_loss, odds=odds_tasks(tasks)))
+        trainer = _Trainer(
+            module, config, loss or partial(multi_task_loss, odds=[task in ODDS for task in tasks])
+        )
         _train(trainer, tasks, train, validation, np.random.default_rng(seed))
     return Network(module.eval(), train.schema, tasks)
 
@@ -211,30 +213,33 @@ def running_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor
 def multi_task_loss(logits: Tensor, label: Tensor, odds: Sequence[bool] = ()) -> Tensor:
     """Cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each.
 
-    A label y of a task that predicts ``odds`` (T,) weighs 1 / (1 - y), one more than the odds that it is of.
+    A label y of a task that predicts ``odds`` (T,) counts 1 / (1 - y) times, one more than its odds: then the
+    curvature of the loss is about 1 a row, whatever the odds.
     """
     labelled = ~label.isnan()
     y = label.nan_to_num()
     each = nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
-    weight = torch.where(torch.tensor(odds), 1 / (1 - y), 1) * labelled if any(odds) else labelled
-    return ((each * weight).sum(0) / weight.sum(0).clamp(min=1)).sum()
+    if any(odds):
+        each = each * torch.where(torch.tensor(odds), 1 / (1 - y), 1)
+    return ((each * labelled).sum(0) / labelled.sum(0).clamp(min=1)).sum()
 
 
 def _validate(module: nn.Module, tasks: tuple[str, ...], rows: Rows, config: TrainerConfig) -> float:
     """The metric of each task, averaged over those that it can be computed of."""
     logits = predict(module, rows)
     _check_finite(float(np.abs(logits).max()), "largest logit", config)
-    values = [
-        metric_value(_judged(rows, task, config.monitor), logits[:, number], rows.query, config.monitor)
-        for number, task in enumerate(tasks)
-    ]
+    values = [_task_value(rows, task, logits[:, number], config.monitor) for number, task in enumerate(tasks)]
     return math.nan if np.isnan(values).all() else float(np.nanmean(values))
 
 
-def _judged(rows: Rows, task: str, metric: Metric) -> Floats:
-    """(N,) the labels of a task as a metric takes them."""
+def _task_value(rows: Rows, task: str, logit: Floats, metric: Metric) -> float:
+    """The metric of one task."""
     label = rows.label[:, rows.tasks.index(task)]
-    return graded_as_binary(label) if task in GRADED and metric != "logloss" else label
+    if metric != "logloss":
+        return metric_value(graded_as_binary(label) if task in GRADED else label, logit, rows.query, metric)
+    if task in ODDS:
+        return -float(multi_task_loss(*(torch.from_numpy(of[:, None]) for of in (logit, label)), odds=[True]))
+    return metric_value(label, logit, rows.query, metric)
 
 
 def _check_finite(value: float, name: str, config: TrainerConfig) -> None:
