@@ -58,10 +58,8 @@ def read_plays(source: str) -> tuple[Dataset, pl.DataFrame]:
     assert users is not None
     assert items is not None
     plays = pl.concat(found.ratings()).filter("is_play").sort("user_id", "timestamp", maintain_order=True)
-    events = {
-        name: plays[column].to_numpy()
-        for name, column in (("user_id",) * 2, ("item_id",) * 2, ("rating",) * 2, ("at", "timestamp"))
-    }
+    events = {name: plays[name].to_numpy() for name in ("user_id", "item_id", "rating")}
+    events["at"] = plays["timestamp"].to_numpy()
     return encode(events, users, items, int(events["at"].max()) + 1)[0], plays
 
 
@@ -93,16 +91,18 @@ def minutes_of(label: Floats) -> Doubles:
     return minutes
 
 
-def by_odds(train: Rows, validation: Rows, test: Rows, settings: DeepConfig, seed: int) -> Doubles:
-    """Predicted minutes of the test rows, by weighted logistic regression."""
+def by_odds(parts: Sequence[Rows], settings: DeepConfig, seed: int) -> Doubles:
+    """Predicted minutes of the test rows, the last part, by weighted logistic regression."""
+    train, validation, test = parts
     network = fit_network(
         lambda schema, _: Deep(schema, settings), TASKS[:1], train, validation, seed, settings.training
     )
     return adjusted(TASKS[0], probability(network.logits(test)[:, 0]), None, np.empty(0, np.float32))
 
 
-def directly(train: Rows, validation: Rows, test: Rows, settings: DeepConfig, seed: int) -> Doubles:
+def directly(parts: Sequence[Rows], settings: DeepConfig, seed: int) -> Doubles:
     """The same by squared error."""
+    train, validation, test = parts
     mean = float(minutes_of(train.label[:, 0]).mean())
 
     def loss(predicted: Tensor, label: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{'watch time':22}{'mean':>8}{'error':>9}{'of the truth':>14}{'RMSE of the truth':>19}")
     print(f"{'observed':22}{watched.mean():>8.1f}")
     for name, fit in (("weighted logistic", by_odds), ("direct regression", directly)):
-        predicted = fit(*parts, settings, config.seed)
+        predicted = fit(parts, settings, config.seed)
         rmse = float(np.sqrt(np.mean((predicted - truth) ** 2)))
         print(
             f"{name:22}{predicted.mean():>8.1f}{calibration_error(watched, predicted):>9.4f}"

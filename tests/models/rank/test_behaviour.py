@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from models.behaviour import Behaviour
-from models.features.schema import FeatureSchema
 from models.rank.behaviour import (
     LengthCurve,
     adjusted,
@@ -13,9 +12,7 @@ from models.rank.behaviour import (
     fit_length_curve,
     graded_as_binary,
 )
-from models.rank.lr import LR
-from models.rank.rows import Rows
-from models.rank.trainer import TrainerConfig, fit_network, multi_task_loss
+from models.rank.trainer import multi_task_loss
 
 NAN = np.nan
 USER, ITEM = np.array([0, 0, 1, 1, 2]), np.array([1, 2, 0, 2, 0])
@@ -78,17 +75,20 @@ def test_other_tasks_keep_their_loss_beside_odds() -> None:
 
 def test_odds_learn_the_mean() -> None:
     """A model of nothing but a constant has the closed form exp(z) = mean of t, not of its label."""
-    rng = np.random.default_rng(0)
-    minutes = rng.lognormal(3, 1, 4_000)
-    label = (minutes / (1 + minutes)).astype(np.float32)[:, None]
-    zeros = np.zeros(len(label), dtype=np.int64)
-    rows = Rows(FeatureSchema(()), zeros, zeros, {}, {}, {"x": zeros}, label, ("watch_time",))
-    config = TrainerConfig(batch_size=100, learning_rate=0.02, ema_decay=0.99, epochs=10, monitor="logloss")
-    network = fit_network(lambda schema, tasks: LR(schema), ("watch_time",), rows, rows, 0, config)
-    odds = np.exp(network.logits(rows)[0, 0])
-    assert odds == pytest.approx(minutes.mean(), rel=0.05)
-    y = label.mean(dtype=np.float64)
-    assert y / (1 - y) < 0.7 * minutes.mean()
+    minutes = np.random.default_rng(0).lognormal(3, 1, 4_000)
+    label = torch.tensor(minutes / (1 + minutes))[:, None]
+    z = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([z], max_iter=100)
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = multi_task_loss(z.expand(len(label), 1), label, odds=[True])
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    assert float(z.detach().exp()) == pytest.approx(minutes.mean(), rel=1e-4)
+    assert float((label / (1 - label).mean()).mean()) < 0.7 * minutes.mean()
 
 
 def test_graded_labels_are_judged_by_their_median() -> None:
@@ -118,7 +118,8 @@ def test_parts_over_what_is_usual_do_not_go_with_the_length() -> None:
     assert over.mean() == pytest.approx(1, abs=1e-4)
     for of in (length, np.log(length)):
         assert abs(np.corrcoef(of, over)[0, 1]) < 1e-3
-    np.testing.assert_allclose(curve(length), usual, rtol=0.2)
+    ordinary = (length > np.quantile(length, 0.05)) & (length < np.quantile(length, 0.95))
+    np.testing.assert_allclose(curve(length[ordinary]), usual[ordinary], rtol=0.05)
     assert fit_length_curve(length[:49], part[:49]) is None
     assert fit_length_curve(np.full(5_000, NAN), part) is None
     assert fit_length_curve(np.full(5_000, 60.0), part) is None
