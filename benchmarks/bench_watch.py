@@ -28,7 +28,7 @@ from models.features.declare import Declaration
 from models.features.encode import fit_encoder
 from models.features.extract import attributes
 from models.pipeline.config import ranker_of
-from models.rank.behaviour import BY_LENGTH, adjusted, behaviour_labels, fit_length_curve
+from models.rank.behaviour import BY_LENGTH, behaviour_labels, fit_length_curve, minutes
 from models.rank.calibration import reliability
 from models.rank.candidates import lengths
 from models.rank.deep import Deep, DeepConfig
@@ -63,12 +63,12 @@ def read_plays(source: str) -> tuple[Dataset, pl.DataFrame]:
     return encode(events, users, items, int(events["at"].max()) + 1)[0], plays
 
 
-def labelled_rows(log: Dataset, plays: pl.DataFrame) -> Rows:
+def labelled_rows(log: Dataset, behaviour: Behaviour) -> Rows:
     """A row for every play, with the labels of TASKS."""
     raw = attributes(FIELDS, log)
     encoder = fit_encoder(FIELDS, (), raw, log)
     users, items, _ = encoder.encode(raw)
-    label = behaviour_labels(as_behaviour(log, plays), log.user_idx, log.item_idx)
+    label = behaviour_labels(behaviour, log.user_idx, log.item_idx)
     columns = np.column_stack([label[task] for task in TASKS])
     user, item = log.user_idx.astype(np.int64), log.item_idx.astype(np.int64)
     return Rows(encoder.schema, user, item, users, items, {}, columns, TASKS)
@@ -84,34 +84,26 @@ def as_behaviour(log: Dataset, plays: pl.DataFrame) -> Behaviour:
     return Behaviour(log.user_idx[order], log.item_idx[order], **values, n_items=log.n_items)
 
 
-def minutes_of(label: Floats) -> Doubles:
-    """Minutes from labels t / (1 + t)."""
-    y = label.astype(np.float64)
-    minutes: Doubles = y / (1 - y)
-    return minutes
-
-
-def by_odds(parts: Sequence[Rows], settings: DeepConfig, seed: int) -> Doubles:
-    """Predicted minutes of the test rows, the last part, by weighted logistic regression."""
+def by_odds(parts: Sequence[Rows], settings: DeepConfig, seed: int) -> Floats:
+    """Logits of the time watched of the test rows, the last part, by weighted logistic regression."""
     train, validation, test = parts
     network = fit_network(
         lambda schema, _: Deep(schema, settings), TASKS[:1], train, validation, seed, settings.training
     )
-    return adjusted(TASKS[0], probability(network.logits(test)[:, 0]), None, np.empty(0, np.float32))
+    return network.logits(test)[:, 0]
 
 
-def directly(parts: Sequence[Rows], settings: DeepConfig, seed: int) -> Doubles:
-    """The same by squared error."""
+def directly(parts: Sequence[Rows], settings: DeepConfig, seed: int) -> Floats:
+    """The time itself, in means, by squared error."""
     train, validation, test = parts
-    mean = float(minutes_of(train.label[:, 0]).mean())
 
     def loss(predicted: Tensor, label: Tensor) -> Tensor:
-        return torch.nn.functional.mse_loss(predicted, label / (1 - label) / mean)
+        return torch.nn.functional.mse_loss(predicted, label / (1 - label))
 
     network = fit_network(
         lambda schema, _: Deep(schema, settings), TASKS[:1], train, validation, seed, settings.training, loss
     )
-    return network.logits(test)[:, 0].astype(np.float64) * mean
+    return network.logits(test)[:, 0]
 
 
 def calibration_error(observed: Doubles, predicted: Doubles) -> float:
@@ -129,10 +121,11 @@ def print_completion(config: Configuration, log: Dataset, parts: Sequence[Rows])
     for task in BY_LENGTH:
         number = TASKS.index(task)
         curve = fit_length_curve(lengths(log, train.item), before[:, number])
+        assert curve is not None
         values = (
             test.label[:, number],
             found[:, number],
-            adjusted(task, found[:, number], curve, length),
+            found[:, number] / curve(length),
         )
         r = [float(np.corrcoef(length, value)[0, 1]) for value in values]
         print(f"{task:22}{r[0]:>+12.3f}{r[1]:>+13.3f}{r[2]:>+12.3f}")
@@ -147,17 +140,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = configuration.load(options.set)
     log_to_terminal()
     log, plays = read_plays(options.source)
-    rows = labelled_rows(log, plays)
+    behaviour = as_behaviour(log, plays)
+    rows = labelled_rows(log, behaviour)
     chance = np.random.default_rng(config.seed).random(len(rows))
     masks = (chance < 0.8, (chance >= 0.8) & (chance < 0.9), chance >= 0.9)
     parts = [rows.where(mask) for mask in masks]
     settings = configured(DeepConfig(), config.rankers.get("deep", {}))
-    watched = minutes_of(parts[2].label[:, 0])
-    truth = plays["expected_seconds"].to_numpy()[masks[2]] / 60
+    watched, truth = (plays[name].to_numpy()[masks[2]] / 60 for name in ("watch_seconds", "expected_seconds"))
+    predictions = {
+        "weighted logistic": minutes(
+            probability(by_odds(parts, settings, config.seed)), behaviour.mean_minutes
+        ),
+        "direct regression": directly(parts, settings, config.seed) * behaviour.mean_minutes,
+    }
     print(f"{'watch time':22}{'mean':>8}{'error':>9}{'of the truth':>14}{'RMSE of the truth':>19}")
     print(f"{'observed':22}{watched.mean():>8.1f}")
-    for name, fit in (("weighted logistic", by_odds), ("direct regression", directly)):
-        predicted = fit(parts, settings, config.seed)
+    for name, predicted in predictions.items():
         rmse = float(np.sqrt(np.mean((predicted - truth) ** 2)))
         print(
             f"{name:22}{predicted.mean():>8.1f}{calibration_error(watched, predicted):>9.4f}"

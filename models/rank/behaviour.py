@@ -2,9 +2,9 @@
 
 - ``click``: of what was shown, was it played?
 - ``like``, ``collect``, ``share``: of what was played
-- ``watch_time``: minutes t, by weighted logistic regression: label ``t / (1 + t)``, cross entropy with weight
+- ``watch_time``: the time t by weighted logistic regression: label ``t / (1 + t)``, cross entropy with weight
   ``1 + t``, so that the odds ``exp(z)`` learn the mean of t. Covington, Adams and Sargin 2016, section 4.2,
-  https://doi.org/10.1145/2959100.2959190
+  https://doi.org/10.1145/2959100.2959190. The unit is the mean: training starts from it, at z = 0
 - ``completion``: the part watched, 0 to 1, by cross entropy; ``finish``: was it at least 80 %?
 
 Long films are watched to a smaller part. So that they are not punished for it, ranking reads both divided by
@@ -47,8 +47,9 @@ def behaviour_labels(behaviour: Behaviour, user: Ints, item: Ints) -> dict[str, 
     played = clicked == 1
     flags = {task: behaviour.of(name, user, item) for task, name in FLAGS.items()}
     seconds, length = (behaviour.of(name, user, item) for name in ("watch_seconds", "duration_seconds"))
+    unit = 60 * behaviour.mean_minutes
     completion = np.minimum(seconds / length, 1)
-    of_played = {**flags, "watch_time": seconds / (seconds + 60), "completion": completion}
+    of_played = {**flags, "watch_time": seconds / (seconds + unit), "completion": completion}
     of_played["finish"] = np.where(np.isnan(completion), np.nan, completion >= FINISHED)
     labels = {"click": clicked} | {task: np.where(played, of, np.nan) for task, of in of_played.items()}
     return {task: label.astype(np.float32) for task, label in labels.items() if _differs(label)}
@@ -105,11 +106,9 @@ def _basis(length: Doubles) -> Doubles:
     return np.stack([np.ones_like(length), np.log(length), length], axis=1)
 
 
-def adjusted(task: str, probability: Doubles, curve: LengthCurve | None, length: Floats) -> Doubles:
-    """(N,) what formulas read of a task: minutes of a watch time, a part by what is usual, else as it is."""
-    if task in ODDS:
-        return probability / np.maximum(1 - probability, np.finfo(np.float64).tiny)
-    return probability if curve is None else probability / curve(length)
+def minutes(probability: Doubles, unit: float) -> Doubles:
+    """(N,) the predicted watch time, whose labels are in a unit of so many minutes."""
+    return unit * probability / np.maximum(1 - probability, np.finfo(np.float64).tiny)
 
 
 def _differs(label: NDArray[np.floating]) -> bool:

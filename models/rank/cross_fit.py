@@ -93,7 +93,13 @@ def cross_fit(
         return None
     rankers = tuple(ranker.fit(rows.where(~mine), rows.where(mine), seed) for mine in left_out)
     made_of = ranker.kind, tuple(pool.lists), encoder, tuple(declared), rankers
-    ranking = Ranking(*made_of, sampling.negative_rate, main_task(len(rankers[0].tasks)), blend_weight=1.0)
+    ranking = Ranking(
+        *made_of,
+        sampling.negative_rate,
+        main_task(len(rankers[0].tasks)),
+        blend_weight=1.0,
+        unit=1.0 if behaviour is None else behaviour.mean_minutes,
+    )
     return CrossFitted(ranking, rows, fold, past, coverage(raw))
 
 

@@ -23,7 +23,7 @@ from models.features.encode import Encoder
 from models.features.extract import expand, extract
 from models.features.schema import FeatureSchema
 from models.merge import Merged
-from models.rank.behaviour import LengthCurve, adjusted
+from models.rank.behaviour import ODDS, LengthCurve, minutes
 from models.rank.calibration import undo_sampling
 from models.rank.candidates import Pool
 from models.rank.contract import Trained
@@ -60,6 +60,8 @@ class Ranking:
     """Weight of the rankers in the blend with the merged list, 0 to 1."""
     usual: Mapping[str, LengthCurve] = field(default_factory=dict)
     """By task of the part watched, what is usual for the length of a film."""
+    unit: float = 1.0
+    """Minutes of the unit of the watch time."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -106,11 +108,13 @@ class Ranking:
 
         Probabilities, of the watch time minutes, of the part watched how it compares with what is usual.
         """
-        probabilities = task_probabilities(logits, self.tasks, self.negative_rate)
-        columns = zip(self.tasks, probabilities.T, strict=True)
-        return np.column_stack(
-            [adjusted(task, column, self.usual.get(task), length) for task, column in columns]
-        )
+        values = task_probabilities(logits, self.tasks, self.negative_rate)
+        for number, task in enumerate(self.tasks):
+            if task in ODDS:
+                values[:, number] = minutes(values[:, number], self.unit)
+            if task in self.usual:
+                values[:, number] /= self.usual[task](length)
+        return values
 
     def logits(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n) the rankers' own score of each candidate; -inf for padding."""
@@ -129,6 +133,7 @@ class Ranking:
             "blend_weight": np.array(self.blend_weight),
             "negative_rate": np.array(self.negative_rate),
             "fusion": pack_text(json.dumps(asdict(self.fusion))),
+            "unit": np.array(self.unit),
             "mean": self.encoder.mean,
             "scale": self.encoder.scale,
             "schema": pack_text(self.encoder.schema.to_json()),
@@ -171,9 +176,10 @@ def restore_ranking(
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
     blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])
+    unit = float(state.get("unit", 1.0))  # a release from before there was one has no watch time
     usual = {task: LengthCurve(at[:3], at[3:]) for task, at in named(state, "usual.").items()}
     made_of = kind, tuple(lists), encoder, declared, rankers
-    return Ranking(*made_of, negative_rate, fusion, blend_weight, usual)
+    return Ranking(*made_of, negative_rate, fusion, blend_weight, usual, unit)
 
 
 def task_probabilities(logits: Floats, tasks: Sequence[str], negative_rate: float) -> Doubles:

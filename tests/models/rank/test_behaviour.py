@@ -7,10 +7,10 @@ import torch
 from models.behaviour import Behaviour
 from models.rank.behaviour import (
     LengthCurve,
-    adjusted,
     behaviour_labels,
     fit_length_curve,
     graded_as_binary,
+    minutes,
 )
 from models.rank.trainer import multi_task_loss
 
@@ -36,7 +36,7 @@ def test_labels() -> None:
     expected = {
         "click": [NAN, 1, 0, 1, 1, 1],
         "like": [NAN, 1, NAN, 0, NAN, 0],  # collect is 0 for all, and share not known
-        "watch_time": [NAN, 1 / 2, NAN, 3 / 4, 4 / 7, NAN],
+        "watch_time": [NAN, 9 / 25, NAN, 27 / 43, 3 / 7, NAN],  # the unit is their mean, 320 / 3 seconds
         "completion": [NAN, 0.5, NAN, 1, 0.8, NAN],
         "finish": [NAN, 0, NAN, 1, 1, NAN],
     }
@@ -75,8 +75,8 @@ def test_other_tasks_keep_their_loss_beside_odds() -> None:
 
 def test_odds_learn_the_mean() -> None:
     """A model of nothing but a constant has the closed form exp(z) = mean of t, not of its label."""
-    minutes = np.random.default_rng(0).lognormal(3, 1, 4_000)
-    label = torch.tensor(minutes / (1 + minutes))[:, None]
+    times = np.random.default_rng(0).lognormal(3, 1, 4_000)
+    label = torch.tensor(times / (1 + times))[:, None]
     z = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([z], max_iter=100)
 
@@ -87,8 +87,8 @@ def test_odds_learn_the_mean() -> None:
         return value
 
     optimizer.step(loss)
-    assert float(z.detach().exp()) == pytest.approx(minutes.mean(), rel=1e-4)
-    assert float((label / (1 - label).mean()).mean()) < 0.7 * minutes.mean()
+    assert float(z.detach().exp()) == pytest.approx(times.mean(), rel=1e-4)
+    assert float(label.mean() / (1 - label).mean()) < 0.7 * times.mean()
 
 
 def test_graded_labels_are_judged_by_their_median() -> None:
@@ -96,14 +96,11 @@ def test_graded_labels_are_judged_by_their_median() -> None:
     np.testing.assert_array_equal(graded_as_binary(label), [0, NAN, 1, 1, 0])
 
 
-def test_formulas_read_minutes_and_parts_over_what_is_usual() -> None:
+def test_minutes_and_what_is_usual_for_a_length() -> None:
     curve = LengthCurve(np.array([np.log(0.5), -1, 0]), np.array([50.0, 200.0]))  # 50 / L
     length = np.array([30, 80, 200, 999, NAN], dtype=np.float32)
     np.testing.assert_allclose(curve(length), [1, 0.625, 0.25, 0.25, 0.5])
-    p = np.full(5, 0.6)
-    np.testing.assert_allclose(adjusted("completion", p, curve, length), [0.6, 0.96, 2.4, 2.4, 1.2])
-    np.testing.assert_allclose(adjusted("watch_time", p, None, length), 1.5)
-    np.testing.assert_allclose(adjusted("like", p, None, length), 0.6)
+    np.testing.assert_allclose(minutes(np.array([0.5, 0.6]), 20), [20, 30])
 
 
 def test_parts_over_what_is_usual_do_not_go_with_the_length() -> None:
