@@ -58,6 +58,8 @@ class Ranking:
     """Fusion of the probabilities of their tasks into one score."""
     blend_weight: float
     """Weight of the rankers in the blend with the merged list, 0 to 1."""
+    memory: float = 0.0
+    """Weight of the release before in scores of users who did nothing since (``models.rank.memory``)."""
     usual: Mapping[str, LengthCurve] = field(default_factory=dict)
     """By task of the part watched, what is usual for the length of a film."""
     unit: float = 1.0
@@ -131,6 +133,7 @@ class Ranking:
         """All that was learned, by name."""
         state = {
             "blend_weight": np.array(self.blend_weight),
+            "memory": np.array(self.memory),
             "negative_rate": np.array(self.negative_rate),
             "fusion": pack_text(json.dumps(asdict(self.fusion))),
             "unit": np.array(self.unit),
@@ -176,10 +179,10 @@ def restore_ranking(
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
     blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])
-    unit = float(state.get("unit", 1.0))  # a release from before there was one has no watch time
+    memory, unit = float(state["memory"]), float(state["unit"])
     usual = {task: LengthCurve(at[:3], at[3:]) for task, at in named(state, "usual.").items()}
     made_of = kind, tuple(lists), encoder, declared, rankers
-    return Ranking(*made_of, negative_rate, fusion, blend_weight, usual, unit)
+    return Ranking(*made_of, negative_rate, fusion, blend_weight, memory, usual, unit)
 
 
 def task_probabilities(logits: Floats, tasks: Sequence[str], negative_rate: float) -> Doubles:

@@ -6,17 +6,19 @@ finds the items whose outputs are nearest to the input of the user, or of the de
 items for a user unknown at fit; ``i2i`` sums the lists of the items likeliest beside the last ones.
 """
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import PositiveInt
 
+from models.bounds import Fraction
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Floats, Queries
 from models.embeddings.ann import AnnConfig, Index, build_index, recommend_nearest
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
-from models.embeddings.skip_gram import SkipGramConfig, skip_gram
+from models.embeddings.skip_gram import SkipGramConfig, TokenVectors, skip_gram
 from models.embeddings.walks import WalkConfig, bipartite_graph, random_walks
 from models.recall.contract import Tables
 from models.state import Derived, State
@@ -35,12 +37,24 @@ class DeepWalkConfig(Config):
     """The part of a history that stands for its user."""
     n_neighbours: PositiveInt = 100
     """Nearest items of each item, published and used by i2i."""
+    warm_fraction: Fraction = 0.1
+    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     ann: AnnConfig = AnnConfig()
     """Index of the vectors that is searched."""
 
 
 class DeepWalk:
-    """State: ``user`` (U, D) and ``input``, ``output`` (I, D); zero for those without an event."""
+    """State: ``user``, ``user_output`` (U, D), ``input``, ``output`` (I, D); zero for those without an event.
+
+    The outputs of users are for a later training that starts from them, nothing else.
+    """
+
+    rows: ClassVar[Mapping[str, Literal["user", "item"]]] = {
+        "user": "user",
+        "user_output": "user",
+        "input": "item",
+        "output": "item",
+    }
 
     def __init__(self, config: DeepWalkConfig = DeepWalkConfig()) -> None:
         self.config = config
@@ -48,13 +62,20 @@ class DeepWalk:
         self._indexed: Derived[Index] = Derived()
         self._similar: Derived[Neighbours] = Derived()
 
-    def fit(self, dataset: Dataset) -> Self:
-        walks = random_walks(bipartite_graph(dataset, self.config.walks), self.config.walks)
+    def fit(self, dataset: Dataset, before: State | None = None) -> Self:
+        config, walking = self.config, self.config.walks
+        first = _of_nodes(before) if before and config.warm_fraction else None
+        if first is not None:
+            walking = walking.model_copy(
+                update={"per_node": _some_of(walking.per_node, config.warm_fraction)}
+            )
+        walks = random_walks(bipartite_graph(dataset, walking), walking)
         indptr = np.arange(len(walks) + 1, dtype=np.int64) * walks.shape[1]
         n_nodes = dataset.n_users + dataset.n_items
-        vectors = skip_gram(walks.ravel(), indptr, n_nodes, self.config.training)
+        vectors = skip_gram(walks.ravel(), indptr, n_nodes, config.training, first, config.warm_fraction)
         user, item = np.split(vectors.input, [dataset.n_users])
-        self.state = {"user": user, "input": item, "output": vectors.output[dataset.n_users :]}
+        user_output, output = np.split(vectors.output, [dataset.n_users])
+        self.state = {"user": user, "user_output": user_output, "input": item, "output": output}
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
@@ -80,3 +101,16 @@ class DeepWalk:
 
     def _index(self) -> Index:
         return self._indexed.of(self.state, lambda: build_index(self.state["output"], self.config.ann))
+
+
+def _some_of(n: int, fraction: float) -> int:
+    """A fraction of n, but one at least."""
+    return min(n, max(1, round(n * fraction)))
+
+
+def _of_nodes(state: State) -> TokenVectors:
+    """The vectors of users and items as those of nodes."""
+    return TokenVectors(
+        np.concatenate([state["user"], state["input"]]),
+        np.concatenate([state["user_output"], state["output"]]),
+    )

@@ -6,16 +6,19 @@ An item has an input vector, by which it predicts others, and an output vector, 
 was trained to predict the next; ``i2i`` sums the lists of each last item's likely next ones.
 """
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveInt
 
+from models.bounds import Fraction
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Queries
 from models.embeddings.ann import AnnConfig, Index, build_index, recommend_nearest
 from models.embeddings.cbow import CbowConfig, cbow
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.embeddings.skip_gram import TokenVectors
 from models.recall.contract import Tables
 from models.state import Derived, State
 
@@ -31,6 +34,8 @@ class Word2VecConfig(Config):
     """The part of a history that stands for its user, in training as in use."""
     n_neighbours: PositiveInt = 100
     """Nearest items of each item, published and used by i2i."""
+    warm_fraction: Fraction = 0.1
+    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     ann: AnnConfig = AnnConfig()
     """Index of the vectors that is searched."""
 
@@ -38,15 +43,26 @@ class Word2VecConfig(Config):
 class Word2Vec:
     """State: ``input`` and ``output`` (I, D), zero for items without an event."""
 
+    rows: ClassVar[Mapping[str, Literal["user", "item"]]] = {"input": "item", "output": "item"}
+
     def __init__(self, config: Word2VecConfig = Word2VecConfig()) -> None:
         self.config = config
         self.state: State = {}
         self._indexed: Derived[Index] = Derived()
         self._similar: Derived[Neighbours] = Derived()
 
-    def fit(self, dataset: Dataset) -> Self:
+    def fit(self, dataset: Dataset, before: State | None = None) -> Self:
         config = self.config
-        vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, config.history, config.training)
+        first = TokenVectors(before["input"], before["output"]) if before and config.warm_fraction else None
+        vectors = cbow(
+            dataset.item_idx,
+            dataset.indptr,
+            dataset.n_items,
+            config.history,
+            config.training,
+            first,
+            config.warm_fraction,
+        )
         self.state = {"input": vectors.input, "output": vectors.output}
         return self
 
