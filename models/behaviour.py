@@ -1,4 +1,4 @@
-"""What users did with the films that they were shown, beside rating them."""
+"""Behaviour: clicks, likes and time watched of the films that users were shown, beside their ratings."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -271,7 +271,7 @@ def read_holdout_candidates(data: RunData) -> dict[str, Candidates]:
 
 
 def read_behaviour(data: RunData) -> Behaviour | None:
-    """What users did beside rating from the first query of the holdout on; None for ratings alone."""
+    """Behaviour from the first query of the holdout on; None for a log of ratings alone."""
     assert data.holdout is not None
     since = datetime.fromtimestamp(int(data.holdout.queries.at.min()), UTC).replace(tzinfo=None)
     found = behaviour_log.read(data.run, since)

@@ -12,7 +12,7 @@ from warehouse.runs.snapshot import numbered
 
 
 def read(run: Run, since: datetime) -> pl.DataFrame | None:
-    """What each user did with each film from a moment (UTC) on, over all showings; None for a log without.
+    """Behaviour by user and film from a moment (UTC) on, over all showings; None for a log without.
 
     Sorted by user_idx, item_idx. Of several showings the largest value counts.
     """

@@ -1,4 +1,4 @@
-"""What people do beside rating: how long they watch, what they like, collect and share, what they pass over.
+"""Behaviour beside ratings: how long people watch, what they like, collect and share, what they pass over.
 
 The truth is simple enough to be compared with: of a film of L minutes a person watches the fraction c with
 
@@ -23,7 +23,7 @@ CONCENTRATION = 4.0
 """Sum of the parameters of the beta distribution: the larger, the less chance."""
 
 LIKED_AT, COLLECTED_AT, SHARED_AT = 1.0, 2.0, 3.0
-"""What the log odds to like, collect and share fall short of those of the part watched."""
+"""Log odds to like, collect and share are so much below those of the part watched."""
 
 PASSED_OVER = 1.0
 """Films passed over for each that is watched, on average."""
