@@ -62,7 +62,7 @@ def graded_as_binary(label: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class LengthCurve:
-    """The usual prediction for a length L, ``exp(w . (1, log L / u, L / u))``, constant beyond the lengths it knows.
+    """The usual prediction for a length L: ``exp(w . (1, log L / u, L / u))``, constant beyond its bounds.
 
     The unit u is between the shortest and the longest.
     """
