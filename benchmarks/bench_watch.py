@@ -21,7 +21,6 @@ from torch import Tensor
 from benchmarks import configuration
 from flows.command.screens.terminal import log_to_terminal
 from models.behaviour import Behaviour
-from models.config import configured
 from models.dataset import Dataset, Doubles, Floats
 from models.encoding import encode
 from models.features.declare import Declaration
@@ -145,7 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chance = np.random.default_rng(config.seed).random(len(rows))
     masks = (chance < 0.8, (chance >= 0.8) & (chance < 0.9), chance >= 0.9)
     parts = [rows.where(mask) for mask in masks]
-    settings = configured(DeepConfig(), config.rankers.get("deep", {}))
+    settings = ranker_of(config, "deep").settings
+    assert isinstance(settings, DeepConfig)
     watched, truth = (plays[name].to_numpy()[masks[2]] / 60 for name in ("watch_seconds", "expected_seconds"))
     predictions = {
         "weighted logistic": minutes(

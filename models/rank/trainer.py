@@ -238,7 +238,8 @@ def _task_value(rows: Rows, task: str, logit: Floats, metric: Metric) -> float:
     if metric != "logloss":
         return metric_value(graded_as_binary(label) if task in GRADED else label, logit, rows.query, metric)
     if task in ODDS:
-        return -float(multi_task_loss(*(torch.from_numpy(of[:, None]) for of in (logit, label)), odds=[True]))
+        columns = torch.from_numpy(logit[:, None]), torch.from_numpy(label[:, None])
+        return -float(multi_task_loss(*columns, odds=[True]))
     return metric_value(label, logit, rows.query, metric)
 
 
