@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import configuration
@@ -105,7 +106,7 @@ def directly(parts: Sequence[Rows], settings: DeepConfig, seed: int) -> Floats:
     return network.logits(test)[:, 0]
 
 
-def calibration_error(observed: Doubles, predicted: Doubles) -> float:
+def calibration_error(observed: Doubles, predicted: NDArray[np.floating]) -> float:
     """The mean distance of observed and predicted minutes over bins, as a fraction of the mean."""
     return reliability(observed.astype(np.float32), predicted).error / float(observed.mean())
 
@@ -147,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = ranker_of(config, "deep").settings
     assert isinstance(settings, DeepConfig)
     watched, truth = (plays[name].to_numpy()[masks[2]] / 60 for name in ("watch_seconds", "expected_seconds"))
-    predictions = {
+    predictions: dict[str, NDArray[np.floating]] = {
         "weighted logistic": minutes(
             probability(by_odds(parts, settings, config.seed)), behaviour.mean_minutes
         ),

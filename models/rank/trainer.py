@@ -150,7 +150,7 @@ def _train(
     started = time.perf_counter()
     for epoch in range(1, config.epochs + 1):
         loss = trainer.epoch(train, label, rng.permutation(len(train)))
-        value = _validate(trainer.average.module, tasks, validation, config)
+        value = _validate(trainer, tasks, validation)
         logger.info(
             "epoch %2d  loss %.4f  validation %s %.4f  %5.1f s",
             *(epoch, loss, config.monitor, value, time.perf_counter() - started),
@@ -224,23 +224,21 @@ def multi_task_loss(logits: Tensor, label: Tensor, odds: Sequence[bool] = ()) ->
     return ((each * labelled).sum(0) / labelled.sum(0).clamp(min=1)).sum()
 
 
-def _validate(module: nn.Module, tasks: tuple[str, ...], rows: Rows, config: TrainerConfig) -> float:
-    """The metric of each task, averaged over those that it can be computed of."""
-    logits = predict(module, rows)
+def _validate(trainer: "_Trainer", tasks: tuple[str, ...], rows: Rows) -> float:
+    """The mean of the metric over the tasks that it can be computed of; of logloss, that of the loss."""
+    config, logits = trainer.config, predict(trainer.average.module, rows)
     _check_finite(float(np.abs(logits).max()), "largest logit", config)
+    if config.monitor == "logloss":
+        label = torch.from_numpy(rows.label[:, [rows.tasks.index(task) for task in tasks]])
+        return -float(trainer.loss(torch.from_numpy(logits), label)) / len(tasks)
     values = [_task_value(rows, task, logits[:, number], config.monitor) for number, task in enumerate(tasks)]
     return math.nan if np.isnan(values).all() else float(np.nanmean(values))
 
 
 def _task_value(rows: Rows, task: str, logit: Floats, metric: Metric) -> float:
-    """The metric of one task."""
+    """The metric of one task; labels between 0 and 1 are judged as above or below their median."""
     label = rows.label[:, rows.tasks.index(task)]
-    if metric != "logloss":
-        return metric_value(graded_as_binary(label) if task in GRADED else label, logit, rows.query, metric)
-    if task in ODDS:
-        columns = torch.from_numpy(logit[:, None]), torch.from_numpy(label[:, None])
-        return -float(multi_task_loss(*columns, odds=[True]))
-    return metric_value(label, logit, rows.query, metric)
+    return metric_value(graded_as_binary(label) if task in GRADED else label, logit, rows.query, metric)
 
 
 def _check_finite(value: float, name: str, config: TrainerConfig) -> None:
