@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from prefect.concurrency.sync import concurrency
 
+from tasks.errors import MatineeError, explained
 from tasks.steps.publish import Held, abandon, let_go
 from tasks.steps.start import Run
 
@@ -36,10 +37,28 @@ def in_turn() -> Iterator[None]:
 
 
 @contextmanager
+def in_a_line() -> Iterator[None]:
+    """Errors of a full disk or a damaged file as what Prefect's UI shows of a failed run: one line.
+
+    Raises:
+        MatineeError: it was one of these.
+    """
+    try:
+        yield
+    except MatineeError:
+        raise
+    except Exception as error:
+        if (line := explained(error)) is None:
+            raise
+        raise MatineeError(line) from error
+
+
+@contextmanager
 def or_left(run: Run) -> Iterator[None]:
     """Let go of a run that fails or is interrupted, for the same command to go on with it."""
     try:
-        yield
+        with in_a_line():
+            yield
     except BaseException:
         let_go(run)
         raise
@@ -52,7 +71,8 @@ def or_abandoned(run: Run) -> Iterator[None]:
     What is published stays as it was.
     """
     try:
-        yield
+        with in_a_line():
+            yield
     except Held:
         raise
     except BaseException:

@@ -48,10 +48,15 @@ def home() -> Path:
     """The folder of all data: MATINEE_HOME, by default ./data; for a URL the folder that works for it.
 
     Raises:
-        MatineeError: the URL is none of a bucket on S3.
+        MatineeError: the URL is none of a bucket on S3, or the path is one that DuckDB takes for a pattern.
     """
     text = environment().home
-    return store.working_folder(text) if "://" in text else Path(text).absolute()
+    if "://" in text:
+        return store.working_folder(text)
+    folder = Path(text).absolute()
+    if set("*?[") & set(str(folder)):
+        raise MatineeError(f"MATINEE_HOME={folder}: choose a path without *, ? and [, which stand for others")
+    return folder
 
 
 def own_configuration() -> Path:

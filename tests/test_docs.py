@@ -23,6 +23,7 @@ from flows.command.cli import app
 from models.config import Config
 from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
+from models.features.declare import optional_names
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS
@@ -202,9 +203,48 @@ def test_features() -> None:
     }
     read = {row[0]: re.findall(r"`(\w+)`", row[1]) for row in table("docs/extend.md", "of")}
     assert read == {
-        side: [feature["name"] for feature in features if "sql" not in feature]
+        side: [feature["name"] for feature in features if not feature.keys() & {"sql", "optional"}]
         for side, features in declared.items()
     }
+    assert listed("docs/extend.md", "optional feature") == optional_names(declared)
+
+
+def test_capabilities_are_reached_by_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name, setting and command in the last column of the tables of the page."""
+    from tasks import config
+
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    rows = re.findall(r"^\| (?!capability|-).* \| (.*) \|$", text("docs/capabilities.md"), re.MULTILINE)
+    reached = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert len(rows) > 80
+    assert all("`" in row for row in rows)
+    for name in reached:
+        if name.startswith("matinee "):
+            command, *options = shlex.split(name)[1:]
+            assert command in COMMANDS, name
+            assert {word for word in options if word.startswith("--")} <= options_of(command), name
+        elif name.startswith("python -m "):
+            importlib.import_module(name.removeprefix("python -m "))
+        elif "=" in name:
+            config.load(config.parse_set(name.split()))
+    plain = {name for name in reached if not re.search(r"[ =]", name)}
+    assert plain <= names_that_can_be_named()
+    assert plain >= {*CHANNELS, *RANKERS, *FORMULAS, *PROTOCOLS.keys() - {"leave-one-out-shuffled"}}
+
+
+def options_of(command: str) -> set[str]:
+    return {option for param in COMMANDS[command].params for option in param.opts}
+
+
+def names_that_can_be_named() -> set[str]:
+    """Channels, rankers, formulas, protocols, features, tables, sections of the configuration."""
+    from tasks.config import Configuration
+
+    declared = tomllib.loads(text("tasks/features.toml"))
+    features = {feature["name"] for features in declared.values() for feature in features}
+    tables = re.findall(r"create table if not exists (\w+)", sql.load("serving/schema"))
+    registries = {*CHANNELS, *RANKERS, *FORMULAS, *PROTOCOLS, *CTR_PROTOCOLS, *Configuration.model_fields}
+    return registries | features | {*optional_names(declared), *tables}
 
 
 def test_packages() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from flows.command import ask, compute, look_after
-from tasks.errors import Held, MatineeError
+from tasks.errors import Held, MatineeError, explained
 
 PANELS = {
     "Compute": (
@@ -27,6 +27,8 @@ PANELS = {
         look_after.publish,
         look_after.report,
         look_after.rollback,
+        look_after.doctor,
+        look_after.export,
         look_after.config,
     ),
 }
@@ -59,6 +61,8 @@ EXAMPLES = {
     "publish": ("matinee publish 20261126-140626-775021 --force --why 'a festival: one film is right'",),
     "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
+    "doctor": ("matinee doctor", "matinee doctor --repair", "matinee doctor --json"),
+    "export": ("matinee export --to films/", "matinee export --to postgresql://user@host/films"),
     "config": (
         "matinee config --changed",
         "matinee config --set rank.ranker=din --json",
@@ -123,9 +127,24 @@ def main() -> None:
         hint = f" (see `{context.command_path} --help`)" if context else ""
         message = error.format_message().rstrip(".").replace("Value error, ", "")
         _fail(f"{message.replace('Input should be', 'it must be').partition(', unable to parse')[0]}{hint}")
-    except OSError as error:
-        _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    except Exception as error:
+        if (line := _line(error)) is None:
+            raise
+        _fail(line)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _line(error: Exception) -> str | None:
+    """An error from far below in a line; None for a bug, of which the traceback tells most."""
+    try:
+        line = explained(error)
+    except MatineeError as other:
+        line = str(other)
+    except OSError:  # the home cannot be examined either
+        line = None
+    if line is None and isinstance(error, OSError):
+        line = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    return line
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

@@ -59,7 +59,8 @@ def nightly(
 
     # Mistakes are reported before a server starts.
     overrides = options.overrides(settings, top_n=top_n, objective=objective)
-    declarations.check(config.load(overrides).features)
+    loaded = config.load(overrides)
+    declarations.check(loaded.features, loaded.optional_features)
     if as_of is not None:
         parse_as_of(as_of)
     check_source(source)

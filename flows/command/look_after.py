@@ -1,4 +1,4 @@
-"""Commands that look after what is published and configured: releases, publish, report, rollback, config."""
+"""Commands that look after what is there: releases, publish, report, rollback, doctor, export, config."""
 
 from pathlib import Path
 from typing import Annotated
@@ -80,6 +80,49 @@ def rollback(
     from flows.command.screens.terminal import out
 
     out.print(f"Release {current} is published again.")
+
+
+def doctor(
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", metavar="", help="Repair what can be without a loss; nothing is deleted."),
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Examine all files of the home: what is there, whole, damaged, left over. Exit code 1 if anything is."""
+    from tasks.commands import doctor as command
+
+    answer = command.doctor(repair)
+    if as_json:
+        print_json(answer)
+    else:
+        from flows.command.screens import doctor as screen
+
+        screen.show(answer)
+    if not answer["whole"]:
+        raise typer.Exit(1)
+
+
+def export(
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR|URL", help="A folder for Parquet files, or postgresql://USER@HOST/DATABASE."
+        ),
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Copy the published tables: a Parquet file each, or the schema matinee of a PostgreSQL database."""
+    from tasks.commands import export as command
+
+    answer = command.export(to)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens.terminal import out
+
+    rows = sum(answer["tables"].values())
+    where = f"{len(answer['tables'])} tables, {rows:,} rows"
+    out.print(f"Release {answer['release_id']} is copied: {where}", markup=False)
 
 
 def config(

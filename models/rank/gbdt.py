@@ -140,7 +140,7 @@ def restore_gbdt(state: State, config: GbdtConfig = GbdtConfig()) -> Gbdt:
 
 
 def _matrix(rows: Rows, chosen: Longs) -> Floats:
-    """(B, F) the features of some rows: a column a number, a code, or a column of a multi-hot feature."""
+    """(B, F) the features of some rows: a column a number, a code, or an element of several."""
     layout = _layout(rows.schema)
     matrix = np.empty((len(chosen), sum(n for _, _, n in layout)), dtype=np.float32)
     for (_, name), begin, n in layout:
@@ -151,7 +151,7 @@ def _matrix(rows: Rows, chosen: Longs) -> Floats:
 def _layout(schema: FeatureSchema) -> list[tuple[tuple[int, str], int, int]]:
     """Number and name of each feature that is read, its first column, and how many it has."""
     read = [(number, feature) for number, feature in enumerate(schema.features) if feature.kind != "sequence"]
-    width = [feature.size if feature.kind == "multi_hot" else 1 for _, feature in read]
+    width = [feature.size if feature.kind in ("multi_hot", "numeric") else 1 for _, feature in read]
     first = np.cumsum([0, *width])[:-1].tolist()
     return [
         ((number, feature.name), begin, n)

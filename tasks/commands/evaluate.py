@@ -81,7 +81,7 @@ def evaluate(
     splits, validations = _splits(protocol, dataset)
     evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.categories)
     _check_split(earlier, evaluator)
-    declared = declarations.of(whole.features)
+    declared = declarations.of(whole.features, whole.optional_features)
     warm_up(whole, dataset, declared)
     found = [answers(whole, *pair, rankers, declared) for pair in zip(splits, validations, strict=True)]
     rows, scores = _measured(found, evaluator, whole.seed)

@@ -318,7 +318,8 @@ def _restored(data: RunData, name: str, config: Configuration) -> Ranking | None
     if not has_state(data.run, name):
         return None
     state, then = read_state(data.run, name)
-    declared, codes = declarations.read(data.run), data.vocabulary.item_positions(then)
+    declared, now = declarations.read(data.run), data.vocabulary
+    codes = {"user": now.user_positions(then), "item": now.item_positions(then)}
     try:
         if name == PRERANKING:
             return restore_preranking(state, declared, config.prerank, codes)

@@ -27,7 +27,7 @@ logger = logging.getLogger("matinee")
 @step(
     "fit rank",
     reads=["holdout", "merge_weights", "behaviour"],
-    writes=["models/ranking", "metrics/ranking", "curves/ranking", "feature_coverage"],
+    writes=["models/ranking", "metrics/ranking", "curves/ranking"],
 )
 def fit_rank(run: Run) -> RowCounts:
     """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list.
@@ -64,8 +64,6 @@ def fit_rank(run: Run) -> RowCounts:
     fitted = made[RANKING]
     if fitted is None:
         return _not_ranked()
-    coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
-    files.write_table(run, "feature_coverage", coverage)
     ranker, n_users = data.config.rank.ranker, len(np.unique(data.holdout.queries.user_idx))
     metrics = _metrics(fitted, data.config.rank, rankings[RANKING].blend_weight)
     frame = pl.concat(
@@ -96,13 +94,16 @@ def _remembering(data: RunData, name: str, decay: float, ranking: Ranking) -> Ra
 
 
 def _metrics(fitted: Fitted, config: RankConfig, blend_weight: float) -> dict[str, list[MetricValue]]:
-    """By model: the blend weight, what lists reach with the chosen one and without, calibration errors."""
+    """By model: the blend weight, what lists reach with the chosen one and without, calibration errors,
+    and the fraction of rows, queries or items that have each feature.
+    """
     chosen = fitted.ranking.blend_weight
     of_ranker: list[MetricValue] = [
         ("all", "blend_weight", None, blend_weight),
         ("all", "ndcg", config.ndcg_at, fitted.ndcg[chosen]),
     ]
     of_ranker += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]
+    of_ranker += [(f"feature={name}", "coverage", None, value) for name, value in fitted.coverage.items()]
     of_ranker += [(name, "calibration_error", None, of.error) for name, of in fitted.reliability.items()]
     of_merged: list[MetricValue] = [
         ("all", "ndcg", config.ndcg_at, value) for weight, value in fitted.ndcg.items() if weight == 0

@@ -92,7 +92,15 @@ CASES: dict[str, dict[str, Case]] = {
         "neighbour_newest": Case(to=3),
         "seed": Case(given={"max_raters": 10}),
     },
-    "attribute": {"best": Case(to=2), "favourites": Case(to=3)},
+    "attribute": {
+        "best": Case(to=2),
+        "favourites": Case(to=3),
+        "n_neighbours": Case(to=1, given={"similar_weight": 0.5}),
+    },
+    "region": {
+        "areas": Case(given={"smoothing": 10.0}),
+        "prefixes": Case(to=(1, 2), given={"smoothing": 10.0}),
+    },
     "fresh": {"best": Case(to=1)},
     "segment": {"first_days": Case(to=9.0)},
     "mf": ANN

@@ -191,6 +191,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "engine.shard_users": (LISTS, Case(to=12)),
     "engine.patience": (CLUSTER, Case(to=0.25, given=LOST)),
     "features": (LISTS, Case(to="few.toml")),
+    "optional_features": (LISTS, Case(to=("genre_liked", "group_lift", "holiday"))),
     "releases.keep": (RELEASES, Case(to=1)),
     "gate.blocking": (GATE, Case(to=("drift",))),
     "gate.min_users": (GATE, Case(to=600, given={"gate": {"max_top_film": 0.01}})),

@@ -79,6 +79,7 @@ def write(home: Path) -> Path:
     file = folder / f"recs-{RELEASE}.duckdb"
     with duckdb.connect(str(file)) as con:
         con.execute(sql.load("serving/schema"))
+        con.execute(sql.load("serving/macros"))
         for script in (FILMS, USERS, LISTS, ABOUT):
             con.execute(script)
     (folder / "current.duckdb").symlink_to(file.name)

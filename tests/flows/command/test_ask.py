@@ -1,8 +1,10 @@
 """Questions to what is published: lists, similar films, releases."""
 
 import json
+import re
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.flows.command import release
@@ -290,3 +292,21 @@ def test_nothing_published_says_what_to_do(
         assert (called.code, called.out) == (2, "")
         assert "run `matinee nightly` first" in called.err
         assert called.err.count("\n") == 1
+
+
+def test_the_examples_of_the_documentation_run(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pandas")
+    page = (Path(__file__).parents[3] / "docs" / "query.md").read_text()
+    examples = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "s3" not in block]
+    functions = re.findall(r"^from \w+\(.*\)", page, re.MULTILINE)
+    assert (len(examples), len(functions)) == (2, 3)
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "data").symlink_to(home)
+    monkeypatch.chdir(folder)
+    for example in examples:
+        exec(example, {})
+    with duckdb.connect("data/serving/current.duckdb", read_only=True) as con:
+        for function in functions:
+            con.execute(function)
