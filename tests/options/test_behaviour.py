@@ -7,6 +7,9 @@ import polars as pl
 import pytest
 
 from models.config import overlaid
+from models.features.schema import FeatureSchema
+from models.state import unpack_text
+from tasks.states import read_state
 from tests.models.evaluation.logs import random_log
 from tests.options.steps import computed
 from tests.options.test_stages import BASE, SEVERAL_TASKS, Settings
@@ -75,9 +78,10 @@ def test_tasks_are_those_that_the_log_has_labels_of_and_weights_that_are_given_s
     tasks = ("watched", "liked", "loved", "like", "watch_time", "completion", "finish")
     assert list(weights) == [f"task={task}" for task in tasks]
     assert weights["task=watch_time"] == 2
-    coverage = dict(files.read_table(run, "feature_coverage").iter_rows())
-    assert coverage["item_duration"] == 1
-    assert "item_quality" not in coverage
+    schema = FeatureSchema.from_json(unpack_text(read_state(run, "ranking")[0]["schema"]))
+    assert {"item_duration", "item_quality"} & {feature.name for feature in schema.features} == {
+        "item_duration"
+    }
 
 
 def test_a_weight_of_a_task_without_labels_is_refused(home: Path) -> None:
