@@ -10,6 +10,8 @@ from warehouse.sources import source as sources
 def read_log(source: str) -> Dataset:
     """All ratings of a source (what ``matinee ingest`` takes); no attributes of users and items."""
     rows = pl.concat(sources.resolve(source).ratings())
+    if "is_play" in rows.columns:
+        rows = rows.filter("is_play")
     user_ids, user_idx = np.unique(rows["user_id"].to_numpy(), return_inverse=True)
     item_ids, item_idx = np.unique(rows["item_id"].to_numpy(), return_inverse=True)
     at = rows["timestamp"].to_numpy().astype(np.int64)

@@ -16,6 +16,8 @@ Attributes = dict[str, NDArray[Any]]
 """Arrays by attribute."""
 
 USER_ATTRIBUTES = ("gender", "age", "occupation", "region")
+CONTENT = ("duration_seconds", "quality", "information", "aesthetics")
+"""Attributes of items that a catalogue may have: (I,) float32, nan for unknown."""
 TITLE_ENDS = (
     r"\s*[:(].*$",
     r",\s+(?:the|an?|les?|la|das|der|die|il|el)$",
@@ -98,6 +100,7 @@ def encode_catalog(
         "franchise": franchises(items["title"]),
         "title": title_words(items["title"]),
     }
+    of_items |= {name: items[name].to_numpy().astype(np.float32) for name in CONTENT if name in items.columns}
     of_codes = {name: texts for name, (_, texts) in codes.items()} | {"genres": genre_categories}
     return of_users, of_items, Vocabulary(users["user_id"].to_numpy(), items["item_id"].to_numpy(), of_codes)
 

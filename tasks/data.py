@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.behaviour import Behaviour
 from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, encode_catalog
@@ -27,6 +28,7 @@ from models.targets import Targets
 from tasks import config as configuration
 from tasks.config import Configuration
 from warehouse.arrays import Arrays
+from warehouse.runs import behaviour as behaviour_log
 from warehouse.runs import files, snapshot
 from warehouse.runs.run import Run
 from warehouse.runs.snapshot import LOG, Snapshot
@@ -284,6 +286,17 @@ def ranked_before(data: RunData, published: bool) -> Ints | None:
     found = np.full((data.dataset.n_users, int(rank0.max(initial=0)) + 1), -1, dtype=np.int32)
     found[user, rank0] = item
     return found
+
+
+def read_behaviour(data: RunData) -> Behaviour | None:
+    """Behaviour from the first query of the holdout on; None for a log of ratings alone."""
+    assert data.holdout is not None
+    since = datetime.fromtimestamp(int(data.holdout.queries.at.min()), UTC).replace(tzinfo=None)
+    found = behaviour_log.read(data.run, since)
+    if found is None:
+        return None
+    columns = {name: found[name].to_numpy() for name in found.columns}
+    return Behaviour(**columns, n_items=data.dataset.n_items)
 
 
 def similar_by(data: RunData) -> list[str]:

@@ -15,7 +15,7 @@ Source = Annotated[
     typer.Option(
         metavar="SOURCE",
         help="A folder or zip in a MovieLens layout, a ratings file, [bold]ml-1m[/] (downloaded once) or "
-        "[bold]synthetic\\[:scale][/]. Default: MATINEE_SOURCE, else the log as it is.",
+        "[bold]synthetic\\[:scale]\\[,watch][/]. Default: MATINEE_SOURCE, else the log as it is.",
         rich_help_panel=WHAT,
     ),
 ]

@@ -278,6 +278,10 @@ def grouped_auc(label: NDArray[np.generic], score: NDArray[np.generic], group: I
 
 
 def log_loss(label: NDArray[np.generic], probability: NDArray[np.generic]) -> Doubles:
-    """(N,) ``-log`` of the probability of what happened; probabilities are clipped to 1e-7 from 0 and 1."""
-    p = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
-    return -np.where(label.astype(np.bool_), np.log(p), np.log1p(-p))
+    """(N,) ``-log`` of the probability of what happened; probabilities are clipped to 1e-7 from 0 and 1.
+
+    A label between 0 and 1 is taken as the fraction of the time that it happened.
+    """
+    p, y = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7), label.astype(np.float64)
+    loss: Doubles = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+    return loss

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from models.bounds import Positive
-from models.encoding import USER_ATTRIBUTES
+from models.dataset import Dataset
+from models.encoding import CONTENT, USER_ATTRIBUTES
 from models.features.registry import OF_LISTS, OF_PAIR, OF_PAST, OF_QUERY
 from models.features.schema import Side
 from models.features.statistics import STATISTICS, WINDOW
@@ -39,7 +40,9 @@ OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
     ("user", "attribute"): dict.fromkeys(("index", *USER_ATTRIBUTES), _attribute),
     ("user", "compute"): OF_QUERY | OF_PAST,
     ("item", "statistic"): STATISTICS,
-    ("item", "attribute"): dict.fromkeys(("index", "year", "genres", "genre_set", "title"), _attribute),
+    ("item", "attribute"): dict.fromkeys(
+        ("index", "year", "genres", "genre_set", "title", *CONTENT), _attribute
+    ),
     ("context", "compute"): OF_QUERY,
     ("cross", "compute"): OF_PAIR,
     ("channel", "compute"): OF_LISTS,
@@ -155,6 +158,16 @@ def declarations(
     if unknown := set(optional).difference(choices):
         raise ValueError(f"no optional feature {min(unknown)!r}: choose from {_listed(choices) or 'none'}")
     return tuple(read)
+
+
+def present(declared: Sequence[Declaration], log: Dataset) -> tuple[Declaration, ...]:
+    """The features without those of the content of films that the log has nothing of."""
+    return tuple(feature for feature in declared if not is_content(feature) or feature.what in log.items)
+
+
+def is_content(declared: Declaration) -> bool:
+    """True for an attribute that catalogues may lack: then the feature is left out."""
+    return declared.side == "item" and declared.source == "attribute" and declared.what in CONTENT
 
 
 def optional_names(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

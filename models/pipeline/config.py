@@ -17,7 +17,8 @@ from models.pipeline.holdout import HoldoutConfig
 from models.prerank.registry import PRE_RANKERS
 from models.prerank.stage import PrerankConfig
 from models.questions import QuestionsConfig
-from models.rank.candidates import MERGED
+from models.rank.behaviour import BEHAVIOUR_TASKS
+from models.rank.candidates import MERGED, TASKS
 from models.rank.fit import RankConfig
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS, BuiltRanker, build_ranker
@@ -334,11 +335,15 @@ def _check_idle(section: str, used: bool, condition: str, config: Config, *names
 
 
 def _check_formula(config: PipelineConfig, rankers: Mapping[str, BuiltRanker]) -> None:
-    """A formula needs a ranker of several tasks."""
-    if config.rank.formula != RankConfig().formula and all(
-        of.ranker.most_tasks == 1 for of in rankers.values()
-    ):
-        raise ValueError(f"rank.formula would do nothing: {' and '.join(rankers)} learns one task alone")
+    """A formula needs a ranker of several tasks, and its weights tasks that there are."""
+    several = any(of.ranker.most_tasks != 1 for of in rankers.values())
+    for name in ("formula", "weights"):
+        if getattr(config.rank, name) != getattr(RankConfig(), name) and not several:
+            raise ValueError(f"rank.{name} would do nothing: {' and '.join(rankers)} learns one task alone")
+    weighed = (*TASKS[1:], *BEHAVIOUR_TASKS)
+    for task in config.rank.weights:
+        if task not in weighed:
+            raise ValueError(f"rank.weights: {choices('task', task, weighed)}")
 
 
 def _incremental(config: PipelineConfig, names: tuple[str, ...], kinds: Mapping[str, str]) -> str | None:

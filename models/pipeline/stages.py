@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models import merge
+from models.behaviour import Behaviour
 from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Queries
@@ -122,14 +123,19 @@ def fit_rank(
     declared: Declared,
     past: PastIndex | None = None,
     exposures: ExposureLog | None = None,
+    behaviour: Behaviour | None = None,
 ) -> Fitted | None:
     """The ranker, fitted on the candidates of the holdout's queries; None if too few of them are targets.
 
     ``exposures`` are those since the beginning of the holdout, where they are logged.
+
+    Raises:
+        ValueError: a weight is given to a task that ``behaviour`` has no labels of.
     """
-    ranker, targets = ranker_of(config), holdout.targets
+    targets = holdout.targets
     shown = None if exposures is None else emphasis(pool, targets, log, exposures, config.exposure)
-    return fit_ranking(pool, targets, log, declared, config.rank, ranker, config.seed, past, shown)
+    of_ranker = config.rank, ranker_of(config), config.seed
+    return fit_ranking(pool, targets, log, declared, *of_ranker, past, shown, behaviour)
 
 
 def shortlist(

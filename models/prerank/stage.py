@@ -89,7 +89,7 @@ def fit_preranking(
     )
     if trained is None:
         return None
-    logits = trained.ranking.fused(trained.task_logits(pool, np.arange(len(pool.queries))))
+    logits = trained.ranking.fused(trained.task_logits(pool, np.arange(len(pool.queries))), pool)
     return FittedPreranking(trained.ranking, blended(pool, logits, trained.ranking.blend_weight))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from models.bounds import PositiveFraction
@@ -50,6 +51,11 @@ class Pool:
         """Some of the queries, by ascending number."""
         channels = {name: found.take(queries) for name, found in self.channels.items()}
         return Pool(self.queries.take(queries), self.merged.take(queries), channels)
+
+    @property
+    def lengths(self) -> Floats:
+        """(B, n) seconds of each candidate; nan where it is not known."""
+        return lengths(self.queries.log, self.merged.item)
 
     def pairs(self, past: PastIndex, chosen: Mask) -> Pairs:
         """The chosen candidates, (B, n) bool, by query and merged rank."""
@@ -134,6 +140,14 @@ def sample(
     rate = thinned * np.where(positive, 1, negative_rate) * (pool.merged.item >= 0)
     sampled: Mask = np.random.default_rng(seed).random(positive.shape) < rate
     return sampled
+
+
+def lengths(log: Dataset, item: NDArray[np.integer]) -> Floats:
+    """The length of items in seconds; nan where it is not known."""
+    if "duration_seconds" not in log.items:
+        return np.full(item.shape, np.nan, dtype=np.float32)
+    found: Floats = log.items["duration_seconds"].astype(np.float32)[item]
+    return found
 
 
 def is_target(item: Ints, targets: Targets) -> Mask:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.behaviour import Behaviour
 from models.dataset import Dataset, Floats, Longs, Mask
 from models.features.compute import PastIndex
-from models.features.declare import Declaration
+from models.features.declare import Declaration, present
 from models.features.encode import coverage, fit_encoder
 from models.features.extract import extract
+from models.rank.behaviour import behaviour_labels
 from models.rank.candidates import TASKS, Emphasis, Pool, Sampling, is_target, sample, task_labels
 from models.rank.fusion import main_task
 from models.rank.registry import BuiltRanker
@@ -67,28 +69,40 @@ def cross_fit(
     seed: int,
     past: PastIndex | None = None,
     emphasis: Emphasis | None = None,
+    behaviour: Behaviour | None = None,
 ) -> CrossFitted | None:
     """Train a ranker for each fold; None if recall found too few targets.
 
     ``answers`` is a log with the ratings of the targets. Nothing of it is read but these. ``past`` is of the
-    log of the queries, and made of it if it is not given. By ``emphasis`` some candidates count more.
+    log of the queries, and made of it if it is not given. By ``emphasis`` some candidates count more;
+    ``behaviour`` gives the labels of further tasks.
     """
     past = past or PastIndex(pool.queries.log)
+    declared = present(declared, past.log)
     sampled = sample(pool, targets, sampling, seed, emphasis)
     pairs = pool.pairs(past, sampled)
     raw = extract(declared, list(pool.lists), pairs)
     encoder = fit_encoder(declared, list(pool.lists), raw, past.log)
     watched = is_target(pool.merged.item, targets)[sampled]
-    label = task_labels(watched, pool.queries.user_idx[pairs.query], pairs.item, answers)
+    user = pool.queries.user_idx[pairs.query]
+    label = task_labels(watched, user, pairs.item, answers)
+    further = {} if behaviour is None else behaviour_labels(behaviour, user, pairs.item)
+    label = np.column_stack([label, *further.values()])
     weight = None if emphasis is None else emphasis.weight[sampled]
-    rows = replace(Rows.of(pairs, raw, encoder), label=label, tasks=TASKS, weight=weight)
+    rows = replace(Rows.of(pairs, raw, encoder), label=label, tasks=(*TASKS, *further), weight=weight)
     fold = _folds(pool, folds, seed)
     left_out = [fold[rows.query] == number for number in range(folds)]
     if not all((watched & mine).any() and (watched & ~mine).any() for mine in left_out):
         return None
     rankers = tuple(ranker.fit(rows.where(~mine), rows.where(mine), seed) for mine in left_out)
     made_of = ranker.kind, tuple(pool.lists), encoder, tuple(declared), rankers
-    ranking = Ranking(*made_of, sampling.negative_rate, main_task(len(rankers[0].tasks)), blend_weight=1.0)
+    ranking = Ranking(
+        *made_of,
+        sampling.negative_rate,
+        main_task(len(rankers[0].tasks)),
+        blend_weight=1.0,
+        unit=1.0 if behaviour is None else behaviour.mean_minutes,
+    )
     return CrossFitted(ranking, rows, fold, past, coverage(raw))
 
 

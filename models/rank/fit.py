@@ -12,20 +12,22 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from models.bounds import BelowOne, Fraction
+from models.behaviour import Behaviour
+from models.bounds import BelowOne, Fraction, NonNegative
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Doubles, Floats, Ints
 from models.evaluation import metrics
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
+from models.rank.behaviour import BY_LENGTH, fit_length_curve
 from models.rank.calibration import Reliability, fit_isotonic, reliability, undo_sampling
-from models.rank.candidates import Emphasis, Pool, Sampling, is_target
+from models.rank.candidates import Emphasis, Pool, Sampling, is_target, lengths
 from models.rank.constraints import Folds
 from models.rank.cross_fit import CrossFitted, cross_fit
-from models.rank.fusion import FusionConfig, fit_fusion, main_task
+from models.rank.fusion import fit_fusion, main_task
 from models.rank.registry import BuiltRanker
-from models.rank.stage import Ranking, blended, task_probabilities
+from models.rank.stage import Ranking, blended
 from models.rank.validation import probability
 from models.sampling import spread
 from models.targets import Targets
@@ -44,6 +46,8 @@ class RankConfig(Config):
     """Ranker that orders the candidates: a name of the registry of rankers."""
     formula: Formula = "boosted"
     """Formula that fuses the tasks of a ranker of several tasks."""
+    weights: Mapping[str, NonNegative] = {}
+    """Weights of tasks in the formula by their names; those of others are fitted, the main task's is 1."""
     pool: PositiveInt = 300
     """Candidates of a user that are ranked."""
     blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -83,26 +87,28 @@ def fit_ranking(
     seed: int,
     past: PastIndex | None = None,
     emphasis: Emphasis | None = None,
+    behaviour: Behaviour | None = None,
 ) -> Fitted | None:
     """Learn to order what recall found for held-back queries; None if it found too few targets.
 
     ``answers`` is a log with the ratings of the targets. Nothing of it is read but these. ``past`` is of the
     log of the queries, and made of it if it is not given. By ``emphasis`` some candidates count more in the
-    training of the rankers, and none in the choice of their weight.
+    training of the rankers, and none in the choice of their weight; ``behaviour`` is what users did beside
+    rating.
 
     Raises:
         FloatingPointError: the training of a ranker diverged.
+        ValueError: a weight is given to a task that the log has no labels of.
     """
-    trained = cross_fit(
-        pool, targets, answers, declared, config.sampling, config.folds, ranker, seed, past, emphasis
-    )
+    of_sampling = config.sampling, config.folds, ranker, seed
+    trained = cross_fit(pool, targets, answers, declared, *of_sampling, past, emphasis, behaviour)
     if trained is None:
         return None
-    ranking = replace(trained.ranking, fusion=_fit_fusion(trained, config.formula))
+    ranking = _with_fusion(trained, config)
     chosen = spread(len(pool.queries), config.max_queries)
     part, logits = pool.where(chosen), trained.task_logits(pool, chosen)
     answered, _ = targets.where(np.isin(targets.query, chosen))
-    by_query = _ndcg_by_weight(part, ranking.fused(logits), answered, config)
+    by_query = _ndcg_by_weight(part, ranking.fused(logits, part), answered, config)
     ndcg = {weight: float(values.mean()) for weight, values in by_query.items()}
     formatted = ", ".join(f"{weight:.2f}: {value:.4f}" for weight, value in ndcg.items())
     logger.info("%s: NDCG@%d by its weight in the blend %s", ranker.kind, config.ndcg_at, formatted)
@@ -111,13 +117,24 @@ def fit_ranking(
     return Fitted(ranking, ndcg, curves, trained.coverage)
 
 
-def _fit_fusion(trained: CrossFitted, formula: str) -> FusionConfig:
-    """The parameters of the formula, chosen on the training rows out of fold."""
-    n_tasks, rows = len(trained.ranking.tasks), trained.rows
-    if n_tasks == 1:
-        return main_task(n_tasks, formula)
-    probabilities = task_probabilities(trained.row_logits(), trained.ranking.negative_rate)
-    return fit_fusion(probabilities, rows.label[:, 0], rows.query, formula)
+def _with_fusion(trained: CrossFitted, config: RankConfig) -> Ranking:
+    """The rankers with the parameters of the formula, chosen on the training rows out of fold."""
+    ranking, rows = trained.ranking, trained.rows
+    if len(ranking.tasks) == 1:
+        return replace(ranking, fusion=main_task(1, config.formula))
+    if missing := [task for task in config.weights if task not in ranking.tasks]:
+        raise ValueError(
+            f"rank.weights: no label of {missing[0]} in what ranking learns from, which has "
+            f"{', '.join(ranking.tasks)}: take the weight out, or ingest a log of behaviour"
+        )
+    logits, length = trained.row_logits(), lengths(trained.past.log, rows.item)
+    predicted = dict(zip(ranking.tasks, probability(logits).T, strict=True))
+    curves = {task: fit_length_curve(length, predicted[task]) for task in BY_LENGTH if task in predicted}
+    ranking = replace(ranking, usual={task: curve for task, curve in curves.items() if curve is not None})
+    values = ranking.task_values(logits, length)
+    given = {ranking.tasks.index(task): weight for task, weight in config.weights.items()}
+    fusion = fit_fusion(values, rows.label[:, 0], rows.query, config.formula, given)
+    return replace(ranking, fusion=fusion)
 
 
 def _largest_as_good(ndcg: Mapping[float, Doubles], user_idx: Ints) -> float:

@@ -1,11 +1,12 @@
-"""One score of a row from the probabilities of several tasks.
+"""One score of a row from the probabilities of several tasks, or what else is predicted of them.
 
 The formula is a setting; its weights and other parameters are fitted on validation rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,16 +92,23 @@ def fuse(probability: NDArray[np.floating], query: Longs, config: FusionConfig) 
 
 
 def fit_fusion(
-    probability: NDArray[np.floating], label: Floats, query: Longs, formula: str = "boosted"
+    probability: NDArray[np.floating],
+    label: Floats,
+    query: Longs,
+    formula: str = "boosted",
+    given: Mapping[int, float] = MappingProxyType({}),
 ) -> FusionConfig:
     """The parameters of a formula with the best NDCG@10 of ``label`` (N,) on validation rows.
 
-    Coordinate ascent over grids from the main task alone; the earlier of equally good values is kept.
+    Coordinate ascent over grids from the main task alone, and those tasks whose weight is ``given``, by
+    number; the earlier of equally good values is kept.
     """
     best = main_task(probability.shape[1], formula)
+    for task, weight in given.items():
+        best = _with_weight(task, best, weight)
     best_ndcg = metric_value(label, fuse(probability, query, best), query, "ndcg")
     for _ in range(PASSES):
-        for change, grid in _parameters(best):
+        for change, grid in _parameters(best, given):
             for value in grid:
                 tried = change(best, value)
                 ndcg = metric_value(label, fuse(probability, query, tried), query, "ndcg")
@@ -112,10 +120,10 @@ def fit_fusion(
 Change = Callable[[FusionConfig, float], FusionConfig]
 
 
-def _parameters(config: FusionConfig) -> list[tuple[Change, Sequence[float]]]:
+def _parameters(config: FusionConfig, given: Mapping[int, float]) -> list[tuple[Change, Sequence[float]]]:
     """The fitted parameters: how a value is set, and the values that are tried."""
     parameters: list[tuple[Change, Sequence[float]]] = [
-        (partial(_with_weight, task), WEIGHTS) for task in range(1, len(config.weights))
+        (partial(_with_weight, task), WEIGHTS) for task in range(1, len(config.weights)) if task not in given
     ]
     if config.formula == "reciprocal_rank":
         parameters += [

@@ -11,7 +11,7 @@ Blend weight 0 is the merged list itself: ranking takes charge only where it hel
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -19,11 +19,12 @@ import numpy as np
 from models.candidates import Candidates
 from models.dataset import Doubles, Floats, Ints, Mask
 from models.features.compute import PastIndex
-from models.features.declare import Declaration
+from models.features.declare import Declaration, is_content
 from models.features.encode import Encoder, encoder_state, restored_encoder
 from models.features.extract import expand, extract
 from models.features.schema import FeatureSchema
 from models.merge import Merged
+from models.rank.behaviour import ODDS, LengthCurve, minutes
 from models.rank.calibration import undo_sampling
 from models.rank.candidates import Pool
 from models.rank.contract import Trained
@@ -33,6 +34,9 @@ from models.rank.rows import Rows
 from models.rank.validation import probability
 from models.state import State, named, pack_text, unpack_text
 from models.top_n import best_of_rows
+
+SAMPLED = ("watched", "click")
+"""Tasks of candidates that were not watched too, of which a fraction is learned from."""
 
 BLOCK = 512 * 300
 """Candidates that are ranked at once: 60 MB of features."""
@@ -57,6 +61,10 @@ class Ranking:
     """Weight of the rankers in the blend with the merged list, 0 to 1."""
     memory: float = 0.0
     """Weight of the release before in scores of users who did nothing since (``models.rank.memory``)."""
+    usual: Mapping[str, LengthCurve] = field(default_factory=dict)
+    """By task of the part watched, what is usual for the length of a film."""
+    unit: float = 1.0
+    """Minutes of the unit of the watch time."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -88,19 +96,32 @@ class Ranking:
         pairs = pool.pairs(past, chosen)
         return Rows.of(pairs, extract(self.declared, self.lists, pairs), self.encoder)
 
-    def fused(self, logits: Floats) -> Floats:
+    def fused(self, logits: Floats, pool: Pool) -> Floats:
         """(B, n) the score of all tasks together from their logits (B, n, T); -inf for padding."""
         if len(self.tasks) == 1:
             return logits[..., 0]
         mask = np.isfinite(logits[..., 0])
-        probabilities = task_probabilities(logits[mask], self.negative_rate)
+        values = self.task_values(logits[mask], pool.lengths[mask])
         score = np.full(mask.shape, -np.inf, dtype=np.float32)
-        score[mask] = np.log(fuse(probabilities, np.nonzero(mask)[0], self.fusion))
+        score[mask] = np.log(fuse(values, np.nonzero(mask)[0], self.fusion))
         return score
+
+    def task_values(self, logits: Floats, length: Floats) -> Doubles:
+        """(N, T) what formulas read of each task, from logits (N, T) and lengths of films in seconds (N,).
+
+        Probabilities, of the watch time minutes, of the part watched how it compares with what is usual.
+        """
+        values = task_probabilities(logits, self.tasks, self.negative_rate)
+        for number, task in enumerate(self.tasks):
+            if task in ODDS:
+                values[:, number] = minutes(values[:, number], self.unit)
+            if task in self.usual:
+                values[:, number] /= self.usual[task](length)
+        return values
 
     def logits(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n) the rankers' own score of each candidate; -inf for padding."""
-        return self.fused(self.task_logits(pool, past))
+        return self.fused(self.task_logits(pool, past), pool)
 
     def scores(self, pool: Pool, past: PastIndex | None = None) -> Floats:
         """(B, n) the blended scores that the pool is sorted by."""
@@ -116,12 +137,15 @@ class Ranking:
             "memory": np.array(self.memory),
             "negative_rate": np.array(self.negative_rate),
             "fusion": pack_text(json.dumps(asdict(self.fusion))),
+            "unit": np.array(self.unit),
             "schema": pack_text(self.encoder.schema.to_json()),
             "made_of": pack_text(json.dumps([self.ranker, *self.lists])),
             **encoder_state(self.encoder),
         }
         for number, ranker in enumerate(self.rankers):
             state |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
+        for task, curve in self.usual.items():
+            state[f"usual.{task}"] = np.concatenate([curve.weights, curve.bounds])
         return state
 
 
@@ -146,6 +170,8 @@ def restore_ranking(
     kind, *lists = json.loads(unpack_text(state["made_of"]))
     if kind != ranker.kind:
         raise ValueError(f"the ranker that was trained is {kind}, not {ranker.kind}")
+    names = {feature.name for feature in schema.features}
+    declared = tuple(feature for feature in declared if not is_content(feature) or feature.column in names)
     features = tuple(expand(declared, lists))
     if tuple(name for name, _ in features) != tuple(feature.name for feature in schema.features):
         raise ValueError("the ranker was trained on other features than those declared")
@@ -156,17 +182,22 @@ def restore_ranking(
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
     blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])
-    made_of = kind, tuple(lists), encoder, tuple(declared), rankers
-    return Ranking(*made_of, negative_rate, fusion, blend_weight, float(state["memory"]))
+    memory, unit = float(state["memory"]), float(state["unit"])
+    usual = {task: LengthCurve(at[:3], at[3:]) for task, at in named(state, "usual.").items()}
+    made_of = kind, tuple(lists), encoder, declared, rankers
+    return Ranking(*made_of, negative_rate, fusion, blend_weight, memory, usual, unit)
 
 
-def task_probabilities(logits: Floats, negative_rate: float) -> Doubles:
+def task_probabilities(logits: Floats, tasks: Sequence[str], negative_rate: float) -> Doubles:
     """(N, T) from logits (N, T) of rankers that have learned from a fraction of the negatives.
 
-    Only the main task was sampled: the others are of what was watched.
+    Those of SAMPLED alone were sampled: the others are of what was watched.
     """
-    sampled = probability(logits)
-    return np.column_stack([undo_sampling(sampled[:, 0], negative_rate), sampled[:, 1:]])
+    found = probability(logits)
+    for number, task in enumerate(tasks):
+        if task in SAMPLED:
+            found[:, number] = undo_sampling(found[:, number], negative_rate)
+    return found
 
 
 def blended(pool: Pool, logits: Floats, blend_weight: float) -> Floats:

@@ -1,6 +1,6 @@
 """One trainer for all neural rankers: Adam, averaged weights, early stopping.
 
-The loss is binary cross entropy, the mean over a task's known labels, summed over tasks. Embedding tables
+The loss is cross entropy, the mean over a task's known labels, summed over tasks. Embedding tables
 are penalised strongly and learn fast; what is evaluated and kept is the running average of the weights over
 the last few hundred steps (Polyak and Juditsky 1992, https://doi.org/10.1137/0330046). It does what a drop
 of the learning rate would, without the overfitting that follows one: on ml-1m .006 of AUC.
@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from models.bounds import BelowOne, NonNegative, Positive
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
+from models.rank.behaviour import GRADED, ODDS, graded_as_binary
 from models.rank.layers import Embedding
 from models.rank.rows import Rows, check_features, check_training
 from models.rank.validation import Metric, metric_value
@@ -34,6 +36,10 @@ logger = logging.getLogger("matinee")
 
 Build = Callable[[FeatureSchema, int], nn.Module]
 """Makes an untrained network from the schema and the number of tasks."""
+
+
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""The loss of logits and labels, (B, T) each, and weights of rows (B,), None for 1."""
 
 
 class TrainerConfig(Config):
@@ -104,8 +110,9 @@ def fit_network(
     validation: Rows,
     seed: int,
     config: TrainerConfig = TrainerConfig(),
+    loss: Loss | None = None,
 ) -> Network:
-    """Train a fresh network on some tasks of the rows, the main task first.
+    """Train a fresh network on some tasks of the rows, the main task first; ``loss`` in place of its own.
 
     Raises:
         ValueError: there are no training or no validation rows, or the two differ in features.
@@ -115,7 +122,10 @@ def fit_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = build(train.schema, len(tasks))
-        _train(module, tasks, train, validation, np.random.default_rng(seed), config)
+        trainer = _Trainer(
+            module, config, loss or partial(multi_task_loss, odds=[task in ODDS for task in tasks])
+        )
+        _train(trainer, tasks, train, validation, np.random.default_rng(seed))
     return Network(module.eval(), train.schema, tasks)
 
 
@@ -131,21 +141,16 @@ def predict(module: nn.Module, rows: Rows, batch_size: int = 16384) -> Floats:
 
 
 def _train(
-    module: nn.Module,
-    tasks: tuple[str, ...],
-    train: Rows,
-    validation: Rows,
-    rng: np.random.Generator,
-    config: TrainerConfig,
+    trainer: "_Trainer", tasks: tuple[str, ...], train: Rows, validation: Rows, rng: np.random.Generator
 ) -> None:
     """Leaves the module with its best weights."""
-    trainer = _Trainer(module, config)
+    module, config = trainer.module, trainer.config
     label = torch.from_numpy(train.label[:, [train.tasks.index(task) for task in tasks]])
     best, weights, stale = math.nan, module.state_dict(), 0
     started = time.perf_counter()
     for epoch in range(1, config.epochs + 1):
         loss = trainer.epoch(train, label, rng.permutation(len(train)))
-        value = _validate(trainer.average.module, tasks, validation, config)
+        value = _validate(trainer, tasks, validation)
         logger.info(
             "epoch %2d  loss %.4f  validation %s %.4f  %5.1f s",
             *(epoch, loss, config.monitor, value, time.perf_counter() - started),
@@ -162,8 +167,8 @@ def _train(
 class _Trainer:
     """A network in training, and the average of its weights."""
 
-    def __init__(self, module: nn.Module, config: TrainerConfig) -> None:
-        self.module, self.config = module, config
+    def __init__(self, module: nn.Module, config: TrainerConfig, loss: Loss) -> None:
+        self.module, self.config, self.loss = module, config, loss
         self.optimizer = _optimizer(module, config)
         self.average = AveragedModel(module, multi_avg_fn=running_average(config.ema_decay), use_buffers=True)
 
@@ -177,7 +182,7 @@ class _Trainer:
         total = 0.0
         for part in np.array_split(rows, math.ceil(len(rows) / self.config.batch_size)):
             weight = None if train.weight is None else torch.from_numpy(train.weight[part])
-            loss = multi_task_loss(self.module(train.batch(part)), label[part], weight)
+            loss = self.loss(self.module(train.batch(part)), label[part], weight)
             value = float(loss.detach())
             _check_finite(value, "loss", self.config)
             self.optimizer.zero_grad()
@@ -206,26 +211,39 @@ def running_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor
     return update
 
 
-def multi_task_loss(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Binary cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each.
+def multi_task_loss(
+    logits: Tensor, label: Tensor, weight: Tensor | None = None, odds: Sequence[bool] = ()
+) -> Tensor:
+    """Cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each.
 
-    ``weight`` (B,) is that of each row, 1 by default.
+    ``weight`` (B,) is that of each row, 1 by default. A label y of a task that predicts ``odds`` (T,) counts
+    1 / (1 - y) times, one more than its odds: then the curvature of the loss is about 1 a row, whatever the
+    odds.
     """
     labelled = ~label.isnan()
-    each = nn.functional.binary_cross_entropy_with_logits(logits, label.nan_to_num(), reduction="none")
+    y = label.nan_to_num()
+    each = nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
     each = each if weight is None else each * weight[:, None]
+    if any(odds):
+        each = each * torch.where(torch.tensor(odds), 1 / (1 - y), 1)
     return ((each * labelled).sum(0) / labelled.sum(0).clamp(min=1)).sum()
 
 
-def _validate(module: nn.Module, tasks: tuple[str, ...], rows: Rows, config: TrainerConfig) -> float:
-    """The metric of each task, averaged."""
-    logits = predict(module, rows)
+def _validate(trainer: "_Trainer", tasks: tuple[str, ...], rows: Rows) -> float:
+    """The mean of the metric over the tasks that it can be computed of; of logloss, that of the loss."""
+    config, logits = trainer.config, predict(trainer.average.module, rows)
     _check_finite(float(np.abs(logits).max()), "largest logit", config)
-    values = [
-        metric_value(rows.label[:, rows.tasks.index(task)], logits[:, number], rows.query, config.monitor)
-        for number, task in enumerate(tasks)
-    ]
-    return float(np.mean(values))
+    if config.monitor == "logloss":
+        label = torch.from_numpy(rows.label[:, [rows.tasks.index(task) for task in tasks]])
+        return -float(trainer.loss(torch.from_numpy(logits), label, None)) / len(tasks)
+    values = [_task_value(rows, task, logits[:, number], config.monitor) for number, task in enumerate(tasks)]
+    return math.nan if np.isnan(values).all() else float(np.nanmean(values))
+
+
+def _task_value(rows: Rows, task: str, logit: Floats, metric: Metric) -> float:
+    """The metric of one task; labels between 0 and 1 are judged as above or below their median."""
+    label = rows.label[:, rows.tasks.index(task)]
+    return metric_value(graded_as_binary(label) if task in GRADED else label, logit, rows.query, metric)
 
 
 def _check_finite(value: float, name: str, config: TrainerConfig) -> None:

@@ -91,4 +91,5 @@ def summary(report: IngestReport, what: str = "ratings") -> str:
         return f"nothing new in {report.source}"
     bad = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
     back = f", {report.rows_returned:,} back from quarantine" if report.rows_returned else ""
-    return f"{report.rows_logged:,} new {what}{back}" + (f"; quarantined: {bad}" if bad else "")
+    shown = f", {report.impressions:,} impressions" if report.impressions else ""
+    return f"{report.rows_logged:,} new {what}{shown}{back}" + (f"; quarantined: {bad}" if bad else "")

@@ -18,6 +18,7 @@ from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
 from tasks.shards.recommend import PRERANKING, RANKING, fits
 from tasks.states import has_state, read_state, read_weights, write_state
 from tasks.step import step
+from warehouse.errors import MatineeError
 from warehouse.events.exposures import PUBLISHED
 from warehouse.runs import files, shown
 from warehouse.runs.run import Run
@@ -27,7 +28,7 @@ logger = logging.getLogger("matinee")
 
 @step(
     "fit rank",
-    reads=["holdout", "merge_weights"],
+    reads=["holdout", "merge_weights", "behaviour"],
     writes=["models/ranking", "metrics/ranking", "curves/ranking"],
 )
 def fit_rank(run: Run) -> RowCounts:
@@ -45,14 +46,16 @@ def fit_rank(run: Run) -> RowCounts:
     )
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
-    configs = arms.variants(data.config)
-    exposures = _exposures(data)
-    made = {
-        name: stages.fit_rank(
-            configs[label], pool, data.holdout, data.dataset, declared, data.past, exposures
-        )
-        for name, label in fits(data.config, RANKING)
-    }
+    configs, beside = arms.variants(data.config), (_exposures(data), run_data.read_behaviour(data))
+    try:
+        made = {
+            name: stages.fit_rank(
+                configs[label], pool, data.holdout, data.dataset, declared, data.past, *beside
+            )
+            for name, label in fits(data.config, RANKING)
+        }
+    except ValueError as error:
+        raise MatineeError(str(error)) from error
     rankings = {
         name: _remembering(data, name, configs[label].rank.ema_decay, found.ranking)
         for name, label in fits(data.config, RANKING)

@@ -1,8 +1,9 @@
 """The catalogue of a home: its films and people, beside the log.
 
-``catalog/items.parquet`` (item_id, title, year, genres) and ``catalog/users.parquet`` (user_id, gender,
-age, occupation, zip), sorted by id; ``users.parquet`` is absent until a users file was read. The footer of
-each lists the digests of the files that went into it. ``catalog/dataset.json`` says which data set it is.
+``catalog/items.parquet`` (item_id, title, year, genres, and ``movielens.CONTENT`` where a source has it) and
+``catalog/users.parquet`` (user_id, gender, age, occupation, zip), sorted by id; ``users.parquet`` is absent
+until a users file was read. The footer of each lists the digests of the files that went into it.
+``catalog/dataset.json`` says which data set it is.
 """
 
 import json
@@ -37,7 +38,7 @@ def dataset_name(home: Path) -> str:
 
 
 def read_items(home: Path) -> pl.DataFrame:
-    """item_id, title, year, genres of every film; no rows before the first movies file."""
+    """item_id, title, year, genres of every film, and its content; no rows before the first movies file."""
     return _read(_items_file(home), ITEMS)
 
 
@@ -123,7 +124,7 @@ def _merge(old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
     if new is None:
         return old
     key = old.columns[0]
-    return pl.concat([new, old.join(new, on=key, how="anti")]).sort(key)
+    return pl.concat([new, old.join(new, on=key, how="anti")], how="diagonal").sort(key)
 
 
 def _read(path: Path, schema: pl.Schema) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from warehouse.atomic import Staging, sweep
 from warehouse.clock import TOLERANCE
-from warehouse.events import catalog, quarantine, shared, soundness
+from warehouse.events import behaviour, catalog, quarantine, shared, soundness
 from warehouse.events.batch_log import SPILL, BatchLog, Incoming, facts_of, now, plain_errors, sequence_of
 from warehouse.events.ratings import validate
 from warehouse.sources.contract import Digests, Source
@@ -59,7 +59,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """The outcome of an ingest. Every row read was either logged or quarantined."""
+    """The outcome of an ingest. Every row read was logged or quarantined, or is an impression."""
 
     source: str
     dataset: str
@@ -67,6 +67,7 @@ class IngestReport:
     batch: int | None = None  # sequence of the file written, None if there was nothing to write
     rows_read: int = 0
     rows_logged: int = 0
+    impressions: int = 0  # shown and passed over: in the log of behaviour alone
     rows_returned: int = 0  # from the quarantine, read by earlier ingests
     quarantined: dict[str, int] = field(default_factory=dict)  # rows by reason
     users: int = 0  # distinct, in the events of the batch
@@ -192,12 +193,16 @@ def _stage_batch(
     staging: Staging,
 ) -> IngestReport:
     """Write the rows that return, then the source's own unless they are logged; the report, filled in."""
+
+    def judged(block: pl.DataFrame) -> behaviour.Judged:
+        return validate(block, items, latest)
+
     rows = Incoming(
         incoming.text,
         incoming.ratings_file,
         "ratings",
         incoming.ratings,
-        lambda block: validate(block, items, latest),
+        lambda block: behaviour.plays(block, judged(block)),
     )
 
     def facts(rows_read: int) -> dict[str, Any]:
@@ -205,12 +210,19 @@ def _stage_batch(
         return own | _facts(incoming.text, incoming.digests, rows_read, returned.height)
 
     is_logged = report.status == "known"
+    has_behaviour = incoming.has_behaviour and not is_logged
+    if has_behaviour:  # before the ratings, whose file is the commit
+        shown = replace(rows, validate=lambda block: behaviour.showings(block, judged(block)), is_own=True)
+        behaviour.BEHAVIOUR.stage(home, incoming.digests.ratings, shown, facts, staging)
     written = EVENTS.stage(home, incoming.digests.ratings, rows, facts, staging, returned, is_logged)
+    rows_logged = written.rows - returned.height
+    others = written.rows_read - rows_logged - sum(written.quarantined.values())
     return replace(
         report,
         batch=written.sequence,
         rows_read=written.rows_read,
-        rows_logged=written.rows - returned.height,
+        rows_logged=rows_logged,
+        impressions=others if has_behaviour else 0,
         rows_returned=returned.height,
         quarantined=written.quarantined,
         users=written.users,
@@ -245,10 +257,11 @@ def _batch(path: Path) -> Batch:
 
 def _clear_up(home: Path) -> None:
     """Remove or complete the files of a killed ingest. The caller holds the lock."""
-    for folder in ("events", "quarantine", "catalog"):
+    for folder in ("events", "behaviour", "quarantine", "catalog"):
         sweep(home / folder)
     shutil.rmtree(home / SPILL, ignore_errors=True)
     committed = {path.name for path in event_files(home)}
+    behaviour.clear_up(home, tuple(committed))
     if not committed:
         # The catalogue of a first ingest that never came to its end decides nothing.
         shutil.rmtree(home / "catalog", ignore_errors=True)

@@ -21,6 +21,7 @@ class Rating(dy.Schema):
     event_at = dy.Datetime(nullable=True)
     is_past = dy.Bool()
     has_item = dy.Bool()
+    is_plausible = dy.Bool()
 
     @dy.rule()
     def malformed(cls) -> pl.Expr:  # noqa: N805
@@ -39,6 +40,10 @@ class Rating(dy.Schema):
         return pl.col("timestamp").is_between(0, MAX_TIMESTAMP, closed="left")
 
     @dy.rule()
+    def behaviour_out_of_range(cls) -> pl.Expr:  # noqa: N805
+        return pl.col("is_plausible")
+
+    @dy.rule()
     def in_the_future(cls) -> pl.Expr:  # noqa: N805
         return pl.col("is_past")
 
@@ -47,7 +52,14 @@ class Rating(dy.Schema):
         return pl.col("has_item")
 
 
-REASONS = ("malformed", "rating_out_of_range", "timestamp_out_of_range", "in_the_future", "unknown_item")
+REASONS = (
+    "malformed",
+    "rating_out_of_range",
+    "timestamp_out_of_range",
+    "behaviour_out_of_range",
+    "in_the_future",
+    "unknown_item",
+)
 """The reasons by precedence: a row has one."""
 
 
@@ -58,6 +70,8 @@ def validate(rows: pl.DataFrame, items: pl.DataFrame, latest: datetime) -> tuple
     also have event_at (UTC), null where the timestamp is out of range.
     """
     timed = _with_time(rows).with_columns(is_past=(pl.col("event_at") <= latest).fill_null(True))
+    if "is_plausible" not in rows.columns:  # no log of behaviour
+        timed = timed.with_columns(is_plausible=True)
     return judged(with_has_item(timed, items), Rating, REASONS)
 
 

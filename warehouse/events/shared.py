@@ -21,7 +21,7 @@ logger = logging.getLogger("matinee")
 
 HEAD = "log.json"
 
-FOLDERS = ("events", "exposures", "block_list", "catalog", "quarantine")
+FOLDERS = ("events", "behaviour", "exposures", "block_list", "catalog", "quarantine")
 
 LOCK = ".ingest.lock"
 """Held while the files of the log change."""

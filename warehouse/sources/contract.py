@@ -31,7 +31,7 @@ class Source(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """The MovieLens layout of the source."""
+        """The kind of its files."""
 
     @property
     def ratings_file(self) -> str:
@@ -42,14 +42,19 @@ class Source(Protocol):
         """True for made-up ratings."""
 
     @property
+    def has_behaviour(self) -> bool:
+        """True if its rows tell what people did beside rating (see ``behaviour.read_rows``)."""
+
+    @property
     def digests(self) -> Digests:
         """Digests of the files: two sources with the same ones are the same batch."""
 
     def items(self) -> pl.DataFrame | None:
-        """item_id, title, year, genres; None without a movies file."""
+        """item_id, title, year, genres, perhaps some of ``behaviour.CONTENT``; None without a movies file."""
 
     def users(self) -> pl.DataFrame | None:
         """user_id, gender, age, occupation, zip; None without a users file."""
 
     def ratings(self) -> Iterator[pl.DataFrame]:
-        """Blocks of line, raw, user_id, item_id, rating, timestamp (see ``movielens.read_ratings``)."""
+        """Blocks of line, raw, user_id, item_id, rating, timestamp (see ``movielens.read_ratings``), and the
+        columns of behaviour where there are any."""

@@ -21,6 +21,9 @@ MAX_CATALOG = 2**29
 """Bytes of a file of films or users at most, which is read into memory whole: those of 10 million films."""
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp"
+CONTENT = ("duration_seconds", "quality", "information", "aesthetics")
+"""Columns that a movies file in CSV may have beside: the length, and scores of the content."""
+
 NO_GENRES = "(no genres listed)"
 
 ITEMS = pl.Schema(
@@ -78,12 +81,15 @@ def read_items_dat(file: IO[bytes]) -> pl.DataFrame:
 def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
     """``movies.csv`` (UTF-8 with a header, quoted titles) as item_id, title, year, genres.
 
+    And those of CONTENT that it has; what is no number is null.
+
     Raises:
         MatineeError: no such header, or rows that are not CSV.
     """
     try:
         raw = pl.read_csv(_whole(file), infer_schema=False)
-        raw = raw.select(item_id="movieId", title="title", genres="genres")
+        content = [pl.col(name).cast(pl.Float32, strict=False) for name in CONTENT if name in raw.columns]
+        raw = raw.select(*content, item_id="movieId", title="title", genres="genres")
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise MatineeError(f"the movies cannot be read ({reason}); expected movieId,title,genres") from error
@@ -106,7 +112,7 @@ def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
         genres=pl.when(genres.is_in(["", NO_GENRES]))
         .then(pl.lit([], ITEMS["genres"]))
         .otherwise(genres.str.split("|")),
-    )
+    ).hstack(raw.select(name for name in CONTENT if name in raw.columns))
     return _unique(items, "item_id")
 
 

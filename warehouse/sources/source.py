@@ -1,8 +1,9 @@
-"""Sources as people name them: a folder, a zip or a ratings file in the MovieLens layouts, ``ml-1m``
-(downloaded), or ``synthetic[:scale[:films]]``."""
+"""Sources as people name them: a folder, a zip or a ratings file in the layouts of MovieLens or of KuaiRand,
+``ml-1m`` (downloaded), or ``synthetic[:scale[:films]][,watch]``."""
 
 import hashlib
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,9 +16,9 @@ from typing import IO
 import polars as pl
 
 from warehouse.errors import MatineeError
-from warehouse.sources import download, movielens
+from warehouse.sources import behaviour, download, movielens
 from warehouse.sources.contract import Digests, Layout, Source
-from warehouse.sources.synthetic.data import Synthetic, as_lines
+from warehouse.sources.synthetic.data import RATING, Synthetic, as_lines
 
 ENCRYPTED = 1
 """Flag of a member of a zip that needs a password."""
@@ -68,7 +69,7 @@ class File:
 
 @dataclass(frozen=True)
 class Files:
-    """A source of files in one of the MovieLens layouts."""
+    """A source of files in one of the layouts."""
 
     text: str
     dataset: str
@@ -102,6 +103,8 @@ class Files:
         if self.movies_from is None:
             return None
         with self.movies_from.open() as file:
+            if _is_videos(self.movies_from.name):
+                return behaviour.read_videos(file)
             return movielens.read_items_dat(file) if self.layout == "dat" else movielens.read_items_csv(file)
 
     def users(self) -> pl.DataFrame | None:
@@ -115,7 +118,18 @@ class Files:
         """Blocks of the lines of the ratings file."""
         separator, encoding = ("::", "latin-1") if self.layout == "dat" else (",", "utf-8")
         with self.ratings_from.open() as file:
-            yield from movielens.read_ratings(file, separator, encoding)
+            if self.has_behaviour:
+                yield from behaviour.read_rows(file)
+            else:
+                yield from movielens.read_ratings(file, separator, encoding)
+
+    @cached_property
+    def has_behaviour(self) -> bool:
+        """Whether the header names columns of behaviour."""
+        if self.layout == "dat":
+            return False
+        with self.ratings_from.open() as file:
+            return bool(behaviour.columns(file.readline().decode("utf-8", "replace")))
 
 
 @dataclass(frozen=True)
@@ -130,8 +144,13 @@ class Generated:
 
     @property
     def dataset(self) -> str:
-        """``synthetic:SCALE`` or ``synthetic:SCALE:FILMS``."""
+        """The source as it is always written."""
         return self.generator.name
+
+    @property
+    def has_behaviour(self) -> bool:
+        """Whether people are seen to watch."""
+        return self.generator.watch
 
     @property
     def digests(self) -> Digests:
@@ -157,7 +176,8 @@ class Generated:
         lines = 0
         for chunk in self.generator.ratings():
             line = pl.int_range(lines + 1, lines + chunk.height + 1, dtype=pl.Int64)
-            yield chunk.select(line.alias("line"), as_lines(chunk).alias("raw"), pl.all())
+            raw = as_lines(chunk.select(RATING))
+            yield chunk.select(line.alias("line"), raw.alias("raw"), pl.all())
             lines += chunk.height
 
 
@@ -167,16 +187,19 @@ def resolve(source: str) -> Source:
     Raises:
         MatineeError: nothing there, or not what Matinee can read; the message says what it looked for.
     """
-    name, *numbers = source.split(":")
+    made_up, comma, extra = source.partition(",")
+    name, *numbers = made_up.split(":")
     if name == "synthetic":
-        return Generated(source, _synthetic(source, *numbers))
+        if comma and extra != "watch":
+            raise MatineeError(f"{source}: after the comma there is one word, watch: {made_up},watch")
+        return Generated(source, _synthetic(source, bool(comma), *numbers))
     if source == "ml-1m":
         return _zip(source, download.movielens_1m())
     path = Path(source).expanduser()
     if not path.exists():
         raise MatineeError(
-            f"{source}: no such file or folder; give a MovieLens folder, zip or ratings file, "
-            "ml-1m, or synthetic[:scale[:films]]"
+            f"{source}: no such file or folder; give a folder, zip or ratings file in the layout of "
+            "MovieLens or KuaiRand, ml-1m, or synthetic[:scale[:films]][,watch]"
         )
     if path.is_dir():
         return _folder(source, path)
@@ -185,14 +208,14 @@ def resolve(source: str) -> Source:
     return _zip(source, path) if path.suffix.lower() == ".zip" else _single(source, path)
 
 
-def _synthetic(source: str, scale: str = "", films: str | None = None, *more: str) -> Synthetic:
+def _synthetic(source: str, watch: bool, scale: str = "", films: str | None = None, *more: str) -> Synthetic:
     try:
         factor = float(scale or 1)
     except ValueError as error:
         raise MatineeError(f"{source}: the scale must be a number, for example synthetic:0.1") from error
     if more or (films is not None and not films.isdecimal()):
         raise MatineeError(f"{source}: the films must be an integer, for example synthetic:0.1:9742")
-    return Synthetic(factor, films=None if films is None else int(films))
+    return Synthetic(factor, films=None if films is None else int(films), watch=watch)
 
 
 def _folder(source: str, folder: Path) -> Files:
@@ -251,29 +274,33 @@ def _single(source: str, path: Path) -> Files:
             f"{source}: not a ratings file; give ratings.dat, ratings.csv, or their folder or zip"
         )
     folder = path.resolve().parent
-    movies, users = (folder / f"{name}{suffix}" for name in ("movies", "users"))
-    return Files(
-        source,
-        folder.name,
-        "dat" if suffix == ".dat" else "csv",
-        File(path),
-        File(movies) if movies.is_file() else None,
-        File(users) if suffix == ".dat" and users.is_file() else None,
-    )
+    beside = {other.name: File(other) for other in folder.iterdir() if other.is_file()}
+    return _files(source, folder.name, File(path), beside)
+
+
+def _files(source: str, dataset: str, ratings: File, beside: dict[str, File]) -> Files:
+    """A ratings file with the catalogue in the files beside it."""
+    if ratings.name.lower().endswith(".dat"):
+        return Files(source, dataset, "dat", ratings, beside.get("movies.dat"), beside.get("users.dat"))
+    videos = [file for name, file in sorted(beside.items()) if _is_videos(name)]
+    return Files(source, dataset, "csv", ratings, beside.get("movies.csv") or next(iter(videos), None), None)
 
 
 def _is_ratings(name: str) -> bool:
-    return name in ("ratings.dat", "ratings.csv")
+    return name in ("ratings.dat", "ratings.csv") or re.fullmatch(r"log_.*\.csv", name) is not None
+
+
+def _is_videos(name: str) -> bool:
+    return re.fullmatch(r"video_features_basic.*\.csv", name) is not None
 
 
 def _siblings(source: str, dataset: str, names: dict[str, File]) -> Files:
     found = sorted(filter(_is_ratings, names))
     if not found:
         raise MatineeError(
-            f"{source}: no ratings.dat or ratings.csv in it; movies and users files are optional"
+            f"{source}: no ratings.dat, ratings.csv or log_*.csv in it; movies and users files are optional"
         )
     if len(found) > 1:
-        raise MatineeError(f"{source}: both ratings.dat and ratings.csv in it; name the one that is meant")
-    layout: Layout = "dat" if found == ["ratings.dat"] else "csv"
-    users = names.get("users.dat") if layout == "dat" else None
-    return Files(source, dataset, layout, names[found[0]], names.get(f"movies.{layout}"), users)
+        both = "both " * (len(found) == 2) + " and ".join(found)
+        raise MatineeError(f"{source}: {both} in it; name the one that is meant")
+    return _files(source, dataset, names[found[0]], names)

@@ -11,6 +11,7 @@ import polars as pl
 
 from warehouse.errors import MatineeError
 from warehouse.sources.synthetic import VERSION, Longs
+from warehouse.sources.synthetic.behaviour import film_lengths, make_behaviour
 from warehouse.sources.synthetic.people import People, make_people
 from warehouse.sources.synthetic.shape import LARGE, MOVIELENS_1M, Shape
 from warehouse.sources.synthetic.world import World, make_world
@@ -20,6 +21,9 @@ USERS, ITEMS = 6040, 3883
 
 MIN_ITEMS, MAX_ITEMS = 200, 1_000_000
 MAX_SCALE = 1000.0
+
+RATING = ["user_id", "item_id", "rating", "timestamp"]
+"""Columns of ratings.dat."""
 
 CHUNK = 4096
 """Users generated at once: about 700,000 ratings."""
@@ -36,6 +40,8 @@ class Synthetic:
     scale: float = 1.0
     seed: int = 0
     films: int | None = None
+    watch: bool = False
+    """Whether people are seen to watch, like, collect and share, and to pass films over."""
 
     def __post_init__(self) -> None:
         if not 0 < self.scale <= MAX_SCALE:
@@ -47,15 +53,15 @@ class Synthetic:
 
     @property
     def name(self) -> str:
-        """``synthetic:SCALE`` or ``synthetic:SCALE:FILMS``."""
+        """``synthetic:SCALE``, perhaps with ``:FILMS`` and ``,watch``."""
         films = "" if self.films is None else f":{self.films}"
-        return f"synthetic:{self.scale:g}{films}"
+        return f"synthetic:{self.scale:g}{films}{',watch' * self.watch}"
 
     @property
     def recipe(self) -> str:
         """All that decides the bytes."""
         films = "" if self.films is None else f", films={self.films}"
-        return f"{VERSION} Synthetic(scale={self.scale}, seed={self.seed}{films})"
+        return f"{VERSION} Synthetic(scale={self.scale}, seed={self.seed}{films}{', watch' * self.watch})"
 
     @property
     def shape(self) -> Shape:
@@ -73,21 +79,31 @@ class Synthetic:
         return self.films or max(MIN_ITEMS, round(ITEMS * math.sqrt(self.scale)))
 
     def items(self) -> pl.DataFrame:
-        """item_id, title, year, genres of all films."""
-        return self._world.items
+        """item_id, title, year, genres of all films; of those that people are seen to watch, the length."""
+        items = self._world.items
+        return items.with_columns(duration_seconds=film_lengths(self.n_items)) if self.watch else items
 
     def users(self) -> pl.DataFrame:
         """user_id, gender, age, occupation, zip of all users."""
         return pl.concat(self._people(chunk).table() for chunk in self._chunks())
 
     def ratings(self) -> Iterator[pl.DataFrame]:
-        """user_id, item_id, rating, timestamp (epoch seconds), by user and time, a chunk of users a frame."""
+        """user_id, item_id, rating, timestamp (epoch seconds), by user and time, a chunk of users a frame.
+
+        With ``watch`` the columns of ``behaviour.make_behaviour`` beside, and films that were passed over;
+        the ratings themselves are the same.
+        """
         # Only here: the compiler that it imports takes half a second to load.
         from warehouse.sources.synthetic.ratings import make_ratings
 
         for number, chunk in enumerate(self._chunks()):
             rng = np.random.default_rng([self.seed, 2, number])
-            yield make_ratings(self._world, self._people(chunk), self.shape.end, rng)
+            people = self._people(chunk)
+            ratings, match = make_ratings(self._world, people, self.shape.end, rng)
+            if self.watch:
+                rng = np.random.default_rng([self.seed, 3, number])
+                ratings = make_behaviour(ratings, match, self.n_items, rng)
+            yield ratings
 
     def write(self, folder: Path) -> None:
         """Write ratings.dat, movies.dat and users.dat as MovieLens 1M has them."""
@@ -95,7 +111,7 @@ class Synthetic:
         movies = self.items().select("item_id", "title", pl.col("genres").list.join("|"))
         _write(folder / "movies.dat", [movies])
         _write(folder / "users.dat", [self.users()])
-        _write(folder / "ratings.dat", self.ratings())
+        _write(folder / "ratings.dat", (chunk.select(RATING) for chunk in self.ratings()))
 
     @cached_property
     def _world(self) -> World:

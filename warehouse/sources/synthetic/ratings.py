@@ -22,10 +22,12 @@ STAR_LIMITS = (-1.2, -0.5, 0.4, 1.5)
 """Liking from which on someone gives 2, 3, 4, 5 stars."""
 
 
-def make_ratings(world: World, people: People, end: int, rng: np.random.Generator) -> pl.DataFrame:
+def make_ratings(
+    world: World, people: People, end: int, rng: np.random.Generator
+) -> tuple[pl.DataFrame, Doubles]:
     """user_id, item_id, rating, timestamp of the users of a chunk, by user and time, before ``end``.
 
-    Times are epoch seconds.
+    Times are epoch seconds. Beside them (E,) how each film matches the taste of who rates it.
     """
     sessions = make_sessions(people, world.n_out(people.arrival), end, rng)
     taste = _session_tastes(people, sessions, rng)  # (S, TASTES)
@@ -56,7 +58,7 @@ def make_ratings(world: World, people: People, end: int, rng: np.random.Generato
         + STARS_BY_MATCH * match
         + STARS_BY_CHANCE * rng.standard_normal(len(item))
     )
-    return pl.DataFrame(
+    ratings = pl.DataFrame(
         {
             "user_id": people.user_id[user],
             "item_id": item + 1,
@@ -64,6 +66,7 @@ def make_ratings(world: World, people: People, end: int, rng: np.random.Generato
             "timestamp": rating_times(sessions, session, rng),
         }
     )
+    return ratings, match
 
 
 def _session_tastes(people: People, sessions: Sessions, rng: np.random.Generator) -> Doubles:

@@ -2,7 +2,7 @@
 
 -- grain: item; key: item_id
 create or replace temp table items as
-select item_id, title, year, genres
+select * -- some catalogues have columns of content
 from catalog_items
 order by item_id;
 

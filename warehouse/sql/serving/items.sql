@@ -1,2 +1,3 @@
 insert into items by name
+select item_id, title, year, genres
 from read_parquet(getvariable('items_file'));
