@@ -162,6 +162,7 @@ def evaluate(
     rankers: options.Rankers = None,
     k: options.Lengths = "10,50,300",
     seed: options.Seed = None,
+    threshold: options.Threshold = None,
     baseline: options.Baseline = None,
     out: options.Out = None,
     settings: options.Set = None,
@@ -179,7 +180,7 @@ def evaluate(
     log_to_terminal()
     from tasks.commands.evaluate import evaluate as measure
 
-    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, config=overrides)
+    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, overrides, threshold)
     if as_json:
         return print_json(answer)
     from flows.command.screens import evaluation

@@ -43,7 +43,6 @@ def cbow(
 ) -> TokenVectors:
     """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first."""
     vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed)
-    passes = min(config.epochs, max(1, config.max_tokens // max(1, len(token))))
     _train(
         token,
         indptr,
@@ -52,11 +51,16 @@ def cbow(
         vectors.output,
         np.exp(-np.arange(history.newest) / history.decay).astype(np.float32),
         config.n_negatives,
-        passes,
+        passes(len(token), config),
         config.learning_rate,
         np.uint64(config.seed),
     )
     return vectors
+
+
+def passes(n_tokens: int, config: CbowConfig) -> int:
+    """Passes over so many tokens: as many as are wanted, or as ``max_tokens`` allow."""
+    return min(config.epochs, max(1, config.max_tokens // max(1, n_tokens)))
 
 
 @njit(cache=True, fastmath=FAST, nogil=True)

@@ -281,3 +281,9 @@ def log_loss(label: NDArray[np.generic], probability: NDArray[np.generic]) -> Do
     """(N,) ``-log`` of the probability of what happened; probabilities are clipped to 1e-7 from 0 and 1."""
     p = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
     return -np.where(label.astype(np.bool_), np.log(p), np.log1p(-p))
+
+
+def rmse(rating: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
+    """Root of the mean squared error of N predictions; nan without any."""
+    error = predicted.astype(np.float64) - rating
+    return float(np.sqrt(np.mean(error**2))) if len(error) else float("nan")

@@ -15,6 +15,7 @@ from models.config import Config
 from models.dataset import Dataset, Queries
 from models.embeddings.ann import AnnConfig, Index, build_index, recommend_nearest
 from models.embeddings.cbow import CbowConfig, cbow
+from models.embeddings.gensim import VectorTrainer, gensim_bags
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
 from models.recall.contract import Tables
 from models.state import Derived, State
@@ -23,6 +24,8 @@ from models.state import Derived, State
 class Word2VecConfig(Config):
     """Training of the vectors and their use."""
 
+    trainer: VectorTrainer = "compiled"
+    """Trainer of the vectors: bags of what came before, newer items heavier, or gensim's of both sides."""
     training: CbowConfig = CbowConfig()
     """Training of the item vectors."""
     use: Literal["u2i", "i2i"] = "u2i"
@@ -46,7 +49,11 @@ class Word2Vec:
 
     def fit(self, dataset: Dataset) -> Self:
         config = self.config
-        vectors = cbow(dataset.item_idx, dataset.indptr, dataset.n_items, config.history, config.training)
+        log = dataset.item_idx, dataset.indptr, dataset.n_items
+        if config.trainer == "gensim":
+            vectors = gensim_bags(*log, config.history.newest, config.training)
+        else:
+            vectors = cbow(*log, config.history, config.training)
         self.state = {"input": vectors.input, "output": vectors.output}
         return self
 
