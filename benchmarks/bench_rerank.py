@@ -113,7 +113,9 @@ def material(config: PipelineConfig, split: Split, declared: tuple[Declaration, 
     made = Stages(
         weights, merge.fallback_order(log), None if preranking is None else preranking.ranking, ranking
     )
-    everybody = questions(log, config.objective, np.flatnonzero(np.diff(log.indptr)).astype(np.int32))
+    everybody = questions(
+        log, config.objective, config.holdout, np.flatnonzero(np.diff(log.indptr)).astype(np.int32)
+    )
     of_window, of_all = (
         Ordered(queries, ordered(config, made, ranking, queries, recall(config, fitter, log, queries)))
         for queries in (split.queries, everybody)

@@ -99,7 +99,7 @@ class RunData:
     @cached_property
     def queries(self) -> Queries:
         """One query for each target user."""
-        return questions(self.dataset, self.config.objective, self.target_users)
+        return questions(self.dataset, self.config.objective, self.config.holdout, self.target_users)
 
     @cached_property
     def target_ids(self) -> Longs:

@@ -7,11 +7,12 @@ import polars as pl
 
 from models import merge
 from models.candidates import Neighbours
-from models.dataset import Floats, Longs
+from models.dataset import Floats, Ints, Longs
 from models.encoding import Vocabulary
-from models.pipeline.channels import new_incremental
+from models.pipeline.channels import new_incremental, rows_of_state, trains_alike
 from models.recall.contract import Incremental, Recaller
 from models.state import State
+from tasks import config as configuration
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from warehouse.errors import MatineeError
@@ -74,6 +75,33 @@ def load_grown(data: RunData, name: str, channel: str) -> Incremental:
     model.state = state
     users, items = then.user_positions(now), then.item_positions(now)
     return model.grow(users, items, len(now.user_ids), len(now.item_ids))
+
+
+def read_state_before(data: RunData, name: str, channel: str) -> State | None:
+    """The parent's state of a name for a training to start from: the rows of now, zeros for new ids.
+
+    None where there is no such thing, or the parent's was trained by other settings.
+    """
+    rows = rows_of_state(data.config, channel)
+    if not rows or data.run.parent_id is None or not has_state(data.parent, name):
+        return None
+    if not trains_alike(data.config, configuration.of(data.parent), channel):
+        return None
+    state, then = read_state(data.parent, name)
+    if not rows.keys() <= state.keys():
+        return None
+    now = data.vocabulary
+    users, items = then.user_positions(now), then.item_positions(now)
+    size = {"user": len(now.user_ids), "item": len(now.item_ids)}
+    position = {"user": users, "item": items}
+    return {array: _moved(state[array], position[side], size[side]) for array, side in rows.items()}
+
+
+def _moved(rows: Floats, position: Ints, n: int) -> Floats:
+    """(n, D) with row r at its position, -1 for none; zeros elsewhere."""
+    moved = np.zeros((n, rows.shape[1]), dtype=rows.dtype)
+    moved[position[position >= 0]] = rows[position >= 0]
+    return moved
 
 
 def write_tables(data: RunData, channel: str, model: Recaller) -> RowCounts:

@@ -33,16 +33,25 @@ def from_scratch(data: RunData, channel: str) -> tuple[Incremental, Incremental]
     return fitter.incremental_on(_before_holdout(data)), fitter.incremental_on(data.dataset)
 
 
-def from_parent(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
-    """Both models of the parent, each having learned what is new to it."""
+def seen_before_holdout(data: RunData) -> Dataset:
+    """The log that the holdout models of the parent learned from, by the indices of now."""
     before = run_data.encoded(data.parent)
-    past, past_then = _before_holdout(data), _before_holdout(before)
+    past = _before_holdout(before)
     users = before.vocabulary.user_positions(data.vocabulary)
     items = before.vocabulary.item_positions(data.vocabulary)
-    seen = replace(past_then, user_idx=users[past_then.user_idx], item_idx=items[past_then.item_idx])
+    return replace(past, user_idx=users[past.user_idx], item_idx=items[past.item_idx])
+
+
+def holdout_moved_back(data: RunData, seen: Dataset) -> bool:
+    """True if the old models have learned what they are to answer now, because of late events of long ago."""
+    return bool(len(rows_beyond(seen, _before_holdout(data))))
+
+
+def from_parent(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
+    """Both models of the parent, each having learned what is new to it."""
+    past, seen = _before_holdout(data), seen_before_holdout(data)
     rejected = rejected_candidates(data)
-    if len(rows_beyond(seen, past)):
-        # Late events of long ago moved the holdout back: the old model has learned what it is to answer now.
+    if holdout_moved_back(data, seen):
         holdout_model = _fitter(data, channel).incremental_on(past)
     else:
         missed = rows_beyond(past, seen)

@@ -39,10 +39,21 @@ class CbowConfig(Config):
 
 
 def cbow(
-    token: Ints, indptr: Longs, n_tokens: int, history: HistoryConfig, config: CbowConfig = CbowConfig()
+    token: Ints,
+    indptr: Longs,
+    n_tokens: int,
+    history: HistoryConfig,
+    config: CbowConfig = CbowConfig(),
+    before: TokenVectors | None = None,
+    warm_fraction: float = 1.0,
 ) -> TokenVectors:
-    """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first."""
-    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed)
+    """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``, oldest first.
+
+    From the vectors ``before`` of earlier sequences only this fraction of the passes is made, the last ones.
+    """
+    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed, before)
+    n_passes = passes(len(token), config)
+    first = 0 if before is None else max(0, n_passes - max(1, round(n_passes * warm_fraction)))
     _train(
         token,
         indptr,
@@ -51,7 +62,8 @@ def cbow(
         vectors.output,
         np.exp(-np.arange(history.newest) / history.decay).astype(np.float32),
         config.n_negatives,
-        passes(len(token), config),
+        first,
+        n_passes,
         config.learning_rate,
         np.uint64(config.seed),
     )
@@ -72,6 +84,7 @@ def _train(
     outputs: Floats,
     weight: Floats,
     n_negatives: int,
+    first_epoch: int,
     epochs: int,
     learning_rate: float,
     seed: np.uint64,
@@ -79,7 +92,7 @@ def _train(
     state = mix(seed + GOLDEN)
     bag = np.empty(inputs.shape[1], dtype=np.float32)
     step = np.empty(inputs.shape[1], dtype=np.float32)
-    for epoch in range(epochs):
+    for epoch in range(first_epoch, epochs):
         for sequence in range(len(indptr) - 1):
             begin, end = indptr[sequence], indptr[sequence + 1]
             for position in range(begin + 1, end):

@@ -52,9 +52,19 @@ class TokenVectors:
     output: Floats  # (T, D)
 
 
-def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig) -> TokenVectors:
-    """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``."""
-    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed)
+def skip_gram(
+    token: Ints,
+    indptr: Longs,
+    n_tokens: int,
+    config: SkipGramConfig,
+    before: TokenVectors | None = None,
+    warm_fraction: float = 1.0,
+) -> TokenVectors:
+    """Vectors of ``n_tokens`` tokens from the sequences ``token[indptr[s]:indptr[s + 1]]``.
+
+    From the vectors ``before`` of earlier sequences, the steps are those of this fraction of it, its end.
+    """
+    vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed, before)
     _train(
         token,
         indptr,
@@ -64,18 +74,26 @@ def skip_gram(token: Ints, indptr: Longs, n_tokens: int, config: SkipGramConfig)
         config.window,
         config.n_negatives,
         config.epochs,
-        config.learning_rate,
+        config.learning_rate * (1 if before is None else warm_fraction),
         np.uint64(config.seed),
     )
     return vectors
 
 
-def first_vectors(token: Ints, n_tokens: int, embedding_dim: int, seed: int) -> tuple[Ints, TokenVectors]:
-    """The tokens that occur, and vectors before training: small random inputs, outputs of zero."""
+def first_vectors(
+    token: Ints, n_tokens: int, embedding_dim: int, seed: int, before: TokenVectors | None = None
+) -> tuple[Ints, TokenVectors]:
+    """The tokens that occur, and vectors before training: those of ``before``, else small random inputs.
+
+    Outputs are zero at first. Tokens without a vector in ``before`` have zeros there.
+    """
     occurs = np.bincount(token, minlength=n_tokens) > 0
     shape = n_tokens, embedding_dim
     inputs = np.random.default_rng(seed).uniform(-0.5, 0.5, shape) / embedding_dim * occurs[:, None]
     vectors = TokenVectors(inputs.astype(np.float32), np.zeros(shape, dtype=np.float32))
+    if before is not None:
+        trained = occurs & before.input.any(axis=1)
+        vectors.input[trained], vectors.output[trained] = before.input[trained], before.output[trained]
     return np.flatnonzero(occurs).astype(np.int32), vectors
 
 

@@ -46,18 +46,18 @@ def leave_last_page_out(log: Dataset) -> Split:
     return _leave_out(log, log.at == newest, "leave-last-page-out")
 
 
-def next_films(log: Dataset, n: int) -> Split:
+def next_films(log: Dataset, n: int, timed: bool = False) -> Split:
     """Each user's n newest ratings (at most half of them) predicted one by one from all before each.
 
     As in ``leave_one_out``, of which this is more, the time of a query is that of the user's event before the
-    target. Nothing is fitted on any of the n.
+    target, or ``timed`` the target's own. Nothing is fitted on any of the n.
     """
     held_back = _from_last(log) <= np.minimum(n, np.diff(log.indptr) // 2)[log.user_idx]
     rows = np.flatnonzero(held_back & first_ratings(log))
     if not len(rows):
         raise ValueError(f"next films need users with two ratings; the log has {span(log)}")
     users = log.user_idx[rows]
-    queries = Queries(users, log.at[rows - 1], log.indptr[users], rows, log)
+    queries = Queries(users, log.at[rows if timed else rows - 1], log.indptr[users], rows, log)
     return Split("next-films", log.where(~held_back), queries, one_each(log, rows), all_items(log))
 
 

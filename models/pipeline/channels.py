@@ -1,7 +1,7 @@
 """Fitting channels: each anew on every log, but for the one that learns on from smaller to larger ones."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from models.dataset import Dataset, rows_beyond
 from models.pipeline.config import PipelineConfig, build_channel, channel_settings, incremental_channel
@@ -19,9 +19,26 @@ def capped(config: PipelineConfig, log: Dataset) -> Dataset:
     return cap_active_users(log, config.recall.max_user_events, config.seed)
 
 
-def fit_channel(config: PipelineConfig, name: str, log: Dataset) -> Recaller:
-    """A channel that learned from a log, which is ``capped``."""
-    return build_channel(config, name).fit(log)
+def fit_channel(config: PipelineConfig, name: str, log: Dataset, before: State | None = None) -> Recaller:
+    """A channel that learned from a log, which is ``capped``; from what it learned before, where it can."""
+    if before is None:
+        return build_channel(config, name).fit(log)
+    continued: Any = build_channel(config, name)
+    fitted: Recaller = continued.fit(log, before)
+    return fitted
+
+
+def rows_of_state(config: PipelineConfig, name: str) -> Mapping[str, Literal["user", "item"]]:
+    """The side that rows of a state stand for, if a training can start from it; empty if none can."""
+    kind, _ = channel_settings(config, name)
+    return CHANNELS[kind].rows
+
+
+def trains_alike(config: PipelineConfig, before: PipelineConfig, name: str) -> bool:
+    """True if another configuration trains the channel by the same settings."""
+    if name not in before.recall.channels:
+        return False
+    return fit_settings(build_channel(config, name)) == fit_settings(build_channel(before, name))
 
 
 def fits_at_once(config: PipelineConfig, name: str) -> int:

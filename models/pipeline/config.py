@@ -270,6 +270,7 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
     _check_idle(
         "merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight", "ema_decay"
     )
+    _check_idle("holdout", config.objective == "next", "objective is next", config.holdout, "timed")
     source = config.exposure.source
     idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate")
     _check_idle("exposure", source != "none", "source is reported or published", config.exposure, *idle)

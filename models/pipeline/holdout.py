@@ -1,7 +1,8 @@
 """The queries of a release, and the newest part of any log, which says how well it answers.
 
 ``daily``: what users do in the next days, asked at the start of each. ``next``: each user's very next film,
-asked at the time of the newest event: what was just watched is fresh, however long ago that was.
+asked at the time of the newest event: what was just watched is fresh, however long ago that was. ``next`` and
+``timed``: asked at the time at which it is watched, as a list made on request is.
 """
 
 from typing import Annotated
@@ -27,19 +28,26 @@ class HoldoutConfig(Config):
     """Fraction of the log that may be held back; the day that reaches it counts as a whole."""
     next_films: PositiveInt = 5
     """Newest ratings of each user that are held back, objective next: rankers learn from each."""
+    timed: bool = False
+    """Whether next films are asked for at their own time, objective next, or at that of the event before."""
     max_queries: PositiveInt = 30_000
     """Queries at most, spread evenly: each costs as much recall, and more teach a ranker little."""
 
 
-def questions(log: Dataset, objective: str, users: Ints) -> Queries:
+def questions(log: Dataset, objective: str, config: HoldoutConfig, users: Ints) -> Queries:
     """One query for each of the users (B,), at the time that those of the holdout have."""
-    return queries_after(log, users) if objective == "next" else queries_at(log, users=users)
+    is_untimed = objective == "next" and not config.timed
+    return queries_after(log, users) if is_untimed else queries_at(log, users=users)
 
 
 def holdout(log: Dataset, objective: str, config: HoldoutConfig) -> Split | None:
     """The newest part of the log, held back; None if the log is too small to hold anything back."""
     try:
-        split = next_films(log, config.next_films) if objective == "next" else _newest_days(log, config)
+        split = (
+            next_films(log, config.next_films, config.timed)
+            if objective == "next"
+            else _newest_days(log, config)
+        )
         return some_queries(split, config.max_queries)
     except ValueError:
         return None

@@ -184,7 +184,7 @@ def _fit_rerank(
 def _recall_priced(config: PipelineConfig, log: Dataset, fitter: Fitter) -> Priced:
     """The candidates that channels of a log recall for some of its users, one query each, as at night."""
     users = stages.rerank_users(config, log)
-    queries = questions(log, config.objective, users)
+    queries = questions(log, config.objective, config.holdout, users)
     learning = None if fitter.incremental is None else fitter.incremental_on(log)
     vectors = None if learning is None else learning.tables().item_embeddings
     if not len(users):

@@ -22,6 +22,7 @@ from models.pipeline.config import PipelineConfig, list_pool, pool_size, ranker_
 from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.fit import Fitted, fit_ranking
+from models.rank.memory import averaged
 from models.rank.stage import Ranking, blended, order
 from models.rerank.exploration import draw
 from models.rerank.stage import Reranking, fresh_wanted, new_reranking
@@ -77,6 +78,8 @@ class Lists:
     """By the ranker alone."""
     ordered: Merged
     """By ranker and merge together: what lists are made from."""
+    score: Floats  # (B, n)
+    """The scores of all candidates that are ranked, before filters: a later release remembers them."""
 
 
 def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:
@@ -143,17 +146,32 @@ def shortlist(
     return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), *left_out)
 
 
-def ranked(config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex) -> Lists:
-    """The lists of queries whose candidates are given; without a ranker in the order of the merge."""
-    n = min(list_pool(config), past.log.n_items)
+def deciding(ranking: Ranking | None) -> Ranking | None:
+    """The ranking stage, or None if its ranker has no weight: it need not be computed."""
+    return ranking if ranking is not None and ranking.blend_weight else None
+
+
+def ranked(
+    config: PipelineConfig,
+    short: Shortlist,
+    ranking: Ranking | None,
+    past: PastIndex,
+    before: Candidates | None = None,
+) -> Lists:
+    """The lists of queries whose candidates are given; without a ranker in the order of the merge.
+
+    ``before`` are scores that the ranking remembers of an earlier release, as
+    :func:`models.rank.memory.averaged` reads them.
+    """
+    n, chosen = min(list_pool(config), past.log.n_items), short.chosen.candidates
     if ranking is None:
-        return Lists(short.chosen.candidates, merge.first(short.chosen, n))
+        return Lists(chosen, merge.first(short.chosen, n), chosen.score)
     logits = ranking.logits(short.pool, past)
-    alone = order(short.chosen, blended(short.pool, logits, 1.0), short.chosen.candidates.n)
-    score = _discounted(short, logits, ranking.blend_weight)
-    if short.blocked is not None:  # those that fill a list up stay at its end
-        score = behind(score, short.blocked.among(short.chosen.candidates, short.pool.queries))
-    return Lists(alone.candidates, order(short.chosen, score, n))
+    alone = order(short.chosen, blended(short.pool, logits, 1.0), chosen.n)
+    score = blended(short.pool, _discounted(short, logits), ranking.blend_weight)
+    if before is not None:
+        score = averaged(score, chosen.item, before, ranking.memory, past.log.n_items)
+    return Lists(alone.candidates, order(short.chosen, _filtered(short, score), n), score)
 
 
 def fit_rerank(
@@ -200,15 +218,20 @@ def explored(config: PipelineConfig, pool: Pool, listed: Candidates) -> tuple[Ca
     return draw(listed, left, pool.queries, config.exploration.rate, config.seed)
 
 
-def _discounted(short: Shortlist, logits: Floats, blend_weight: float) -> Floats:
-    """(B, n) scores of ranker and merge together, of which what was shown loses as much as in the merge."""
-    if short.shown is None:
-        return blended(short.pool, logits, blend_weight)
+def _discounted(short: Shortlist, logits: Floats) -> Floats:
+    """(B, n) scores of the ranker, of which what was shown loses as much as in the merge."""
+    if short.shown is None or short.shown.is_filtered:
+        return logits
     is_shown = short.shown.among(short.chosen.candidates, short.pool.queries)
-    if short.shown.is_filtered:
-        return behind(blended(short.pool, logits, blend_weight), is_shown)
-    lowered = np.where(is_shown, logits - np.float32(short.shown.discount), logits)
-    return blended(short.pool, lowered, blend_weight)
+    return np.where(is_shown, logits - np.float32(short.shown.discount), logits)
+
+
+def _filtered(short: Shortlist, score: Floats) -> Floats:
+    """(B, n) the scores, by which what is filtered or blocked and fills a list up stays at its end."""
+    of_queries = short.chosen.candidates, short.pool.queries
+    if short.shown is not None and short.shown.is_filtered:
+        score = behind(score, short.shown.among(*of_queries))
+    return score if short.blocked is None else behind(score, short.blocked.among(*of_queries))
 
 
 def merged_lists(

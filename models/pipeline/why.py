@@ -71,9 +71,18 @@ class Way:
 
 
 def way_of(
-    config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries, past: PastIndex, item: int
+    config: PipelineConfig,
+    recalled: Recalled,
+    fitted: Stages,
+    queries: Queries,
+    past: PastIndex,
+    item: int,
+    before: Candidates | None = None,
 ) -> Way:
-    """The way of an item for the one query that the candidates of all channels were recalled for."""
+    """The way of an item for the one query that the candidates of all channels were recalled for.
+
+    ``before`` are the scores that ranking remembered, see :func:`models.pipeline.stages.ranked`.
+    """
     found = {name: _position(listed, item) for name, listed in recalled.items()}
     weights, wanted = fitted.merge_weights, np.array([[item]], dtype=np.int32)
     given = stages.contributions(config, recalled, weights, queries, wanted)[0, 0]
@@ -88,7 +97,7 @@ def way_of(
     preranked = _preranked(short, recalled, fitted, queries, past, item)
     if not (short.chosen.candidates.item == item).any():
         return Way(found, parts, merged, preranked, None, None, "prerank")
-    ranked, ordered = _ranked(config, short, fitted.ranking, past, item)
+    ranked, ordered = _ranked(config, short, fitted.ranking, past, item, before)
     lists = stages.published(config, ordered, queries, fitted.reranking).candidates
     chosen, listed = (
         _position(found_in, item) for found_in in (lists, stages.explored(config, short.pool, lists)[0])
@@ -129,14 +138,19 @@ def _preranked(
 
 
 def _ranked(
-    config: PipelineConfig, short: Shortlist, ranking: Ranking | None, past: PastIndex, item: int
+    config: PipelineConfig,
+    short: Shortlist,
+    ranking: Ranking | None,
+    past: PastIndex,
+    item: int,
+    before: Candidates | None,
 ) -> tuple[Ranked, Merged]:
     """The candidate in ranking, and the whole order."""
-    queries, active = short.pool.queries, ranking
-    if ranking is None or not ranking.blend_weight or (queries.end == queries.start).all():
-        active = None  # a ranker without weight decides nothing, and newcomers keep the merged list
+    queries, active = short.pool.queries, stages.deciding(ranking)
+    if (queries.end == queries.start).all():
+        active = None  # newcomers keep the merged list
     uncut = config.but(top_n=pool_size(config))
-    lists = stages.ranked(uncut, short, active, past)
+    lists = stages.ranked(uncut, short, active, past, before)
     final = _position(lists.ordered.candidates, item)
     assert final is not None
     if active is None:

@@ -56,16 +56,24 @@ class Pool:
         item = self.merged.item[query, rank0]
         indptr = np.searchsorted(query, np.arange(len(self.queries) + 1))
         lists = list(self.lists.values())
-        found = [_find(found.item, found.score, indptr, item, past.log.n_items) for found in lists]
+        found = [found_in(listed, indptr, item, past.log.n_items) for listed in lists]
         first = np.stack([found.score[:, 0] for found in lists], axis=1)
         best = np.where(np.isfinite(first), first, np.nan)
         rank, score = (np.stack(values, axis=1) for values in zip(*found, strict=True))
         return Pairs(past, self.queries, query, item, rank, score, best)
 
 
+def found_in(listed: Candidates, indptr: Longs, item: Ints, n_items: int) -> tuple[Floats, Floats]:
+    """Rank and score of each item (N,) in the list of its query, nan where it is not in there.
+
+    The items of query b are those from ``indptr[b]`` to ``indptr[b + 1]``.
+    """
+    found: tuple[Floats, Floats] = _find(listed.item, listed.score, indptr, item, n_items)
+    return found
+
+
 @njit(parallel=True, cache=True)
 def _find(listed: Ints, scores: Floats, indptr: Longs, item: Ints, n_items: int) -> tuple[Floats, Floats]:
-    """Rank and score of each item (N,) in the list of its query, nan where it is not in there."""
     rank = np.full(len(item), np.nan, dtype=np.float32)
     score = np.full(len(item), np.nan, dtype=np.float32)
     for chunk in prange((len(listed) + QUERIES - 1) // QUERIES):

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from models.bounds import BelowOne, Fraction
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Dataset, Floats
+from models.dataset import Dataset, Doubles, Floats, Ints
 from models.evaluation import metrics
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
@@ -47,9 +47,9 @@ class RankConfig(Config):
     pool: PositiveInt = 300
     """Candidates of a user that are ranked."""
     blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """Weights of the ranker in the blend with the merged list, of which validation chooses."""
-    ema_decay: BelowOne = 0.0
-    """Weight of the release before in the blend weight of a warm run: 0 forgets it."""
+    """Weights of the ranker in the blend with the merged list: the largest as good as the best is taken."""
+    ema_decay: BelowOne = 0.8
+    """Weight of the release before in the blend weight and the scores of a warm run: 0 forgets it."""
     folds: Folds = 3
     """Rankers trained, each without the users of one fold; their mean ranks."""
     max_queries: PositiveInt = 6_000
@@ -98,11 +98,11 @@ def fit_ranking(
     chosen = spread(len(pool.queries), config.max_queries)
     part, logits = pool.where(chosen), trained.task_logits(pool, chosen)
     answered, _ = targets.where(np.isin(targets.query, chosen))
-    ndcg = _ndcg_by_weight(part, ranking.fused(logits), answered, config)
+    by_query = _ndcg_by_weight(part, ranking.fused(logits), answered, config)
+    ndcg = {weight: float(values.mean()) for weight, values in by_query.items()}
     formatted = ", ".join(f"{weight:.2f}: {value:.4f}" for weight, value in ndcg.items())
     logger.info("%s: NDCG@%d by its weight in the blend %s", ranker.kind, config.ndcg_at, formatted)
-    # Of equal ones the smallest.
-    ranking = replace(ranking, blend_weight=max(sorted(ndcg), key=lambda weight: ndcg[weight]))
+    ranking = replace(ranking, blend_weight=_largest_as_good(by_query, part.queries.user_idx))
     curves = _reliability(part, logits, answered, ranking.negative_rate)
     return Fitted(ranking, ndcg, curves, trained.coverage)
 
@@ -116,14 +116,33 @@ def _fit_fusion(trained: CrossFitted, formula: str) -> FusionConfig:
     return fit_fusion(probabilities, rows.label[:, 0], rows.query, formula)
 
 
-def _ndcg_by_weight(pool: Pool, logits: Floats, targets: Targets, config: RankConfig) -> dict[float, float]:
-    """The mean NDCG of the blend with each weight of the rankers."""
+def _largest_as_good(ndcg: Mapping[float, Doubles], user_idx: Ints) -> float:
+    """The largest weight whose NDCG is below the best by at most a standard error of their difference.
+
+    Near its top the curve is flat, and which weight is the best is chance. The mean of the folds' rankers,
+    which publishes, is better than the ranker of one fold, which is judged here: of weights that cannot be
+    told apart, the one that trusts it most. The rule of one standard error is that of Breiman et al.,
+    Classification and Regression Trees (1984), 3.4.3. Differences are paired, those of a user hang together.
+    """
+    best = max(ndcg.values(), key=lambda values: float(values.mean()))
+    lost = {weight: best - values for weight, values in ndcg.items()}
+    return max(weight for weight, loss in lost.items() if loss.mean() <= _standard_error(loss, user_idx))
+
+
+def _standard_error(values: Doubles, user_idx: Ints) -> float:
+    """The standard error of the mean of values (B,) in clusters by user."""
+    by_user = np.bincount(user_idx, values - values.mean())
+    return float(np.sqrt((by_user**2).sum())) / len(values)
+
+
+def _ndcg_by_weight(pool: Pool, logits: Floats, targets: Targets, config: RankConfig) -> dict[float, Doubles]:
+    """NDCG of each query by the blend with each weight of the rankers, (B,) each."""
     ndcg = {}
     for weight in config.blend_weights:
         rank0, score = best_of_rows(blended(pool, logits, weight), config.ndcg_at)
         listed = np.take_along_axis(pool.merged.item, np.maximum(rank0, 0), axis=1)
         blend = Candidates(np.where(rank0 >= 0, listed, -1), score)
-        ndcg[weight] = metrics.mean_ndcg(blend, targets, config.ndcg_at)
+        ndcg[weight] = metrics.ndcg(metrics.target_rank0(blend, targets), targets, config.ndcg_at)
     return ndcg
 
 

@@ -54,6 +54,8 @@ class Ranking:
     """Fusion of the probabilities of their tasks into one score."""
     blend_weight: float
     """Weight of the rankers in the blend with the merged list, 0 to 1."""
+    memory: float = 0.0
+    """Weight of the release before in scores of users who did nothing since (``models.rank.memory``)."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -110,6 +112,7 @@ class Ranking:
         """All that was learned, by name."""
         state = {
             "blend_weight": np.array(self.blend_weight),
+            "memory": np.array(self.memory),
             "negative_rate": np.array(self.negative_rate),
             "fusion": pack_text(json.dumps(asdict(self.fusion))),
             "mean": self.encoder.mean,
@@ -151,7 +154,7 @@ def restore_ranking(
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
     blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])
     made_of = kind, tuple(lists), encoder, tuple(declared), rankers
-    return Ranking(*made_of, negative_rate, fusion, blend_weight)
+    return Ranking(*made_of, negative_rate, fusion, blend_weight, float(state["memory"]))
 
 
 def task_probabilities(logits: Floats, negative_rate: float) -> Doubles:

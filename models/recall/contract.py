@@ -67,6 +67,14 @@ class Rater(Recaller, Protocol):
         ...
 
 
+class Continued(Recaller, Protocol):
+    """A recall channel whose training can start from the state of an earlier log, and is then shorter."""
+
+    def fit(self, dataset: Dataset, before: State | None = None) -> Self:
+        """Learn from the log; ``before`` has the rows of its users and items, zeros for new ones."""
+        ...
+
+
 class Incremental(Recaller, Protocol):
     """A recall channel that learns on from its state: from night to night, and from every hour.
 

@@ -7,19 +7,21 @@ items for a user unknown at fit; ``i2i`` sums the lists of the items likeliest b
 sums the newest items of the users of the highest cosine.
 """
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 from scipy.sparse import csr_array
 
+from models.bounds import Fraction, only_where
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Floats, Queries, queries_at
 from models.embeddings.ann import AnnConfig, Index, build_index, nearest, recommend_nearest
 from models.embeddings.gensim import VectorTrainer, gensim_skip_gram
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
-from models.embeddings.skip_gram import SkipGramConfig, skip_gram
+from models.embeddings.skip_gram import SkipGramConfig, TokenVectors, skip_gram
 from models.embeddings.walks import WalkConfig, bipartite_graph, random_walks
 from models.history import decayed_history
 from models.neighbours import to_sparse
@@ -43,14 +45,30 @@ class DeepWalkConfig(Config):
     """The part of a history that stands for its user."""
     n_neighbours: PositiveInt = 100
     """Nearest items of each item, published and used by i2i; nearest users of a user for ucf."""
+    warm_fraction: Fraction = 0.1
+    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     ann: AnnConfig = AnnConfig()
     """Index of the vectors that is searched."""
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        only_where(self.trainer == "compiled", "trainer is compiled", self, "warm_fraction")
+        return self
+
 
 class DeepWalk:
-    """State: ``user`` (U, D) and ``input``, ``output`` (I, D), zero for those without an event; for the use
-    ucf sparse rows ``recent_*`` (U, I), the newest items of each user with their weights.
+    """State: ``user``, ``user_output`` (U, D), ``input``, ``output`` (I, D); zero for those without an event.
+
+    The outputs of users are for a later training that starts from them, nothing else. For the use ucf also
+    sparse rows ``recent_*`` (U, I), the newest items of each user with their weights.
     """
+
+    rows: ClassVar[Mapping[str, Literal["user", "item"]]] = {
+        "user": "user",
+        "user_output": "user",
+        "input": "item",
+        "output": "item",
+    }
 
     def __init__(self, config: DeepWalkConfig = DeepWalkConfig()) -> None:
         self.config = config
@@ -59,17 +77,26 @@ class DeepWalk:
         self._similar: Derived[Neighbours] = Derived()
         self._users: Derived[Index] = Derived()
 
-    def fit(self, dataset: Dataset) -> Self:
-        walks = random_walks(bipartite_graph(dataset, self.config.walks), self.config.walks)
+    def fit(self, dataset: Dataset, before: State | None = None) -> Self:
+        config, walking = self.config, self.config.walks
+        warm = config.warm_fraction > 0 and config.trainer == "compiled"
+        first = _of_nodes(before) if before and warm else None
+        if first is not None:
+            walking = walking.model_copy(
+                update={"per_node": _some_of(walking.per_node, config.warm_fraction)}
+            )
+        walks = random_walks(bipartite_graph(dataset, walking), walking)
         indptr = np.arange(len(walks) + 1, dtype=np.int64) * walks.shape[1]
         n_nodes = dataset.n_users + dataset.n_items
-        train = gensim_skip_gram if self.config.trainer == "gensim" else skip_gram
-        vectors = train(walks.ravel(), indptr, n_nodes, self.config.training)
+        if config.trainer == "gensim":
+            vectors = gensim_skip_gram(walks.ravel(), indptr, n_nodes, config.training)
+        else:
+            vectors = skip_gram(walks.ravel(), indptr, n_nodes, config.training, first, config.warm_fraction)
         user, item = np.split(vectors.input, [dataset.n_users])
-        self.state = {"user": user, "input": item, "output": vectors.output[dataset.n_users :]}
-        if self.config.use == "ucf":
-            history = self.config.history
-            recent = decayed_history(queries_at(dataset), history.decay, history.newest)
+        user_output, output = np.split(vectors.output, [dataset.n_users])
+        self.state = {"user": user, "user_output": user_output, "input": item, "output": output}
+        if config.use == "ucf":
+            recent = decayed_history(queries_at(dataset), config.history.decay, config.history.newest)
             self.state |= sparse_state("recent", recent)
         return self
 
@@ -110,3 +137,16 @@ class DeepWalk:
 
     def _index(self) -> Index:
         return self._indexed.of(self.state, lambda: build_index(self.state["output"], self.config.ann))
+
+
+def _some_of(n: int, fraction: float) -> int:
+    """A fraction of n, but one at least."""
+    return min(n, max(1, round(n * fraction)))
+
+
+def _of_nodes(state: State) -> TokenVectors:
+    """The vectors of users and items as those of nodes."""
+    return TokenVectors(
+        np.concatenate([state["user"], state["input"]]),
+        np.concatenate([state["user_output"], state["output"]]),
+    )

@@ -1,9 +1,9 @@
 """All recall channels by name: a new one is a file and a line here, and the contract tests run over it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from models.config import Config, configured, with_seed
 from models.embeddings.walks import WalkConfig
@@ -36,6 +36,8 @@ class Channel:
     settings: Config
     one_thread: bool = False
     """A fit takes one thread: several may as well be made at once."""
+    rows: Mapping[str, Literal["user", "item"]] = field(default_factory=dict)
+    """The side that rows of its state stand for, if it is :class:`models.recall.contract.Continued`."""
 
 
 CHANNELS: dict[str, Channel] = {
@@ -56,10 +58,13 @@ CHANNELS: dict[str, Channel] = {
     "sequential_linear": Channel(SequentialLinear, SequentialLinearConfig()),
     "ease": Channel(Ease, EaseConfig()),
     "ease_plain": Channel(Ease, EaseConfig(decay=FOREVER)),
-    "word2vec": Channel(Word2Vec, Word2VecConfig(), one_thread=True),
-    "deepwalk": Channel(DeepWalk, DeepWalkConfig(), one_thread=True),
+    "word2vec": Channel(Word2Vec, Word2VecConfig(), one_thread=True, rows=Word2Vec.rows),
+    "deepwalk": Channel(DeepWalk, DeepWalkConfig(), one_thread=True, rows=DeepWalk.rows),
     "node2vec": Channel(
-        DeepWalk, DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5)), one_thread=True
+        DeepWalk,
+        DeepWalkConfig(walks=WalkConfig(half_life=180.0, p=4.0, q=0.5)),
+        one_thread=True,
+        rows=DeepWalk.rows,
     ),
     "deep_retrieval": Channel(DeepRetrieval, DeepRetrievalConfig()),
     "two_tower": Channel(TwoTower, PRESETS["decayed_means"]),

@@ -6,10 +6,12 @@ An item has an input vector, by which it predicts others, and an output vector, 
 was trained to predict the next; ``i2i`` sums the lists of each last item's likely next ones.
 """
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
+from models.bounds import Fraction, only_where
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Queries
@@ -17,6 +19,7 @@ from models.embeddings.ann import AnnConfig, Index, build_index, recommend_neare
 from models.embeddings.cbow import CbowConfig, cbow
 from models.embeddings.gensim import VectorTrainer, gensim_bags
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
+from models.embeddings.skip_gram import TokenVectors
 from models.recall.contract import Tables
 from models.state import Derived, State
 
@@ -34,12 +37,21 @@ class Word2VecConfig(Config):
     """The part of a history that stands for its user, in training as in use."""
     n_neighbours: PositiveInt = 100
     """Nearest items of each item, published and used by i2i."""
+    warm_fraction: Fraction = 0.1
+    """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     ann: AnnConfig = AnnConfig()
     """Index of the vectors that is searched."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        only_where(self.trainer == "compiled", "trainer is compiled", self, "warm_fraction")
+        return self
 
 
 class Word2Vec:
     """State: ``input`` and ``output`` (I, D), zero for items without an event."""
+
+    rows: ClassVar[Mapping[str, Literal["user", "item"]]] = {"input": "item", "output": "item"}
 
     def __init__(self, config: Word2VecConfig = Word2VecConfig()) -> None:
         self.config = config
@@ -47,13 +59,14 @@ class Word2Vec:
         self._indexed: Derived[Index] = Derived()
         self._similar: Derived[Neighbours] = Derived()
 
-    def fit(self, dataset: Dataset) -> Self:
+    def fit(self, dataset: Dataset, before: State | None = None) -> Self:
         config = self.config
+        first = TokenVectors(before["input"], before["output"]) if before and config.warm_fraction else None
         log = dataset.item_idx, dataset.indptr, dataset.n_items
         if config.trainer == "gensim":
             vectors = gensim_bags(*log, config.history.newest, config.training)
         else:
-            vectors = cbow(*log, config.history, config.training)
+            vectors = cbow(*log, config.history, config.training, first, config.warm_fraction)
         self.state = {"input": vectors.input, "output": vectors.output}
         return self
 

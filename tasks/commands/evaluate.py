@@ -35,6 +35,9 @@ KS = (10, 50, 300)
 NEXT_DAYS = ("next-visit", "rolling", "temporal-2003", "months-ahead")
 """Protocols that ask what the nightly flow asks with the objective ``daily``; the others ask ``next``."""
 
+TIMED = ("leave-one-out-timed",)
+"""Protocols that ask for a film at the time at which it was watched: what is learned from is asked alike."""
+
 HASH_DIGITS = 12
 """Digits of the hash of a split, where people read it."""
 
@@ -113,7 +116,12 @@ def _configuration(
     if "objective" in (config or {}):
         raise MatineeError("objective: the protocol decides what is asked; name another --protocol")
     objective = "daily" if protocol in NEXT_DAYS else "next"
-    options: dict[str, Any] = {"objective": objective, "rankers": {name: {} for name in rankers or ()}}
+    holdout = {"timed": True} if protocol in TIMED else {}
+    options: dict[str, Any] = {
+        "objective": objective,
+        "holdout": holdout,
+        "rankers": {name: {} for name in rankers or ()},
+    }
     if seed is not None:
         options["seed"] = seed
     changes = overlaid(config or {}, options)

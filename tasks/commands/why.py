@@ -79,7 +79,8 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
     of_user = data.queries.rows(row, row + 1)
     with threadpool_limits(1, "blas"):  # as shards are computed
         recalled = shard.recalled_for(fitted, shard.questions_of(fitted, of_user))
-        way = way_of(config, recalled, variant.stages, of_user, fitted.past, item)
+        before = shard.pool_scores(data, data.run, shard.EARLIER_SCORE, data.target_ids[row : row + 1])
+        way = way_of(config, recalled, variant.stages, of_user, fitted.past, item, before)
     seen = _seen(of_user, item)
     return {
         "lost": way.lost,

@@ -12,18 +12,18 @@ from models import merge
 from models.block_list import BlockList, block_list
 from models.bloom import BloomFilters
 from models.candidates import Candidates
-from models.dataset import Floats, Ints, Longs, Queries
+from models.dataset import Floats, Ints, Longs, Mask, Queries
 from models.encoding import Vocabulary, reindexed
 from models.exposures import Shown
 from models.features.compute import PastIndex
-from models.merge import Merged
 from models.pipeline import arms, explain, stages
 from models.pipeline.channels import with_state
 from models.pipeline.config import ranker_of
 from models.pipeline.explain import Evidence
-from models.pipeline.stages import OrderedPools, Recalled, Stages
+from models.pipeline.stages import Lists, OrderedPools, Recalled, Stages
 from models.prerank.stage import restore_preranking
 from models.rank.candidates import Pool
+from models.rank.memory import earlier_scores
 from models.rank.stage import Ranking, restore_ranking
 from models.recall.contract import Recaller
 from models.rerank.stage import PRICE, Reranking, new_reranking
@@ -45,6 +45,9 @@ FITTED_BY = {RANKING: ("rank", "rankers"), RERANKING: ("rank", "rankers", "reran
 
 POOLS = "pools"
 """Name of the table of candidates that were ranked."""
+
+RANKED_SCORE, EARLIER_SCORE = "ranked_score", "earlier_score"
+"""Columns of the pools: the score of ranking, and the one that it remembered of the release before."""
 
 N_EVIDENCE = 50
 """Nearest films of each film and channel that may be the reason for it."""
@@ -77,6 +80,13 @@ class FittedRun:
     variants: Mapping[str, Variant]
     """By the label of treatment arms."""
     past: PastIndex
+
+    @cached_property
+    def is_active(self) -> Mask:
+        """(U,) the users who did something that the parent did not see."""
+        active = np.zeros(self.data.dataset.n_users, dtype=np.bool_)
+        active[self.data.dataset.user_idx[self.data.new_events]] = True
+        return active
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -114,7 +124,9 @@ def ordered_pools(run: Run, users: Ints, label: str) -> OrderedPools:
     fitted = load(run)
     data = fitted.data
     queries = data.queries.take(np.searchsorted(data.target_users, users))
-    return _ordered(fitted, fitted.variants[label], queries, questions_of(fitted, queries))[1], queries
+    return _ordered(fitted, fitted.variants[label], queries, questions_of(fitted, queries))[
+        1
+    ].ordered, queries
 
 
 def item_vectors(run: Run) -> Floats | None:
@@ -179,13 +191,15 @@ def _state_name(config: Configuration, stage: str, variant: Configuration) -> st
 def _tables(fitted: FittedRun, label: str, queries: Queries, ids: Longs) -> dict[str, pl.DataFrame]:
     """The tables of users of the same arms, sorted by user."""
     variant, questions = fitted.variants[label], questions_of(fitted, queries)
-    pool, ordered = _ordered(fitted, variant, queries, questions)
-    lists = stages.published(variant.config, ordered, queries, variant.stages.reranking)
+    before = _remembered(fitted, variant, queries, ids)
+    pool, ranked = _ordered(fitted, variant, queries, questions, before)
+    lists = stages.published(variant.config, ranked.ordered, queries, variant.stages.reranking)
     listed, propensity = stages.explored(variant.config, pool, lists.candidates)
     published = _published_rows(fitted, ids, listed, pool).with_columns(
         pl.Series("propensity", propensity[listed.item >= 0]), experiment=pl.lit(label or None, pl.String)
     )
-    tables = {"recommended": published, POOLS: _pool_rows(fitted, ids, pool, listed)}
+    pools = _pool_rows(fitted, ids, pool, listed, ranked.score, before)
+    tables = {"recommended": published, POOLS: pools}
     if (name := fitted.data.config.incremental.channel) is not None:
         incremental: Any = fitted.channels[name][0]
         vectors = incremental.user_vectors(questions[name])
@@ -198,15 +212,47 @@ def _by_user(parts: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _ordered(
-    fitted: FittedRun, variant: Variant, queries: Queries, questions: Mapping[str, Queries]
-) -> tuple[Pool, Merged]:
-    """The candidates that are ranked, and those that lists are made from, in the order of ranking."""
+    fitted: FittedRun,
+    variant: Variant,
+    queries: Queries,
+    questions: Mapping[str, Queries],
+    before: Candidates | None = None,
+) -> tuple[Pool, Lists]:
+    """The candidates that are ranked, and the lists that are made of them."""
     config, recalled = variant.config, recalled_for(fitted, questions)
     short = stages.shortlist(config, recalled, variant.stages, queries, fitted.past)
-    ranking = variant.stages.ranking
-    # A ranker without weight need not be asked.
-    ranking = ranking if ranking is not None and ranking.blend_weight else None
-    return short.pool, stages.ranked(config, short, ranking, fitted.past).ordered
+    ranking = stages.deciding(variant.stages.ranking)
+    return short.pool, stages.ranked(config, short, ranking, fitted.past, before)
+
+
+def _remembered(fitted: FittedRun, variant: Variant, queries: Queries, ids: Longs) -> Candidates | None:
+    """(B, K) the parent's scores for users who did nothing since; None if ranking remembers none.
+
+    Users without a history have none: their lists are what is popular now.
+    """
+    run, ranking = fitted.data.run, stages.deciding(variant.stages.ranking)
+    if ranking is None or not ranking.memory or run.kind != "full":
+        return None
+    before = pool_scores(fitted.data, run.parent(), RANKED_SCORE, ids)
+    is_quiet = (queries.end > queries.start) & ~fitted.is_active[queries.user_idx]
+    return None if before is None else Candidates(np.where(is_quiet[:, None], before.item, -1), before.score)
+
+
+def pool_scores(data: RunData, run: Run, column: str, ids: Longs) -> Candidates | None:
+    """(B, K) candidates of users (ids, ascending) in the pools of a run, with a score; None without such."""
+    columns = ["user_id", "item_id", column]
+    frame = files.read_range(run, POOLS, columns, "user_id", int(ids[0]), int(ids[-1]))
+    if frame is None:
+        return None
+    frame = frame.filter(pl.col("user_id").is_in(ids), pl.col(column).is_not_null())
+    row = np.searchsorted(ids, frame["user_id"].to_numpy())
+    begin = np.searchsorted(row, np.arange(len(ids) + 1))
+    rank0 = np.arange(len(row)) - begin[row]
+    shape = len(ids), max(1, int(np.diff(begin).max(initial=0)))
+    found = Candidates(np.full(shape, -1, dtype=np.int32), np.full(shape, -np.inf, dtype=np.float32))
+    found.item[row, rank0] = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
+    found.score[row, rank0] = frame[column].to_numpy()
+    return found
 
 
 def read_prices(data: RunData, run: Run, name: str) -> Floats | None:
@@ -299,16 +345,23 @@ def _published_rows(fitted: FittedRun, ids: Longs, published: Candidates, pool: 
     )
 
 
-def _pool_rows(fitted: FittedRun, ids: Longs, pool: Pool, published: Candidates) -> pl.DataFrame:
-    """The candidates that were ranked, in the order of the merge, with what every channel says of them.
+def _pool_rows(
+    fitted: FittedRun, ids: Longs, pool: Pool, published: Candidates, score: Floats, before: Candidates | None
+) -> pl.DataFrame:
+    """The candidates that were ranked, in the order of the merge, with what every stage says of them.
 
-    user_id, rank, item_id, score (of the merge), published (whether it is in the list), and ``score_NAME``
-    by channel, null where the channel did not recall the film.
+    user_id, rank, item_id, score (of the merge), published (whether it is in the list), ranked_score,
+    earlier_score (what ranking remembered, null without), and ``score_NAME`` by channel, null where the
+    channel did not recall the film.
     """
     data, chosen = fitted.data, pool.merged.item >= 0
     pairs = pool.pairs(fitted.past, chosen)
     rejected = stages.rejected(pool.merged, published).item[chosen] >= 0
-    scores = {f"score_{name}": pairs.score[:, number] for number, name in enumerate(pool.channels)}
+    n_items = fitted.data.dataset.n_items
+    item = pool.merged.item
+    earlier = np.full(item.shape, np.nan) if before is None else earlier_scores(item, before, n_items)
+    scores = {RANKED_SCORE: score[chosen], EARLIER_SCORE: earlier[chosen].astype(np.float32)}
+    scores |= {f"score_{name}": pairs.score[:, number] for number, name in enumerate(pool.channels)}
     return run_data.candidate_rows(pool.merged, ids, data.vocabulary, "user_id").with_columns(
         pl.Series("published", ~rejected),
         *(pl.Series(name, values).fill_nan(None) for name, values in scores.items()),

@@ -79,14 +79,14 @@ def _not_ranked() -> RowCounts:
 
 
 def _remembering(data: RunData, name: str, decay: float, ranking: Ranking) -> Ranking:
-    """The ranking with its blend weight averaged with that of the run's parent, if both rank alike."""
+    """The ranking with a memory of the run's parent, if both rank alike: blend weight and scores."""
     if not decay or data.run.parent_id is None or not has_state(data.run.parent(), name):
         return ranking
     before = read_state(data.run.parent(), name)[0]
     if kind_of(before) != ranking.ranker:
         return ranking
     average = (1 - decay) * ranking.blend_weight + decay * float(before["blend_weight"])
-    return replace(ranking, blend_weight=average)
+    return replace(ranking, blend_weight=average, memory=decay)
 
 
 def _metrics(fitted: Fitted, config: RankConfig, blend_weight: float) -> dict[str, list[MetricValue]]:

@@ -5,14 +5,15 @@ from functools import partial
 
 import numpy as np
 
-from models.pipeline.channels import fit_channel, fits_at_once, fitted_alike, with_state
+from models.pipeline.channels import fit_channel, fits_at_once, fitted_alike, rows_of_state, with_state
 from models.recall.contract import Incremental, Recaller
+from models.state import State
 from tasks import data as run_data
 from tasks import training
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import curve_rows
-from tasks.states import HOLDOUT, has_state, read_state, write_state, write_tables
+from tasks.states import HOLDOUT, has_state, read_state, read_state_before, write_state, write_tables
 from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
@@ -51,15 +52,24 @@ def _fitted(data: RunData, channel: str, before_holdout: bool) -> Recaller:
         model = with_state(data.config, channel, read_state(data.run, folder + first)[0])
     else:
         log = data.holdout_training_log if before_holdout else data.training_log
-        model = fit_channel(data.config, channel, log)
+        model = fit_channel(data.config, channel, log, _state_before(data, channel, before_holdout))
     shared = any(
         fitted_alike(data.config, other) == channel
         for other in data.config.recall.channels
         if other != channel
     )
-    if not before_holdout or shared:
+    if not before_holdout or shared or rows_of_state(data.config, channel):
         write_state(data, folder + channel, model.state)
     return model
+
+
+def _state_before(data: RunData, channel: str, before_holdout: bool) -> State | None:
+    """The state of the parent's channel, if a training from it has not seen the holdout."""
+    before = read_state_before(data, f"{HOLDOUT}/{channel}" if before_holdout else channel, channel)
+    if before is None or not before_holdout:
+        return before
+    moved_back = training.holdout_moved_back(data, training.seen_before_holdout(data))
+    return None if moved_back else before
 
 
 def _fit_incremental(data: RunData, channel: str) -> RowCounts:

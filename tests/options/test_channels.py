@@ -106,13 +106,14 @@ CASES: dict[str, dict[str, Case]] = {
     "ease": CLOSED_FORM,
     "sequential_linear": CLOSED_FORM,
     "word2vec": ANN
+    | {"warm_fraction": Case(to=0.5)}
     | {
         "training.max_tokens": Case(to=1),
         "ann.efSearch": replace(
             ANN["ann.efSearch"], given=ANN["ann.efSearch"].given | {"training": {"embedding_dim": 16}}
         ),
     },
-    "deepwalk": ANN | {"walks.half_life": Case(to=10.0)},
+    "deepwalk": ANN | {"warm_fraction": Case(to=0.5), "walks.half_life": Case(to=10.0)},
     "deep_retrieval": {"assignment_pairs": Case(to=50), "penalty": Case(to=1.0)},
     "two_tower": ANN
     | {
@@ -166,7 +167,12 @@ CASES: dict[str, dict[str, Case]] = {
 }
 """Settings whose other value is not to be guessed, or that need others beside them, by kind and key."""
 
-OBSERVED = {"update": "update", "training.warm_": "warm", "negatives.hard_source": "warm"}
+OBSERVED = {
+    "update": "update",
+    "warm_fraction": "continued",
+    "training.warm_": "warm",
+    "negatives.hard_source": "warm",
+}
 """The outcome that is compared in place of the channel once it is fitted, by the beginning of the key."""
 
 FIRST_OF_CLASS = {type(channel.settings): kind for kind, channel in reversed(CHANNELS.items())}
@@ -242,6 +248,11 @@ def outcome(kind: str, see: str, settings: str) -> str:
     sha = hashlib.sha256()
     if see == "fit":
         model.fit(LOG)
+    elif see == "continued":
+        earlier = build(kind, 0, json.loads(settings)).fit(
+            LOG.where(np.isin(np.arange(LOG.n_events), OTHERS))
+        )
+        model.fit(LOG, earlier.state)
     elif see == "warm":
         rejected = np.tile(np.arange(70, 80, dtype=np.int32), (LOG.n_users, 1))
         fitted(kind, settings, model).warm(LOG, LOG.indptr[2:] - 1, rejected)

@@ -89,6 +89,18 @@ def read_parts(run: Run, name: str, columns: list[str] | None = None) -> pl.Data
     return pl.concat([pl.read_parquet(part, columns=columns) for part in parts(run, name)])
 
 
+def read_range(
+    run: Run, name: str, columns: list[str], key: str, first: int, last: int
+) -> pl.DataFrame | None:
+    """The rows of a table in parts whose key is in a range (inclusive); None without all of the columns."""
+    if not (found := parts(run, name)):
+        return None
+    rows = pl.scan_parquet(found)
+    if not set(columns) <= set(rows.collect_schema().names()):
+        return None
+    return rows.filter(pl.col(key).is_between(first, last)).select(columns).collect()
+
+
 def parts(run: Run, name: str) -> list[str]:
     """The paths of the parts of a table, in their order."""
     return sorted(str(file) for file in run.file(name).glob("*.parquet"))

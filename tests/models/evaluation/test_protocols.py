@@ -383,10 +383,10 @@ def test_rows_beyond_another_log() -> None:
     assert rows_beyond(log, log.where(chosen)).tolist() == [1, 2, 4]
 
 
-@pytest.mark.parametrize("n", [1, 3])
-def test_next_films_asks_for_the_newest_ratings_one_by_one(n: int) -> None:
+@pytest.mark.parametrize(("n", "timed"), [(1, False), (3, False), (3, True)])
+def test_next_films_asks_for_the_newest_ratings_one_by_one(n: int, timed: bool) -> None:
     log = random_log(4, "2001-01-01", "2001-03-01")
-    split = next_films(log, n)
+    split = next_films(log, n, timed)
     rows = {user: np.flatnonzero(log.user_idx == user).tolist() for user in range(log.n_users)}
     held_back = {user: mine[len(mine) - min(n, len(mine) // 2) :] for user, mine in rows.items()}
     queries = 0
@@ -398,7 +398,7 @@ def test_next_films_asks_for_the_newest_ratings_one_by_one(n: int) -> None:
                 continue  # rated again: nobody's target
             assert split.queries.user_idx[queries] == user
             assert (split.queries.start[queries], split.queries.end[queries]) == (rows[user][0], row)
-            assert split.queries.at[queries] == log.at[row - 1]
+            assert split.queries.at[queries] == log.at[row if timed else row - 1]
             assert split.targets.item[queries] == log.item_idx[row]
             queries += 1
     assert queries == len(split.queries) == len(split.targets) > 0
