@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 from scipy.special import ndtr, ndtri
 
@@ -22,6 +23,9 @@ from models.rank.design import Part, parts, sets_of
 from models.rank.gibbs import Weights, sweep
 from models.rank.rows import Rows, check_features, check_training
 from models.state import State, named, pack_text, unpack_text
+
+Numbers = NDArray[np.floating]
+"""Weights as drawn, or as stored."""
 
 EDGE = 1e-12
 """Least probability of a level."""
@@ -131,7 +135,7 @@ def _copied(weights: Mapping[str, Weights]) -> State:
     return linear | {f"{name}.vectors": of.vectors.astype(np.float32) for name, of in weights.items()}
 
 
-def scores(found: Mapping[str, Part], weights: Mapping[str, tuple[Floats, Floats]]) -> Doubles:
+def scores(found: Mapping[str, Part], weights: Mapping[str, tuple[Numbers, Numbers]]) -> Doubles:
     """(N,) the scores of rows by their parts, with weights (J,) and vectors (D, J) of each.
 
     Crosses within a part are summed up once a row of its matrix, those between parts by their sums.

@@ -55,7 +55,7 @@ class SequenceTransformer(nn.Module):
         super().__init__()
         dim = config.embedding_dim
         self.position = nn.Parameter(INITIAL_SCALE * torch.randn(config.newest + 1, dim))
-        blocks = [
+        self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 dim,
                 config.heads,
@@ -65,16 +65,14 @@ class SequenceTransformer(nn.Module):
                 batch_first=True,
             )
             for _ in range(config.blocks)
-        ]
-        # As small as embeddings at first: a model starts out as nearly linear.
-        nn.init.constant_(blocks[-1].norm2.weight, INITIAL_SCALE)
-        self.blocks = nn.ModuleList(blocks)
+        )
 
     def forward(self, history: Tensor, candidate: Tensor, present: Tensor) -> Tensor:
         states = torch.cat([history, candidate.unsqueeze(1)], dim=1)
         states = states + self.position[-states.shape[1] :]
         missing = torch.cat([~present, present.new_zeros(len(present), 1)], dim=1)
-        for block in self.blocks:
+        # Torch's attention refuses a batch of no rows.
+        for block in self.blocks if len(states) else ():
             states = block(states, src_key_padding_mask=missing)
         return states
 

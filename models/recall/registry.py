@@ -71,7 +71,6 @@ CHANNELS: dict[str, Channel] = {
     "dssm": Channel(TwoTower, PRESETS["dssm"]),
     "youtube_dnn": Channel(TwoTower, PRESETS["youtube_dnn"]),
     "sasrec": Channel(TwoTower, PRESETS["sasrec"]),
-    "tower_ratings": Channel(TwoTower, PRESETS["tower_ratings"]),
 }
 
 

@@ -1,14 +1,7 @@
 """Published members of the family by name, and the one that won here."""
 
 from models.embeddings.cbow import CbowConfig
-from models.two_tower.config import (
-    LossConfig,
-    NegativesConfig,
-    TowersConfig,
-    TrainingConfig,
-    TwoTowerConfig,
-    UpdateConfig,
-)
+from models.two_tower.config import TowersConfig, TrainingConfig, TwoTowerConfig
 
 PRESETS: dict[str, TwoTowerConfig] = {
     # Huang et al. 2013, "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data"
@@ -47,24 +40,6 @@ PRESETS: dict[str, TwoTowerConfig] = {
     "sasrec": TwoTowerConfig(
         towers=TowersConfig(history=("causal",), newest=100),
         training=TrainingConfig(epochs=6),
-    ),
-    # Attributes and means of both sides through networks, as dssm, that learn ratings.
-    "tower_ratings": TwoTowerConfig(
-        towers=TowersConfig(
-            decays=(float("inf"),),
-            newest=500,
-            mean_hidden=0,
-            user_id=True,
-            demographics=True,
-            statistics=True,
-            attributes=True,
-            user_hidden=(128,),
-            item_hidden=(128,),
-        ),
-        negatives=NegativesConfig(uniform=0),
-        loss=LossConfig(kind="rating"),
-        training=TrainingConfig(id_learning_rate=0.02),
-        update=UpdateConfig(n_negatives=0),
     ),
     # The default: means of the newest events at several speeds of forgetting, started from word2vec's bags.
     "decayed_means": TwoTowerConfig(

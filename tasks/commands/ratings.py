@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from warehouse.errors import MatineeError
 
 logger = logging.getLogger("matinee")
 
-RATERS = ("lfm", "lfm_sgd", "tower_ratings")
+RATERS = ("lfm", "lfm_sgd")
 """Channels that are measured unless others are asked for."""
 
 Predicted = tuple[str, str, float, Doubles]
@@ -49,9 +50,8 @@ def measure(
     rating, user = dataset.rating[split.test], dataset.user_idx[split.test]
     rows: list[Row] = []
     answers = {}
-    for stage, name, seconds, answer in (
-        *_by_channels(config, dataset, split, channels),
-        *_by_rankers(config, dataset, split, rankers),
+    for stage, name, seconds, answer in chain(
+        _by_channels(config, dataset, split, channels), _by_rankers(config, dataset, split, rankers)
     ):
         about = MeasuredModel(stage, name, config.seed, round(seconds, 3))
         answers[f"{stage}/{name}"] = answer
