@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     before = rules.validation(then)
     fitter = Fitter(config)
     recalled = recall(config, fitter, before), recall(config, fitter, then)
-    measure(config, declarations.of(config.features), log, before, then, recalled)
+    measure(config, declarations.of(config.features, config.optional_features), log, before, then, recalled)
 
 
 if __name__ == "__main__":

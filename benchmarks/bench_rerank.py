@@ -240,7 +240,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log_to_terminal()
     log, _ = read_log(options.source)
     rules = PROTOCOLS["rolling"]
-    given = material(config, rules.validation(rules.splits(log)[0]), declarations.of(config.features))
+    given = material(
+        config,
+        rules.validation(rules.splits(log)[0]),
+        declarations.of(config.features, config.optional_features),
+    )
     points = curve(config, given)
     show(points)
     if options.plot is not None:

@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from prefect import flow
-from prefect.runtime import flow_run
+from prefect import State, flow
 
-from flows.publishing import in_turn, or_abandoned
+from flows.limits import HOUR
+from flows.naming import run_name
+from flows.publishing import held, in_turn, or_abandoned
 from tasks import settings
 from tasks.config import HourlyChanges, of
 from tasks.steps.artifacts import show_artifacts
 from tasks.steps.block_list import read_block_list
 from tasks.steps.carry_over import select_users
 from tasks.steps.features import build_features
-from tasks.steps.publish import LostRace, publish
+from tasks.steps.publish import Held, LostRace, publish
 from tasks.steps.recommend import recommend
 from tasks.steps.shown import filter_shown
 from tasks.steps.start import Run, start_incremental
@@ -22,12 +23,8 @@ MAX_RACES = 5
 """Publications of others that an hourly run computes anew for, before it leaves the events to the next."""
 
 
-def _run_name() -> str:
-    return f"hourly as of {flow_run.parameters.get('as_of') or 'the newest event'}"
-
-
-@flow(name="hourly", flow_run_name=_run_name, log_prints=False)
-def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any]:
+@flow(name="hourly", flow_run_name=run_name, timeout_seconds=3 * HOUR)
+def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any] | State:
     """Refresh what is published with the events since then; without any, nothing is published.
 
     If another release is published meanwhile, all is computed anew from that one.
@@ -46,7 +43,9 @@ def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) ->
                 rows = _refresh(run)
         except LostRace:
             continue
-        show_artifacts(home, rows)
+        except Held as error:
+            return held(error)
+        show_artifacts(run, rows)
         return {
             "release_id": run.id,
             "as_of": run.as_of.isoformat(),

@@ -2,43 +2,38 @@
 
 from typing import Any, Literal
 
-from prefect import flow
-from prefect.runtime import flow_run
+from prefect import State, flow
 
-from flows.publishing import in_turn, or_left
+from flows.limits import HOUR
+from flows.naming import run_name
+from flows.publishing import held, in_turn, or_left, with_report
 from tasks import settings
-from tasks.config import Changes, is_reranked, load
+from tasks.config import Changes, Configuration, is_reranked, load
 from tasks.steps.artifacts import show_artifacts
 from tasks.steps.block_list import read_block_list
 from tasks.steps.communities import find_communities
 from tasks.steps.features import build_features
 from tasks.steps.ingest import choose_source, ingest
 from tasks.steps.merge import fit_merge
-from tasks.steps.publish import publish
+from tasks.steps.publish import Held, publish
+from tasks.steps.questions import ask_about
 from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
 from tasks.steps.rerank import fit_rerank
 from tasks.steps.segments import recommend_segments
 from tasks.steps.shown import filter_shown
-from tasks.steps.start import start
+from tasks.steps.start import Run, start
 
 
-def _run_name() -> str:
-    parameters = flow_run.parameters
-    return (
-        f"nightly {parameters.get('source') or 'log'} as of {parameters.get('as_of') or 'the newest event'}"
-    )
-
-
-@flow(name="nightly", flow_run_name=_run_name, log_prints=False)
+@flow(name="nightly", flow_run_name=run_name, timeout_seconds=12 * HOUR)
 def nightly(
     source: str | None = None,
     as_of: str | None = None,
     mode: Literal["cold", "warm"] | None = None,
     config: Changes = Changes(),
     or_synthetic: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Any] | State:
     """Turn the log into a published release; what is published stays as it was if anything fails.
 
     A run that failed or was killed is gone on with where it stopped if nothing has changed since.
@@ -56,24 +51,12 @@ def nightly(
     chosen = choose_source(home, source or settings.source(), or_synthetic)
     ingested = ingest(home, chosen) if chosen else None
     run = start(home, as_of, mode, whole, ingested)
-    with or_left(run):
-        build_features(run)
-        if whole.exposure.source != "none":
-            filter_shown(run)
-        if run.block_list:
-            read_block_list(run)
-        for channel in whole.recall.channels:
-            recall(run, channel)
-        find_communities(run)
-        fit_merge(run)
-        fit_rank(run)
-        if is_reranked(whole):
-            fit_rerank(run)
-        recommend(run)
-        recommend_segments(run)
-        with in_turn():
-            rows = publish(run)
-    show_artifacts(home, rows)
+    try:
+        with or_left(run):
+            rows = _publish(run, whole)
+    except Held as error:
+        return held(error)
+    show_artifacts(run, rows)
     return {
         "release_id": run.id,
         "seed": whole.seed,
@@ -81,3 +64,23 @@ def nightly(
         "source": run.source,
         "rows": rows,
     }
+
+
+def _publish(run: Run, config: Configuration) -> dict[str, int]:
+    build_features(run)
+    if config.exposure.source != "none":
+        filter_shown(run)
+    if run.block_list:
+        read_block_list(run)
+    for channel in config.recall.channels:
+        recall(run, channel)
+    find_communities(run)
+    ask_about(run)
+    fit_merge(run)
+    fit_rank(run)
+    if is_reranked(config):
+        fit_rerank(run)
+    recommend(run)
+    recommend_segments(run)
+    with with_report(run), in_turn():
+        return publish(run)

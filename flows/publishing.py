@@ -3,16 +3,21 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from uuid import UUID
 
+from prefect import State, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
+from prefect.states import Failed
 
-from tasks.steps.publish import Held, abandon, let_go
+from flows.limits import PUBLISHING
+from tasks.errors import MatineeError, explained
+from tasks.steps.publish import REPORT, Held, abandon, let_go
 from tasks.steps.start import Run
 
 logger = logging.getLogger("matinee")
-
-PUBLISHING = "matinee-publish"
-"""The global concurrency limit that shows in Prefect's UI who publishes and who waits."""
 
 PATIENCE = 60.0
 """Seconds to wait for the limit; a publication takes a few."""
@@ -35,11 +40,63 @@ def in_turn() -> Iterator[None]:
         yield
 
 
+def held(error: Held) -> State:
+    """The state of a run whose release the gate holds: failed, with a message that names check and limit.
+
+    The run's name, the first line of its page, says so too. Who called a flow that returns it gets the error.
+    """
+    what = str(error).partition(";")[0]
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_name(UUID(flow_run.id), f"{flow_run.name}: {what}: see `matinee releases`")
+    return Failed(name="Held", message=str(error), data=error)
+
+
+@contextmanager
+def with_report(run: Run) -> Iterator[None]:
+    """Leave a report with the run when its release is published, and when the gate holds it."""
+    try:
+        yield
+    except Held:
+        write_report(run)
+        raise
+    write_report(run)
+
+
+@task(name="report", task_run_name="report {run.id}", cache_policy=NO_CACHE)
+def write_report(run: Run) -> None:
+    """Write the page about a release beside what its run made; ``matinee report`` can do it again."""
+    from flows.command.pages.report import write
+    from tasks.commands.report import read
+
+    try:
+        write(read(run.home, run.id), run.file(REPORT))
+    except Exception:  # whatever it is, the release is published, or held, all the same
+        logger.exception("the report of release %s was not written", run.id)
+
+
+@contextmanager
+def in_a_line() -> Iterator[None]:
+    """Errors of a full disk or a damaged file as what Prefect's UI shows of a failed run: one line.
+
+    Raises:
+        MatineeError: it was one of these.
+    """
+    try:
+        yield
+    except MatineeError:
+        raise
+    except Exception as error:
+        if (line := explained(error)) is None:
+            raise
+        raise MatineeError(line) from error
+
+
 @contextmanager
 def or_left(run: Run) -> Iterator[None]:
     """Let go of a run that fails or is interrupted, for the same command to go on with it."""
     try:
-        yield
+        with in_a_line():
+            yield
     except BaseException:
         let_go(run)
         raise
@@ -52,7 +109,8 @@ def or_abandoned(run: Run) -> Iterator[None]:
     What is published stays as it was.
     """
     try:
-        yield
+        with in_a_line():
+            yield
     except Held:
         raise
     except BaseException:

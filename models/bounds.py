@@ -19,6 +19,9 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole, from 0 to 1."""
 
+PositiveFraction = Annotated[float, Field(gt=0, le=1)]
+"""A part of a whole, and not nothing."""
+
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 """A part of a whole that is never all of it, such as a dropout."""
 

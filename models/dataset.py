@@ -31,8 +31,9 @@ class Dataset:
     (user, time, order of the file); ``at`` is in epoch seconds, UTC. All rows are before ``as_of``.
 
     User attributes are (U,) int32 codes, -1 for unknown: ``gender``, ``age``, ``occupation``, ``region``
-    (a prefix of the zip code). Item attributes: ``year`` (I,) int32, -1 for unknown; ``genres`` (I, G)
-    bool, one column a genre. Both have ``id``, int64, that of the source. Any attribute may be missing.
+    (a prefix of the zip code), and ``zip``, its first five digits as a number. Item attributes: ``year`` (I,)
+    int32, -1 for unknown; ``genres`` (I, G) bool, one column a genre; ``franchise`` (I,) codes and ``title``
+    (I, W) hashes of words. Both have ``id``, int64, that of the source. Any attribute may be missing.
     """
 
     user_idx: Ints  # (E,)

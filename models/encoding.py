@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,8 @@ TITLE_ENDS = (
     r"\s+(?:\d{1,2}|ii|iii|iv|v|vi|vii|viii|ix|x)(?:½)?$",
 )
 """Patterns of what follows the name of a franchise in a title, in lower case, in the order of removal."""
+TITLE_WORDS = 12
+"""Words of a title that are read at most."""
 REGION_DIGITS = 1
 """Leading digits of the zip code that make a region: with five digits most regions have one user."""
 
@@ -40,11 +43,11 @@ class Vocabulary:
 
     def user_positions(self, other: "Vocabulary") -> Ints:
         """(U,) the index in the other vocabulary of each user of this one, -1 where it has none."""
-        return _positions(self.user_ids, other.user_ids)
+        return positions(self.user_ids, other.user_ids)
 
     def item_positions(self, other: "Vocabulary") -> Ints:
         """(I,) the index in the other vocabulary of each item of this one, -1 where it has none."""
-        return _positions(self.item_ids, other.item_ids)
+        return positions(self.item_ids, other.item_ids)
 
 
 def encode(
@@ -85,13 +88,15 @@ def encode_catalog(
     """
     users, items = users.sort("user_id"), items.sort("item_id")
     users = users.with_columns(region=pl.col("zip").str.head(REGION_DIGITS))
+    zips = users["zip"].str.extract(r"^(\d{5})").cast(pl.Int32).fill_null(-1)
     codes = {name: _codes(users[name], categories.get(name, ())) for name in USER_ATTRIBUTES}
     genre_categories = _with_new(categories.get("genres", ()), items["genres"].explode())
-    of_users: Attributes = {name: code for name, (code, _) in codes.items()}
+    of_users: Attributes = {name: code for name, (code, _) in codes.items()} | {"zip": zips.to_numpy()}
     of_items: Attributes = {
         "year": items["year"].fill_null(-1).to_numpy().astype(np.int32),
         "genres": _multi_hot(items["genres"], genre_categories),
         "franchise": franchises(items["title"]),
+        "title": title_words(items["title"]),
     }
     of_codes = {name: texts for name, (_, texts) in codes.items()} | {"genres": genre_categories}
     return of_users, of_items, Vocabulary(users["user_id"].to_numpy(), items["item_id"].to_numpy(), of_codes)
@@ -126,7 +131,22 @@ def franchises(titles: pl.Series) -> Ints:
     return _codes(several, ())[0]
 
 
-def _positions(ids: Longs, among: Longs) -> Ints:
+def title_words(titles: pl.Series) -> Ints:
+    """(I, TITLE_WORDS) hashes, 31 bits each, of the words of each title but for its year; padded with -1."""
+    bare = titles.str.to_lowercase().str.replace(r"\s*\(\d{4}\)\s*$", "")
+    words = bare.str.extract_all(r"[\p{L}\p{N}]+").list.unique(maintain_order=True).list.head(TITLE_WORDS)
+    row = pl.DataFrame({"row": np.arange(len(titles)), "word": words}).explode("word").drop_nulls()
+    found = np.full((len(titles), TITLE_WORDS), -1, dtype=np.int32)
+    texts, number = np.unique(row["word"].to_numpy().astype(str), return_inverse=True)
+    hashes = np.array([crc32(text.encode()) & np.iinfo(np.int32).max for text in texts], dtype=np.int32)
+    title = row["row"].to_numpy()
+    position = np.arange(len(title)) - np.searchsorted(title, title)
+    found[title, position] = hashes[number]
+    return found
+
+
+def positions(ids: Ints | Longs, among: Ints | Longs) -> Ints:
+    """(N,) the index of each id among ascending ones, -1 where it is none of them."""
     if not len(among):
         return np.full(len(ids), -1, dtype=np.int32)
     position = np.minimum(np.searchsorted(among, ids), len(among) - 1)

@@ -13,10 +13,10 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from models.bloom import BloomFilters
-from models.bounds import Positive
+from models.bounds import Positive, PositiveFraction
 from models.candidates import Candidates
 from models.config import Config
-from models.dataset import Floats, Mask, Queries
+from models.dataset import Floats, Ints, Longs, Mask, Queries
 
 
 class ExposureConfig(Config):
@@ -32,6 +32,20 @@ class ExposureConfig(Config):
     """Log odds that a film loses by being shown; infinite: it comes after all films that were not."""
     false_positive_rate: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.01
     """Fraction of the other films that a user's filter takes for shown; a tenth of it costs 5 bits a film."""
+    negative_rate: PositiveFraction = 1.0
+    """Fraction of the candidates shown and not watched that rankers learn from."""
+    max_weight: Annotated[float, Field(ge=1)] = 10.0
+    """Weight at most, in training, of a film watched at a rank that few look at; 1: all ranks are alike."""
+
+
+@dataclass(frozen=True)
+class ExposureLog:
+    """N exposures, sorted by user and time."""
+
+    user_idx: Ints  # (N,)
+    item_idx: Ints  # (N,)
+    at: Longs  # (N,) epoch seconds
+    rank: Ints  # (N,) from 1; 0 is unknown
 
 
 @dataclass(frozen=True)

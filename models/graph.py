@@ -63,6 +63,21 @@ def find_communities(
     return Communities(community, centrality)
 
 
+def layout(low: Longs, high: Longs, n_nodes: int, seed: int = 0) -> Doubles:
+    """(N, 2) positions of the nodes of a graph with edges (M,) each, near each other where edges join them.
+
+    Of Fruchterman and Reingold, "Graph drawing by force-directed placement" (1991),
+    https://doi.org/10.1002/spe.4380211102; the seed decides where nodes begin.
+    """
+    import networkx as nx
+
+    graph = nx.Graph()
+    graph.add_nodes_from(range(n_nodes))
+    graph.add_edges_from(zip(low.tolist(), high.tolist(), strict=True))
+    positions = nx.spring_layout(graph, seed=seed)
+    return np.array([positions[node] for node in range(n_nodes)], dtype=np.float64).reshape(n_nodes, 2)
+
+
 def edges(similarities: Sequence[Neighbours], n_items: int, n: int) -> tuple[Longs, Longs, Doubles]:
     """The edges: the lower item, the higher one, the weight, (M,) each, by ascending items.
 

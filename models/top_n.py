@@ -52,6 +52,16 @@ def top_n(scores: Floats, queries: Queries, n: int, filter_seen: bool = True) ->
     return Candidates(*_top_n(np.ascontiguousarray(scores), start, end, queries.log.item_idx, n))
 
 
+def first_unseen(listed: Ints, row: Longs, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
+    """The first n of ``listed[row[b]]`` without the items of query b's history, scored by minus their rank0.
+
+    ``listed`` (G, m) are lists, best first, -1 where there is no item; row -1 is an empty list.
+    """
+    end = queries.end if filter_seen else queries.start
+    log = queries.log
+    return Candidates(*_first_unseen(listed, row, queries.start, end, log.item_idx, log.n_items, n))
+
+
 def products(left: Floats, right: Floats) -> Floats:
     """(B, I) float32 inner products of rows (B, D) and (I, D); a row's do not depend on the other rows.
 
@@ -149,3 +159,25 @@ def _top_n(scores: Floats, start: Longs, end: Longs, log_item: Ints, n: int) -> 
             seen[log_item[event]] = True
         _select(scores[row], seen, items[row], best[row])
     return items, best
+
+
+@njit(parallel=True, cache=True)
+def _first_unseen(
+    listed: Ints, row: Longs, start: Longs, end: Longs, log_item: Ints, n_items: int, n: int
+) -> tuple[Ints, Floats]:
+    items = np.full((len(row), n), -1, dtype=np.int32)
+    scores = np.full((len(row), n), -np.inf, dtype=np.float32)
+    for query in prange(len(row)):
+        if row[query] < 0:
+            continue
+        seen = np.zeros(n_items, dtype=np.bool_)
+        for event in range(start[query], end[query]):
+            seen[log_item[event]] = True
+        size = 0
+        for item in listed[row[query]]:
+            if size == n:
+                break
+            if item >= 0 and not seen[item]:
+                items[query, size], scores[query, size] = item, -size
+                size += 1
+    return items, scores

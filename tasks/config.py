@@ -45,6 +45,8 @@ class Configuration(PipelineConfig):
 
     features: Path | None = None
     """A file that declares features in the manner of tasks/features.toml, in its place."""
+    optional_features: tuple[str, ...] = ()
+    """Names of optional features of that file that models read too."""
     releases: ReleasesConfig = ReleasesConfig()
     """Retention of earlier releases."""
     engine: EngineConfig = EngineConfig()

@@ -43,6 +43,9 @@ CAPPED = {LOG: "log_capped", HOLDOUT: "holdout/log_capped"}
 EVENT = ("user_idx", "item_idx", "rating", "at")
 """Columns of a log, (E,) each."""
 
+POOLS = "pools"
+"""Folder of a run that holds the candidates that were ranked."""
+
 COMMUNITIES = "item_communities/films"
 """Table of a run: the community and the centrality of each film."""
 
@@ -218,7 +221,7 @@ def _decoded(run: Run, columns: Mapping[str, NDArray[np.generic]]) -> RunData:
         at=event["at"],
         n_users=len(ids["user"]),
         n_items=len(ids["item"]),
-        as_of=_epoch(run.as_of),
+        as_of=epoch(run.as_of),
         users=named(dict(columns), "user.") | {"id": ids["user"]},
         items=named(dict(columns), "item.") | {"id": ids["item"]},
     )
@@ -235,7 +238,8 @@ def _categories(run: Run) -> dict[str, list[str]]:
     return {name: array.tolist() for name, array in files.read_arrays(encoded_run, CATEGORIES).items()}
 
 
-def _epoch(moment: datetime) -> int:
+def epoch(moment: datetime) -> int:
+    """A moment, naive UTC, in epoch seconds."""
     return int(moment.replace(tzinfo=UTC).timestamp())
 
 
@@ -266,6 +270,20 @@ def read_holdout_candidates(data: RunData) -> dict[str, Candidates]:
         name: Candidates(**files.read_columns(data.run, f"holdout/{name}"))
         for name in data.config.recall.channels
     }
+
+
+def ranked_before(data: RunData, published: bool) -> Ints | None:
+    """(U, n) films that the parent ranked and published, or did not, padded with -1; None without a table."""
+    if not files.has_columns(data.parent, POOLS):
+        return None
+    frame = files.read_parts(data.parent, POOLS, ["user_id", "item_id", "published"])
+    frame = frame.filter(pl.col("published") == published)
+    user = np.searchsorted(data.vocabulary.user_ids, frame["user_id"].to_numpy())
+    item = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
+    rank0 = frame.select(pl.int_range(pl.len()).over("user_id")).to_series().to_numpy()
+    found = np.full((data.dataset.n_users, int(rank0.max(initial=0)) + 1), -1, dtype=np.int32)
+    found[user, rank0] = item
+    return found
 
 
 def similar_by(data: RunData) -> list[str]:

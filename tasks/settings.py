@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import NonNegativeFloat, PositiveInt, ValidationError
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from warehouse import store
@@ -26,6 +26,12 @@ class Environment(BaseSettings):
     """Releases kept for rollback: `releases.keep` of the configuration."""
     clock_tolerance: NonNegativeFloat = TOLERANCE
     """Seconds that a rating may be ahead of the clock of an ingest; later ones wait in the quarantine."""
+    max_age_hours: PositiveFloat = 26.0
+    """Hours that the published release may be old: a day, and two hours for the night to publish the next."""
+    alert_block: str | None = None
+    """Prefect block that alarms go to, TYPE/NAME; without it alerts.log in the folder of all data."""
+    host: str = "127.0.0.1"
+    """Address of `make serve`; any but this machine's own lets everybody in who reaches it."""
     port: PositiveInt = 4200
     """Port of the local Prefect server that `make serve` starts."""
 
@@ -48,10 +54,15 @@ def home() -> Path:
     """The folder of all data: MATINEE_HOME, by default ./data; for a URL the folder that works for it.
 
     Raises:
-        MatineeError: the URL is none of a bucket on S3.
+        MatineeError: the URL is none of a bucket on S3, or the path is one that DuckDB takes for a pattern.
     """
     text = environment().home
-    return store.working_folder(text) if "://" in text else Path(text).absolute()
+    if "://" in text:
+        return store.working_folder(text)
+    folder = Path(text).absolute()
+    if set("*?[") & set(str(folder)):
+        raise MatineeError(f"MATINEE_HOME={folder}: choose a path without *, ? and [, which stand for others")
+    return folder
 
 
 def own_configuration() -> Path:

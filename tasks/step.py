@@ -4,7 +4,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import polars as pl
 from prefect import Task, task
@@ -77,8 +77,13 @@ def record(run: Run, name: str, inputs: list[str], outputs: list[str], rows: Row
 
 def steps_taken(run: Run) -> set[str]:
     """The names of the steps that the run has taken."""
+    return {row["step"] for row in lineage(run)}
+
+
+def lineage(run: Run) -> list[dict[str, Any]]:
+    """The rows of the run's lineage so far, in the order of the steps."""
     found = _lineage_files(run)
-    return set(pl.read_parquet(found)["step"]) if found else set()
+    return pl.read_parquet(found).to_dicts() if found else []
 
 
 def _lineage_files(run: Run) -> list[str]:

@@ -9,19 +9,17 @@ import logging
 from dataclasses import replace
 from uuid import UUID
 
-import numpy as np
-import polars as pl
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from models.dataset import Dataset, Ints, rows_beyond
+from models.dataset import Dataset, rows_beyond
 from models.digest import feed
 from models.incremental import Checkpoint
 from models.pipeline.channels import Fitter
 from models.recall.contract import Incremental
 from tasks import data as run_data
-from tasks.data import RunData
+from tasks.data import RunData, ranked_before
 from tasks.states import HOLDOUT, load_grown
-from warehouse.runs import checkpoints, files
+from warehouse.runs import checkpoints
 from warehouse.runs.run import Run
 
 logger = logging.getLogger("matinee")
@@ -50,7 +48,7 @@ def holdout_moved_back(data: RunData, seen: Dataset) -> bool:
 def from_parent(data: RunData, channel: str) -> tuple[Incremental, Incremental]:
     """Both models of the parent, each having learned what is new to it."""
     past, seen = _before_holdout(data), seen_before_holdout(data)
-    rejected = rejected_candidates(data)
+    rejected = ranked_before(data, published=False)
     if holdout_moved_back(data, seen):
         holdout_model = _fitter(data, channel).incremental_on(past)
     else:
@@ -106,20 +104,6 @@ def checkpoint_key(log: Dataset, model: Incremental) -> str:
         sha.update(repr(sorted(attributes)).encode())
         feed(sha, *(attributes[name] for name in sorted(attributes)))
     return sha.hexdigest()[:16]
-
-
-def rejected_candidates(data: RunData) -> Ints | None:
-    """(U, n) candidates that the parent ranked and did not publish; None without such a table."""
-    if not data.parent.file("pools").is_dir():
-        return None
-    frame = files.read_parts(data.parent, "pools", ["user_id", "item_id", "published"])
-    frame = frame.filter(~pl.col("published"))
-    user = np.searchsorted(data.vocabulary.user_ids, frame["user_id"].to_numpy())
-    item = np.searchsorted(data.vocabulary.item_ids, frame["item_id"].to_numpy())
-    rank0 = frame.select(pl.int_range(pl.len()).over("user_id")).to_series().to_numpy()
-    found = np.full((data.dataset.n_users, int(rank0.max(initial=0)) + 1), -1, dtype=np.int32)
-    found[user, rank0] = item
-    return found
 
 
 def _fitter(data: RunData, channel: str) -> Fitter:

@@ -1,4 +1,4 @@
-"""The documentation lists what the code has, no less and no more; so does prefect.yaml."""
+"""The documentation lists what the code has, no less and no more."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 from pydantic_settings import BaseSettings
 from typer.main import get_command
 
@@ -23,6 +22,7 @@ from flows.command.cli import app
 from models.config import Config
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.row_splits import CTR_PROTOCOLS, RATING_PROTOCOLS
+from models.features.declare import optional_names
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS
@@ -202,9 +202,48 @@ def test_features() -> None:
     }
     read = {row[0]: re.findall(r"`(\w+)`", row[1]) for row in table("docs/extend.md", "of")}
     assert read == {
-        side: [feature["name"] for feature in features if "sql" not in feature]
+        side: [feature["name"] for feature in features if not feature.keys() & {"sql", "optional"}]
         for side, features in declared.items()
     }
+    assert listed("docs/extend.md", "optional feature") == optional_names(declared)
+
+
+def test_capabilities_are_reached_by_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name, setting and command in the last column of the tables of the page."""
+    from tasks import config
+
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    rows = re.findall(r"^\| (?!capability|-).* \| (.*) \|$", text("docs/capabilities.md"), re.MULTILINE)
+    reached = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert len(rows) > 80
+    assert all("`" in row for row in rows)
+    for name in reached:
+        if name.startswith("matinee "):
+            command, *options = shlex.split(name)[1:]
+            assert command in COMMANDS, name
+            assert {word for word in options if word.startswith("--")} <= options_of(command), name
+        elif name.startswith("python -m "):
+            importlib.import_module(name.removeprefix("python -m "))
+        elif "=" in name:
+            config.load(config.parse_set(name.split()))
+    plain = {name for name in reached if not re.search(r"[ =]", name)}
+    assert plain <= names_that_can_be_named()
+    assert plain >= {*CHANNELS, *RANKERS, *FORMULAS, *PROTOCOLS.keys() - {"leave-one-out-shuffled"}}
+
+
+def options_of(command: str) -> set[str]:
+    return {option for param in COMMANDS[command].params for option in param.opts}
+
+
+def names_that_can_be_named() -> set[str]:
+    """Channels, rankers, formulas, protocols, features, tables, sections of the configuration."""
+    from tasks.config import Configuration
+
+    declared = tomllib.loads(text("tasks/features.toml"))
+    features = {feature["name"] for features in declared.values() for feature in features}
+    tables = re.findall(r"create table if not exists (\w+)", sql.load("serving/schema"))
+    registries = {*CHANNELS, *RANKERS, *FORMULAS, *PROTOCOLS, *CTR_PROTOCOLS, *Configuration.model_fields}
+    return registries | features | {*optional_names(declared), *tables}
 
 
 def test_packages() -> None:
@@ -282,15 +321,6 @@ def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tm
     assert not re.findall(
         r"<(?:script|link|img)[^>]+(?:src|href)=\"?(?:https?:)?//[^>]+>", "".join(pages.values())
     )
-
-
-def test_deployments_name_flows_that_exist() -> None:
-    deployments = yaml.safe_load(text("prefect.yaml"))["deployments"]
-    assert "nightly" in {deployment["name"] for deployment in deployments}
-    for deployment in deployments:
-        module, name = deployment["entrypoint"].rsplit(".", 1)
-        assert getattr(importlib.import_module(module), name).name == deployment["name"]
-        assert deployment["schedules"][0]["cron"]
 
 
 @pytest.mark.parametrize("order", ["torch, faiss", "faiss, torch"])

@@ -98,7 +98,7 @@ def append_line(path: Path, line: str) -> None:
 
 def read_lines(path: Path) -> list[str]:
     """The whole lines of a file that ``append_line`` wrote; none where there is no file."""
-    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1] if path.exists() else []
 
 
 def sweep(folder: Path) -> None:

@@ -9,6 +9,10 @@ class AnotherDataset(MatineeError):  # noqa: N818 - says what it is
     """A source that does not belong to the data set of this home."""
 
 
+class Damaged(MatineeError):  # noqa: N818
+    """A file of a home that is not what was written."""
+
+
 class Unreachable(MatineeError):  # noqa: N818
     """A download that the network did not deliver."""
 

@@ -24,6 +24,12 @@ def recommend(
         list[str] | None,
         typer.Option(metavar="FILM,FILM", help="Films that this person dislikes; may be repeated."),
     ] = None,
+    ask: Annotated[
+        bool,
+        typer.Option(
+            "--ask", metavar="", help="Show the films to ask somebody about whose taste nobody knows."
+        ),
+    ] = False,
     n: options.First = 10,
     as_json: options.Json = False,
 ) -> None:
@@ -31,9 +37,11 @@ def recommend(
     from tasks.commands import lookup
 
     named = bool(likes or dislikes)
-    if (user_id is None) != named:
-        raise MatineeError("give either USER_ID or --likes (see `matinee recommend --help`)")
-    if user_id is None:
+    if (user_id is not None) + named + ask != 1:
+        raise MatineeError("give one of USER_ID, --likes and --ask (see `matinee recommend --help`)")
+    if ask:
+        answer = lookup.questions(n)
+    elif user_id is None:
         answer = lookup.recommend_by_likes(likes or [], dislikes or [], n)
     else:
         answer = lookup.recommend(user_id, n)
@@ -41,7 +49,8 @@ def recommend(
         return print_json(answer)
     from flows.command.screens import published
 
-    published.by_likes(answer) if user_id is None else published.recommendations(answer)
+    show = published.questions if ask else published.by_likes if named else published.recommendations
+    show(answer)
 
 
 def similar(

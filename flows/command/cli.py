@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from flows.command import ask, compute, look_after
-from tasks.errors import Held, MatineeError
+from tasks.errors import Held, MatineeError, explained
 
 PANELS = {
     "Compute": (
@@ -19,15 +19,21 @@ PANELS = {
         compute.shown,
         compute.block,
         compute.evaluate,
+        compute.tune,
         compute.replay,
     ),
     "Ask": (ask.recommend, ask.similar, ask.why, ask.experiment),
     "Look after": (
+        look_after.status,
         look_after.releases,
         look_after.publish,
         look_after.report,
+        look_after.diff,
         look_after.rollback,
+        look_after.doctor,
+        look_after.export,
         look_after.config,
+        look_after.deploy,
     ),
 }
 """The commands by panel of the help."""
@@ -48,17 +54,24 @@ EXAMPLES = {
         "matinee evaluate --protocol temporal-2003 --channels ease,swing --baseline ease",
         "matinee evaluate --protocol ctr-random --rankers lr,fm,dcn_v2",
     ),
+    "tune": ("matinee tune ease --protocol rolling --trials 30 --source ml-1m",),
     "replay": ("matinee replay --from 2000-11-20 --to 2000-11-26 --source ml-1m",),
     "recommend": (
         "matinee recommend 42",
         "matinee recommend 42 -n 50 --json",
         "matinee recommend --likes 'Heat (1995), Matrix, The (1999)' --dislikes 1",
+        "matinee recommend --ask -n 5",
     ),
     "similar": ("matinee similar 1", "matinee similar 'toy story' --channel item_cf"),
     "why": ("matinee why 42 1", "matinee why 42 'toy story' --json"),
     "publish": ("matinee publish 20261126-140626-775021 --force --why 'a festival: one film is right'",),
+    "report": ("matinee report", "matinee report 20261126-140626-775021 --against 20261125-030001-120045"),
+    "diff": ("matinee diff", "matinee diff 20261126-140626-775021 20261125-030001-120045 --json"),
     "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
+    "status": ("matinee status", "matinee status --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
+    "doctor": ("matinee doctor", "matinee doctor --repair", "matinee doctor --json"),
+    "export": ("matinee export --to films/", "matinee export --to postgresql://user@host/films"),
     "config": (
         "matinee config --changed",
         "matinee config --set rank.ranker=din --json",
@@ -123,9 +136,24 @@ def main() -> None:
         hint = f" (see `{context.command_path} --help`)" if context else ""
         message = error.format_message().rstrip(".").replace("Value error, ", "")
         _fail(f"{message.replace('Input should be', 'it must be').partition(', unable to parse')[0]}{hint}")
-    except OSError as error:
-        _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    except Exception as error:
+        if (line := _line(error)) is None:
+            raise
+        _fail(line)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _line(error: Exception) -> str | None:
+    """An error from far below in a line; None for a bug, of which the traceback tells most."""
+    try:
+        line = explained(error)
+    except MatineeError as other:
+        line = str(other)
+    except OSError:  # the home cannot be examined either
+        line = None
+    if line is None and isinstance(error, OSError):
+        line = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    return line
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

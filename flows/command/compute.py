@@ -59,7 +59,8 @@ def nightly(
 
     # Mistakes are reported before a server starts.
     overrides = options.overrides(settings, top_n=top_n, objective=objective)
-    declarations.check(config.load(overrides).features)
+    loaded = config.load(overrides)
+    declarations.check(loaded.features, loaded.optional_features)
     if as_of is not None:
         parse_as_of(as_of)
     check_source(source)
@@ -165,6 +166,16 @@ def evaluate(
     threshold: options.Threshold = None,
     baseline: options.Baseline = None,
     out: options.Out = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also measure lists of somebody else: Parquet or CSV with user_id, rank, item_id, perhaps "
+            "window; may be repeated. With a file as --baseline they are measured alone, less its published "
+            "list.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
     settings: options.Set = None,
     as_json: options.Json = False,
 ) -> None:
@@ -180,12 +191,48 @@ def evaluate(
     log_to_terminal()
     from tasks.commands.evaluate import evaluate as measure
 
-    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, overrides, threshold)
+    answer = measure(
+        protocol, source, recall, rank, ks, seed, baseline, out, lists or (), overrides, threshold
+    )
     if as_json:
         return print_json(answer)
     from flows.command.screens import evaluation
 
     evaluation.show(answer)
+
+
+def tune(
+    name: Annotated[
+        str, typer.Argument(metavar="CHANNEL|RANKER", help="Name of a recall channel or a ranker.")
+    ],
+    protocol: options.Protocol,
+    trials: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Settings to try, those of an earlier search for the same included.",
+            rich_help_panel=options.HOW,
+        ),
+    ] = 50,
+    source: options.Source = None,
+    seed: options.Seed = None,
+    settings: options.Set = None,
+    as_json: options.Json = False,
+) -> None:
+    """Search for better settings of a channel or a ranker, on validation data alone."""
+    from flows.command.screens.terminal import log_to_terminal
+
+    overrides = options.overrides(settings)
+    log_to_terminal()
+    from tasks.commands.tune import tune as search
+
+    answer = search(name, protocol, trials, source, seed, config=overrides)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import evaluation
+
+    evaluation.tuned(answer)
 
 
 def replay(
@@ -243,7 +290,7 @@ def _say_which_server() -> None:
         logger.info("starting a temporary Prefect server (PREFECT_API_URL names another)")
 
 
-def _show_published(published: dict[str, Any]) -> None:
+def _show_published(published: Any) -> None:
     """A sentence on what was published, and how to look at it."""
     from flows.command.screens.terminal import out
     from tasks import settings

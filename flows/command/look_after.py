@@ -1,4 +1,4 @@
-"""Commands that look after what is published and configured: releases, publish, report, rollback, config."""
+"""Commands that look after what is there: what is published, configured and deployed, and the home."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,25 +43,80 @@ def publish(
 
 
 def report(
+    release: options.Release = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RELEASE", help="Which release to compare it with. Default: the one it went on from."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The page to write. Default: report.html in MATINEE_HOME."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a page with plots about what is published: lists, channels, training, ranking, steps."""
-    from tasks.commands import lookup
+    """Write a page about a release: verdict, quality, data, channels, lists, what changed, time."""
+    from tasks.commands import report as command
 
-    answer = lookup.report()
+    answer = command.report(release, against)
     if as_json:
         return print_json(answer)
-    from flows.command.pages.report import html
+    from flows.command.pages.report import write
     from flows.command.screens.terminal import out as screen
     from tasks import settings
 
     file = out or settings.home() / "report.html"
-    file.write_text(html(answer), encoding="utf-8")
+    write(answer, file)
     screen.print(f"Report on release {answer['release']['release_id']}: {file}", soft_wrap=True, markup=False)
+
+
+def diff(
+    release: options.Release = None,
+    against: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RELEASE", help="Which release to compare it with. Default: the one it went on from."
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what changed between two releases: lists, films, users, metrics, settings."""
+    from tasks.commands import diff as command
+
+    answer = command.diff(release, against)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens import diff as screen
+
+    screen.show(answer)
+
+
+def status(as_json: options.Json = False) -> None:
+    """Tell whether all is well: the published release and its age, the last ones, what waits for somebody.
+
+    Exits with 1 if the release is older than MATINEE_MAX_AGE_HOURS.
+    """
+    from tasks.commands import status as command
+
+    answer = command.status()
+    if as_json:
+        print_json(answer)
+    else:
+        from flows.command.screens import status as screen
+
+        screen.show(answer)
+    raise typer.Exit(1 if answer["stale"] else 0)
+
+
+def deploy() -> None:
+    """Register work pool, deployments and alarms on the Prefect server of PREFECT_API_URL; safe to repeat."""
+    from flows.command import deploy as command
+    from flows.command.screens.terminal import out
+
+    file, names = command.deploy()
+    out.print(f"Alarms: {', '.join(names)}", soft_wrap=True)
+    out.print(f"All that Prefect said: {file}", style="dim", soft_wrap=True)
 
 
 def rollback(
@@ -80,6 +135,49 @@ def rollback(
     from flows.command.screens.terminal import out
 
     out.print(f"Release {current} is published again.")
+
+
+def doctor(
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", metavar="", help="Repair what can be without a loss; nothing is deleted."),
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Examine all files of the home: what is there, whole, damaged, left over. Exit code 1 if anything is."""
+    from tasks.commands import doctor as command
+
+    answer = command.doctor(repair)
+    if as_json:
+        print_json(answer)
+    else:
+        from flows.command.screens import doctor as screen
+
+        screen.show(answer)
+    if not answer["whole"]:
+        raise typer.Exit(1)
+
+
+def export(
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR|URL", help="A folder for Parquet files, or postgresql://USER@HOST/DATABASE."
+        ),
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Copy the published tables: a Parquet file each, or the schema matinee of a PostgreSQL database."""
+    from tasks.commands import export as command
+
+    answer = command.export(to)
+    if as_json:
+        return print_json(answer)
+    from flows.command.screens.terminal import out
+
+    rows = sum(answer["tables"].values())
+    where = f"{len(answer['tables'])} tables, {rows:,} rows"
+    out.print(f"Release {answer['release_id']} is copied: {where}", markup=False)
 
 
 def config(

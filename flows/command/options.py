@@ -48,6 +48,10 @@ Seed = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON for programs.")]
+Release = Annotated[
+    str | None,
+    typer.Argument(metavar="RELEASE", help="Which release, kept or held. Default: the published one."),
+]
 First = Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many films.")]
 
 Protocol = Annotated[

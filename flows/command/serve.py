@@ -6,19 +6,16 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import IO, NoReturn
 
 import httpx
 
+from flows.command.deploy import POOL, prefect, register
 from flows.command.screens.terminal import out
-from flows.publishing import PUBLISHING
 from tasks import settings
 from tasks.errors import MatineeError
 
-HOST = "127.0.0.1"
-POOL = "matinee"
-START_SECONDS = 120
+START_SECONDS = 300
 STOP_SECONDS = 20
 
 Log = IO[bytes]
@@ -32,10 +29,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        port = settings.environment().port
+        environment = settings.environment()
     except MatineeError as error:
         _fail(str(error))
-    url = f"http://{HOST}:{port}"
+    url = f"http://{environment.host}:{environment.port}"
     os.environ |= {
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -57,25 +54,25 @@ def main() -> None:
 
 
 def _start_all(parts: Parts, url: str, log: Log, stop: threading.Event) -> None:
-    port = url.rpartition(":")[2]
-    parts["the server"] = _start(log, "server", "start", "--host", HOST, "--port", port)
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    parts["the server"] = _start(log, "server", "start", "--host", host, "--port", port)
     _wait_until_up(parts["the server"], url, stop)
     if stop.is_set():
         return
-    _register(log)
+    try:
+        with out.status("Registering deployments and alarms"):
+            register(log)
+    except MatineeError as error:
+        _fail(str(error))
     parts["the worker"] = _start(log, "worker", "start", "--pool", POOL, "--name", POOL)
     out.print(f"\n[bold]Prefect's UI: {url}[/]   Ctrl-C stops the server and the worker")
     out.print(f"Runs by hand show there too after: export PREFECT_API_URL={url}/api", soft_wrap=True)
     out.print(f"The lines of the server and the worker: {log.name}", style="dim", soft_wrap=True)
 
 
-def _prefect(*words: str) -> list[str]:
-    return [str(Path(sys.executable).parent / "prefect"), "--no-prompt", *words]
-
-
 def _start(log: Log, *words: str) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches us alone, and we stop the parts in order.
-    return subprocess.Popen(_prefect(*words), start_new_session=True, stdout=log, stderr=log)
+    return subprocess.Popen(prefect(*words), start_new_session=True, stdout=log, stderr=log)
 
 
 def _answers(url: str) -> bool:
@@ -92,27 +89,6 @@ def _wait_until_up(server: subprocess.Popen[bytes], url: str, stop: threading.Ev
             if server.poll() is not None or time.monotonic() > end:
                 _fail(f"Prefect's server did not start on {url}: is the port free?")
             stop.wait(0.5)
-
-
-def _register(log: Log) -> None:
-    """The work pool, the publication limit and the deployments of prefect.yaml; safe to repeat."""
-    with out.status("Registering the schedules"):
-        _run(log, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-        inspected = subprocess.run(_prefect("gcl", "inspect", PUBLISHING), capture_output=True)
-        if inspected.returncode != 0:
-            _run(log, "gcl", "create", PUBLISHING, "--limit", "1")
-        _run(log, "deploy", "--all")
-
-
-def _run(log: Log, *words: str) -> None:
-    """One call of Prefect's command; all that it prints goes to the log, a failure is one line."""
-    done = subprocess.run(_prefect(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    log.write(done.stdout)
-    log.flush()
-    if done.returncode != 0:
-        lines = done.stdout.decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
-        _fail(f"`prefect {' '.join(words)}` failed: {last} (all of it: the end of {log.name})")
 
 
 def _wait(parts: Parts, stop: threading.Event) -> str | None:

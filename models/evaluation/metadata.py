@@ -40,7 +40,7 @@ METRIC_NAMES = {
 LOWER_IS_BETTER = ("logloss", "rmse", "mae")
 """Losses and errors; of all other metrics more is better."""
 
-COMPETING_STAGES = ("recall", "rank")
+COMPETING_STAGES = ("recall", "rank", "lists")
 """Stages whose models compete with each other; those of other stages are made of them."""
 
 

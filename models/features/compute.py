@@ -1,11 +1,12 @@
-"""Functions that features.toml names: of a query (its history and time), and of a query and an item.
+"""Features of a query (its history and time), and of a query and an item.
 
 Those of a query map Q queries to (Q,) or (Q, L), those of a pair N pairs to (N,), those of lists N pairs to a
 column a list (N, C). nan: not known.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self, cast
 
@@ -18,6 +19,7 @@ from models.bounds import Positive
 from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Ints, Longs, Mask, Queries, search
 from models.features.statistics import (
     Columns,
+    Grouped,
     Past,
     RatingSums,
     by_item,
@@ -44,6 +46,8 @@ class PastIndex:
 
     log: Dataset
     given: Columns | None = None
+    groups: dict[str, Grouped] = field(default_factory=dict, compare=False)
+    """Ratings by groups of users or items, by name, as needed: see ``models.features.groups``."""
 
     @classmethod
     def of(cls, log: Dataset, columns: Columns) -> Self:
@@ -73,6 +77,12 @@ class PastIndex:
     def by_item(self) -> RatingSums:
         """Ratings of each item."""
         return by_item(self.log, self._orders)
+
+    def group(self, name: str, make: Callable[[], Grouped]) -> Grouped:
+        """Ratings by groups, made once."""
+        if name not in self.groups:
+            self.groups[name] = make()
+        return self.groups[name]
 
     @property
     def item_row(self) -> Ints:
@@ -128,11 +138,15 @@ def weekday(queries: Queries) -> Doubles:
     return ((queries.at // DAY + 3) % 7).astype(np.float64)
 
 
-def newest_items(queries: Queries, newest: PositiveInt) -> Ints:
-    """(Q, newest) items of the history, oldest first; -1 in front where it is shorter."""
-    rows = queries.end[:, None] - np.arange(newest, 0, -1)
-    exists = rows >= queries.start[:, None]
-    return np.where(exists, _at(queries.log.item_idx, rows, exists), -1).astype(np.int32)
+def newest_items(
+    queries: Queries, newest: PositiveInt, at_least: float = 0.0, at_most: float = math.inf
+) -> Ints:
+    """(Q, newest) items of the history, oldest first; -1 in front where it is shorter.
+
+    Those alone that the user gave ``at_least`` and ``at_most`` so many stars.
+    """
+    log = queries.log
+    return _newest_items(queries.start, queries.end, log.item_idx, log.rating, newest, at_least, at_most)
 
 
 def minutes_since(queries: Queries, position: NonNegativeInt) -> Doubles:
@@ -236,30 +250,6 @@ def followers(
     )
 
 
-OF_QUERY: dict[str, Callable[..., NDArray[np.generic]]] = {
-    "hour": hour,
-    "weekday": weekday,
-    "newest_items": newest_items,
-    "minutes_since": minutes_since,
-    "newest_rating": newest_rating,
-}
-
-OF_PAIR: dict[str, Callable[..., Doubles]] = {
-    "index_distance": index_distance,
-    "year_distance": year_distance,
-    "genre_match": genre_match,
-    "rating_gap": rating_gap,
-    "n_channels": n_channels,
-    "followers": followers,
-}
-
-OF_LISTS: dict[str, Callable[[Pairs], NDArray[np.floating]]] = {
-    "score": score,
-    "gap": gap,
-    "discount": discount,
-}
-
-
 def _at(values: NDArray[Any], rows: Longs, exists: Mask) -> NDArray[Any]:
     """The value of each row; any value where the row does not exist."""
     return values[np.where(exists, rows, 0)] if len(values) else np.zeros(rows.shape, values.dtype)
@@ -269,6 +259,21 @@ def _sums_of_newest(queries: Queries, table: NDArray[Any], newest: int) -> Doubl
     """(Q, K) sums of the rows of a table (I, K) over the newest items of each history."""
     begin = np.maximum(queries.start, queries.end - newest)
     return _sums_of_rows(begin, queries.end, queries.log.item_idx, table)
+
+
+@njit(parallel=True, cache=True)
+def _newest_items(
+    start: Longs, end: Longs, log_item: Ints, rating: Floats, newest: int, at_least: float, at_most: float
+) -> Ints:
+    found = np.full((len(start), newest), -1, dtype=np.int32)
+    for query in prange(len(start)):
+        position, row = newest, end[query]
+        while position > 0 and row > start[query]:
+            row -= 1
+            if at_least <= rating[row] <= at_most:
+                position -= 1
+                found[query, position] = log_item[row]
+    return found
 
 
 @njit(parallel=True, cache=True)

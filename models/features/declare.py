@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, Val
 
 from models.bounds import Positive
 from models.encoding import USER_ATTRIBUTES
-from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY
+from models.features.registry import OF_LISTS, OF_PAIR, OF_PAST, OF_QUERY
 from models.features.schema import Side
 from models.features.statistics import STATISTICS, WINDOW
 
 Section = Literal[Side, "channel"]
 """Section of features.toml, whose feature it is; one of ``channel`` is a feature of every list."""
 
-Encoding = Literal["numeric", "log", "bucketed", "categorical", "multi_hot", "sequence"]
+Encoding = Literal["numeric", "log", "bucketed", "categorical", "multi_hot", "sequence", "tfidf"]
 """Encoding of its values for models; log is sign(x) log(1 + |x|), bucketed numbers are codes."""
 
 ColumnType = Literal[
@@ -36,23 +36,36 @@ def _attribute(log: Any) -> None:
 
 OFFERED: Mapping[tuple[str, str], Mapping[str, Function]] = {
     ("user", "statistic"): STATISTICS,
-    ("user", "attribute"): dict.fromkeys(USER_ATTRIBUTES, _attribute),
-    ("user", "compute"): OF_QUERY,
+    ("user", "attribute"): dict.fromkeys(("index", *USER_ATTRIBUTES), _attribute),
+    ("user", "compute"): OF_QUERY | OF_PAST,
     ("item", "statistic"): STATISTICS,
-    ("item", "attribute"): dict.fromkeys(("index", "year", "genres"), _attribute),
+    ("item", "attribute"): dict.fromkeys(("index", "year", "genres", "genre_set", "title"), _attribute),
     ("context", "compute"): OF_QUERY,
     ("cross", "compute"): OF_PAIR,
     ("channel", "compute"): OF_LISTS,
 }
 """Names that a declaration of a section may have as its source, and the functions that they stand for."""
 
-LISTS_OF_VALUES = {"newest_items": "sequence", "genres": "multi_hot"}
-"""Attributes and functions with more than one value, and the kind that they must have."""
+LISTS_OF_VALUES = {
+    "newest_items": ("sequence",),
+    "newest_years": ("sequence",),
+    "newest_genre_sets": ("sequence",),
+    "genres": ("multi_hot",),
+    "top_genres": ("multi_hot",),
+    "title": ("multi_hot", "tfidf"),
+}
+"""Attributes and functions with more than one value, and the kinds that they may have."""
+
+HASHED = ("genre_set", "newest_genre_sets", "title")
+"""Attributes and functions whose values are hashes, which need a size."""
+
+SINGLE = ("numeric", "log", "bucketed", "categorical")
+"""Kinds of a single value."""
 
 READ_BY = {
     "default": ("numeric", "log"),
-    "edges": ("bucketed",),
-    "size": ("categorical",),
+    "edges": ("bucketed", "sequence"),
+    "size": ("categorical", "multi_hot", "sequence", "tfidf"),
     "embedding": ("bucketed", "categorical", "multi_hot", "sequence"),
 }
 """Keys that only some kinds read."""
@@ -73,14 +86,17 @@ class Declaration:
     edges: tuple[float, ...] = ()
     """Ascending bounds of the buckets of a bucketed number; each belongs to the bucket above it."""
     size: int | None = None
-    """Codes of a categorical feature, 0 for missing included; without it, as many as the log has."""
+    """Codes of a categorical feature, 0 for missing included; without it, as many as the log has.
+
+    Of hashes, the codes or columns that they are taken to; of TF-IDF, the numbers of a vector.
+    """
     embedding: str = ""
     """The embedding table that it shares."""
 
     @property
     def column(self) -> str:
         """Its name among all features."""
-        return f"{self.side}_{self.name}" if self.side in ("user", "item") else self.name
+        return _column(self.side, self.name)
 
 
 class FeatureBlock(BaseModel):
@@ -100,6 +116,7 @@ class FeatureBlock(BaseModel):
     attribute: str | None = None
     compute: str | None = None
     sql: str | None = None
+    optional: bool = False
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -107,11 +124,16 @@ class FeatureBlock(BaseModel):
         return self.model_extra or {}
 
 
-def declarations(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Declaration, ...]:
+def declarations(
+    declared: Mapping[str, Sequence[Mapping[str, Any]]], optional: Sequence[str] = ()
+) -> tuple[Declaration, ...]:
     """The features of features.toml for models; declarations of ``sql`` alone are published, not read.
 
+    Of those that are optional the ones named in ``optional`` are read, by their names among all features.
+
     Raises:
-        ValueError: a declaration makes no sense: which one, and what there is to choose from, in one line.
+        ValueError: a declaration makes no sense: which one, and what there is to choose from, in one line;
+            or an optional feature is not there.
     """
     read: list[Declaration] = []
     names: set[str] = set()
@@ -126,8 +148,28 @@ def declarations(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[D
             if problem := _repeated(section, block, names) or _unpublishable(section, block):
                 raise ValueError(f"{where}: {problem}")
             if block.sql is None:
-                read.append(_declaration(where, section, block))
+                feature = _declaration(where, section, block)
+                if not block.optional or feature.column in optional:
+                    read.append(feature)
+    choices = optional_names(declared)
+    if unknown := set(optional).difference(choices):
+        raise ValueError(f"no optional feature {min(unknown)!r}: choose from {_listed(choices) or 'none'}")
     return tuple(read)
+
+
+def optional_names(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """The names of the optional features, as ``declarations`` takes them."""
+    return [
+        _column(section, str(block["name"]))
+        for section, blocks in declared.items()
+        for block in blocks
+        if block.get("optional")
+    ]
+
+
+def _column(section: str, name: str) -> str:
+    """The name of a feature among all."""
+    return f"{section}_{name}" if section in ("user", "item") else name
 
 
 def _block(where: str, content: Mapping[str, Any]) -> FeatureBlock:
@@ -143,7 +185,7 @@ def _block(where: str, content: Mapping[str, Any]) -> FeatureBlock:
 
 def _repeated(section: str, block: FeatureBlock, names: set[str]) -> str | None:
     """The problem of a name that another feature has."""
-    column = f"{section}_{block.name}" if section in ("user", "item") else block.name
+    column = _column(section, block.name)
     if column in names:
         return f"there is another feature {column}"
     names.add(column)
@@ -155,6 +197,8 @@ def _unpublishable(section: str, block: FeatureBlock) -> str | None:
     published = block.type is not None
     if published and (section not in ("user", "item") or not (block.sql or block.statistic)):
         return "only a statistic or sql of a user or an item is published, others have no type"
+    if published and block.optional:
+        return "what is published is not optional"
     if block.sql and not published:
         return "sql is published, so it needs a type"
     if block.sql and block.parameters:
@@ -211,17 +255,23 @@ def _problem_of_source(declared: Declaration) -> str | None:
 def _problem_of_kind(declared: Declaration) -> str | None:
     """The problem of its kind."""
     kind, what = declared.kind, declared.what
-    of_lists = LISTS_OF_VALUES.get(what)
-    if of_lists != kind and (of_lists or kind in LISTS_OF_VALUES.values()):
-        return f"{what} is {'a number or code' if of_lists is None else of_lists}, not {kind}"
+    allowed = LISTS_OF_VALUES.get(what, SINGLE)
+    if kind not in allowed:
+        return f"{what} is {'a number or code' if allowed == SINGLE else ' or '.join(allowed)}, not {kind}"
     for key, kinds in READ_BY.items():
         if getattr(declared, key) not in (None, (), "") and kind not in kinds:
             return f"{key} is for {_listed(kinds)}, not for {kind}"
     ascending = list(declared.edges) == sorted(set(declared.edges))
-    if kind == "bucketed" and not (declared.edges and ascending):
-        return "a bucketed number needs ascending edges"
+    if not ascending or (kind == "bucketed" and not declared.edges):
+        return "its edges must be there, and ascend"
+    if what in HASHED and (declared.size or 0) < 2:
+        return f"{what} is hashed, which needs a size of 2 at least"
+    if declared.size is not None and kind != "categorical" and what not in HASHED:
+        return f"size is for codes and hashes, not for {what}"
     if kind == "categorical" and declared.source != "attribute" and declared.size is None:
         return "codes that are no attribute need a size"
+    if (what == "newest_years") != (kind == "sequence" and bool(declared.edges)):
+        return "a sequence of years needs edges, and no other has any"
     return None
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.dataset import Dataset
-from models.features.compute import OF_LISTS, OF_PAIR, OF_QUERY, Pairs
+from models.features.compute import Pairs
 from models.features.declare import Declaration
+from models.features.registry import OF_LISTS, OF_PAIR, OF_PAST, OF_QUERY
 from models.features.schema import Column, Columns
 from models.features.statistics import of_users, statistic
+from models.features.taste import genre_sets
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def extract(declared: Sequence[Declaration], lists: Sequence[str], pairs: Pairs)
         elif feature.side == "item" and feature.source == "statistic":
             of_pairs[name] = statistic(feature.what, pairs.past_of_items, feature.parameters)
         elif feature.side == "item":
-            items[name] = attribute(feature.what, pairs.queries.log.items, pairs.queries.log.n_items)
+            items[name] = of_items(feature.what, pairs.queries.log)
         else:
             queries[name] = _of_query(feature, pairs)
     return Raw(queries, items, of_pairs)
@@ -66,7 +68,11 @@ def _of_query(feature: Declaration, pairs: Pairs) -> Column:
         past = of_users(pairs.past.by_user, queries)
         return statistic(feature.what, past, feature.parameters)
     if feature.source == "compute":
+        if feature.what in OF_PAST:
+            return OF_PAST[feature.what](pairs, **feature.parameters)
         return OF_QUERY[feature.what](queries, **feature.parameters)
+    if feature.what == "index":
+        return queries.user_idx
     if feature.what not in queries.log.users:
         return np.full(len(queries), -1)
     codes = queries.log.users[feature.what][queries.user_idx]
@@ -80,12 +86,16 @@ def attributes(declared: Sequence[Declaration], log: Dataset) -> Raw:
         for feature in declared
         if feature.side == "user"
     }
-    items = {
-        feature.column: attribute(feature.what, log.items, log.n_items)
-        for feature in declared
-        if feature.side == "item"
-    }
+    items = {feature.column: of_items(feature.what, log) for feature in declared if feature.side == "item"}
     return Raw(users, items, {})
+
+
+def of_items(name: str, log: Dataset) -> Column:
+    """(I,) or (I, K) an attribute of the items, all missing if the log lacks it."""
+    if name == "genre_set":
+        return genre_sets(log)
+    found = attribute(name, log.items, log.n_items)
+    return found.reshape(log.n_items, -1) if name == "title" else found
 
 
 def attribute(name: str, attributes: Mapping[str, Column], n: int) -> Column:

@@ -16,7 +16,7 @@ Kind = Literal["categorical", "numeric", "multi_hot", "sequence"]
 """Encodings of features.
 
 - categorical: (N,) int codes, 0 for missing or unknown; bucketed numbers are categorical too
-- numeric: (N,) float, already scaled, 0 for missing
+- numeric: (N,) float, or (N, size) of a vector, already scaled, 0 for missing
 - multi_hot: (N, size) of 0 and 1
 - sequence: (N, L) int codes, oldest first, padded in front with 0; its items share ``embedding``
 """
@@ -33,7 +33,7 @@ class Feature:
     side: Side
     kind: Kind
     size: int = 1
-    """Categorical and sequence: codes, 0 included. Multi-hot: columns. Numeric: 1."""
+    """Categorical and sequence: codes, 0 included. Multi-hot: columns. Numeric: numbers, mostly 1."""
     embedding: str = ""
     """The embedding table it reads; features that name the same one share it. Default: its own name."""
 

@@ -50,6 +50,11 @@ class Everyone:
         moment, number = _moments(at)
         return _means(self.row, self.log.at, self.log.rating, self.sums, moment)[number]
 
+    def n_ratings(self, at: Longs) -> Longs:
+        """(N,) ratings before each moment."""
+        moment, number = _moments(at)
+        return _rows_before(self.row, self.log.at, moment)[number]
+
     def n_users(self, at: Longs) -> Longs:
         """(N,) users with a rating before each moment."""
         moment, number = _moments(at)
@@ -212,6 +217,32 @@ class Past:
         return replace(self, begin=first_not_before(self.ratings.at, self.begin, self.end, since))
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """Ratings by any groups, each of a number."""
+
+    keys: Longs  # (G,) ascending: the groups that have ratings
+    ratings: RatingSums
+
+    def past(self, key: Longs, at: Longs) -> Past:
+        """The ratings of each group (N,) strictly before ``at`` (N,); none of a group that is not there."""
+        indptr, group = self.ratings.indptr, np.searchsorted(self.keys, key)
+        begin = indptr[group]
+        exists = np.append(self.keys, np.iinfo(np.int64).min)[group] == key
+        stop = np.where(exists, indptr[np.minimum(group + 1, len(self.keys))], begin)
+        return Past(self.ratings, begin, first_not_before(self.ratings.at, begin, stop, at), at)
+
+
+def grouped(log: Dataset, everyone: Everyone, rows: Ints, key: Longs) -> Grouped:
+    """The ratings of some rows (n,) of a log, by ascending time, by the key (n,) of each; -1 is left out."""
+    order = np.argsort(key, kind="stable")
+    order = order[np.count_nonzero(key < 0) :]
+    keys, first = np.unique(key[order], return_index=True)
+    indptr = np.append(first, len(order)).astype(np.int64)
+    sorted_rows = rows[order]
+    return Grouped(keys, RatingSums(indptr, log.at[sorted_rows], log.rating[sorted_rows], everyone))
+
+
 def of_users(ratings: RatingSums, queries: Queries) -> Past:
     """The history of each query: the log up to the query is the user's own, so nothing is searched."""
     return Past(ratings, queries.start, queries.end, queries.at)
@@ -347,8 +378,9 @@ def _ratings_before(row: Ints, rating: Floats) -> Doubles:
 
 
 @njit(cache=True)
-def _means(row: Ints, at: Longs, rating: Floats, sums: Doubles, moment: Longs) -> Doubles:
-    means = np.full(len(moment), np.nan)
+def _rows_before(row: Ints, at: Longs, moment: Longs) -> Longs:
+    """(M,) rows, by ascending time, before each moment."""
+    found = np.empty(len(moment), dtype=np.int64)
     for m in range(len(moment)):
         low, high = 0, len(row)
         while low < high:
@@ -357,6 +389,16 @@ def _means(row: Ints, at: Longs, rating: Floats, sums: Doubles, moment: Longs) -
                 low = middle + 1
             else:
                 high = middle
+        found[m] = low
+    return found
+
+
+@njit(cache=True)
+def _means(row: Ints, at: Longs, rating: Floats, sums: Doubles, moment: Longs) -> Doubles:
+    means = np.full(len(moment), np.nan)
+    before = _rows_before(row, at, moment)
+    for m in range(len(moment)):
+        low = before[m]
         total = sums[low // STEP]
         for number in range(low // STEP * STEP, low):
             total += rating[row[number]]

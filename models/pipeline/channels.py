@@ -6,7 +6,7 @@ from typing import Any, Literal
 from models.dataset import Dataset, rows_beyond
 from models.pipeline.config import PipelineConfig, build_channel, channel_settings, incremental_channel
 from models.recall.contract import Incremental, Recaller, fit_settings
-from models.recall.registry import CHANNELS
+from models.recall.registry import CHANNELS, is_remembering
 from models.sampling import cap_active_users
 from models.state import State
 
@@ -45,6 +45,11 @@ def fits_at_once(config: PipelineConfig, name: str) -> int:
     """Fits of a channel, to different logs, that are best made at once."""
     kind, _ = channel_settings(config, name)
     return 2 if CHANNELS[kind].one_thread else 1
+
+
+def remembers(config: PipelineConfig, name: str) -> bool:
+    """True for a channel that holds what earlier runs ranked."""
+    return is_remembering(channel_settings(config, name)[0])
 
 
 def with_state(config: PipelineConfig, name: str, state: State) -> Recaller:

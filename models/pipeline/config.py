@@ -16,6 +16,7 @@ from models.merge import MAX_CHANNELS, MergeConfig
 from models.pipeline.holdout import HoldoutConfig
 from models.prerank.registry import PRE_RANKERS
 from models.prerank.stage import PrerankConfig
+from models.questions import QuestionsConfig
 from models.rank.candidates import MERGED
 from models.rank.fit import RankConfig
 from models.rank.fusion import FORMULAS
@@ -119,6 +120,8 @@ class PipelineConfig(Config):
     """Experiments by name: users in arms by a hash of their ids, some of whom get other lists."""
     graph: GraphConfig = GraphConfig()
     """The graph of films, whose communities are published."""
+    questions: QuestionsConfig = QuestionsConfig()
+    """Films to ask newcomers about."""
     explain: ExplainConfig = ExplainConfig()
     """Reasons of recommendations."""
 
@@ -272,7 +275,7 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
     )
     _check_idle("holdout", config.objective == "next", "objective is next", config.holdout, "timed")
     source = config.exposure.source
-    idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate")
+    idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate", "negative_rate", "max_weight")
     _check_idle("exposure", source != "none", "source is reported or published", config.exposure, *idle)
     _check_idle("exposure", source == "published", "source is published", config.exposure, "published_ranks")
     by_genre = config.block_list.genre_dislikes is not None

@@ -14,13 +14,14 @@ from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Queries
 from models.evaluation.split import Split
-from models.exposures import Shown, behind
+from models.exposures import ExposureLog, Shown, behind
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.merge import Merged
 from models.pipeline.config import PipelineConfig, list_pool, pool_size, ranker_of
 from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
+from models.rank.exposed import emphasis
 from models.rank.fit import Fitted, fit_ranking
 from models.rank.memory import averaged
 from models.rank.stage import Ranking, blended, order
@@ -120,10 +121,15 @@ def fit_rank(
     log: Dataset,
     declared: Declared,
     past: PastIndex | None = None,
+    exposures: ExposureLog | None = None,
 ) -> Fitted | None:
-    """The ranker, fitted on the candidates of the holdout's queries; None if too few of them are targets."""
-    ranker = ranker_of(config)
-    return fit_ranking(pool, holdout.targets, log, declared, config.rank, ranker, config.seed, past)
+    """The ranker, fitted on the candidates of the holdout's queries; None if too few of them are targets.
+
+    ``exposures`` are those since the beginning of the holdout, where they are logged.
+    """
+    ranker, targets = ranker_of(config), holdout.targets
+    shown = None if exposures is None else emphasis(pool, targets, log, exposures, config.exposure)
+    return fit_ranking(pool, targets, log, declared, config.rank, ranker, config.seed, past, shown)
 
 
 def shortlist(

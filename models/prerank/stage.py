@@ -5,8 +5,9 @@ the scores of channels, none of a user and an item together. It decides which ca
 their order: what is left keeps the order of the merged list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,10 @@ def fit_preranking(
 
 
 def restore_preranking(
-    state: State, declared: Sequence[Declaration], config: PrerankConfig, item_codes: Ints | None = None
+    state: State,
+    declared: Sequence[Declaration],
+    config: PrerankConfig,
+    codes: Mapping[str, Ints] = MappingProxyType({}),
 ) -> Ranking:
     """The stage that had this state; arguments as of :func:`models.rank.stage.restore_ranking`.
 
@@ -101,7 +105,7 @@ def restore_preranking(
         ValueError: it was trained on features of other names, or with another method or other settings.
     """
     pre_ranker = build_pre_ranker(config.method, config.settings)
-    return restore_ranking(state, cheap(declared), pre_ranker, item_codes)
+    return restore_ranking(state, cheap(declared), pre_ranker, codes)
 
 
 def cheap(declared: Sequence[Declaration]) -> tuple[Declaration, ...]:

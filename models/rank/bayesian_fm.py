@@ -88,9 +88,12 @@ def fit_bayesian_fm(
     """Draw the weights by the rows whose main task has a label, in [0, 1]; validation rows stop nothing.
 
     Raises:
-        ValueError: there are no training or no validation rows, or the two differ in features.
+        ValueError: there are no training or no validation rows, the two differ in features, or rows have
+            weights.
     """
     check_training(train, validation)
+    if train.weight is not None:
+        raise ValueError("bayesian_fm counts all rows alike: train another ranker on weighted rows")
     labelled = train.where(~np.isnan(train.label[:, 0]))
     levels, level = np.unique(labelled.label[:, 0], return_inverse=True)
     sets = sets_of(labelled) if config.implicit else {}

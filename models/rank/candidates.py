@@ -1,8 +1,9 @@
 """Candidate pools of ranking: the best of the merged list, with their scores by channel, and training rows.
 
-Nobody logged what was shown, so what recall would have proposed stands for it: channels fitted before the
-labels answer held-back questions; what the user then watched is positive, the other candidates are
-negative, of which a known fraction is kept. A target that recall did not find teaches nothing.
+What recall would have proposed stands for what was shown, which need not be logged: channels fitted before
+the labels answer held-back questions; what the user then watched is positive, the other candidates are
+negative, of which a known fraction is kept. A target that recall did not find teaches nothing. What a log of
+exposures adds is in ``models.rank.exposed``.
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,11 @@ import numpy as np
 from numba import njit, prange
 from pydantic import PositiveInt
 
+from models.bounds import PositiveFraction
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
 from models.features.compute import Pairs, PastIndex
-from models.rank.constraints import PositiveFraction
 from models.targets import Targets
 
 QUERIES = 64
@@ -102,8 +103,24 @@ class Sampling(Config):
     """Targets of a query that count at most: the candidates of one with more are thinned alike."""
 
 
-def sample(pool: Pool, targets: Targets, sampling: Sampling, seed: int) -> Mask:
+@dataclass(frozen=True)
+class Emphasis:
+    """How much the candidates (B, n) of held-back queries count in the training of a ranker."""
+
+    is_ignored: Mask
+    """Shown to the user, who did not watch it."""
+    negative_rate: float
+    """Fraction of the ignored ones that is learned from."""
+    weight: Floats
+    """Weight of a candidate in the loss."""
+
+
+def sample(
+    pool: Pool, targets: Targets, sampling: Sampling, seed: int, emphasis: Emphasis | None = None
+) -> Mask:
     """(B, n) the targets among the candidates of each query, and a fraction of its others.
+
+    Of those that were shown and ignored the fraction is that of ``emphasis``.
 
     A query none of whose targets is a candidate is left out: it would say that all of them are bad. One with
     hundreds of them, a long first session, is thinned: lists are judged query by query.
@@ -111,7 +128,10 @@ def sample(pool: Pool, targets: Targets, sampling: Sampling, seed: int) -> Mask:
     positive = is_target(pool.merged.item, targets)
     count = positive.sum(axis=1, keepdims=True)
     thinned = np.minimum(1, sampling.max_targets / np.maximum(count, 1)) * (count > 0)  # (B, 1)
-    rate = thinned * np.where(positive, 1, sampling.negative_rate) * (pool.merged.item >= 0)
+    negative_rate: float | Floats = sampling.negative_rate
+    if emphasis is not None:
+        negative_rate = np.where(emphasis.is_ignored, emphasis.negative_rate, negative_rate)
+    rate = thinned * np.where(positive, 1, negative_rate) * (pool.merged.item >= 0)
     sampled: Mask = np.random.default_rng(seed).random(positive.shape) < rate
     return sampled
 

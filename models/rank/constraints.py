@@ -4,9 +4,6 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
-PositiveFraction = Annotated[float, Field(gt=0, le=1)]
-"""A part of a whole, and not nothing."""
-
 Units = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 """Units of each of some layers, at least one."""
 

@@ -14,7 +14,7 @@ from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.features.encode import coverage, fit_encoder
 from models.features.extract import extract
-from models.rank.candidates import TASKS, Pool, Sampling, is_target, sample, task_labels
+from models.rank.candidates import TASKS, Emphasis, Pool, Sampling, is_target, sample, task_labels
 from models.rank.fusion import main_task
 from models.rank.registry import BuiltRanker
 from models.rank.rows import Rows
@@ -66,20 +66,22 @@ def cross_fit(
     ranker: BuiltRanker,
     seed: int,
     past: PastIndex | None = None,
+    emphasis: Emphasis | None = None,
 ) -> CrossFitted | None:
     """Train a ranker for each fold; None if recall found too few targets.
 
     ``answers`` is a log with the ratings of the targets. Nothing of it is read but these. ``past`` is of the
-    log of the queries, and made of it if it is not given.
+    log of the queries, and made of it if it is not given. By ``emphasis`` some candidates count more.
     """
     past = past or PastIndex(pool.queries.log)
-    sampled = sample(pool, targets, sampling, seed)
+    sampled = sample(pool, targets, sampling, seed, emphasis)
     pairs = pool.pairs(past, sampled)
     raw = extract(declared, list(pool.lists), pairs)
     encoder = fit_encoder(declared, list(pool.lists), raw, past.log)
     watched = is_target(pool.merged.item, targets)[sampled]
     label = task_labels(watched, pool.queries.user_idx[pairs.query], pairs.item, answers)
-    rows = replace(Rows.of(pairs, raw, encoder), label=label, tasks=TASKS)
+    weight = None if emphasis is None else emphasis.weight[sampled]
+    rows = replace(Rows.of(pairs, raw, encoder), label=label, tasks=TASKS, weight=weight)
     fold = _folds(pool, folds, seed)
     left_out = [fold[rows.query] == number for number in range(folds)]
     if not all((watched & mine).any() and (watched & ~mine).any() for mine in left_out):

@@ -20,7 +20,7 @@ from models.evaluation import metrics
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
 from models.rank.calibration import Reliability, fit_isotonic, reliability, undo_sampling
-from models.rank.candidates import Pool, Sampling, is_target
+from models.rank.candidates import Emphasis, Pool, Sampling, is_target
 from models.rank.constraints import Folds
 from models.rank.cross_fit import CrossFitted, cross_fit
 from models.rank.fusion import FusionConfig, fit_fusion, main_task
@@ -82,16 +82,20 @@ def fit_ranking(
     ranker: BuiltRanker,
     seed: int,
     past: PastIndex | None = None,
+    emphasis: Emphasis | None = None,
 ) -> Fitted | None:
     """Learn to order what recall found for held-back queries; None if it found too few targets.
 
     ``answers`` is a log with the ratings of the targets. Nothing of it is read but these. ``past`` is of the
-    log of the queries, and made of it if it is not given.
+    log of the queries, and made of it if it is not given. By ``emphasis`` some candidates count more in the
+    training of the rankers, and none in the choice of their weight.
 
     Raises:
         FloatingPointError: the training of a ranker diverged.
     """
-    trained = cross_fit(pool, targets, answers, declared, config.sampling, config.folds, ranker, seed, past)
+    trained = cross_fit(
+        pool, targets, answers, declared, config.sampling, config.folds, ranker, seed, past, emphasis
+    )
     if trained is None:
         return None
     ranking = replace(trained.ranking, fusion=_fit_fusion(trained, config.formula))

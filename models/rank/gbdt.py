@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from models.bounds import NonNegative, Positive
+from models.bounds import NonNegative, Positive, PositiveFraction
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
-from models.rank.constraints import PositiveFraction
 from models.rank.rows import Rows, check_features, check_training
 from models.rank.trees import Forest, compiled
 from models.state import State, pack_text, unpack_text
@@ -122,9 +121,11 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
         "force_row_wise": True,
         "verbose": -1,
     }
-    rows_to_fit = lgb.Dataset(_matrix(train, np.arange(len(train))), label)
+    rows_to_fit = lgb.Dataset(_matrix(train, np.arange(len(train))), label, weight=train.weight)
     stopping = rows_to_fit.create_valid(
-        _matrix(validation, np.arange(len(validation))), validation.label[:, 0].copy()
+        _matrix(validation, np.arange(len(validation))),
+        validation.label[:, 0].copy(),
+        weight=validation.weight,
     )
     stop = lgb.early_stopping(config.early_stopping_round, verbose=False)
     grown = lgb.train(parameters, rows_to_fit, config.num_boost_round, [stopping], callbacks=[stop])
@@ -141,7 +142,7 @@ def restore_gbdt(state: State, config: GbdtConfig = GbdtConfig()) -> Gbdt:
 
 
 def _matrix(rows: Rows, chosen: Longs) -> Floats:
-    """(B, F) the features of some rows: a column a number, a code, or a column of a multi-hot feature."""
+    """(B, F) the features of some rows: a column a number, a code, or an element of several."""
     layout = _layout(rows.schema)
     matrix = np.empty((len(chosen), sum(n for _, _, n in layout)), dtype=np.float32)
     for (_, name), begin, n in layout:
@@ -152,7 +153,7 @@ def _matrix(rows: Rows, chosen: Longs) -> Floats:
 def _layout(schema: FeatureSchema) -> list[tuple[tuple[int, str], int, int]]:
     """Number and name of each feature that is read, its first column, and how many it has."""
     read = [(number, feature) for number, feature in enumerate(schema.features) if feature.kind != "sequence"]
-    width = [feature.size if feature.kind == "multi_hot" else 1 for _, feature in read]
+    width = [feature.size if feature.kind in ("multi_hot", "numeric") else 1 for _, feature in read]
     first = np.cumsum([0, *width])[:-1].tolist()
     return [
         ((number, feature.name), begin, n)

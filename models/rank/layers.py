@@ -43,7 +43,7 @@ class Embedding(nn.Module):
         self.sequences = [feature for feature in of_kind(schema, "sequence") if feature not in left_out]
         self.numeric = of_kind(schema, "numeric")
         self.symbolic = [*self.categorical, *self.multi_hot, *self.sequences]
-        self.n_numbers = len(self.numeric)
+        self.n_numbers = sum(feature.size for feature in self.numeric)
         self.width = len(self.symbolic) * embedding_dim + self.n_numbers
         self.begin, n_rows = _layout(schema)
         offset = [self.begin[feature.table] for feature in self.categorical]
@@ -81,7 +81,8 @@ class Embedding(nn.Module):
     def _numbers(self, batch: Batch) -> Tensor:
         if not self.numeric:
             return self.table.new_zeros(_rows(batch), 0)
-        return torch.stack([batch[feature.name].to(self.table.dtype) for feature in self.numeric], dim=1)
+        columns = [batch[feature.name].view(-1, feature.size) for feature in self.numeric]
+        return torch.cat(columns, dim=1).to(self.table.dtype)
 
 
 class FieldVectors(nn.Module):

@@ -30,6 +30,7 @@ class Rows:
     pairs: Columns  # cross features, and statistics of the item at the query's time: (N,) or (N, size)
     label: Floats  # (N, T)
     tasks: tuple[str, ...]  # T names; the first is the main task
+    weight: Floats | None = None  # (N,) in the loss; None: all count alike
 
     @staticmethod
     def of(pairs: Pairs, raw: Raw, encoder: Encoder) -> "Rows":
@@ -46,7 +47,8 @@ class Rows:
         """The same queries and items with only the chosen rows, (N,) bool."""
         query, item, label = self.query[chosen], self.item[chosen], self.label[chosen]
         pairs = {name: column[chosen] for name, column in self.pairs.items()}
-        return replace(self, query=query, item=item, pairs=pairs, label=label)
+        weight = None if self.weight is None else self.weight[chosen]
+        return replace(self, query=query, item=item, pairs=pairs, label=label, weight=weight)
 
     def batch(self, rows: Longs) -> Batch:
         """The features of some rows, gathered."""

@@ -10,8 +10,9 @@ Blend weight 0 is the merged list itself: ranking takes charge only where it hel
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from models.candidates import Candidates
 from models.dataset import Doubles, Floats, Ints, Mask
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
-from models.features.encode import Encoder
+from models.features.encode import Encoder, encoder_state, restored_encoder
 from models.features.extract import expand, extract
 from models.features.schema import FeatureSchema
 from models.merge import Merged
@@ -115,10 +116,9 @@ class Ranking:
             "memory": np.array(self.memory),
             "negative_rate": np.array(self.negative_rate),
             "fusion": pack_text(json.dumps(asdict(self.fusion))),
-            "mean": self.encoder.mean,
-            "scale": self.encoder.scale,
             "schema": pack_text(self.encoder.schema.to_json()),
             "made_of": pack_text(json.dumps([self.ranker, *self.lists])),
+            **encoder_state(self.encoder),
         }
         for number, ranker in enumerate(self.rankers):
             state |= {f"ranker.{number}.{name}": value for name, value in ranker.state.items()}
@@ -132,9 +132,12 @@ def kind_of(state: State) -> str:
 
 
 def restore_ranking(
-    state: State, declared: Sequence[Declaration], ranker: BuiltRanker, item_codes: Ints | None = None
+    state: State,
+    declared: Sequence[Declaration],
+    ranker: BuiltRanker,
+    codes: Mapping[str, Ints] = MappingProxyType({}),
 ) -> Ranking:
-    """The stage that had this state; ``item_codes`` (I,) are the indices then of the items of now.
+    """The stage that had this state; ``codes`` are the indices then of the users and items of now, by side.
 
     Raises:
         ValueError: it was trained on features of other names, or with a ranker of other kind or sizes.
@@ -149,7 +152,7 @@ def restore_ranking(
     of_rankers = named(state, "ranker.")
     numbers = sorted({name.split(".")[0] for name in of_rankers}, key=int)
     rankers = tuple(ranker.restore(named(of_rankers, f"{number}.")) for number in numbers)
-    encoder = Encoder(features, schema, state["mean"], state["scale"], item_codes)
+    encoder = restored_encoder(features, schema, state, codes)
     fused = json.loads(unpack_text(state["fusion"]))
     fusion = FusionConfig(**fused | {"weights": tuple(fused["weights"])})
     blend_weight, negative_rate = float(state["blend_weight"]), float(state["negative_rate"])

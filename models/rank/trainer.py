@@ -178,7 +178,8 @@ class _Trainer:
         self.module.train()
         total = 0.0
         for part in np.array_split(rows, math.ceil(len(rows) / self.config.batch_size)):
-            loss = multi_task_loss(self.module(train.batch(part)), label[part])
+            weight = None if train.weight is None else torch.from_numpy(train.weight[part])
+            loss = multi_task_loss(self.module(train.batch(part)), label[part], weight)
             value = float(loss.detach())
             _check_finite(value, "loss", self.config)
             self.optimizer.zero_grad()
@@ -209,10 +210,14 @@ def running_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor
     return update
 
 
-def multi_task_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Binary cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each."""
+def multi_task_loss(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Binary cross entropy, the mean over each task's known labels, summed over tasks; (B, T) each.
+
+    ``weight`` (B,) is that of each row, 1 by default.
+    """
     labelled = ~label.isnan()
     each = nn.functional.binary_cross_entropy_with_logits(logits, label.nan_to_num(), reduction="none")
+    each = each if weight is None else each * weight[:, None]
     return ((each * labelled).sum(0) / labelled.sum(0).clamp(min=1)).sum()
 
 

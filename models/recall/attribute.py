@@ -9,20 +9,26 @@ n(c, u) adds up the history's recency weight times rating, split evenly among th
 smoothing as in ``demographics``); p(i | c) is the fraction that film i has of the decayed popularity of its
 kind. A user without history gets the kinds of everybody. Where films have authors or categories, such a
 channel recalls by those.
+
+Kinds are alike if the same users rate them: the cosine of their columns in the matrix of users and kinds.
+With weight w kinds that are alike take part of the taste, s(c', c) being fractions of the similarities of c':
+
+    p'(c | u) = (1 - w) p(c | u) + w sum over kinds c' of p(c' | u) s(c', c)
 """
 
 from typing import Self
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, model_validator
 from scipy.sparse import csr_array, diags_array, eye_array
 
-from models.bounds import Positive
+from models.bounds import Fraction, Positive, only_where
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Queries
-from models.history import decayed_history
-from models.neighbours import nearest, to_sparse
+from models.history import decayed_history, interactions
+from models.kinds import kinds_of_items
+from models.neighbours import nearest, nearest_by_product, to_sparse
 from models.recall.contract import Tables
 from models.recall.popular import decayed_popularity
 from models.sparse_product import best_of_product, recommend_by_product, sparse_from_state, sparse_state
@@ -42,6 +48,15 @@ class AttributeConfig(Config):
     """Favourite kinds looked into for each user."""
     best: PositiveInt = 200
     """Best films held of each kind."""
+    similar_weight: Fraction = 0.0
+    """Weight of the kinds similar to the user's own: 0 looks into the own kinds alone."""
+    n_neighbours: PositiveInt = 10
+    """Similar kinds of each kind that take part."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        only_where(self.similar_weight > 0, "similar_weight is above 0", self, "n_neighbours")
+        return self
 
 
 class Attribute:
@@ -49,7 +64,7 @@ class Attribute:
 
     State: sparse rows of the kinds of each item, ``kinds_*`` (I, C), each row summing to 1; ``prior`` (C,),
     everybody's kinds; the inverted index ``best`` (C, N), items, and ``chance`` (C, N), p(i | c), padded
-    with -1 and -inf.
+    with -1 and -inf. With similar kinds also ``similarity`` (C, C), sparse, each row summing to 1.
     """
 
     def __init__(self, config: AttributeConfig = AttributeConfig()) -> None:
@@ -58,7 +73,10 @@ class Attribute:
 
     def fit(self, dataset: Dataset) -> Self:
         popularity = np.maximum(decayed_popularity(dataset, self.config.half_life), 0)
-        self.state = index_of_kinds(kinds_of_items(dataset), popularity, popularity, self.config.best)
+        kinds = kinds_of_items(dataset)
+        self.state = index_of_kinds(kinds, popularity, popularity, self.config.best)
+        if self.config.similar_weight:
+            self.state |= sparse_state("similarity", similar_kinds(dataset, kinds, self.config.n_neighbours))
         return self
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
@@ -72,6 +90,9 @@ class Attribute:
         prior = self.state["prior"]
         kinds = sparse_from_state("kinds", self.state, len(prior))
         taste = taste_of_kinds(queries, kinds, prior, self.config.decay, self.config.smoothing)
+        if weight := np.float32(self.config.similar_weight):
+            similarity = sparse_from_state("similarity", self.state, len(prior))
+            taste = (1 - weight) * taste + weight * (taste @ similarity)
         return to_sparse(nearest(taste, self.config.favourites), len(prior))
 
 
@@ -100,6 +121,16 @@ def taste_of_kinds(
     return taste
 
 
+def similar_kinds(dataset: Dataset, kinds: csr_array, n: int) -> csr_array:
+    """(C, C) the n kinds nearest to each by the cosine of who rated them, as fractions of their sum."""
+    rated = (interactions(dataset) @ kinds).tocsc()  # (U, C)
+    length = np.sqrt((rated**2).sum(axis=0))
+    unit = (rated @ diags_array(1 / np.maximum(length, np.finfo(np.float32).tiny))).tocsr()
+    near = to_sparse(nearest_by_product(csr_array(unit.T), unit, n), kinds.shape[1])
+    total = np.maximum(near.sum(axis=1), np.finfo(np.float32).tiny)
+    return csr_array(diags_array(1 / total) @ near)
+
+
 def best_of_kinds(kinds: csr_array, weight: Floats, n: int) -> tuple[Ints, Floats]:
     """The best items of each kind, and the fraction that each has of the kind's weights: (C, n) both.
 
@@ -112,21 +143,3 @@ def best_of_kinds(kinds: csr_array, weight: Floats, n: int) -> tuple[Ints, Float
     each = eye_array(kinds.shape[1], dtype=np.float32, format="csr")
     none = np.zeros(kinds.shape[1], dtype=np.int64)
     return best_of_product(each, films, min(n, kinds.shape[0]), none, none, np.empty(0, dtype=np.int32))
-
-
-def kinds_of_items(dataset: Dataset) -> csr_array:
-    """The kinds (genre x decade) of each item, (I, C) float32, each row summing to 1.
-
-    A film without a genre, or without a year, has a kind of its own for that; so every film has one.
-    """
-    nothing = np.zeros((dataset.n_items, 0), dtype=np.bool_)
-    genres = np.asarray(dataset.items.get("genres", nothing), dtype=np.bool_)
-    genres = np.column_stack([genres, ~genres.any(1)])  # (I, G + 1), the last column for no genre
-    year = np.asarray(dataset.items.get("year", np.full(dataset.n_items, -1)))
-    decade = np.where(year < 0, 0, 1 + year // 10).astype(np.int64)
-    item, genre = np.nonzero(genres)
-    _, kind = np.unique(genre * (int(decade.max(initial=0)) + 1) + decade[item], return_inverse=True)
-    kinds = csr_array(
-        (np.ones(len(item)), (item, kind)), shape=(dataset.n_items, int(kind.max(initial=-1)) + 1)
-    )
-    return (diags_array(1 / genres.sum(1)) @ kinds).tocsr().astype(np.float32)

@@ -22,7 +22,8 @@ from models.bounds import NonNegative, Positive
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Queries
-from models.recall.attribute import films_of_kinds, index_of_kinds, kinds_of_items, taste_of_kinds
+from models.kinds import kinds_of_items
+from models.recall.attribute import films_of_kinds, index_of_kinds, taste_of_kinds
 from models.recall.contract import Tables
 from models.sparse_product import recommend_by_product, sparse_from_state
 from models.splitmix import GOLDEN, mix, unit

@@ -9,6 +9,7 @@ from models.config import Config, configured, with_seed
 from models.embeddings.walks import WalkConfig
 from models.history import FOREVER
 from models.recall.attribute import Attribute, AttributeConfig
+from models.recall.cache import Cache, CacheConfig
 from models.recall.contract import Recaller
 from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig
 from models.recall.deepwalk import DeepWalk, DeepWalkConfig
@@ -51,6 +52,7 @@ CHANNELS: dict[str, Channel] = {
     "region": Channel(Region, RegionConfig()),
     "new_items": Channel(NewItems, NewItemsConfig()),
     "fresh": Channel(Fresh, FreshConfig()),
+    "cache": Channel(Cache, CacheConfig()),
     "mf": Channel(MF, MFConfig()),
     "bpr": Channel(MF, MFConfig(trainer=Bpr())),
     "lfm": Channel(MF, MFConfig(trainer=Ratings())),
@@ -95,3 +97,8 @@ def is_incremental(kind: str) -> bool:
 def is_rater(kind: str) -> bool:
     """True for kinds of channels that predict ratings: see :class:`models.recall.contract.Rater`."""
     return hasattr(CHANNELS[kind].make, "ratings")
+
+
+def is_remembering(kind: str) -> bool:
+    """True for kinds of channels that hold what earlier runs ranked: see :mod:`models.recall.cache`."""
+    return hasattr(CHANNELS[kind].make, "push")

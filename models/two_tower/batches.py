@@ -16,7 +16,7 @@ from numba import njit
 from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
 from models.features.schema import Columns, FeatureSchema
 from models.features.statistics import sums_before
-from models.two_tower.inputs import scaled_count, scaled_mean
+from models.two_tower.inputs import context_columns, scaled_count, scaled_mean
 
 Tensors = dict[str, torch.Tensor]
 
@@ -50,7 +50,7 @@ class Windows:
 class Histories:
     """A batch: the inputs of the user tower, by feature, and the target of each position."""
 
-    inputs: Tensors  # history and numbers (B, L), codes (B,); histories are padded at the end with 0
+    inputs: Tensors  # history, numbers, moments (B, L), codes (B,); histories are padded at the end with 0
     user: torch.Tensor  # (B,) user_idx
     target: torch.Tensor  # (B, L) item_idx, -1 where there is none
     row: torch.Tensor  # (B, L) the row of the log that is the target, -1 where there is none
@@ -77,6 +77,7 @@ class Collator:
     def __init__(self, dataset: Dataset, schema: FeatureSchema, users: Columns) -> None:
         self.dataset = dataset
         self.users = users
+        self.context = bool(schema.of("context"))
         self.numeric = any(feature.kind == "numeric" for feature in schema.of("user"))
         self.sums = sums_before(dataset.rating) if self.numeric else np.empty(0)
 
@@ -92,6 +93,10 @@ class Collator:
         end = self.dataset.indptr[windows.user + 1]
         row = _target_rows(windows.start, windows.stop, windows.first, end, wanted, length, ahead)
         target = np.where(row < 0, -1, self.dataset.item_idx[row])
+        if self.context:
+            newest = np.minimum(windows.start[:, None] + np.arange(length), windows.stop[:, None] - 1)
+            # A question is asked when it is answered.
+            inputs |= self._context(self.dataset.at[np.where(row < 0, newest, row)], self.dataset.at[newest])
         user = torch.from_numpy(windows.user.astype(np.int64))
         return Histories(inputs, user, torch.from_numpy(target), torch.from_numpy(row))
 
@@ -99,7 +104,16 @@ class Collator:
         """The newest events of B histories, and the last position (B,) of each, of padding if it is empty."""
         recent = queries.last(newest)
         inputs = self._inputs(queries.user_idx, recent.start, recent.end, queries.start)
+        if self.context:
+            newest_at = queries.at.copy()
+            has_history = queries.end > queries.start
+            newest_at[has_history] = self.dataset.at[queries.end[has_history] - 1]
+            inputs |= self._context(queries.at, newest_at)
         return inputs, torch.from_numpy(np.maximum(recent.end - recent.start - 1, 0))
+
+    def _context(self, at: Longs, newest: Longs) -> Tensors:
+        """The moments of questions as the towers read them, (B, L) or (B,)."""
+        return {name: torch.from_numpy(column) for name, column in context_columns(at, newest).items()}
 
     def _inputs(self, user: Ints, start: Longs, stop: Longs, origin: Longs | None = None) -> Tensors:
         """Inputs by feature; statistics count from the row ``origin`` on, by default the user's first."""

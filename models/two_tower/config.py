@@ -43,6 +43,8 @@ class TowersConfig(Config):
     """The user tower reads gender, age, occupation and region."""
     statistics: bool = False
     """The towers read counts and mean ratings: of the history, and of the item in the fitted log."""
+    context: bool = False
+    """The user tower reads the moment of the question: hour, weekday, days since the newest event."""
     attributes: bool = False
     """The item tower reads genres and the year."""
     user_hidden: Layers = ()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.dataset import Dataset, Doubles, Floats, Longs
+from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Longs
 from models.encoding import USER_ATTRIBUTES
 from models.features.declare import Declaration
 from models.features.encode import declared_schema, encoder_of_codes
@@ -41,7 +41,13 @@ def schema_of(dataset: Dataset, config: TowersConfig) -> FeatureSchema:
         Feature("item_events", "item", "numeric"),
         Feature("item_rating", "item", "numeric"),
     ]
-    return FeatureSchema((item_id, history, *others, *(statistics if config.statistics else ())))
+    context = [
+        Feature("hour", "context", "categorical", 25),
+        Feature("weekday", "context", "categorical", 8),
+        Feature("days_away", "context", "numeric"),
+    ]
+    optional = [*(statistics if config.statistics else ()), *(context if config.context else ())]
+    return FeatureSchema((item_id, history, *others, *optional))
 
 
 def user_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
@@ -60,6 +66,16 @@ def item_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
         rated = np.bincount(dataset.item_idx, dataset.rating, dataset.n_items).astype(np.float64)
         columns |= {"item_events": scaled_count(events), "item_rating": scaled_mean(rated, events)}
     return columns
+
+
+def context_columns(at: Longs, newest: Longs) -> Columns:
+    """The moments ``at`` of some questions, any shape, after a newest event: codes from 1, and a number."""
+    days_away = np.log1p(np.maximum(at - newest, 0) / DAY) / 5
+    return {
+        "hour": at // HOUR % 24 + 1,
+        "weekday": (at // DAY + 3) % 7 + 1,
+        "days_away": days_away.astype(np.float32),
+    }
 
 
 def scaled_count(count: Longs) -> Floats:

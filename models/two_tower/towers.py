@@ -50,7 +50,7 @@ class Towers(nn.Module):
         super().__init__()
         self.config = config
         self.set_rows(sharing)
-        self.user_features = [f for f in schema.of("user") if f.kind != "sequence"]
+        self.user_features = [f for f in schema.of("user", "context") if f.kind != "sequence"]
         self.item_features = schema.of("item")
         history = next(f for f in schema.of("user") if f.kind == "sequence")
         self.history_table = history.table

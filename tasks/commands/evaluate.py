@@ -23,7 +23,7 @@ from models.rank.registry import RANKERS
 from models.stars import Stars
 from tasks import config as configuration
 from tasks import declarations, settings
-from tasks.commands import ctr, ratings
+from tasks.commands import ctr, given_lists, ratings
 from tasks.config import Configuration
 from warehouse import evaluation as files
 from warehouse.errors import MatineeError
@@ -54,6 +54,7 @@ def evaluate(
     seed: int | None = None,
     baseline: str | None = None,
     out: Path | None = None,
+    lists: Sequence[Path] = (),
     config: Mapping[str, Any] | None = None,
     threshold: float | None = None,
 ) -> dict[str, Any]:
@@ -63,34 +64,44 @@ def evaluate(
     ``rating`` and ``rating-time`` they are rankers, and channels that predict ratings. There ``threshold`` is
     the least rating of a film that was liked. ``baseline`` is a model of this evaluation or, for lists, the
     ``out`` of an earlier one. ``config`` has settings that win over matinee.toml; ``channels`` and ``seed``
-    are short for two of them. The answer has protocol, split (a hash for each window), seed, rows, and
-    differences to the baseline (rows with a model).
+    are short for two of them. ``lists`` are files with lists of somebody else: more models, and the only ones
+    where an earlier evaluation is the baseline and nothing names ours. The answer has protocol, split (a hash
+    for each window), seed, rows, differences to the baseline (rows with a model), and lists (how much of each
+    file answers nothing).
 
     Raises:
-        MatineeError: a name is unknown, or the protocol cannot be run on the log.
+        MatineeError: a name is unknown, the protocol cannot be run on the log, or a file is of no use.
     """
     of_rows = protocol in CTR_PROTOCOLS or protocol in RATING_PROTOCOLS
-    if protocol in CTR_PROTOCOLS and channels is not None:
-        raise MatineeError(f"{protocol} measures rankers alone, without channels")
+    if protocol in CTR_PROTOCOLS and (channels is not None or lists):
+        raise MatineeError(f"{protocol} measures rankers alone, without channels and lists")
+    if protocol in RATING_PROTOCOLS and lists:
+        raise MatineeError(f"{protocol} measures single ratings, no lists")
     if protocol not in PROTOCOLS and not of_rows:
         raise MatineeError(choices("protocol", protocol, (*PROTOCOLS, *CTR_PROTOCOLS, *RATING_PROTOCOLS)))
     if threshold is not None and not of_rows:
         raise MatineeError(f"--threshold would do nothing: on {protocol} all ratings are positive")
-    whole = _configuration(protocol, channels, rankers, ks, seed, config)
+    whole = configured_for(protocol, channels, rankers, ks, seed, config)
     if of_rows:
         return _evaluate_rows(whole, protocol, source, channels, rankers, baseline, out, threshold)
+    names_ours = bool(channels or rankers or config)
     rankers = (whole.rank.ranker,) if rankers is None else rankers
     models = (*whole.recall.channels, *rankers, MERGED, UNION, BEST, PUBLISHED)
-    earlier = _read_baseline(baseline, models)
+    given = given_lists.read(lists, models)
+    earlier = _read_baseline(baseline, (*models, *given))
     if out is not None:
         files.check_writable(out)
     dataset, vocabulary = read_log(source or settings.source())
-    splits, validations = _splits(protocol, dataset)
+    splits, validations = splits_of(protocol, dataset)
     evaluator = Evaluator(splits, EvaluationConfig(ks=tuple(ks)), vocabulary.categories)
     _check_split(earlier, evaluator)
-    declared = declarations.of(whole.features)
-    warm_up(whole, dataset, declared)
-    found = [answers(whole, *pair, rankers, declared) for pair in zip(splits, validations, strict=True)]
+    found, unused = given_lists.measure(given, splits, vocabulary, ks)
+    if not (given and earlier) or names_ours:
+        declared = declarations.of(whole.features, whole.optional_features)
+        warm_up(whole, dataset, declared)
+        pairs = zip(splits, validations, strict=True)
+        ours = [answers(whole, *pair, rankers, declared) for pair in pairs]
+        found = [[*window, *more] for window, more in zip(ours, found, strict=True)]
     rows, scores = _measured(found, evaluator, whole.seed)
     if out is not None:
         files.write(out, rows, pack(scores))
@@ -101,10 +112,11 @@ def evaluate(
         "rows": rows,
         "baseline": baseline,
         "differences": _differences(scores, earlier, baseline),
+        "lists": unused,
     }
 
 
-def _configuration(
+def configured_for(
     protocol: str,
     channels: Sequence[str] | None,
     rankers: Sequence[str] | None,
@@ -183,6 +195,7 @@ def _evaluate_rows(
         "rows": rows,
         "baseline": baseline,
         "differences": _by_model(measured.differences),
+        "lists": [],
     }
 
 
@@ -212,7 +225,7 @@ def _read_baseline(baseline: str | None, models: Sequence[str]) -> dict[str, Sco
     return earlier
 
 
-def _splits(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
+def splits_of(protocol: str, dataset: Dataset) -> tuple[list[Split], list[Split]]:
     """The splits and those of their training parts."""
     rules = PROTOCOLS[protocol]
     try:
@@ -253,14 +266,19 @@ def _measured(
 def _differences(
     scores: Mapping[str, Scores], earlier: Mapping[str, Scores], baseline: str | None
 ) -> list[dict[str, Any]]:
-    """Differences of every model to the baseline, or to itself in the earlier evaluation if it is there."""
+    """Differences of every model to the baseline, or to itself in the earlier evaluation if it is there.
+
+    Lists of somebody else that are not there differ from those published then.
+    """
     if baseline is None:
         return []
     # A pre-ranker may have the name of a ranker or of the merge: those are meant.
     named = [
         key for key in sorted(scores, key=lambda key: key.startswith("prerank/")) if _model(key) == baseline
     ]
-    against = {key: scores[named[0]] if named else earlier.get(key) for key in scores}
+    published = earlier.get(f"published/{PUBLISHED}")
+    before = {key: published for key in scores if key.startswith(f"{given_lists.STAGE}/")} | dict(earlier)
+    against = {key: scores[named[0]] if named else before.get(key) for key in scores}
     pairs = {key: other for key, other in against.items() if other is not None and key not in named[:1]}
     return _by_model({key: compare(scores[key], other) for key, other in pairs.items()})
 

@@ -64,6 +64,19 @@ def recommend_by_likes(likes: list[str], dislikes: list[str], n: int) -> Answer:
     }
 
 
+def questions(n: int) -> Answer:
+    """Films to ask somebody about who is not in the data; the answers are for ``recommend_by_likes``.
+
+    Raises:
+        MatineeError: nothing is published, or by a version that chose none.
+    """
+    home = settings.home()
+    found = queries.questions(home, n)
+    if not found:
+        raise MatineeError("the release has no questions: run `matinee nightly`")
+    return {"release_id": serving.current_release(home), "questions": found}
+
+
 def similar(film: str, channel: str | None, n: int) -> Answer:
     """The nearest films of a film, which is named by its id or by words of its title.
 
@@ -82,12 +95,6 @@ def similar(film: str, channel: str | None, n: int) -> Answer:
         "release_id": serving.current_release(home),
         "similar": queries.similar(home, item["item_id"], channel, n),
     }
-
-
-def report() -> Answer:
-    """Tables of the report on the published release: see ``warehouse.releases.queries.report``."""
-    home = settings.home()
-    return queries.report(home) | {"releases": journal.releases(home)}
 
 
 def releases() -> list[Answer]:

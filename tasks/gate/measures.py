@@ -7,18 +7,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from models.dataset import Doubles, Longs
+from models.dataset import Doubles
 from models.evaluation import stability
 from tasks import settings
 from tasks.config import Configuration
+from tasks.first_pages import PAGE, matrix
 from warehouse.clock import TOLERANCE
 from warehouse.releases import measures, serving
 from warehouse.releases.measures import Arrived, Histograms
 from warehouse.runs import files
 from warehouse.runs.run import Run
-
-PAGE = 10
-"""Ranks of a first page."""
 
 WINDOW = 30.0
 """Days before the published release whose events new ones are held against."""
@@ -123,20 +121,11 @@ def _overlap(lists: pl.DataFrame, before: pl.DataFrame) -> dict[str, Doubles]:
     """The overlap of the pages of users who have both, by segment."""
     both = lists.join(before.select("user_id").unique(), on="user_id", how="semi")
     users = both.group_by("user_id").agg(pl.col("n_ratings").first()).sort("user_id")
-    now, then = (_matrix(frame, users["user_id"]) for frame in (both, before))
+    now, then = (matrix(frame, users["user_id"]) for frame in (both, before))
     found, n_ratings = stability.overlap(then, now), users["n_ratings"].to_numpy()
     return {
         name: found[(n_ratings >= least) & (n_ratings < beyond)] for name, (least, beyond) in SEGMENTS.items()
     }
-
-
-def _matrix(lists: pl.DataFrame, users: pl.Series) -> Longs:
-    """(U, PAGE) item ids of the pages of these users, who are ascending; padded with -1."""
-    rows = lists.filter(pl.col("user_id").is_in(users.implode()))
-    found = np.full((len(users), PAGE), -1, dtype=np.int64)
-    row = np.searchsorted(users.to_numpy(), rows["user_id"].to_numpy())
-    found[row, rows["rank"].to_numpy() - 1] = rows["item_id"].to_numpy()
-    return found
 
 
 def _metrics(run: Run, config: Configuration, file: Path, old: Path | None) -> dict[str, Metric]:

@@ -131,14 +131,17 @@ class _Checks:
         self, name: str, passed: bool, value: float, limit: float, text: str, bound: str, is_enough: bool
     ) -> Check:
         too_few = "" if is_enough else "; too few to conclude from"
-        message = f"{name}: {_readable(value)} {text} ({bound} {_readable(limit)}{too_few})"
+        message = f"{name}: {readable(value)} {text} ({bound} {readable(limit)}{too_few})"
         return Check(self._table, name, passed, value, limit, self._is_blocking(name), message)
 
     def _is_blocking(self, name: str) -> bool:
         return name.partition(":")[0] in self._blocking
 
 
-def _readable(value: float) -> str:
+def readable(value: float | None) -> str:
+    """A number as short as people read it; nothing for None."""
+    if value is None:
+        return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -163,7 +166,8 @@ def verdict(release: str, checks: Sequence[Check]) -> str:
             "Look further (any DuckDB client opens the held tables):",
             "",
             "```console",
-            "$ matinee releases",
+            f"$ matinee report {release}",
+            f"$ matinee diff {release}",
             f"$ duckdb {file} 'from checks where not passed'",
             "```",
             "",
@@ -177,6 +181,6 @@ def verdict(release: str, checks: Sequence[Check]) -> str:
 
 
 def _row(check: Check) -> str:
-    value, limit = ("" if number is None else _readable(number) for number in (check.value, check.limit))
+    value, limit = readable(check.value), readable(check.limit)
     text = check.message.replace("|", "\\|").replace("<", "&lt;")
     return f"| {'**blocks**' if check.blocking else 'warns'} | {check.check} | {value} | {limit} | {text} |"

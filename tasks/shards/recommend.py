@@ -31,7 +31,7 @@ from tasks import data as run_data
 from tasks import declarations, engine
 from tasks.config import Configuration
 from tasks.cost import RowCounts
-from tasks.data import RunData
+from tasks.data import POOLS, RunData
 from tasks.states import embedding_rows, has_state, read_state, read_weights
 from warehouse.errors import MatineeError
 from warehouse.runs import files
@@ -42,9 +42,6 @@ RANKING, PRERANKING, RERANKING = "ranking", "preranking", "reranking"
 
 FITTED_BY = {RANKING: ("rank", "rankers"), RERANKING: ("rank", "rankers", "rerank")}
 """Sections by which a stage may have learned something of its own for an arm."""
-
-POOLS = "pools"
-"""Name of the table of candidates that were ranked."""
 
 RANKED_SCORE, EARLIER_SCORE = "ranked_score", "earlier_score"
 """Columns of the pools: the score of ranking, and the one that it remembered of the release before."""
@@ -162,7 +159,7 @@ def load(run: Run) -> FittedRun:
     data = run_data.load(run)
     channels = {name: _channel(data, name) for name in data.config.recall.channels}
     preranking = _restored(data, PRERANKING, data.config)
-    fallback, left_out = merge.fallback_order(data.dataset), (_shown(data), _blocked(data))
+    fallback, left_out = merge.fallback_order(data.dataset), (shown_of(data), _blocked(data))
     everybody = Stages(read_weights(run), fallback, preranking, None, None, *left_out)
     configs = arms.variants(data.config)
     rankings = {name: _restored(data, name, configs[label]) for name, label in fits(data.config, RANKING)}
@@ -279,7 +276,8 @@ def _vectors(data: RunData, channels: Channels) -> Floats | None:
     return None if name is None else channels[name][0].tables().item_embeddings
 
 
-def _shown(data: RunData) -> Shown | None:
+def shown_of(data: RunData) -> Shown | None:
+    """The filters of what users were shown; None where nothing counts as shown."""
     if not files.has_columns(data.run, SHOWN):
         return None
     filters = BloomFilters.of(files.read_columns(data.run, SHOWN))
@@ -318,7 +316,8 @@ def _restored(data: RunData, name: str, config: Configuration) -> Ranking | None
     if not has_state(data.run, name):
         return None
     state, then = read_state(data.run, name)
-    declared, codes = declarations.read(data.run), data.vocabulary.item_positions(then)
+    declared, now = declarations.read(data.run), data.vocabulary
+    codes = {"user": now.user_positions(then), "item": now.item_positions(then)}
     try:
         if name == PRERANKING:
             return restore_preranking(state, declared, config.prerank, codes)

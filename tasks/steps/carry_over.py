@@ -16,6 +16,7 @@ UNCHANGED = (
     "item_similarity/*",
     "item_embeddings/*",
     "item_communities/*",
+    "questions/*",
     "models/**/*.np[yz]",
 )
 """Files that only a full run computes."""

@@ -2,9 +2,12 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
-from prefect import task
+from prefect import State, Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.runtime import deployment
 
 from tasks import settings
 from tasks.cost import Cost, Meter
@@ -15,6 +18,9 @@ from warehouse.sources import source as sources
 
 logger = logging.getLogger("matinee")
 
+DELAYS = [30.0, 120.0, 600.0]
+"""Seconds before each further try of a scheduled run to reach its source."""
+
 DEFAULT = "ml-1m"
 """Source of an empty log: downloaded once, then cached."""
 
@@ -22,7 +28,20 @@ SYNTHETIC = "synthetic"
 """Its stand-in without a network, where that is allowed."""
 
 
-@task(name="ingest", task_run_name="ingest {source}", cache_policy=NO_CACHE)
+def _may_pass(task: Task[Any, Any], run: TaskRun, state: State) -> bool:
+    """True if a scheduled run failed of what may be over soon; at a terminal people try again."""
+    error = state.result(raise_on_failure=False)
+    return deployment.id is not None and isinstance(error, (Unreachable, OSError))
+
+
+@task(
+    name="ingest",
+    task_run_name="ingest {source}",
+    cache_policy=NO_CACHE,
+    retries=len(DELAYS),
+    retry_delay_seconds=DELAYS,
+    retry_condition_fn=_may_pass,
+)
 def ingest(home: Path, source: str) -> tuple[IngestReport, Cost]:
     """Append a source, or a batch of new ratings, to the log.
 

@@ -11,15 +11,16 @@ from tasks import config as configuration
 from tasks import data
 from tasks.cost import Meter, RowCounts, formatted
 from tasks.gate.measures import measure
-from tasks.gate.verdict import judge, verdict
+from tasks.gate.verdict import judge
 from tasks.steps.artifacts import show_verdict
 from warehouse.errors import Held, LostRace, MatineeError
 from warehouse.releases import publication
 from warehouse.releases.checks import Check
 from warehouse.runs import lifecycle
+from warehouse.runs.lifecycle import REPORT
 from warehouse.runs.run import Run
 
-__all__ = ["Held", "LostRace", "abandon", "let_go", "publish", "publish_held"]
+__all__ = ["REPORT", "Held", "LostRace", "abandon", "let_go", "publish", "publish_held"]
 
 logger = logging.getLogger("matinee")
 
@@ -44,7 +45,7 @@ def publish(run: Run) -> RowCounts:
             rows: RowCounts = publication.publish(run, config.top_n, config.releases.keep, judged)
         except Held:
             data.forget_log(run)
-            show_verdict(verdict(run.id, checks))
+            show_verdict(run, checks)
             raise
         except MatineeError:
             lifecycle.abandon(run)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from models.exposures import ExposureLog
 from models.pipeline import arms, stages
 from models.rank.fit import Fitted, RankConfig
 from models.rank.stage import Ranking, kind_of
@@ -17,7 +18,8 @@ from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
 from tasks.shards.recommend import PRERANKING, RANKING, fits
 from tasks.states import has_state, read_state, read_weights, write_state
 from tasks.step import step
-from warehouse.runs import files
+from warehouse.events.exposures import PUBLISHED
+from warehouse.runs import files, shown
 from warehouse.runs.run import Run
 
 logger = logging.getLogger("matinee")
@@ -26,7 +28,7 @@ logger = logging.getLogger("matinee")
 @step(
     "fit rank",
     reads=["holdout", "merge_weights"],
-    writes=["models/ranking", "metrics/ranking", "curves/ranking", "feature_coverage"],
+    writes=["models/ranking", "metrics/ranking", "curves/ranking"],
 )
 def fit_rank(run: Run) -> RowCounts:
     """Train pre-ranker and ranker on the holdout, and choose the ranker's weight beside the merged list.
@@ -44,8 +46,11 @@ def fit_rank(run: Run) -> RowCounts:
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
     configs = arms.variants(data.config)
+    exposures = _exposures(data)
     made = {
-        name: stages.fit_rank(configs[label], pool, data.holdout, data.dataset, declared, data.past)
+        name: stages.fit_rank(
+            configs[label], pool, data.holdout, data.dataset, declared, data.past, exposures
+        )
         for name, label in fits(data.config, RANKING)
     }
     rankings = {
@@ -58,8 +63,6 @@ def fit_rank(run: Run) -> RowCounts:
     fitted = made[RANKING]
     if fitted is None:
         return _not_ranked()
-    coverage = pl.DataFrame(list(fitted.coverage.items()), schema=["feature", "coverage"], orient="row")
-    files.write_table(run, "feature_coverage", coverage)
     ranker, n_users = data.config.rank.ranker, len(np.unique(data.holdout.queries.user_idx))
     metrics = _metrics(fitted, data.config.rank, rankings[RANKING].blend_weight)
     frame = pl.concat(
@@ -71,6 +74,16 @@ def fit_rank(run: Run) -> RowCounts:
         "metrics": files.write_table(run, "metrics/ranking", frame),
         "curves": files.write_table(run, "curves/ranking", curves),
     }
+
+
+def _exposures(data: RunData) -> ExposureLog | None:
+    """The exposures since the beginning of the holdout; None where nothing counts as shown."""
+    config = data.config.exposure
+    if config.source == "none" or data.holdout is None:
+        return None
+    ranks = config.published_ranks if config.source == PUBLISHED else None
+    columns = shown.since(data.run, data.holdout.train.as_of, ranks)
+    return ExposureLog(**columns)
 
 
 def _not_ranked() -> RowCounts:
@@ -90,13 +103,16 @@ def _remembering(data: RunData, name: str, decay: float, ranking: Ranking) -> Ra
 
 
 def _metrics(fitted: Fitted, config: RankConfig, blend_weight: float) -> dict[str, list[MetricValue]]:
-    """By model: the blend weight, what lists reach with the chosen one and without, calibration errors."""
+    """By model: the blend weight, what lists reach with the chosen one and without, calibration errors,
+    and the fraction of rows, queries or items that have each feature.
+    """
     chosen = fitted.ranking.blend_weight
     of_ranker: list[MetricValue] = [
         ("all", "blend_weight", None, blend_weight),
         ("all", "ndcg", config.ndcg_at, fitted.ndcg[chosen]),
     ]
     of_ranker += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]
+    of_ranker += [(f"feature={name}", "coverage", None, value) for name, value in fitted.coverage.items()]
     of_ranker += [(name, "calibration_error", None, of.error) for name, of in fitted.reliability.items()]
     of_merged: list[MetricValue] = [
         ("all", "ndcg", config.ndcg_at, value) for weight, value in fitted.ndcg.items() if weight == 0

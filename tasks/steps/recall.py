@@ -5,11 +5,19 @@ from functools import partial
 
 import numpy as np
 
-from models.pipeline.channels import fit_channel, fits_at_once, fitted_alike, rows_of_state, with_state
+from models.pipeline.channels import (
+    fit_channel,
+    fits_at_once,
+    fitted_alike,
+    remembers,
+    rows_of_state,
+    with_state,
+)
 from models.recall.contract import Incremental, Recaller
 from models.state import State
 from tasks import data as run_data
 from tasks import training
+from tasks.cached import cached, cached_before_holdout
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import curve_rows
@@ -33,6 +41,8 @@ def recall(run: Run, channel: str) -> RowCounts:
     data = run_data.load(run)
     if channel == data.config.incremental.channel:
         return _fit_incremental(data, channel)
+    if remembers(data.config, channel):
+        return _fill(data, channel)
     rows: RowCounts = {}
     logs = [False] if data.holdout is None else [True, False]
     at_once = fits_at_once(data.config, channel)
@@ -82,6 +92,16 @@ def _fit_incremental(data: RunData, channel: str) -> RowCounts:
     write_state(data, channel, model.state)
     _write_curves(data, channel, holdout_model)
     return rows | write_tables(data, channel, model)
+
+
+def _fill(data: RunData, channel: str) -> RowCounts:
+    """Queues of what earlier runs ranked; no log says that."""
+    rows: RowCounts = {}
+    if data.holdout is not None:
+        rows |= _answer_holdout(data, channel, cached_before_holdout(data, channel))
+    model = cached(data, channel)
+    write_state(data, channel, model.state)
+    return rows | {"cached": int((model.state["item"] >= 0).sum())}
 
 
 def _answer_holdout(data: RunData, channel: str, model: Recaller) -> RowCounts:

@@ -17,13 +17,14 @@ from tasks.cost import Cost
 from tasks.step import record, steps_taken
 from tasks.version import code_version
 from warehouse import store
-from warehouse.errors import MatineeError
+from warehouse.errors import Damaged, MatineeError
 from warehouse.events import block_list, exposures
 from warehouse.events import log as event_log
 from warehouse.events.log import IngestReport
 from warehouse.releases import journal, retention, serving, shown
+from warehouse.releases import soundness as releases
 from warehouse.runs import block_list as requests
-from warehouse.runs import lifecycle, snapshot
+from warehouse.runs import lifecycle, snapshot, soundness
 from warehouse.runs import shown as exposed
 from warehouse.runs.run import Run, check_whole, new_run_id, utc_now
 
@@ -50,27 +51,48 @@ def start(
     Raises:
         MatineeError: no event is before ``as_of``, or the run cannot be warm though it must.
     """
-    declarations.check(config.features)
+    declarations.check(config.features, config.optional_features)
     _take_back(home)
     run = describe(home, "full", as_of, config)
-    parent = None if mode == "cold" else journal.newest_full(home, run.as_of)
-    if mode == "warm" and parent is None:
-        raise MatineeError(f"no full release as of {run.as_of} or before is kept: use --mode cold")
-    if parent is not None and (difference := _difference(Run.read(home, parent), config)):
-        if mode == "warm":
-            raise MatineeError(f"release {parent} cannot be gone on from ({difference}): use --mode cold")
-        logger.info(
-            "training starts from scratch: release %s was computed otherwise (%s)", parent, difference
-        )
-        parent = None
-    if parent is not None:
-        lifecycle.fetch(home, parent)
+    parent = None if mode == "cold" else _parent(run, config, must_be=mode == "warm")
     run = _begun(replace(run, parent_id=parent))
     logger.info("as of %s UTC, %s", run.as_of, f"warm from release {parent}" if parent else "cold")
     if ingested is not None and INGEST not in steps_taken(run):
         report, cost = ingested
         record(run, INGEST, [report.source], ["events"], {"events": report.rows_logged}, cost)
     return run
+
+
+def _parent(run: Run, config: Configuration, must_be: bool) -> str | None:
+    """The newest full release, if the run can go on from it; else None, and the log says why.
+
+    Raises:
+        MatineeError: there is none, though it must be.
+    """
+    parent = journal.newest_full(run.home, run.as_of)
+    if parent is None:
+        if must_be:
+            raise MatineeError(f"no full release as of {run.as_of} or before is kept: use --mode cold")
+        return None
+    if obstacle := _obstacle(run.home, parent, config):
+        if must_be:
+            raise MatineeError(f"release {parent} cannot be gone on from ({obstacle}): use --mode cold")
+        logger.warning("training starts from scratch, not from release %s: %s", parent, obstacle)
+        return None
+    return parent
+
+
+def _obstacle(home: Path, parent: str, config: Configuration) -> str | None:
+    """The reason why a run cannot go on from a release, which is fetched; None if it can."""
+    try:
+        run = Run.read(home, parent)
+        if difference := _difference(run, config):
+            return difference
+        lifecycle.fetch(home, parent)
+        soundness.check(run)
+    except Damaged as error:
+        return str(error)
+    return None
 
 
 def _begun(run: Run) -> Run:
@@ -117,6 +139,8 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
     parent = Run.read(home, serving.published_release(home))
     check_whole(parent)
     lifecycle.fetch(home, parent.id)
+    soundness.check(parent)
+    releases.check(home, parent.id)
     made_by = configuration.of(parent)
     config = configuration.for_hourly(made_by, overrides)
     if as_of is not None and parse_as_of(as_of) < parent.as_of:

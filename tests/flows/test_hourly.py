@@ -22,7 +22,7 @@ from tasks.steps.recall import recall
 from tests.flows.published import SOURCE, active, ask, cli, lists, median_event, movie_lines
 from warehouse.errors import LostRace, MatineeError
 from warehouse.events import log as event_log
-from warehouse.releases import queries, serving
+from warehouse.releases import contents, serving
 from warehouse.releases.rollback import roll_back
 from warehouse.runs import checkpoints, files, lifecycle
 from warehouse.runs.run import Run
@@ -91,7 +91,9 @@ def test_the_release_says_what_it_is(home: Path, first: dict[str, Any], second: 
         then = [con.execute(query).fetchall() for query in of_ranker]
     for query, rows in zip(of_ranker, then, strict=True):
         assert sorted(ask(home, query)) == sorted(rows) != []
-    shown = {(row["stage"], row["slice"], row["metric"]) for row in queries.report(home)["metrics"]}
+    shown = {
+        (row["stage"], row["slice"], row["metric"]) for row in contents.metrics(serving.current_file(home))
+    }
     assert {("rank", "all", "blend_weight"), ("update", "all", "skipped")} <= shown
 
 

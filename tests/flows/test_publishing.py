@@ -4,11 +4,13 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 
 from flows import publishing
+from tasks.errors import Held
 
 
 @pytest.fixture
@@ -39,3 +41,25 @@ def test_a_limit_that_a_killed_run_holds_blocks_nobody_for_good(
 def test_what_fails_while_it_publishes_is_raised(limit: str) -> None:
     with pytest.raises(TimeoutError, match="the disk"), publishing.in_turn():
         raise TimeoutError("the disk does not answer")
+
+
+def test_a_held_run_says_what_failed_in_its_state_and_its_name(prefect_server: None) -> None:
+    error = Held(
+        "release r is held: top film: 0.97 of the first pages (at most 0.95); what is published stays"
+    )
+    runs = []
+
+    @flow(flow_run_name="nightly 2026-11-27 03:00")
+    def nightly() -> object:
+        runs.append(publishing.flow_run.id)
+        return publishing.held(error)
+
+    with pytest.raises(Held, match="top film"):
+        nightly()
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(runs[0])
+    assert (run.state.name, run.state.type.value, run.state.message) == ("Held", "FAILED", str(error))
+    assert run.name == (
+        "nightly 2026-11-27 03:00: release r is held: top film: 0.97 of the first pages (at most 0.95): "
+        "see `matinee releases`"
+    )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.candidates import Neighbours
-from models.graph import GraphConfig, edges, find_communities
+from models.graph import GraphConfig, edges, find_communities, layout
 from models.neighbours import nearest
 
 SIZES = (9, 6, 4)
@@ -86,3 +86,17 @@ def _by_hand(lists: list[Neighbours], n: int) -> dict[tuple[int, int], float]:
             ends = min(item, near), max(item, near)
             found[ends] = found.get(ends, 0) + weight
     return found
+
+
+def test_films_that_are_alike_are_drawn_near_each_other() -> None:
+    low, high, _ = edges([cliques()], sum(SIZES), 4)
+    within = np.searchsorted(np.cumsum(SIZES), low, "right") == np.searchsorted(
+        np.cumsum(SIZES), high, "right"
+    )
+    positions = layout(low[within], high[within], sum(SIZES))
+    clique = np.repeat(np.arange(len(SIZES)), SIZES)
+    distance = np.linalg.norm(positions[:, None] - positions, axis=2)
+    same = clique[:, None] == clique
+    assert distance[same].mean() < distance[~same].mean() / 2
+    assert (positions == layout(low[within], high[within], sum(SIZES))).all()
+    assert layout(low[:0], high[:0], 0).shape == (0, 2)

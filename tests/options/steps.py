@@ -16,6 +16,7 @@ from tasks.steps.communities import find_communities
 from tasks.steps.features import build_features
 from tasks.steps.merge import fit_merge
 from tasks.steps.publish import publish
+from tasks.steps.questions import ask_about
 from tasks.steps.rank import fit_rank
 from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
@@ -87,6 +88,7 @@ def computed(home: Path, overrides: Mapping[str, Any], parent_id: str | None = N
     for channel in config.recall.channels:
         recall.fn(run, channel)
     find_communities.fn(run)
+    ask_about.fn(run)
     fit_merge.fn(run)
     fit_rank.fn(run)
     fit_rerank.fn(run)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from models.config import overlaid
-from models.dataset import Queries, queries_at
+from models.dataset import DAY, Queries, queries_at
 from models.digest import feed
-from models.recall.registry import CHANNELS, build, is_incremental
+from models.recall.registry import CHANNELS, build, is_incremental, is_remembering
 from tests.models.recall.small_logs import small_log
 from tests.options.leaves import Case, Leaf, Settings, another, leaves, value_at
 
@@ -92,7 +92,16 @@ CASES: dict[str, dict[str, Case]] = {
         "neighbour_newest": Case(to=3),
         "seed": Case(given={"max_raters": 10}),
     },
-    "attribute": {"best": Case(to=2), "favourites": Case(to=3)},
+    "attribute": {
+        "best": Case(to=2),
+        "favourites": Case(to=3),
+        "n_neighbours": Case(to=1, given={"similar_weight": 0.5}),
+    },
+    "region": {
+        "areas": Case(given={"smoothing": 10.0}),
+        "prefixes": Case(to=(1, 2), given={"smoothing": 10.0}),
+    },
+    "cache": {"size": Case(to=5)},
     "fresh": {"best": Case(to=1)},
     "segment": {"first_days": Case(to=9.0)},
     "mf": ANN
@@ -248,6 +257,8 @@ def outcome(kind: str, see: str, settings: str) -> str:
     sha = hashlib.sha256()
     if see == "fit":
         model.fit(LOG)
+        if is_remembering(kind):
+            fill(model)
     elif see == "continued":
         earlier = build(kind, 0, json.loads(settings)).fit(
             LOG.where(np.isin(np.arange(LOG.n_events), OTHERS))
@@ -261,6 +272,14 @@ def outcome(kind: str, see: str, settings: str) -> str:
         sha.update(str(report.drift is None).encode())
     feed(sha, *answers(model))
     return sha.hexdigest()
+
+
+def fill(model: Any) -> None:
+    """Earlier runs ranked some films for everybody."""
+    for days in (40, 20, 10):
+        films = np.tile(np.arange(days, days + 20, dtype=np.int32), (LOG.n_users, 1))
+        model.push(films, LOG.as_of - days * DAY)
+    model.evict(np.zeros(model.state["item"].shape, dtype=np.bool_), LOG.as_of)
 
 
 def fitted(kind: str, settings: str, model: Any) -> Any:

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files as resources
 from pathlib import Path
@@ -95,6 +95,7 @@ NEAR_LIMITS = replace(
 """Measurements of a release that other limits would hold."""
 
 LISTS, MEASURED, COMMUNITIES = "recommended/*", "metrics/ranking", "item_communities/*"
+QUESTIONS = "questions/*"
 CLUSTER = "cluster"
 """The outcome that is compared where there is no cluster: the message that says so."""
 SECOND = "second night"
@@ -168,12 +169,18 @@ CASES: dict[str, tuple[str, Case]] = {
     "experiments": (LISTS, Case(to=EXPERIMENTS)),
     "graph.n_neighbours": (COMMUNITIES, Case(to=3)),
     "graph.resolution": (COMMUNITIES, Case(to=3.0)),
+    "questions.n_films": (QUESTIONS, Case(to=3)),
+    "questions.most_rated": (QUESTIONS, Case(to=5)),
+    "questions.like": (QUESTIONS, Case(to=5.0)),
+    "questions.dislike": (QUESTIONS, Case(to=1.0)),
     "exploration.rate": (LISTS, Case(to=0.5)),
     "exposure.source": (LISTS, Case()),
     "exposure.published_ranks": (LISTS, Case(to=2, given={"exposure": {"source": "published"}})),
     "exposure.window_days": (LISTS, Case(given=REPORTED)),
     "exposure.discount": (LISTS, Case(to=0.5, given=REPORTED)),
     "exposure.false_positive_rate": (LISTS, Case(to=0.5, given=REPORTED)),
+    "exposure.negative_rate": (MEASURED, Case(to=0.05, given=REPORTED)),
+    "exposure.max_weight": (MEASURED, Case(to=1.0, given={"exposure": {"source": "published"}})),
     "block_list.requests": (LISTS, Case()),
     "block_list.genre_dislikes": (LISTS, Case(to=50, given=BY_GENRE)),
     "block_list.genre_fraction": (LISTS, Case(to=1.0, given=BY_GENRE)),
@@ -190,6 +197,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "engine.shard_users": (LISTS, Case(to=12)),
     "engine.patience": (CLUSTER, Case(to=0.25, given=LOST)),
     "features": (LISTS, Case(to="few.toml")),
+    "optional_features": (LISTS, Case(to=("genre_liked", "group_lift", "holiday"))),
     "releases.keep": (RELEASES, Case(to=1)),
     "gate.blocking": (GATE, Case(to=("drift",))),
     "gate.min_users": (GATE, Case(to=600, given={"gate": {"max_top_film": 0.01}})),
@@ -239,11 +247,26 @@ def show(home: Path) -> None:
         propensity=pl.lit(None, pl.Float64),
         line=pl.int_range(1, pl.len() + 1),
     )
-    exposures.record_lists(home, "earlier", lambda: iter([lists]))
+    exposures.record_lists(home, "earlier", lambda: iter([pl.concat([lists, watched_later(home, newest)])]))
     requested = [
         (user, item, newest - timedelta(days=9), "block") for user in range(1, 9) for item in range(26, 80)
     ]
     report_blocked(home, "asked", requested)
+
+
+def watched_later(home: Path, newest: datetime) -> pl.DataFrame:
+    """Lists of an hour before films of them were watched, in the last two months."""
+    events = pl.read_parquet(home / "events" / "*.parquet")
+    events = events.filter(pl.col("event_at") > newest - timedelta(days=60))
+    return events.select(
+        "user_id",
+        "item_id",
+        (pl.col("event_at") - timedelta(hours=1)).alias("shown_at"),
+        rank=(pl.col("item_id") % 10 + 1).cast(pl.Int64),
+        experiment=pl.lit(None, pl.String),
+        propensity=pl.lit(None, pl.Float64),
+        line=pl.int_range(10_001, pl.len() + 10_001),
+    )
 
 
 def few_features() -> str:

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import polars as pl
 
-from warehouse import store
+from warehouse import checksum, store
 from warehouse.atomic import Staging
-from warehouse.errors import AnotherDataset
+from warehouse.errors import AnotherDataset, Damaged
 from warehouse.sources.contract import Source
 from warehouse.sources.movielens import ITEMS, USERS
+
+DATASET = "dataset.json"
+
+FACTS = ("name", "layout")
+"""The keys in it, beside the first source: the name of the data set, and the layout of its files."""
 
 MAX_DISAGREEMENT = 0.1
 """Fraction of the ids named twice that may have another title, or other demographics, within one data set."""
@@ -41,6 +46,14 @@ def read_users(home: Path) -> pl.DataFrame:
     return _read(_users_file(home), USERS)
 
 
+def restore(home: Path, table: str, rows: pl.DataFrame) -> None:
+    """Write the ``items`` or the ``users`` anew; files of theirs are merged again when they come again."""
+    path, schema = {"items": (_items_file(home), ITEMS), "users": (_users_file(home), USERS)}[table]
+    with Staging() as staging:
+        _write(rows.select(schema.names()).cast(schema), path, "", staging)
+        staging.commit()
+
+
 def stage(home: Path, source: Source, is_empty: bool, staging: Staging) -> pl.DataFrame:
     """Stage the catalogue with the source's files merged in; returns the items it will have.
 
@@ -56,7 +69,7 @@ def stage(home: Path, source: Source, is_empty: bool, staging: Staging) -> pl.Da
     new_users = source.users() if digests.users not in _merged_files(users_path) else None
     if is_empty:
         facts = {"name": source.dataset, "layout": source.layout, "source": source.text}
-        staging.path(home / "catalog" / "dataset.json").write_text(json.dumps(facts))
+        staging.path(home / "catalog" / DATASET).write_text(json.dumps(facts))
     else:
         _check(home, source, (old_items, new_items), (old_users, new_users))
     items = _merge(old_items, new_items)
@@ -119,7 +132,9 @@ def _read(path: Path, schema: pl.Schema) -> pl.DataFrame:
 
 def _write(rows: pl.DataFrame, path: Path, digest: str, staging: Staging) -> None:
     digests = " ".join(sorted(_merged_files(path) | {digest}))
-    rows.write_parquet(staging.path(path), metadata={FILES_KEY: digests})
+    temporary = staging.path(path)
+    rows.write_parquet(temporary, metadata={FILES_KEY: digests, checksum.KEY: checksum.BLANK})
+    checksum.seal(temporary)
 
 
 def _merged_files(path: Path) -> set[str]:
@@ -137,5 +152,9 @@ def _users_file(home: Path) -> Path:
 
 
 def _dataset(home: Path) -> dict[str, str]:
-    facts: dict[str, str] = json.loads((home / "catalog" / "dataset.json").read_text())
-    return facts
+    file = home / "catalog" / DATASET
+    try:
+        facts: dict[str, str] = json.loads(file.read_text("utf-8"))
+        return {key: facts[key] for key in FACTS}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Damaged(f"{file} is missing or damaged: `matinee doctor --repair` writes it anew") from None

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from warehouse.atomic import Staging, sweep
 from warehouse.clock import TOLERANCE
-from warehouse.events import catalog, quarantine, shared
+from warehouse.events import catalog, quarantine, shared, soundness
 from warehouse.events.batch_log import SPILL, BatchLog, Incoming, facts_of, now, plain_errors, sequence_of
 from warehouse.events.ratings import validate
 from warehouse.sources.contract import Digests, Source
@@ -101,6 +101,7 @@ def take_back(home: Path, tolerance: float = TOLERANCE) -> int:
     """
     with plain_errors(home):
         shared.pull(home)
+        soundness.check(home)
         if _due(home, tolerance).is_empty():
             return 0
         with FileLock(home / shared.LOCK):
@@ -113,8 +114,13 @@ def event_files(home: Path, ratings_sha256: str = "") -> list[Path]:
 
 
 def batches(home: Path) -> list[Batch]:
-    """The batches of the log as it is now, oldest first."""
+    """The batches of the log as it is now, oldest first.
+
+    Raises:
+        Damaged: a file of the log is not what was written.
+    """
     shared.pull(home)
+    soundness.check(home)
     return [_batch(path) for path in event_files(home)]
 
 
@@ -156,6 +162,7 @@ def _take_back(home: Path, tolerance: float) -> int:
 
 
 def _ingest(home: Path, incoming: Source, tolerance: float) -> IngestReport:
+    soundness.check(home)
     _clear_up(home)
     report = _append(home, incoming, _latest(tolerance))
     quarantine.settle(home, event_files(home))
@@ -194,7 +201,8 @@ def _stage_batch(
     )
 
     def facts(rows_read: int) -> dict[str, Any]:
-        return _facts(incoming.text, incoming.digests, rows_read, returned.height)
+        own = {"dataset": incoming.dataset, "layout": incoming.layout}
+        return own | _facts(incoming.text, incoming.digests, rows_read, returned.height)
 
     is_logged = report.status == "known"
     written = EVENTS.stage(home, incoming.digests.ratings, rows, facts, staging, returned, is_logged)

@@ -7,6 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse import checksum
+
 ROW_GROUP = 122_880
 """Rows; what DuckDB hands to one thread."""
 
@@ -33,7 +35,9 @@ class ParquetSink:
             self.rows += frame.height
 
     def finish(self, facts: dict[str, Any]) -> None:
-        """Write the footer, with the facts as key-value metadata."""
-        self._writer.add_key_value_metadata({key: str(value) for key, value in facts.items()})
+        """Write the footer, with the facts as key-value metadata, and the checksum."""
+        footer = {key: str(value) for key, value in facts.items()} | {checksum.KEY: checksum.BLANK}
+        self._writer.add_key_value_metadata(footer)
         self._writer.close()
         self._file.close()
+        checksum.seal(self.path)

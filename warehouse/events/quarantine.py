@@ -63,6 +63,14 @@ def files(home: Path) -> list[Path]:
     return sorted((home / "quarantine").glob("[0-9]*.parquet"))
 
 
+def counts(home: Path) -> dict[str, int]:
+    """Rows that lie in the quarantine of the log of ratings, by reason, the most frequent first."""
+    if not (found := files(home)):
+        return {}
+    reasons = pl.read_parquet(found, columns=["reason"])["reason"].value_counts(sort=True)
+    return dict(reasons.iter_rows())
+
+
 def returning(home: Path, items: pl.DataFrame, latest: datetime) -> pl.DataFrame:
     """Rows whose time (UTC, until ``latest``) has come and whose item is in the catalogue by now, as events.
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from warehouse.atomic import Staging, sweep
 from warehouse.errors import MatineeError
-from warehouse.events import catalog, log, shared
+from warehouse.events import catalog, log, shared, soundness
 from warehouse.events.batch_log import SPILL, BatchLog, Incoming, Written, facts_of, now, plain_errors
 from warehouse.events.log import IngestReport
 from warehouse.events.ratings import judged, with_has_item
@@ -83,6 +83,7 @@ class ReportLog:
         return any(facts_of(path)["sha256"] == sha256 for path in self.log.files(home, sha256))
 
     def _record(self, home: Path, source: str, table: TableFile, facts: Mapping[str, str]) -> IngestReport:
+        soundness.check(home)
         dataset = log.dataset_name(home)
         if dataset is None:
             raise MatineeError(f"{source}: no {self.what} without films: no ratings were ingested")

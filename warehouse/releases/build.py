@@ -11,10 +11,10 @@ from warehouse import sql
 from warehouse.releases import journal, serving
 from warehouse.releases.checks import Check
 from warehouse.releases.checks import table as table_of
-from warehouse.runs import files
+from warehouse.runs import feature_tables, files
 from warehouse.runs.run import Json, Run
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised whenever a serving table changes its columns."""
 
 STORAGE_VERSION = "v1.2.0"
@@ -32,7 +32,7 @@ SCRIPTED = (
 )
 """Tables with a script of their own, ``warehouse/sql/serving/TABLE.sql``."""
 
-OF_FULL_RUNS = ("item_similarity", "item_communities")
+OF_FULL_RUNS = ("item_similarity", "item_communities", "questions")
 """Tables that an incremental release takes from its parent as they are: most of a file."""
 
 OF_USERS = ("recommendations", "user_embeddings")
@@ -68,6 +68,11 @@ def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, 
         for table in COLLECTED:
             if not (incremental and table in OF_FULL_RUNS):
                 _collect(con, run, table)
+        for script in ("serving/comments", "serving/macros"):
+            con.execute(sql.load(script))
+        if files.has_table(run, feature_tables.MEANINGS):  # a held run of an earlier version has none
+            for table, column, text in files.read_table(run, feature_tables.MEANINGS).iter_rows():
+                con.execute(sql.comment(table, column, text))
         con.commit()
         con.execute("checkpoint")
         return {table: sql.count(con, table) for table in sorted((*SCRIPTED, *COLLECTED, "checks"))}

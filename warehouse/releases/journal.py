@@ -9,8 +9,18 @@ from pathlib import Path
 
 from warehouse import store
 from warehouse.atomic import append_line, read_lines
+from warehouse.errors import Damaged
 from warehouse.releases import serving, shared
 from warehouse.runs.run import Json, is_whole
+
+CHECKSUM = "checksum"
+"""Key of an entry: the checksum of the file that was published."""
+
+OWN = ("action", "previous", "why", "measured", CHECKSUM)
+"""Keys of an entry beyond a row of the table ``releases``."""
+
+ROW = ("release_id", "kind", "as_of", "created_at", "n_events")
+"""Keys that no entry of a publication is without."""
 
 
 def entries(home: Path) -> list[Json]:
@@ -18,7 +28,18 @@ def entries(home: Path) -> list[Json]:
     if found := store.of(home):
         return shared.entries(found)
     # A kill in the middle of an append leaves a last line without its end: it never took effect.
-    return [json.loads(line) for line in read_lines(_file(home))]
+    read = [_entry(line) for line in read_lines(file_of(home))]
+    if None in read:
+        raise Damaged(
+            f"{file_of(home)} is damaged (line {read.index(None) + 1} is no entry): "
+            "`matinee doctor --repair` writes it anew"
+        )
+    return [entry for entry in read if entry is not None]
+
+
+def readable(home: Path) -> list[Json]:
+    """The entries of a journal that is a file, without the lines that are none."""
+    return [entry for entry in map(_entry, read_lines(file_of(home))) if entry is not None]
 
 
 def append(home: Path, entry: Json, length: int) -> None:
@@ -30,22 +51,53 @@ def append(home: Path, entry: Json, length: int) -> None:
     line = json.dumps(entry, default=str)
     if found := store.of(home):
         return shared.append(found, json.loads(line), length)
-    append_line(_file(home), line)
+    append_line(file_of(home), line)
 
 
 def publications(home: Path) -> list[Json]:
     """The rows of the table ``releases``: all releases ever published, oldest first."""
     return [
-        {name: value for name, value in entry.items() if name not in ("action", "previous", "why")}
+        {name: value for name, value in entry.items() if name not in OWN}
         for entry in entries(home)
         if entry["action"] == "publish"
     ]
 
 
+def checksums(home: Path) -> dict[str, str]:
+    """The checksums of the files of releases, by release; those by an earlier version have none."""
+    return {entry["release_id"]: entry[CHECKSUM] for entry in entries(home) if CHECKSUM in entry}
+
+
+def measured(home: Path) -> list[Json]:
+    """The full releases, oldest first: release_id, as_of, n_events, config, and values of checks by name.
+
+    ``measured`` has the latter; releases by a version that did not write them down have none.
+    """
+    names = ("release_id", "as_of", "n_events", "config")
+    return [
+        {name: entry[name] for name in names} | {"measured": entry.get("measured", {})}
+        for entry in entries(home)
+        if entry["action"] == "publish" and entry["kind"] == "full"
+    ]
+
+
 def held(home: Path) -> list[Json]:
     """The releases that the gate holds, oldest first: as ``releases``, with ``failed``, a line a check."""
-    rows = [json.loads(file.read_text("utf-8")) for file in (home / "serving").glob("held-*.json")]
+    rows = []
+    for file in (home / "serving").glob("held-*.json"):
+        if (row := read_held(file)) is None:
+            raise Damaged(f"{file} is damaged: `matinee doctor --repair` sets it aside")
+        rows.append(row)
     return sorted(rows, key=lambda row: str(row["created_at"]))
+
+
+def read_held(file: Path) -> Json | None:
+    """The row that a file has of a held release; None if that cannot be read."""
+    try:
+        row: Json = json.loads(file.read_text("utf-8"))
+        return row | {key: row[key] for key in (*ROW, "failed")}
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def releases(home: Path) -> list[Json]:
@@ -89,5 +141,33 @@ def previous(home: Path, release: str | None) -> str | None:
     return earlier
 
 
-def _file(home: Path) -> Path:
+def earlier(home: Path, release: str) -> str | None:
+    """The kept release to hold another one against: its parent, else what was current when it was published.
+
+    For one that the gate holds the latter is what is published now.
+    """
+    waiting = held(home)
+    parents = {row["release_id"]: row["parent_id"] for row in [*publications(home), *waiting]}
+    parent: str | None = parents.get(release)
+    if parent in serving.kept_releases(home):
+        return parent
+    if release in [row["release_id"] for row in waiting]:
+        return serving.current_release(home)
+    return previous(home, release)
+
+
+def _entry(line: str) -> Json | None:
+    """The entry of a line; None if it is none."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict) or entry.get("action") not in ("publish", "rollback"):
+        return None
+    needed = (*ROW, "previous") if entry["action"] == "publish" else ("release_id",)
+    return entry if all(key in entry for key in needed) else None
+
+
+def file_of(home: Path) -> Path:
+    """The path of the journal of a home that is a folder."""
     return home / "serving" / "journal.jsonl"

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from warehouse import atomic
+from warehouse import atomic, checksum
 from warehouse.atomic import Staging
-from warehouse.errors import Held, LostRace, MatineeError
-from warehouse.releases import journal, serving
+from warehouse.errors import Damaged, Held, LostRace, MatineeError
+from warehouse.releases import journal, serving, soundness
 from warehouse.releases.build import add_checks, build, release_row
 from warehouse.releases.checks import Check, table
 from warehouse.releases.lock import locked
@@ -98,12 +98,12 @@ def _make_current(run: Run, top_n: int, judge: Judge) -> dict[str, int]:
         file = staging.path(serving.file_of(run.home, run.id))
         rows = build(run, file, meanwhile, top_n)
         checks = validate(run, file, top_n)
-        checks = [*checks, *judge(run, file, serving.current_release(run.home))]
+        checks = [*checks, *judge(run, file, _comparable(run.home))]
         rows[CHECKS] += add_checks(run, file, checks)
         if any(check.holds for check in checks):
             _hold(run, file, checks)
         staging.commit()
-    _announce(run, entries, {})
+    _announce(run, entries, checks, {})
     return rows
 
 
@@ -125,21 +125,38 @@ def _force(run: Run, top_n: int, why: str) -> dict[str, int]:
         validate(run, file, top_n)
         rows[CHECKS] += add_checks(run, file, checks)
         staging.commit()
-    _announce(run, entries, {"why": why})
+    _announce(run, entries, checks, {"why": why})
     return rows
 
 
-def _announce(run: Run, entries: list[Json], facts: Json) -> None:
-    """Make a release whose file is in its place the current one.
+def _announce(run: Run, entries: list[Json], checks: Sequence[Check], facts: Json) -> None:
+    """Make a release whose file is in its place the current one; the journal keeps what the checks measured.
 
     Raises:
         Taken: another machine has published meanwhile.
     """
     lifecycle.upload(run)
     previous = serving.current_release(run.home)
+    facts |= {journal.CHECKSUM: checksum.of(serving.file_of(run.home, run.id))}
     entry = {"action": "publish", "previous": previous, **facts, **release_row(run)}
+    measured = {check.check: check.value for check in checks if check.value is not None}
+    entry = {"action": "publish", "previous": previous, "measured": measured, **facts, **release_row(run)}
     journal.append(run.home, entry, len(entries))
     serving.make_current(run.home, run.id)
+
+
+def _comparable(home: Path) -> str | None:
+    """The published release, to hold a new one against; None if there is none, or it is damaged."""
+    release = serving.current_release(home)
+    if release is None:
+        return None
+    try:
+        soundness.check(home, release)
+        Run.read(home, release)
+    except Damaged as error:
+        logger.warning("nothing to hold the new release against: %s", error)
+        return None
+    return release
 
 
 def _hold(run: Run, file: Path, checks: Sequence[Check]) -> None:

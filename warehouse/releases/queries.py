@@ -15,9 +15,6 @@ from warehouse.releases import serving
 
 Records = list[dict[str, Any]]
 
-COMMUNITIES = 10
-"""Communities of films that a page shows, the largest."""
-
 
 def release(home: Path) -> dict[str, Any]:
     """The row of ``releases`` that is published now."""
@@ -29,21 +26,9 @@ def lineage(home: Path) -> Records:
     return _rows(home, "queries/lineage", release_id=serving.current_release(home))
 
 
-def report(home: Path) -> dict[str, Any]:
-    """Everything that a page about the published release shows, by subject."""
-    published = release(home)
-    return {
-        "release": published,
-        "coverage": _rows(home, "queries/report_coverage", release_id=published["release_id"])[0],
-        "channels": _rows(home, "queries/report_channels"),
-        "popularity": _rows(home, "queries/report_popularity"),
-        "communities": _rows(home, "queries/report_communities", n=COMMUNITIES),
-        "community_links": _rows(home, "queries/report_community_links", n=COMMUNITIES),
-        "metrics": _rows(home, "queries/report_metrics"),
-        "curves": _rows(home, "queries/report_curves"),
-        "steps": lineage(home),
-        "lists": sample_lists(home, 10, 5),
-    }
+def checks(home: Path, release_id: str) -> Records:
+    """The checks of a release, in their order: table, check, passed, value, limit, blocking, message."""
+    return _rows(home, "queries/checks", release_id=release_id)
 
 
 def user(home: Path, user_id: int) -> dict[str, Any] | None:
@@ -74,9 +59,19 @@ def recommend_by_likes(
     return _rows(home, "queries/recommend_by_likes", **named, channels=channels, n=n)
 
 
+def questions(home: Path, n: int) -> Records:
+    """The first n films to ask newcomers about, the most telling first."""
+    return _rows(home, "queries/questions", n=n)
+
+
 def sample_lists(home: Path, users: int, films: int) -> Records:
     """The first films of some users spread evenly over all, one row a user."""
     return _rows(home, "queries/sample_lists", users=users, films=films)
+
+
+def sampled_films(home: Path, users: int, films: int) -> Records:
+    """The first films of some users, other ones in each release, one row a film."""
+    return _rows(home, "queries/sampled_films", users=users, films=films)
 
 
 def item(home: Path, item_id: int) -> dict[str, Any]:
@@ -125,7 +120,16 @@ def _rows(home: Path, query: str, **parameters: Any) -> Records:
     Raises:
         MatineeError: nothing is published, or by a version that did not have the table yet.
     """
-    with duckdb.connect(str(serving.current_file(home)), read_only=True) as con:
+    return rows(serving.current_file(home), query, **parameters)
+
+
+def rows(file: Path, query: str, **parameters: Any) -> Records:
+    """The rows of a serving file that a query finds, by column.
+
+    Raises:
+        MatineeError: a version that did not have the table yet made the file.
+    """
+    with duckdb.connect(str(file), read_only=True) as con:
         try:
             found = con.execute(sql.load(query), parameters)
         except duckdb.CatalogException as error:

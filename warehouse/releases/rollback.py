@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from warehouse.errors import LostRace, MatineeError
-from warehouse.releases import journal, serving
+from warehouse.releases import journal, serving, soundness
 from warehouse.releases.lock import locked
 from warehouse.runs.run import utc_now
 from warehouse.store import Taken
@@ -16,7 +16,7 @@ def roll_back(home: Path, release: str | None = None) -> str:
 
     Raises:
         LostRace: another machine published or rolled back at the same moment.
-        MatineeError: there is none, or its file is no longer kept.
+        MatineeError: there is none, or its file is no longer kept, or damaged.
     """
     with locked(home):
         length = len(journal.entries(home))
@@ -27,6 +27,7 @@ def roll_back(home: Path, release: str | None = None) -> str:
         stored = serving.kept_releases(home)
         if target not in stored:
             raise MatineeError(f"release {target} is not kept here; kept are: {', '.join(stored) or 'none'}")
+        soundness.check(home, target)
         entry = {"action": "rollback", "release_id": target, "from": now, "at": utc_now()}
         try:
             journal.append(home, entry, length)

@@ -7,8 +7,10 @@ old release or the new one, never half of either, and keeps what it opened.
 from pathlib import Path
 
 from warehouse import atomic, store
-from warehouse.errors import MatineeError
+from warehouse.errors import Damaged, MatineeError
 from warehouse.releases import shared
+
+REPAIR = "`matinee doctor --repair` makes it lead to the newest whole release"
 
 
 def file_of(home: Path, release: str) -> Path:
@@ -32,17 +34,33 @@ def fetched(home: Path, release: str) -> Path:
     return shared.fetch(found, release) if found else file_of(home, release)
 
 
+def readable(home: Path, release: str) -> Path:
+    """The file of a release that is kept or held.
+
+    Raises:
+        MatineeError: it is neither.
+    """
+    if (held := held_file(home, release)).exists() and held_row(home, release).exists():
+        return held
+    if release not in kept_releases(home):
+        raise MatineeError(f"release {release} is not kept: `matinee releases` lists those that are")
+    return fetched(home, release)
+
+
 def current_file(home: Path) -> Path:
     """The link that readers open; of a home on a store the file of the published release, fetched.
 
     Raises:
         MatineeError: nothing is published.
+        Damaged: the link leads nowhere, or is none.
     """
     if found := store.of(home):
         return shared.fetch_current(found)
-    link = _link(home)
-    if not link.exists():
+    link = link_of(home)
+    if current_release(home) is None:
         raise MatineeError(f"nothing is published in {home}: run `matinee nightly` first")
+    if not link.exists():
+        raise Damaged(f"{link} leads to {link.readlink()}, which is missing: {REPAIR}")
     return link
 
 
@@ -57,10 +75,16 @@ def published_release(home: Path) -> str:
 
 
 def current_release(home: Path) -> str | None:
-    """The id of the published release, or None."""
+    """The id of the published release, or None.
+
+    Raises:
+        Damaged: something else is in the place of the link.
+    """
     if found := store.of(home):
         return shared.current(found)
-    link = _link(home)
+    link = link_of(home)
+    if link.exists() and not link.is_symlink():
+        raise Damaged(f"{link} is no link to a release: {REPAIR}")
     return _release_of(link.readlink()) if link.is_symlink() else None
 
 
@@ -68,7 +92,7 @@ def kept_releases(home: Path) -> list[str]:
     """The releases whose files are kept, oldest first."""
     if found := store.of(home):
         return shared.kept_releases(found)
-    return sorted(_release_of(file) for file in (home / "serving").glob("recs-*.duckdb"))
+    return sorted(_release_of(file) for file in (home / "serving").glob("recs-*.duckdb") if file.is_file())
 
 
 def make_current(home: Path, release: str) -> None:
@@ -77,16 +101,17 @@ def make_current(home: Path, release: str) -> None:
     On a store the newest entry of the journal did so.
     """
     if store.of(home) is None:
-        atomic.point(_link(home), file_of(home, release).name)
+        atomic.point(link_of(home), file_of(home, release).name)
 
 
 def where(home: Path) -> str:
     """Where people find what is published."""
     found = store.of(home)
-    return f"{found.url}/{shared.HEAD} names the file" if found else str(_link(home))
+    return f"{found.url}/{shared.HEAD} names the file" if found else str(link_of(home))
 
 
-def _link(home: Path) -> Path:
+def link_of(home: Path) -> Path:
+    """The link of a home that is a folder."""
     return home / "serving" / "current.duckdb"
 
 

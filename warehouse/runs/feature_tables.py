@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from warehouse import sql
 from warehouse.atomic import replacing
 from warehouse.errors import MatineeError
-from warehouse.runs import snapshot
+from warehouse.runs import files, snapshot
 from warehouse.runs.run import Run
 from warehouse.runs.snapshot import Snapshot
 
@@ -30,6 +30,9 @@ Ids = slice | NDArray[np.int64]
 
 RANGE = 1_000_000
 """Events, about, of the users or items whose features are computed at a time, by one thread."""
+
+MEANINGS = "feature_meanings"
+"""Table of a run: what the published features mean."""
 
 NEEDED = {
     "user": ("n_ratings", "rating_mean", "top_genres", "first_event_at", "last_event_at"),
@@ -75,7 +78,19 @@ def write(run: Run, features: dict[str, Declarations]) -> dict[str, int]:
             con.register("features", table)
             sql.copy(con, "features", temporary)
         rows[f"{side}_features"] = table.num_rows
+    files.write_table(run, MEANINGS, _meanings(features))
     return rows
+
+
+def _meanings(features: Mapping[str, Declarations]) -> pl.DataFrame:
+    """table, column, about: what the columns of the tables of features mean."""
+    rows = [
+        (f"{side}_features", declared["name"], declared.get("about", ""))
+        for side in ("user", "item")
+        for declared in ({"name": f"{side}_id", "about": f"id of the {side}"}, *features[side])
+        if "type" in declared or declared["name"] == f"{side}_id"
+    ]
+    return pl.DataFrame(rows, schema=["table", "column", "about"], orient="row")
 
 
 def _features(run: Run, log: Snapshot, side: str, columns: str) -> pa.Table:

@@ -13,15 +13,16 @@ from filelock import FileLock, Timeout
 
 from warehouse import store
 from warehouse.atomic import write_text
-from warehouse.errors import MatineeError
+from warehouse.errors import Damaged, MatineeError
+from warehouse.runs import soundness
 from warehouse.runs.run import DESCRIPTION, MANIFEST, USERS, Json, Run
 from warehouse.store import Store
 
-REMAINS = (MANIFEST, DESCRIPTION, "lineage", "metrics", "curves")
-"""Entries that stay of a run that nothing goes on from any more, though its release is kept."""
+REPORT = "report.html"
+"""The page about the release of a run."""
 
-REMADE = ("log", "log_orders", "log_capped", "holdout")
-"""Folders of a run that a store need not have: they are made again from the event files."""
+REMAINS = (MANIFEST, DESCRIPTION, REPORT, "lineage", "metrics", "curves")
+"""Entries that stay of a run that nothing goes on from any more, though its release is kept."""
 
 # Held until the run is published or its process ends: the kernel lets go of the lock of a killed process.
 _alive: dict[str, FileLock] = {}
@@ -38,7 +39,7 @@ def begin(run: Run) -> None:
 def adopt(run: Run) -> bool:
     """Take over the folder of a full run that failed or was killed; False if another process has done so."""
     with _starting(run.home):
-        if not run.folder.exists() or _is_held(run.folder):
+        if not run.folder.exists() or is_alive(run.folder):
             return False
         _hold(run)
     return True
@@ -48,14 +49,15 @@ def unfinished(home: Path, published: set[str]) -> list[Run]:
     """Full runs that nobody holds and nobody published, oldest first: one like them may go on with them."""
     with _starting(home):
         folders = [file.parent for file in sorted((home / "runs").glob(f"[!.]*/{DESCRIPTION}"))]
-        left = [f.name for f in folders if f.name not in published and not _is_held(f)]
-    runs = [Run.begun(home, name) for name in left]
-    return [run for run in runs if run.kind == "full"]
+        left = [f.name for f in folders if f.name not in published and not is_alive(f)]
+    runs = [_begun(home, name) for name in left]
+    return [run for run in runs if run is not None and run.kind == "full"]
 
 
 def finish(run: Run, facts: Json) -> None:
     """Write the manifest, the last file of a run, which stays alive until it is published or abandoned."""
-    write_text(run.file(MANIFEST), json.dumps(run.description() | facts, indent=2, default=str))
+    manifest = run.description() | facts | {"checksums": soundness.checksums(run)}
+    write_text(run.file(MANIFEST), json.dumps(manifest, indent=2, default=str))
 
 
 def upload(run: Run) -> None:
@@ -118,7 +120,7 @@ def sweep(home: Path, keep: set[str]) -> list[str]:
     removed = []
     with _starting(home):
         for folder in sorted((home / "runs").glob("[!.]*")):
-            if folder.name not in keep and not _is_held(folder):
+            if folder.name not in keep and not is_alive(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder.name)
     return removed
@@ -128,7 +130,7 @@ def strip(home: Path, whole: set[str]) -> None:
     """Reduce finished runs to what tells of them, but those in ``whole``, living ones and their parents."""
     with _starting(home):
         folders = sorted((home / "runs").glob("[!.]*"))
-        alive = [Run.begun(home, folder.name) for folder in folders if _is_held(folder)]
+        alive = [Run.begun(home, folder.name) for folder in folders if is_alive(folder)]
         stay = whole | {name for run in alive for name in (run.id, run.parent_id)}
         for folder in folders:
             if folder.name not in stay:
@@ -141,10 +143,18 @@ def strip(home: Path, whole: set[str]) -> None:
                         entry.unlink()
 
 
+def _begun(home: Path, run_id: str) -> Run | None:
+    """A run as it was described when it began; None if nobody can tell any more."""
+    try:
+        return Run.begun(home, run_id)
+    except Damaged:
+        return None
+
+
 def _is_private(name: str) -> bool:
     """True for what no other machine needs of a run: runs/ID/PART..."""
     parts = name.split("/")[2:]
-    return parts[0] in REMADE or any(part.startswith(".") for part in parts)
+    return parts[0] in (*soundness.REMADE, *soundness.PASSING) or any(part.startswith(".") for part in parts)
 
 
 def _linked(found: Store, run: Run, own: Mapping[str, Path]) -> dict[str, str]:
@@ -171,7 +181,8 @@ def _starting(home: Path) -> FileLock:
     return FileLock(home / "runs" / ".lock", thread_local=False)
 
 
-def _is_held(folder: Path) -> bool:
+def is_alive(folder: Path) -> bool:
+    """True if a process is making the run of a folder, or publishing it."""
     try:
         with FileLock(folder / ".alive", timeout=0, thread_local=False):
             return False

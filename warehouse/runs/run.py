@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from warehouse import store
-from warehouse.errors import MatineeError
+from warehouse.errors import Damaged, MatineeError
 
 Json = dict[str, Any]
 
@@ -41,7 +41,7 @@ class Run:
         """A finished run as it was described when it began.
 
         Raises:
-            FileNotFoundError: there is no finished run of that id.
+            Damaged: there is no finished run of that id, or its manifest cannot be read.
         """
         return cls._described(home, run_id, MANIFEST)
 
@@ -50,7 +50,7 @@ class Run:
         """A run, finished or not, as it was described when it began.
 
         Raises:
-            FileNotFoundError: there is none of that id.
+            Damaged: there is none of that id, or its description cannot be read.
         """
         return cls._described(home, run_id, DESCRIPTION)
 
@@ -60,7 +60,14 @@ class Run:
         if not path.exists() and (found := store.of(home)):
             name = f"runs/{run_id}/{file}"
             found.get({name: name})
-        facts: Json = json.loads(path.read_text())
+        try:
+            return cls._of(home, run_id, json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise Damaged(f"{path} is missing or damaged: run `matinee nightly`, then try again") from None
+
+    @classmethod
+    def _of(cls, home: Path, run_id: str, facts: Json) -> Self:
+        """The run of a description; what is missing there is an error."""
         return cls(
             id=run_id,
             home=home,
@@ -109,7 +116,7 @@ class Run:
         Raises:
             FileNotFoundError: the run is not finished.
         """
-        facts: Json = json.loads(self.file(MANIFEST).read_text())
+        facts: Json = json.loads(self.file(MANIFEST).read_text("utf-8"))
         return facts
 
     def parent(self) -> Self:
@@ -117,7 +124,7 @@ class Run:
 
         Raises:
             MatineeError: it goes on from none.
-            FileNotFoundError: that one is gone.
+            Damaged: that one is gone, or cannot be read.
         """
         if self.parent_id is None:
             raise MatineeError(f"run {self.id} goes on from no other")

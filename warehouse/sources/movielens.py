@@ -14,6 +14,12 @@ logger = logging.getLogger("matinee")
 BLOCK = 32 * 2**20
 """Bytes of a ratings file parsed at once: about 1.3 million rows."""
 
+MAX_LINE = 2**20
+"""Bytes of a line at most: one without an end would be read into memory whole."""
+
+MAX_CATALOG = 2**29
+"""Bytes of a file of films or users at most, which is read into memory whole: those of 10 million films."""
+
 RATINGS_HEADER = "userId,movieId,rating,timestamp"
 NO_GENRES = "(no genres listed)"
 
@@ -40,7 +46,7 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
     """
     lines = 0
     if separator == ",":
-        header = file.readline().decode(encoding, "replace").strip().lstrip("\ufeff")
+        header = file.readline(MAX_LINE).decode(encoding, "replace").strip().lstrip("\ufeff")
         if header and header != RATINGS_HEADER:
             raise MatineeError(
                 f"the ratings file begins with {header[:60]!r}, expected the header {RATINGS_HEADER!r}"
@@ -53,7 +59,10 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
 def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.DataFrame]:
     """The lines of a file of which some were read, in blocks of bounded size: line (1-based), raw."""
     while block := file.read(BLOCK):
-        text = block + file.readline()
+        rest = file.readline(MAX_LINE)
+        if len(rest) == MAX_LINE:
+            raise MatineeError(f"a line is longer than {MAX_LINE:,} bytes: this is no file of ratings")
+        text = block + rest
         if not text.isascii():
             text = text.decode(encoding, "replace").encode()
         frame = pl.read_lines(BytesIO(text), name="raw").with_row_index("line", offset=lines + 1)
@@ -73,7 +82,7 @@ def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
         MatineeError: no such header, or rows that are not CSV.
     """
     try:
-        raw = pl.read_csv(file.read(), infer_schema=False)
+        raw = pl.read_csv(_whole(file), infer_schema=False)
         raw = raw.select(item_id="movieId", title="title", genres="genres")
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
@@ -93,7 +102,7 @@ def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
     items = raw.select(
         "item_id",
         "title",
-        year=pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int32),
+        year=pl.col("title").str.extract(r"\(([0-9]{4})\)\s*$").cast(pl.Int32),
         genres=pl.when(genres.is_in(["", NO_GENRES]))
         .then(pl.lit([], ITEMS["genres"]))
         .otherwise(genres.str.split("|")),
@@ -122,7 +131,7 @@ def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
 
 def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
     """The ``::`` fields of each line as text; lines with another number of them are reported, left out."""
-    text = file.read().decode("latin-1").encode()
+    text = _whole(file).decode("latin-1").encode()
     split = pl.col("line").str.split("::")
     lines = pl.read_lines(BytesIO(text), name="line").with_row_index("number", offset=1)
     well_formed = lines.filter(split.list.len() == len(names))
@@ -132,6 +141,18 @@ def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
             "%d lines without the fields %s left out, the first is line %d", bad, "::".join(names), first
         )
     return well_formed.select(split.list.get(number).alias(name) for number, name in enumerate(names))
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    """All bytes of a file of films or users.
+
+    Raises:
+        MatineeError: they are too many.
+    """
+    text = file.read(MAX_CATALOG + 1)
+    if len(text) > MAX_CATALOG:
+        raise MatineeError(f"the films or users have more than {MAX_CATALOG:,} bytes: these are none")
+    return text
 
 
 def _unique(rows: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 (downloaded), or ``synthetic[:scale[:films]]``."""
 
 import hashlib
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,15 @@ from warehouse.errors import MatineeError
 from warehouse.sources import download, movielens
 from warehouse.sources.contract import Digests, Layout, Source
 from warehouse.sources.synthetic.data import Synthetic, as_lines
+
+ENCRYPTED = 1
+"""Flag of a member of a zip that needs a password."""
+
+MAX_RATIO = 100
+"""Times a member of a zip may grow: ratings grow to 4 to 10 times, zeros to 1,000."""
+
+SMALL = 2**24
+"""Bytes that a member may have in any case."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +46,16 @@ class File:
         """The bytes.
 
         Raises:
-            MatineeError: the zip is cut off or damaged.
+            MatineeError: the zip is cut off or damaged, or cannot be unpacked.
         """
         if self.member is None:
             with self.path.open("rb") as file:
                 yield file
             return
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+        with _plain_errors(self.path), zipfile.ZipFile(self.path) as archive:
+            _check_member(self.path, archive.getinfo(self.member))
+            with archive.open(self.member) as file:
                 yield file
-        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise MatineeError(f"{self.path}: a damaged zip ({error}); fetch it again") from error
 
     def sha256(self) -> str:
         """Digest of the (unpacked) bytes."""
@@ -171,6 +180,8 @@ def resolve(source: str) -> Source:
         )
     if path.is_dir():
         return _folder(source, path)
+    if not path.is_file():
+        raise MatineeError(f"{source}: a pipe or a device, which cannot be read twice; write it to a file")
     return _zip(source, path) if path.suffix.lower() == ".zip" else _single(source, path)
 
 
@@ -190,11 +201,8 @@ def _folder(source: str, folder: Path) -> Files:
 
 
 def _zip(source: str, path: Path) -> Files:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.namelist() if not member.startswith("__MACOSX/")]
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise MatineeError(f"{path}: a damaged zip ({error}); fetch it again") from error
+    with _plain_errors(path), zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.namelist() if not member.startswith("__MACOSX/")]
     # The files lie at the top or under one folder.
     folders = {member.rpartition("/")[0] for member in members if _is_ratings(member.rpartition("/")[2])}
     if len(folders) > 1:
@@ -208,6 +216,32 @@ def _zip(source: str, path: Path) -> Files:
         if member.rpartition("/")[0] == folder and not member.endswith("/")
     }
     return _siblings(source, folder.rpartition("/")[2] or path.stem, names)
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Errors of a zip as one line."""
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise MatineeError(f"{path}: a damaged zip ({error}); fetch it again") from error
+    except NotImplementedError as error:
+        raise MatineeError(f"{path}: {error}; unpack it and name the folder") from error
+
+
+def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
+    """Refuse, before it is unpacked, what cannot be or what fills memory and disk.
+
+    Raises:
+        MatineeError: it needs a password, or it is a zip bomb.
+    """
+    if member.flag_bits & ENCRYPTED:
+        raise MatineeError(f"{path}: {member.filename} is encrypted; unpack it and name the folder")
+    if member.file_size > max(MAX_RATIO * member.compress_size, SMALL):
+        raise MatineeError(
+            f"{path}: {member.filename} has {member.file_size:,} bytes in {member.compress_size:,}, "
+            "as no ratings do; unpack it and name the folder if it is to be read all the same"
+        )
 
 
 def _single(source: str, path: Path) -> Files:

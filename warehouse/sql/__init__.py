@@ -38,6 +38,21 @@ def set_variables(con: duckdb.DuckDBPyConnection, **values: Any) -> None:
         con.execute(f"set variable {name} = $value", {"value": value})
 
 
+def quoted(name: str) -> str:
+    """A name as SQL has it, whatever is in it: of a table, a column, a schema."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL has it, where no parameter can stand."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def comment(table: str, column: str, text: str) -> str:
+    """The statement that says what a column means."""
+    return f"comment on column {quoted(table)}.{quoted(column)} is {literal(text)}"
+
+
 def attach(con: duckdb.DuckDBPyConnection, file: Path, name: str) -> None:
     """Attach a database file, read only."""
     con.execute(f"attach $file as {name} (read_only)", {"file": str(file)})

@@ -25,6 +25,8 @@ def show(answer: Answer) -> None:
         if rows := [row for row in answer["rows"] if row["slice"] == part]:
             out.print(_about(answer, rows, part), style="bold")
             out.print(_metrics(answer["protocol"], rows))
+    for given in answer["lists"]:
+        out.print(_unused(given), style="dim", markup=False)
     split = " ".join(digest[:12] for digest in answer["split"])
     out.print(f"± half of the 95 % interval over users · seed {answer['seed']} · split {split}", style="dim")
     for part in dict.fromkeys(row["slice"] for row in answer["differences"]):
@@ -35,9 +37,31 @@ def show(answer: Answer) -> None:
         out.print("▲ better, ▼ worse: 0 is outside the 95 % interval of the paired difference", style="dim")
 
 
+def tuned(answer: Answer) -> None:
+    """The best settings found, as lines of a configuration file."""
+    column = heading((answer["metric"], answer["k"]))
+    before = "–" if answer["before"] is None else f"{answer['before']:.4f}"
+    about = f"{column} on the validation part of {answer['protocol']}, {answer['trials']} trials"
+    out.print(f"{answer['name']}: {answer['best']:.4f}, as it is {before}", style="bold", markup=False)
+    out.print(about, style="dim", markup=False)
+    if not answer["toml"]:
+        return out.print("No better settings were found: nothing to keep.")
+    out.print("In matinee.toml:\n", style="dim")
+    out.print(answer["toml"].rstrip(), markup=False, soft_wrap=True)
+
+
 def _about(answer: Answer, rows: list[Answer], part: str) -> str:
     who = "users" if part == "all" else f"users {part} at the start of the window"
     return f"{answer['protocol']}: {rows[0]['n_users']:,} {who}, {rows[0]['n_events']:,} events"
+
+
+def _unused(given: Answer) -> str:
+    """How much of a file of lists answers nothing."""
+    return (
+        f"{given['model']}: of {given['rows']:,} rows {given['unknown_users']:,} of users without a query, "
+        f"{given['unknown_items']:,} of unknown films; {given['seen']:,} films left out as seen; "
+        f"{given['unanswered']:,} of {given['n_queries']:,} queries without a list"
+    )
 
 
 def _whom(part: str) -> str:

@@ -35,6 +35,17 @@ def by_likes(answer: Answer) -> None:
     _list_with_reasons(answer)
 
 
+def questions(answer: Answer) -> None:
+    """The films to ask about, and how to go on."""
+    out.print("Which of these films do you like, which not?", style="bold")
+    table = _film_table()
+    table.add_column("item_id", justify="right")
+    for film in answer["questions"]:
+        table.add_row(*_film(film), str(film["item_id"]))
+    out.print(table)
+    out.print("matinee recommend --likes ID,ID --dislikes ID,ID", style="dim")
+
+
 def similar(answer: Answer) -> None:
     """A film's neighbours."""
     out.print(f"Films like {answer['item']['title']}, by {answer['channel']}", style="bold", markup=False)

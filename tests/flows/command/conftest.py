@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from flows.command import cli
 from flows.command.screens import terminal
@@ -53,7 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A terminal of 100 columns."""
     for name in ("out", "err"):
-        console = Console(width=100, highlight=False, stderr=name == "err")
+        console = terminal.SafeConsole(width=100, highlight=False, stderr=name == "err")
         monkeypatch.setattr(f"flows.command.screens.terminal.{name}", console)
     for module in ("published", "evaluation", "replay", "config", "why", "experiment"):
         monkeypatch.setattr(f"flows.command.screens.{module}.out", terminal.out)

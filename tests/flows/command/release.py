@@ -1,6 +1,7 @@
 """A published release written by hand: a few films, two users, metrics and curves."""
 
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -8,6 +9,7 @@ import duckdb
 from warehouse import sql
 
 RELEASE = "20260101-000000-000001"
+SECOND = "20260102-000000-000001"
 
 FILMS = """
 insert into items values
@@ -43,6 +45,7 @@ insert into default_recommendations select 'all', item_id, item_id, title, 1 / i
 insert into item_similarity
     select channel, 1, item_id, item_id - 1, 1 / item_id
     from items, (values ('swing'), ('item_cf')) as channels (channel) where item_id between 2 and 4;
+insert into questions values (1, 3, 0.2), (2, 1, 0.3);
 insert into item_communities
     select item_id, case when item_id <= 3 then 1 when item_id = 4 then 2 end, item_id / 45 from items;
 """
@@ -54,6 +57,8 @@ insert into lineage (release_id, step, inputs, outputs, rows, seconds, peak_memo
     ('{RELEASE}', 'features', [], [], 1, 0.5, 100), ('{RELEASE}', 'recall <b>', [], [], 1, 2.5, 100);
 insert into metrics values
     ('{RELEASE}', 'rank', 'gbdt', 'daily', 'all', 'blend_weight', null, 0.75, 12),
+    ('{RELEASE}', 'rank', 'gbdt', 'daily', 'all', 'ndcg', 10, 0.06, 12),
+    ('{RELEASE}', 'recall', 'popular', 'daily', 'all', 'ndcg', 10, 0.04, 12),
     ('{RELEASE}', 'rank', 'gbdt', 'daily', 'isotonic', 'calibration_error', null, 0.0123, 12);
 create table if not exists curves (
     release_id varchar, stage varchar, model varchar, curve varchar, x double, y double
@@ -79,6 +84,7 @@ def write(home: Path) -> Path:
     file = folder / f"recs-{RELEASE}.duckdb"
     with duckdb.connect(str(file)) as con:
         con.execute(sql.load("serving/schema"))
+        con.execute(sql.load("serving/macros"))
         for script in (FILMS, USERS, LISTS, ABOUT):
             con.execute(script)
     (folder / "current.duckdb").symlink_to(file.name)
@@ -98,6 +104,49 @@ def write(home: Path) -> Path:
     }
     (folder / "journal.jsonl").write_text(json.dumps(entry) + "\n")
     return home
+
+
+CHANGES = f"""
+update releases set config = '{{"seed": 0, "rank": {{"ranker": "gbdt"}}}}';
+insert into releases
+    select '{SECOND}', kind, '{RELEASE}', as_of + interval 1 day, created_at + interval 1 day, n_events + 3,
+        '{{"seed": 1, "rank": {{"ranker": "gbdt"}}}}', code_version, source, schema_version
+    from releases;
+update recommendations set release_id = '{SECOND}';
+update recommendations set rank = 3 - rank where user_id = 1 and rank <= 2;
+update recommendations set item_id = 9, title = 'Terminator 2: Judgment Day (1991)'
+    where user_id = 1 and rank = 5;
+update user_features set n_ratings = n_ratings + 3 - user_id;
+update metrics set release_id = '{SECOND}', value = 0.5 where metric = 'blend_weight';
+update metrics set release_id = '{SECOND}' where metric <> 'blend_weight';
+update metrics set value = value + 0.01 where metric = 'ndcg';
+update curves set release_id = '{SECOND}';
+update lineage set release_id = '{SECOND}';
+insert into checks values
+    ('{SECOND}', 'events', 'drift: genre', false, 0.5, 0.25, false, 'drift: genre: 0.5 is the PSI of genre'),
+    ('{SECOND}', 'recommendations', 'top film', false, 0.99, 0.95, true, 'top film: 0.99 of the first pages'),
+    ('{SECOND}', 'events', 'clock', true, 0, 301, true, 'clock: 0 seconds ahead of the clock');
+"""
+"""A release of the next day: user 1 has two films swapped and one replaced, user 2 a first rating."""
+
+
+def write_second(home: Path, held: bool = False) -> Path:
+    """A second release, published a day later, or held; returns its file."""
+    folder = home / "serving"
+    file = folder / f"{'held' if held else 'recs'}-{SECOND}.duckdb"
+    shutil.copyfile(folder / f"recs-{RELEASE}.duckdb", file)
+    with duckdb.connect(str(file)) as con:
+        con.execute(CHANGES)
+    row = {"release_id": SECOND, "parent_id": RELEASE, "created_at": "2026-01-02T00:00:00"}
+    row = json.loads((folder / "journal.jsonl").read_text()) | row
+    if held:
+        (folder / f"held-{SECOND}.json").write_text(json.dumps(row | {"failed": ["top film: 0.99"]}))
+        return file
+    with (folder / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps(row | {"previous": RELEASE}) + "\n")
+    (folder / "current.duckdb").unlink()
+    (folder / "current.duckdb").symlink_to(file.name)
+    return file
 
 
 def execute(home: Path, script: str) -> None:

@@ -1,8 +1,10 @@
 """Questions to what is published: lists, similar films, releases."""
 
 import json
+import re
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.flows.command import release
@@ -290,3 +292,41 @@ def test_nothing_published_says_what_to_do(
         assert (called.code, called.out) == (2, "")
         assert "run `matinee nightly` first" in called.err
         assert called.err.count("\n") == 1
+
+
+def test_the_examples_of_the_documentation_run(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pandas")
+    page = (Path(__file__).parents[3] / "docs" / "query.md").read_text()
+    examples = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "s3" not in block]
+    functions = re.findall(r"^from \w+\(.*\)", page, re.MULTILINE)
+    assert (len(examples), len(functions)) == (2, 3)
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "data").symlink_to(home)
+    monkeypatch.chdir(folder)
+    for example in examples:
+        exec(example, {})
+    with duckdb.connect("data/serving/current.duckdb", read_only=True) as con:
+        for function in functions:
+            con.execute(function)
+
+
+def test_films_to_ask_about_are_shown_in_their_order_with_their_ids(matinee: Matinee, home: Path) -> None:
+    called = matinee("recommend", "--ask", "--json")
+    answer = json.loads(called.out)
+    assert [(film["rank"], film["item_id"], film["explained"]) for film in answer["questions"]] == [
+        (1, 3, 0.2),
+        (2, 1, 0.3),
+    ]
+    shown = matinee("recommend", "--ask", "-n", "1").out
+    assert answer["questions"][0]["title"].partition(" (")[0] in shown
+    assert answer["questions"][1]["title"].partition(" (")[0] not in shown
+    assert "matinee recommend --likes" in shown
+
+
+def test_a_release_without_questions_says_how_to_get_some(matinee: Matinee, home: Path) -> None:
+    release.execute(home, "delete from questions")
+    called = matinee("recommend", "--ask")
+    assert (called.code, called.err.count("\n")) == (2, 1)
+    assert "the release has no questions: run `matinee nightly`" in called.err

@@ -15,7 +15,7 @@ from flows.command import cli
 from tasks.errors import Held
 from tests.flows.command.conftest import Matinee
 
-HEAVY = ("duckdb", "polars", "numpy", "prefect", "torch", "matplotlib")
+HEAVY = ("duckdb", "polars", "numpy", "prefect", "torch", "altair")
 
 
 def plain(example: str) -> str:
@@ -108,8 +108,9 @@ def test_a_mistake_is_repeated_as_it_was_typed(word: str, matinee: Matinee) -> N
     [
         (["bogus"], "No such command 'bogus' (see `matinee --help`)"),
         (["similar"], "Missing argument 'FILM' (see `matinee similar --help`)"),
-        (["recommend"], "give either USER_ID or --likes (see `matinee recommend --help`)"),
-        (["recommend", "1", "--likes", "2"], "give either USER_ID or --likes"),
+        (["recommend"], "give one of USER_ID, --likes and --ask (see `matinee recommend --help`)"),
+        (["recommend", "1", "--likes", "2"], "give one of USER_ID, --likes and --ask"),
+        (["recommend", "1", "--ask"], "give one of USER_ID, --likes and --ask"),
         (["recommend", "1", "-n", "0"], "Invalid value for '-n'"),
         (["nightly", "--mode", "hot"], "Invalid value for '--mode'"),
     ],

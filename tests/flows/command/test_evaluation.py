@@ -76,7 +76,7 @@ def test_json_is_for_programs_and_compares_with_a_file(
     called = matinee("evaluate", "--protocol", "leave-one-out", *SMALL, *baseline, "--json")
     assert called.code == 0
     answer = json.loads(called.out)
-    assert set(answer) == {"protocol", "split", "seed", "rows", "baseline", "differences"}
+    assert set(answer) == {"protocol", "split", "seed", "rows", "baseline", "differences", "lists"}
     assert {row["value"] for row in answer["differences"] if row["metric"] == "hr"} == {0}
 
 
@@ -127,6 +127,7 @@ def test_rolling_is_shown_by_slice_best_first_with_marked_differences(
                 measured("better", 0.4, part="gender=F"),
             ],
             "differences": [measured("better", 0.2), measured("worse", -0.2), measured("merged", 0.05)],
+            "lists": [],
         }
     )
     shown = capsys.readouterr().out
@@ -158,6 +159,7 @@ def test_rankers_are_shown_without_lengths_and_a_lower_log_loss_is_better(
             "baseline": "lr",
             "rows": rows,
             "differences": differences,
+            "lists": [],
         }
     )
     metrics_shown, differences_shown = capsys.readouterr().out.split("Less lr")

@@ -47,7 +47,7 @@ def release(home: Path, as_of: datetime, experiments: dict[str, Any]) -> Run:
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with ratings of 200 hours and one release, as of the twentieth."""
     home = homes.write_home(tmp_path_factory.mktemp("experiment"), n_events=200)
-    (home / "catalog" / "dataset.json").write_text('{"name": "hand"}')
+    (home / "catalog" / "dataset.json").write_text('{"name": "hand", "layout": "dat"}')
     release(home, RELEASED_AT, {"diverse": EXPERIMENT})
     return home
 

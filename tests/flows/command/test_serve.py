@@ -25,7 +25,7 @@ class Healthy(http.server.BaseHTTPRequestHandler):
 if "server" in words:
     http.server.HTTPServer(("127.0.0.1", int(words[-1])), Healthy).serve_forever()
 if "deploy" in words:
-    sys.exit("Traceback (most recent call last):\\n  File x\\nValueError: no such entrypoint\\n\\n")
+    sys.exit("Traceback:\\nValueError: no such entrypoint\\nAn exception occurred.\\n")
 """
 """Starts a server that is healthy, and fails to deploy."""
 

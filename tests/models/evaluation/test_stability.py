@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.evaluation.stability import (
+    change_by_chance,
     defect,
     least_by_chance,
     log_deviations,
     overlap,
     psi,
     psi_by_chance,
+    rank_biased_overlap,
 )
 
 COUNTS = st.integers(2, 8).flatmap(
@@ -50,6 +52,52 @@ def test_overlap_is_that_of_sets(pairs: list[tuple[set[int], set[int]]]) -> None
     )
     expected = [len(a & b) / max(len(a), len(b)) if a or b else math.nan for a, b in pairs]
     assert overlap(before, after).tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def agreement(before: list[int], after: list[int], depth: int) -> float:
+    """The fraction of the first items that two lists have in common, also beyond their ends.
+
+    There a list has as many more of the common items as it would at the rate of those it has.
+    """
+    longer, shorter = sorted((before, after), key=len, reverse=True)
+    at = min(depth, len(longer))
+    common = float(len(set(longer[:at]) & set(shorter[:at])))
+    if at > len(shorter):
+        common += len(set(longer[: len(shorter)]) & set(shorter)) / len(shorter) * (at - len(shorter))
+    return common / at
+
+
+RANKING = st.lists(st.integers(0, 9), max_size=6, unique=True)
+
+
+@given(RANKING, RANKING, st.floats(0.3, 0.95))
+def test_rank_biased_overlap_is_the_weighted_agreement_at_every_depth(
+    before: list[int], after: list[int], persistence: float
+) -> None:
+    if not before or not after:
+        expected = math.nan if before == after else 0.0
+    else:
+        depths = range(1, 1000)
+        weights = [(1 - persistence) * persistence ** (depth - 1) for depth in depths]
+        pairs = zip(weights, depths, strict=True)
+        expected = sum(weight * agreement(before, after, depth) for weight, depth in pairs)
+    rows = (np.array([[*items, *[-1] * (6 - len(items))]]) for items in (before, after))
+    found = rank_biased_overlap(*rows, persistence)
+    assert found.tolist() == pytest.approx([expected], abs=1e-9, nan_ok=True)
+
+
+def test_rank_biased_overlap_by_hand() -> None:
+    before = np.array([[1, 2], [1, 2], [1, 2]])
+    after = np.array([[1, 2], [2, 1], [3, 4]])
+    # Swapped: agreement 0 at rank 1, which has the weight 1 - p, and 1 from then on.
+    assert rank_biased_overlap(before, after, 0.75).tolist() == pytest.approx([1, 0.75, 0])
+
+
+def test_chance_alone_seldom_changes_a_mean_so_much() -> None:
+    rng = np.random.default_rng(0)
+    before, after = (rng.binomial(n, 0.1, 20_000) / n for n in (3000, 1000))
+    most = [change_by_chance(one, 3000, other, 1000, 1.96) for one, other in zip(before, after, strict=True)]
+    assert np.mean(np.abs(after - before) > most) == pytest.approx(0.05, abs=0.01)
 
 
 def test_the_mean_of_a_sample_is_seldom_below_what_chance_explains() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.dataset import DAY, Dataset, Queries
-from models.features.compute import OF_PAIR, OF_QUERY, Pairs, PastIndex
+from models.features.compute import Pairs, PastIndex
+from models.features.registry import OF_PAIR, OF_QUERY
 from tests.models.evaluation.logs import random_log
 
 LOG = random_log(1, "2001-01-01", "2001-03-01", n_users=8, n_items=12, n_events=300)

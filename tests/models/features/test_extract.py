@@ -115,7 +115,7 @@ def test_a_catalogue_that_grew_changes_no_code(side: str, declared: dict[str, ob
     genres = np.hstack([LOG.items["genres"], np.zeros((LOG.n_items, 1), dtype=np.bool_)])
     items = {"genres": np.vstack([np.ones_like(genres[:1]), genres])}
     grown = replace(LOG, item_idx=LOG.item_idx + 1, n_items=LOG.n_items + 1, items=items)
-    later = replace(encoder, item_codes=np.arange(-1, LOG.n_items, dtype=np.int32))
+    later = replace(encoder, codes={"item": np.arange(-1, LOG.n_items, dtype=np.int32)})
     raw = extract(declarations({side: [declared]}), LISTS, pairs_of(queries_at(grown)))
     (after,) = (part[name] for part in later.encode(raw) for name in part)
     np.testing.assert_array_equal(after[len(after) - len(before) :], before)

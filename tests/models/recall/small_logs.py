@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from models.dataset import DAY, Dataset
 
+ZIPS = (10001, 10128, 11201, 60601, 94110, 94103, 2139, -1)
+"""Zip codes of users in turn: three of one city, two of another."""
+
 START = 1_000_000_000
 """Epoch seconds of the first possible event."""
 
@@ -29,6 +32,7 @@ def small_log(seed: int = 0, n_users: int = 40, n_items: int = 50, attributes: b
         "age": rng.integers(-1, 4, n_users).astype(np.int32),
         "occupation": rng.integers(-1, 5, n_users).astype(np.int32),
         "region": rng.integers(-1, 3, n_users).astype(np.int32),
+        "zip": np.array(ZIPS, dtype=np.int32)[np.arange(n_users) % len(ZIPS)],
     }
     items = {
         "year": np.where(rng.random(n_items) < 0.1, -1, rng.integers(1930, 2001, n_items)).astype(np.int32),

@@ -5,7 +5,7 @@ import pytest
 
 from models.dataset import Dataset, Queries, queries_at
 from models.history import decayed_history
-from models.recall.attribute import kinds_of_items
+from models.kinds import kinds_of_items
 from models.recall.fresh import Fresh, FreshConfig, years_since
 from tests.models.recall.small_logs import small_log
 

@@ -1,15 +1,15 @@
-"""Popularity of all, of segments, of regions, of the new and of kinds: closed forms on logs made by hand."""
+"""Popularity of all, of segments, of the new and of kinds: closed forms on logs made by hand."""
 
 import numpy as np
 import pytest
 
 from models.dataset import DAY, Dataset, Queries, queries_at
-from models.history import decayed_history
-from models.recall.attribute import Attribute, AttributeConfig, kinds_of_items
+from models.history import decayed_history, interactions
+from models.kinds import kinds_of_items
+from models.recall.attribute import Attribute, AttributeConfig
 from models.recall.demographics import back_off, user_codes
 from models.recall.new_items import NewItems, NewItemsConfig
 from models.recall.popular import Popular, PopularConfig, decayed_popularity
-from models.recall.region import Region, RegionConfig
 from models.recall.segment import Segment, SegmentConfig
 from models.top_n import top_n
 from tests.models.recall.small_logs import small_log
@@ -118,14 +118,6 @@ def test_segment_lists_are_what_users_without_history_get() -> None:
         np.testing.assert_array_equal(top.item[user], lists.top.item[row])
 
 
-@pytest.mark.parametrize("smoothing", [1e-6, 1e9])
-def test_regions_differ_unless_smoothed_away(smoothing: float) -> None:
-    log = hand_made([(0, 0, 1), (1, 1, 1), (2, 1, 1)], 4, 2, region=[0, 1, 1, -1])
-    region = Region(RegionConfig(half_life=FOREVER, smoothing=smoothing)).fit(log)
-    top = region.recommend(queried_by(log, [0, 1, 3, -1]), 1).item[:, 0]
-    np.testing.assert_array_equal(top, [0, 1, 1, 1] if smoothing < 1 else [1, 1, 1, 1])
-
-
 def test_a_film_has_every_kind_of_its_genres_and_decade() -> None:
     genres = np.array([[True, True], [True, False], [False, False], [True, False]])
     log = hand_made([(0, 0, 1)], 1, 4)
@@ -171,10 +163,32 @@ def test_lists_are_the_best_of_each_querys_row_of_scores(filter_seen: bool) -> N
     log = small_log(5, n_users=150)
     queries = queries_at(log)
     everyone = np.zeros(len(queries), dtype=np.int64)
-    region = Region().fit(log)
-    of_user = user_codes(log, "region") + 1
-    for channel, row in ((Popular().fit(log), everyone), (NewItems().fit(log), everyone), (region, of_user)):
-        scores = np.atleast_2d(channel.state["score"])[row]
+    for channel in (Popular().fit(log), NewItems().fit(log)):
+        scores = np.atleast_2d(channel.state["score"])[everyone]
         found, expected = channel.recommend(queries, 20, filter_seen), top_n(scores, queries, 20, filter_seen)
         np.testing.assert_array_equal(found.item, expected.item)
         np.testing.assert_array_equal(found.score, expected.score)
+
+
+def test_similar_kinds_take_part_of_the_taste() -> None:
+    log = small_log(6)
+    config = AttributeConfig(decay=4.0, favourites=10_000, best=10_000, similar_weight=0.3, n_neighbours=3)
+    found = Attribute(config).fit(log).recommend(queries_at(log), log.n_items, filter_seen=False)
+
+    kinds = kinds_of_items(log).toarray().astype(np.float64)
+    rated = interactions(log).toarray() @ kinds  # (U, C)
+    length = np.maximum(np.linalg.norm(rated, axis=0), 1e-30)
+    similarity = rated.T @ rated / np.outer(length, length)
+    np.fill_diagonal(similarity, 0)
+    similarity[similarity < -np.sort(-similarity, axis=1)[:, 2:3]] = 0  # the three nearest
+    similarity /= np.maximum(similarity.sum(axis=1, keepdims=True), 1e-30)
+    popularity = np.maximum(decayed_popularity(log, 365.0), 0).astype(np.float64)
+    prior = kinds.T @ popularity / popularity.sum()
+    of_kind = (kinds > 0).T * popularity
+    of_kind /= np.maximum(of_kind.sum(1, keepdims=True), 1e-30)
+    liked = decayed_history(queries_at(log), 4.0, rated=True).toarray() @ kinds
+    taste = (liked + 10 * prior) / (liked.sum(1, keepdims=True) + 10)
+    expected = (0.7 * taste + 0.3 * taste @ similarity) @ of_kind
+    np.testing.assert_allclose(
+        np.where(found.item < 0, 0, found.score), -np.sort(-expected, axis=1), rtol=1e-3, atol=1e-6
+    )

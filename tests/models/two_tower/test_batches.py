@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.dataset import Dataset, Queries, queries_before
+from models.dataset import DAY, HOUR, Dataset, Queries, queries_at, queries_before
 from models.two_tower.batches import Collator, in_buckets, windows_over
 from models.two_tower.config import TowersConfig
 from models.two_tower.inputs import item_columns, schema_of, user_columns
 from tests.models.recall.small_logs import small_log
 
-ALL = TowersConfig(user_id=True, demographics=True, statistics=True, attributes=True)
+ALL = TowersConfig(user_id=True, demographics=True, statistics=True, attributes=True, context=True)
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +157,30 @@ def test_columns_and_schema_agree(log: Dataset) -> None:
     years = columns["item_year"]
     assert (years[log.items["year"] < 0] == 0).all()
     assert years[log.items["year"] == 1984].tolist() == [17] * (log.items["year"] == 1984).sum()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_the_moment_of_a_question_is_that_of_its_target_in_training_and_its_own_after(
+    log: Dataset, ahead: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    wanted = np.ones(log.n_events, dtype=np.bool_)
+    windows = windows_over(log, wanted, 10, rng)
+    drawn = rng.random((len(windows), windows.longest)).astype(np.float32) if ahead else None
+    histories = collator(log).histories(windows, wanted, drawn)
+    inputs = {name: tensor.numpy() for name, tensor in histories.inputs.items()}
+    rows = histories.row.numpy()
+    for window, position in zip(*np.nonzero(rows >= 0), strict=True):
+        row = rows[window, position]
+        newest = windows.start[window] + position
+        assert inputs["hour"][window, position] == log.at[row] // HOUR % 24 + 1
+        assert inputs["weekday"][window, position] == (log.at[row] // DAY + 3) % 7 + 1
+        days = (log.at[row] - log.at[newest]) / DAY
+        assert inputs["days_away"][window, position] == pytest.approx(np.log1p(days) / 5, abs=1e-6)
+
+    queries = queries_at(log)
+    of_queries, _ = collator(log).queries(queries, 10)
+    assert (of_queries["hour"].numpy() == log.as_of // HOUR % 24 + 1).all()
+    away = [(log.as_of - log.at[end - 1]) / DAY if end > start else 0.0
+            for start, end in zip(queries.start, queries.end, strict=True)]  # fmt: skip
+    np.testing.assert_allclose(of_queries["days_away"].numpy(), np.log1p(away) / 5, rtol=1e-5)

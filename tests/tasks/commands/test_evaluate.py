@@ -1,22 +1,27 @@
 """Evaluation of a small log end to end: what is fitted on what, and what comes out."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import polars as pl
 import pytest
 
 from models.dataset import Dataset, Ints
 from models.evaluation.protocols import PROTOCOLS, ROLLING_WINDOWS
+from models.evaluation.rows import MeasuredModel, ranking_rows
+from models.evaluation.saved import of_slices, pack
+from models.evaluation.scores import EvaluationConfig, Evaluator
 from models.evaluation.split import Split
 from models.pipeline import offline
 from models.pipeline.config import PipelineConfig
 from models.pipeline.holdout import holdout
-from models.pipeline.offline import BEST, PUBLISHED, UNION
+from models.pipeline.offline import BEST, PUBLISHED, UNION, ModelLists
 from models.rank.candidates import MERGED
 from models.recall import registry
+from models.recall.new_items import NewItems
 from models.recall.popular import Popular, PopularConfig
 from models.recall.segment import Segment
 from tasks import config as configuration
@@ -24,6 +29,7 @@ from tasks import declarations
 from tasks.commands.evaluate import evaluate, read_log
 from tests.models.evaluation.logs import random_log
 from tests.warehouse import batches
+from warehouse import evaluation as files
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 
@@ -300,3 +306,124 @@ def test_windows_are_compared_one_by_one(source: str) -> None:
             theirs = rows[BEST, row["slice"]]
             assert row["value"] == pytest.approx(rows[PUBLISHED, row["slice"]] - theirs)
             assert row["ci_low"] <= row["value"] <= row["ci_high"]
+
+
+def values(rows: list[dict[str, Any]]) -> dict[tuple[str, str, int, str], float]:
+    """The values and intervals of one model."""
+    return {
+        (row["slice"], row["metric"], row["k"], bound): np.nan if row[bound] is None else row[bound]
+        for row in rows
+        for bound in ("value", "ci_low", "ci_high")
+    }
+
+
+def test_lists_of_somebody_else_are_measured_like_those_of_a_channel(
+    source: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    vocabulary, splits = read_log(source)[1], PROTOCOLS["rolling"].splits(dataset)
+    evaluator = Evaluator(splits, EvaluationConfig(ks=(5, 20)), vocabulary.categories)
+    ours, theirs = (
+        evaluator.scores([channel().fit(split.train).recommend(split.queries, 20) for split in splits])
+        for channel in (NewItems, Popular)
+    )
+    before = tmp_path / "ours.json"
+    files.write(before, [], pack({"published/published": of_slices(ours, ["all", "known"])}))
+    blocks, films = [], []
+    for split in splits:
+        order = Popular().fit(split.train).recommend(split.queries.rows(0, 1), 200, filter_seen=False).item[0]
+        films.append(order[order >= 0])
+        item_id = vocabulary.item_ids[films[-1]]
+        ranks = np.arange(len(item_id)) * 3 + 7  # gaps do not count
+        users = pl.DataFrame({"user_id": np.append(vocabulary.user_ids, 10**9)})
+        listed = users.join(pl.DataFrame({"item_id": item_id, "rank": ranks}), how="cross")
+        blocks.append(listed.with_columns(window=pl.lit(split.window)))
+    unknown = blocks[0].head(2).with_columns(pl.col("item_id") + 10**9, pl.col("rank") + 10**6)
+    file = tmp_path / "theirs.parquet"
+    pl.concat([*blocks, unknown]).sample(fraction=1, shuffle=True, seed=0).write_parquet(file)
+    answer = evaluate("rolling", source, ks=[5, 20], baseline=str(before), lists=[file])
+    assert {(row["stage"], row["model"]) for row in answer["rows"]} == {("lists", "theirs")}
+    rows = [asdict(row) for row in ranking_rows(theirs, MeasuredModel("recall", "popular"))]
+    assert values(answer["rows"]) == pytest.approx(values(rows), nan_ok=True)
+    expected = {key[:3]: key for key in values(rows) if key[3] == "value"}
+    number = {key: column for column, key in enumerate(ours.keys)}
+    assert {row["slice"] for row in answer["differences"]} == {"all", "known"}
+    for row in answer["differences"]:
+        key = row["slice"], row["metric"], row["k"]
+        mine = ours.values()[number[key]]
+        assert row["value"] == pytest.approx(values(rows)[expected[key]] - mine, abs=1e-9)
+    (counts,) = answer["lists"]
+    seen, of_others = 0, 0
+    for split, listed_films in zip(splits, films, strict=True):
+        queries = split.queries
+        for begin, end in zip(queries.start, queries.end, strict=True):
+            seen += len(np.intersect1d(queries.log.item_idx[begin:end], listed_films))
+        of_others += len(listed_films) * (1 + dataset.n_users - len(np.unique(queries.user_idx)))
+    first = 0 in splits[0].queries.user_idx
+    assert counts["seen"] == seen
+    assert (counts["unknown_users"], counts["unknown_items"]) == (of_others + 2 * (not first), 2 * first)
+    assert (counts["unanswered"], counts["n_queries"]) == (0, sum(len(split.queries) for split in splits))
+
+
+def test_users_without_a_list_are_misses_and_differences_go_to_any_model(
+    source: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vocabulary = read_log(source)[1]
+    (split,) = PROTOCOLS["successive"].splits(dataset)
+    popular = Popular().fit(split.train).recommend(split.queries, 20)
+    monkeypatch.setattr("tasks.commands.evaluate.warm_up", lambda *_: None)
+    monkeypatch.setattr(
+        "tasks.commands.evaluate.answers", lambda *_: [ModelLists("recall", "popular", popular, 0.0)]
+    )
+    query = 3
+    user = vocabulary.user_ids[split.queries.user_idx[query]]
+    target = vocabulary.item_ids[split.items[split.targets.item[query]]]
+    file = tmp_path / "theirs.csv"
+    file.write_text(f"user_id,rank,item_id\n{user},1,{target}\n")
+    answer = evaluate("successive", source, ["popular"], ks=[1], baseline="popular", lists=[file])
+    hr = {r["model"]: r["value"] for r in answer["rows"] if (r["slice"], r["metric"]) == ("all", "hr")}
+    assert hr["theirs"] == pytest.approx(1 / len(split.queries))
+    (less,) = (r for r in answer["differences"] if (r["slice"], r["metric"]) == ("all", "hr"))
+    assert (less["stage"], less["model"]) == ("lists", "theirs")
+    assert less["value"] == pytest.approx(hr["theirs"] - hr["popular"])
+    with pytest.raises(MatineeError, match="lists of 1 films are shorter than every --k: name --k 1"):
+        evaluate("successive", source, ["popular"], ks=[10], lists=[file])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "user_id,item_id\n1,2",
+            "lacks rank: lists are CSV with a header, or Parquet, with user_id, rank, item_id",
+        ),
+        ("user_id,rank,item_id\n1,1,2\n1,1,3", "user 1 has rank 1 twice"),
+        ("user_id,rank,item_id\n1,1,2\n1,2,2", "user 1 has item_id 2 twice"),
+        ("user_id,rank,item_id\n1,0,2", "row 2: '1,0,2' has no user_id, rank from 1, and item_id"),
+        ("user_id,rank,item_id\n1,one,2", "row 2: '1,one,2' has no user_id, rank from 1, and item_id"),
+        ("user_id,rank,item_id", "has no rows"),
+        (
+            "user_id,rank,item_id,window\n1,1,2,2001-06-01\n1,1,2,",
+            "some rows have a window and some have none",
+        ),
+        (
+            "user_id,rank,item_id,window\n1,1,2,2001-06-02",
+            "no window 2001-06-02; its windows are 2000-11-20, ",
+        ),
+        ("user_id,rank,item_id\n0,1,2", "no row has a user and a film of rolling"),
+    ],
+)
+def test_files_that_are_not_one_list_a_user_are_refused(
+    text: str, message: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.commands.evaluate.warm_up", None)
+    file = tmp_path / "theirs.csv"
+    file.write_text(text)
+    with pytest.raises(MatineeError, match=message):
+        evaluate("rolling", source, ["popular"], ks=[1], lists=[file])
+
+
+def test_lists_need_a_name_of_their_own(source: str, tmp_path: Path) -> None:
+    file = tmp_path / "published.csv"
+    file.write_text("user_id,rank,item_id\n1,1,2")
+    with pytest.raises(MatineeError, match="there is a model named published; give the file another name"):
+        evaluate("rolling", source, ["popular"], lists=[file])

@@ -1,17 +1,23 @@
 """A film that was shown and not watched, or is blocked, is in no list as far as there is anything else."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from tasks import config as configuration
 from tasks.commands.why import why
+from tasks.states import read_state
 from tasks.steps import start
 from tasks.steps.block_list import read_block_list
 from tasks.steps.carry_over import select_users
 from tasks.steps.features import build_features
+from tasks.steps.recall import recall
 from tasks.steps.recommend import recommend
 from tasks.steps.shown import filter_shown
 from tests.options.steps import (
@@ -23,10 +29,10 @@ from tests.options.steps import (
     report_blocked,
     report_shown,
 )
-from warehouse.runs import files
+from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "top_n": 5,
     "recall": {"channels": ["popular", "first_session", "item_cf"], "candidates": 40},
     "holdout": {"min_targets": 100},
@@ -135,3 +141,27 @@ def test_reports_of_the_future_change_nothing_and_an_hour_learns_of_new_ones(hom
     assert not set(found[IGNORED]) & set(wanted)
     assert not set(found[RECENT]) & (set(films) | set(range(1, 31)) | watched(hour)[RECENT])
     assert json.loads(hour.file("run.json").read_text())["exposures"] == list(hour.exposures)
+
+
+@pytest.mark.parametrize("exposure", [SETTINGS["exposure"], {"source": "none"}], ids=["reported", "none"])
+def test_the_cache_holds_what_was_ranked_and_not_shown(
+    home: Path, night: Run, exposure: dict[str, Any]
+) -> None:
+    channels = [*SETTINGS["recall"]["channels"], "cache"]
+    config = configuration.load({"recall": {"channels": channels, "candidates": 40}, "exposure": exposure})
+    run = replace(start.describe(home, "full", None, config), parent_id=night.id)
+    lifecycle.begin(run)
+    build_features.fn(run)
+    shown = {(user, film) for user, films in lists(night).items() for film in films}
+    if exposure["source"] == "reported":
+        filter_shown.fn(run)
+        shown = {(user, film) for user in range(RECENT, 41) for film in range(1, 31)}
+        shown |= {(ALL_SHOWN, film) for film in range(1, N_FILMS + 1)}
+    recall.fn(run, "cache")
+    state, then = read_state(run, "cache")
+    row, column = np.nonzero(state["item"] >= 0)
+    found = zip(then.user_ids[row].tolist(), then.item_ids[state["item"][row, column]].tolist(), strict=True)
+    pools = files.read_parts(night, "pools", ["user_id", "item_id"])
+    assert set(found) == set(pools.iter_rows()) - shown
+    held_back = files.read_columns(run, "holdout/cache")["item"]
+    assert (held_back == -1).all(), "the night had seen what the holdout asks for"

@@ -22,7 +22,7 @@ AS_OF = homes.START + timedelta(days=30)
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     home = homes.write_home(tmp_path / "home")
-    (home / "catalog" / "dataset.json").write_text('{"name": "hand"}')
+    (home / "catalog" / "dataset.json").write_text('{"name": "hand", "layout": "dat"}')
     return home
 
 

@@ -18,7 +18,7 @@ NOON = datetime(2001, 1, 1, 12)
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     home = write_home(tmp_path / "home")
-    (home / "catalog" / "dataset.json").write_text('{"name": "hand"}')
+    (home / "catalog" / "dataset.json").write_text('{"name": "hand", "layout": "dat"}')
     return home
 
 

@@ -37,6 +37,7 @@ TABLES = {
     "item_features",
     "item_similarity",
     "item_communities",
+    "questions",
     "item_embeddings",
     "user_embeddings",
     "releases",
@@ -344,6 +345,7 @@ def as_of_version_2(file: Path) -> None:
         )
         con.execute("insert into lineage select release_id, 'rank', [], [], 1, 2, 3 from releases")
         con.execute("drop table item_communities")
+        con.execute("drop table questions")
         con.execute("drop table curves")
         con.execute(
             "create table curves (release_id varchar not null, stage varchar not null, "

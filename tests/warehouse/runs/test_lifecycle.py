@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import home as homes
-from warehouse.errors import MatineeError
+from warehouse.errors import Damaged, MatineeError
 from warehouse.runs import lifecycle
 from warehouse.runs.run import Run
 
@@ -22,7 +22,7 @@ def test_a_run_goes_on_from_its_parent_or_from_none(home: Path) -> None:
     assert child.parent() == parent
     with pytest.raises(MatineeError, match="from no other"):
         parent.parent()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(Damaged, match="gone"):
         replace(parent, parent_id="gone").parent()
 
 

@@ -53,7 +53,7 @@ def begun(home: Path, as_of: datetime = AS_OF, origin: str = exposures.REPORTED)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = homes.write_home(tmp_path_factory.mktemp("shown") / "home")
-    (home / "catalog" / "dataset.json").write_text('{"name": "hand"}')
+    (home / "catalog" / "dataset.json").write_text('{"name": "hand", "layout": "dat"}')
     return home
 
 

@@ -19,6 +19,11 @@ from item_communities
 group by item_id
 having count(*) > 1
 union all
+select 'questions', rank::varchar
+from questions
+group by rank
+having count(*) > 1
+union all
 select 'checks', concat_ws(', ', release_id, "check")
 from checks
 group by release_id, "check"

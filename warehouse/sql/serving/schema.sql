@@ -76,6 +76,15 @@ comment on table item_communities is 'Films that are alike, by the graph of thei
 comment on column item_communities.community is 'number of the community, from 1 for the largest, null if no film is near';
 comment on column item_communities.centrality is 'PageRank: the fraction of a random walk over the graph, 0 if no film is near';
 
+-- grain: rank
+create table if not exists questions (
+    rank bigint not null,
+    item_id bigint not null,
+    explained double not null
+);
+comment on table questions is 'Films to ask newcomers about: those whose answers say most about what else they like.';
+comment on column questions.explained is 'fraction of the variance of all answers that the answers up to this rank explain';
+
 -- grain: model, item
 create table if not exists item_embeddings (
     model varchar not null,

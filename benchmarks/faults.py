@@ -1,0 +1,244 @@
+"""Faults: mutated sources, kills, full disks. Nothing may end in a traceback, and no row may be lost.
+
+    python -m benchmarks.faults [--examples 1000] [--kills 10] [--seconds 600] [--seed 0]
+
+Mutated files: hypothesis changes bytes and lines of sources in every layout, one ingest each; each ends in a
+line that says what to do, or every row read is in the log or in the quarantine. Kills: an ingest and a
+publication are killed at random moments (SIGKILL); the next one heals, and every rating is there once. Full
+disks: no file of theirs may grow beyond a limit (RLIMIT_FSIZE), which writers meet as they meet a full disk.
+Prints a line a part, and exits with 1 after any failure.
+"""
+
+import argparse
+import logging
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from warehouse import faults, health
+from warehouse.errors import MatineeError
+from warehouse.events import log as event_log
+from warehouse.sources.synthetic.data import Synthetic
+
+HOSTILE = (
+    b"",
+    b"\x00",
+    b"\xff\xfe",
+    b"::",
+    b",",
+    b'"',
+    b"\n",
+    b"\r\n",
+    "١".encode(),
+    b"1e400",
+    b"-1",
+    b"9" * 25,
+)
+"""What mutations put between bytes."""
+
+SIZES = (0, 1_000, 4_000, 10_000, 20_000, 40_000)
+"""Bytes of a file at most, on a full disk."""
+
+REFUSED = 10
+"""Exit code of an ingest that ended with a line."""
+
+LAYOUTS = ("dat", "csv", "zip", "file")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """All parts, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--examples", type=int, default=1000, help="mutated sources")
+    parser.add_argument("--kills", type=int, default=10, help="ingests that are killed")
+    parser.add_argument("--seconds", type=float, default=600, help="mutations end after that")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    logging.getLogger("matinee").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = write_sources(Path(folder, "sources"))
+        failures = mutate(sources, Path(folder), options.examples, options.seconds, options.seed)
+        failures += kill(sources["dat"], Path(folder), options.kills, random.Random(options.seed))
+        failures += fill(sources["dat"], Path(folder))
+    print(f"{len(failures)} failures", *failures[:5], sep="\n")
+    sys.exit(1 if failures else 0)
+
+
+def write_sources(folder: Path) -> dict[str, Path]:
+    """A small data set in every layout."""
+    made = Synthetic(0.002, seed=0)
+    made.write(folder / "dat")
+    csv = folder / "csv"
+    csv.mkdir()
+    ratings = pl.concat(made.ratings())
+    ratings.columns = ["userId", "movieId", "rating", "timestamp"]
+    ratings.write_csv(csv / "ratings.csv")
+    films = made.items().select(movieId="item_id", title="title", genres=pl.col("genres").list.join("|"))
+    films.write_csv(csv / "movies.csv")
+    with zipfile.ZipFile(folder / "whole.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (folder / "dat").iterdir():
+            archive.write(file, file.name)
+    return {"dat": folder / "dat", "csv": csv, "zip": folder / "whole.zip", "file": folder / "dat"}
+
+
+def mutate(sources: dict[str, Path], folder: Path, examples: int, seconds: float, number: int) -> list[str]:
+    """Ingest mutated copies; returns what went wrong."""
+    outcomes: Counter[str] = Counter()
+    failures: list[str] = []
+    end = time.monotonic() + seconds
+
+    @seed(number)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.sampled_from(LAYOUTS), st.data())
+    def ingested(layout: str, data: st.DataObject) -> None:
+        place = folder / "mutated"
+        shutil.rmtree(place, ignore_errors=True)
+        source = _copy(sources[layout], place / "source", layout)
+        file = data.draw(st.sampled_from(sorted(source.iterdir())))
+        file.write_bytes(_mutated(file.read_bytes(), data))
+        if time.monotonic() > end:  # whatever is drawn must not depend on the clock
+            return
+        if layout == "zip":
+            source = file
+        named = source / "ratings.dat" if layout == "file" else source
+        outcome, failure = _outcome(place / "home", str(named))
+        outcomes[outcome] += 1
+        if failure:
+            failures.append(f"{layout}, {file.name}: {failure}")
+
+    ingested()
+    print(f"{outcomes.total():,} mutated sources: {dict(outcomes)}", flush=True)
+    return failures
+
+
+def _outcome(home: Path, source: str) -> tuple[str, str | None]:
+    """The outcome of an ingest, and what is wrong about it."""
+    try:
+        report = event_log.ingest(home, source)
+    except MatineeError as error:
+        several = "\n" in str(error)
+        return "refused", "several lines" if several else None
+    except Exception as error:
+        line = faults.explained(error, home)
+        return "explained" if line else "traceback", None if line else repr(error)
+    rows = report.rows_logged + sum(report.quarantined.values())
+    if rows != report.rows_read or _rows(home, "events") + _rows(home, "quarantine") != rows:
+        return "lost", f"{report.rows_read} rows read, {rows} logged or in quarantine"
+    return "ingested", None
+
+
+def _rows(home: Path, folder: str) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in (home / folder).glob("*.parquet"))
+
+
+def _copy(source: Path, target: Path, layout: str) -> Path:
+    if layout == "zip":
+        target.mkdir(parents=True)
+        shutil.copy(source, target / "source.zip")
+        return target
+    return Path(shutil.copytree(source, target))
+
+
+def _mutated(text: bytes, data: st.DataObject) -> bytes:
+    """Bytes with some of them changed, cut out, doubled or with something hostile between."""
+    for _ in range(data.draw(st.integers(1, 8))):
+        start = data.draw(st.integers(0, len(text)))
+        length = data.draw(st.sampled_from((0, 1, 3, 20, 2000)))
+        middle = text[start : start + length]
+        kind = data.draw(st.sampled_from(("hostile", "random", "cut", "double", "truncate")))
+        if kind == "truncate":
+            text = text[:start]
+            continue
+        new = {"double": middle * 2}.get(kind, b"")
+        if kind == "hostile":
+            new = data.draw(st.sampled_from(HOSTILE))
+        elif kind == "random":
+            new = data.draw(st.binary(max_size=8))
+        text = text[:start] + new + text[start + length :]
+    return text
+
+
+def kill(source: Path, folder: Path, times: int, rng: random.Random) -> list[str]:
+    """Kill an ingest at random moments, then let it end; returns what went wrong."""
+    expected = event_log.ingest(folder / "unkilled", str(source))
+    started = time.monotonic()
+    _in_process(folder / "timed", source)
+    whole, failures = time.monotonic() - started, []
+    for number in range(times):
+        home = folder / f"killed-{number}"
+        _in_process(home, source, seconds=rng.random() * whole)
+        event_log.ingest(home, str(source))
+        if _rows(home, "events") != expected.rows_logged:
+            failures.append(f"killed ingest {number}: {_rows(home, 'events')} ratings")
+        failures += [f"killed ingest {number}: {found}" for found in _findings(home)]
+    print(f"{times} ingests killed within {whole:.1f} s", flush=True)
+    return failures
+
+
+def fill(source: Path, folder: Path) -> list[str]:
+    """Ingest where no file may grow beyond some sizes, then where it may; returns what went wrong."""
+    failures, refused = [], 0
+    for size in SIZES:
+        home = folder / f"full-{size}"
+        code = _in_process(home, source, limit=size)
+        refused += code == REFUSED
+        if code not in (0, REFUSED):
+            failures.append(f"full at {size} bytes: exit code {code}")
+        if event_log.ingest(home, str(source)).status != ("known" if code == 0 else "new"):
+            failures.append(f"full at {size} bytes: the log has not what the ingest said")
+        failures += [f"full at {size} bytes: {found}" for found in _findings(home)]
+    print(f"{len(SIZES)} disks of which {refused} were full", flush=True)
+    return failures
+
+
+def _findings(home: Path) -> list[str]:
+    return [str(found) for part in health.examine(home) for found in part.findings]
+
+
+def _in_process(
+    home: Path, source: Path, seconds: float | None = None, limit: int | None = None
+) -> int | None:
+    """Ingest in a process of its own, which is killed after some seconds; its exit code."""
+    # Not a fork of this process, whose threads it would not have.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.faults"])
+    process = context.Process(target=_ingest, args=(home, source, limit))
+    process.start()
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return process.exitcode
+
+
+def _ingest(home: Path, source: Path, limit: int | None) -> None:
+    """Ingest where no file may have more bytes than the limit."""
+    home.mkdir()
+    if limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    kind, failure = _outcome(home, str(source))
+    os._exit(1 if failure else 0 if kind == "ingested" else REFUSED)
+
+
+if __name__ == "__main__":
+    main()
