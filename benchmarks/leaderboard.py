@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from benchmarks.replay import change
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order, model_label
+from models.evaluation.row_splits import CTR_PROTOCOLS, RATING_PROTOCOLS
 from models.evaluation.rows import compare
 from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window
@@ -45,6 +45,8 @@ TITLES = {
     "months-ahead": "The films of each of nine quarters, asked once at its beginning",
     "ctr-random": "Rankers alone: more than 3 stars or fewer? Rows at random, seven fields",
     "ctr-last": "The same for each user's last row, with the films liked and disliked before it",
+    "rating": "With how many stars? Rows at random",
+    "rating-time": "The same of the newest tenth of rows, from those before",
 }
 
 REFERENCES = {
@@ -60,6 +62,9 @@ ACCURACY = ("hr", "ndcg", "recall", "pooled_recall")
 
 ENOUGH_USERS = 50
 """Users that a slice has at least on which a channel can lead."""
+
+OF_ROWS = (*CTR_PROTOCOLS, *RATING_PROTOCOLS)
+"""Protocols of single ratings, without lists."""
 
 COLORS = {
     "recall": "#4c78a8",
@@ -106,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found[rows[0]["protocol"]] = (rows, file)
     protocols = [name for name in MAIN_METRICS if name in found]
     (options.out / "leaderboard.md").write_text(page({name: found[name] for name in protocols}))
-    of_lists = [name for name in protocols if name not in CTR_PROTOCOLS]
+    of_lists = [name for name in protocols if name not in OF_ROWS]
     if of_lists:
         plot({name: found[name][0] for name in of_lists}, options.out / "leaderboard.svg")
 
@@ -163,9 +168,10 @@ def command(rows: list[Row]) -> str:
     protocol, seed = rows[0]["protocol"], rows[0]["seed"]
     channels = tuple(dict.fromkeys(row["model"] for row in rows if row["stage"] == "recall"))
     named = "" if channels == RecallConfig().channels else f" \\\n  --channels {','.join(channels)}"
-    if protocol in CTR_PROTOCOLS:
-        rankers = tuple(dict.fromkeys(row["model"] for row in rows))
-        named = "" if rankers == tuple(RANKERS) else f" \\\n  --rankers {','.join(rankers)}"
+    if protocol in OF_ROWS:
+        rankers = tuple(dict.fromkeys(row["model"] for row in rows if row["stage"] == "rank"))
+        named = named if channels else ""
+        named += "" if rankers in ((), tuple(RANKERS)) else f" \\\n  --rankers {','.join(rankers)}"
     return f"matinee evaluate --protocol {protocol} --source ml-1m --seed {seed} --out {protocol}.json{named}"
 
 

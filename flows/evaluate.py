@@ -26,6 +26,8 @@ Protocol = Literal[
     "months-ahead",
     "ctr-random",
     "ctr-last",
+    "rating",
+    "rating-time",
 ]
 
 measure = task(name="evaluate", task_run_name="evaluate {protocol}", cache_policy=NO_CACHE)(command.evaluate)
@@ -41,12 +43,14 @@ def evaluate(
     seed: NonNegativeInt | None = None,
     baseline: str | None = None,
     out: Path | None = None,
+    threshold: float | None = None,
     config: Changes = Changes(),
 ) -> dict[str, Any]:
     """Measure every channel, the merged and the published list offline, on ratings held back.
 
     Args:
-        protocol: What is asked; ctr-random and ctr-last measure rankers alone.
+        protocol: What is asked; ctr-random and ctr-last measure rankers alone, rating and rating-time what
+            predicts ratings.
         source: A folder or zip in a MovieLens layout, a ratings file, ml-1m, or synthetic[:scale], of which
             the log does not learn. By default MATINEE_SOURCE, else the log.
         channels: Recall channels. By default those of the configuration.
@@ -55,10 +59,20 @@ def evaluate(
         seed: Seed of everything drawn at random. By default that of the configuration.
         baseline: A model of this evaluation, or a file that an earlier one wrote, to show differences to.
         out: File on the worker that all metrics are written to, as JSON.
+        threshold: On single ratings, the least rating of a film that was liked.
         config: Settings that win over matinee.toml; whatever is left out stays as it is there.
     """
     found: dict[str, Any] = measure(
-        protocol, source, channels, rankers, sorted(set(k)), seed, baseline, out, config=config.changes
+        protocol,
+        source,
+        channels,
+        rankers,
+        sorted(set(k)),
+        seed,
+        baseline,
+        out,
+        config=config.changes,
+        threshold=threshold,
     )
     show_table("evaluation", found["rows"], f"{protocol}, seed {found['seed']}, split {found['split']}")
     show_table("differences", found["differences"], f"{protocol}: differences to {baseline}")

@@ -15,7 +15,7 @@ class Checkpoint:
     """All that training needs to go on after an epoch."""
 
     epoch: int  # epochs done
-    curve: Floats  # (epochs done, 2): mean training loss, validation NDCG@10
+    curve: Floats  # (epochs done, 2): mean training loss, validation NDCG@10 (or minus RMSE)
     arrays: State  # of the model's own: weights, the optimiser's moments
 
     def to_arrays(self) -> State:

@@ -88,7 +88,7 @@ def read_state_before(data: RunData, name: str, channel: str) -> State | None:
     if not trains_alike(data.config, configuration.of(data.parent), channel):
         return None
     state, then = read_state(data.parent, name)
-    if state.keys() != rows.keys():
+    if not rows.keys() <= state.keys():
         return None
     now = data.vocabulary
     users, items = then.user_positions(now), then.item_positions(now)

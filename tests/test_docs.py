@@ -20,8 +20,8 @@ from typer.main import get_command
 import models
 from flows.command.cli import app
 from models.config import Config
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
+from models.evaluation.row_splits import CTR_PROTOCOLS, RATING_PROTOCOLS
 from models.features.declare import optional_names
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
@@ -128,7 +128,7 @@ def test_pre_rankers() -> None:
 
 
 def test_protocols() -> None:
-    assert set(listed("docs/evaluate.md", "protocol")) == {*PROTOCOLS, *CTR_PROTOCOLS}
+    assert set(listed("docs/evaluate.md", "protocol")) == {*PROTOCOLS, *CTR_PROTOCOLS, *RATING_PROTOCOLS}
 
 
 def test_sections_of_the_configuration() -> None:

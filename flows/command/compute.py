@@ -163,6 +163,7 @@ def evaluate(
     rankers: options.Rankers = None,
     k: options.Lengths = "10,50,300",
     seed: options.Seed = None,
+    threshold: options.Threshold = None,
     baseline: options.Baseline = None,
     out: options.Out = None,
     lists: Annotated[
@@ -190,7 +191,9 @@ def evaluate(
     log_to_terminal()
     from tasks.commands.evaluate import evaluate as measure
 
-    answer = measure(protocol, source, recall, rank, ks, seed, baseline, out, lists or (), overrides)
+    answer = measure(
+        protocol, source, recall, rank, ks, seed, baseline, out, lists or (), overrides, threshold
+    )
     if as_json:
         return print_json(answer)
     from flows.command.screens import evaluation

@@ -61,7 +61,8 @@ Protocol = Annotated[
         help="What is asked: [bold]next-visit[/], [bold]rolling[/], [bold]leave-one-out[/], "
         "[bold]successive[/], [bold]temporal-2003[/] or [bold]months-ahead[/]; of leave-one-out also "
         "[bold]leave-one-out-timed[/], [bold]leave-one-out-shuffled[/], [bold]leave-last-page-out[/] and "
-        "[bold]last-two[/]; for rankers alone [bold]ctr-random[/] or [bold]ctr-last[/].",
+        "[bold]last-two[/]; for rankers alone [bold]ctr-random[/] or [bold]ctr-last[/]; for predicted "
+        "ratings [bold]rating[/] or [bold]rating-time[/].",
         rich_help_panel=WHAT,
     ),
 ]
@@ -75,13 +76,22 @@ Rankers = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Rankers. Default: that of the configuration; on ctr-random and ctr-last all of them.",
+        help="Rankers. Default: that of the configuration; on single ratings all of them.",
         rich_help_panel=WHAT,
     ),
 ]
 Lengths = Annotated[
     str,
     typer.Option("--k", metavar="K,K", help="List lengths to measure at.", rich_help_panel=HOW),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="STARS",
+        help="On single ratings: the least rating of a film that was liked; all below it is not. Default: "
+        "above 3, and 3 is left out; for the AUC of predicted ratings 4.",
+        rich_help_panel=HOW,
+    ),
 ]
 Baseline = Annotated[
     str | None,

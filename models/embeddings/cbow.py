@@ -52,8 +52,8 @@ def cbow(
     From the vectors ``before`` of earlier sequences only this fraction of the passes is made, the last ones.
     """
     vocabulary, vectors = first_vectors(token, n_tokens, config.embedding_dim, config.seed, before)
-    passes = min(config.epochs, max(1, config.max_tokens // max(1, len(token))))
-    first = 0 if before is None else max(0, passes - max(1, round(passes * warm_fraction)))
+    n_passes = passes(len(token), config)
+    first = 0 if before is None else max(0, n_passes - max(1, round(n_passes * warm_fraction)))
     _train(
         token,
         indptr,
@@ -63,11 +63,16 @@ def cbow(
         np.exp(-np.arange(history.newest) / history.decay).astype(np.float32),
         config.n_negatives,
         first,
-        passes,
+        n_passes,
         config.learning_rate,
         np.uint64(config.seed),
     )
     return vectors
+
+
+def passes(n_tokens: int, config: CbowConfig) -> int:
+    """Passes over so many tokens: as many as are wanted, or as ``max_tokens`` allow."""
+    return min(config.epochs, max(1, config.max_tokens // max(1, n_tokens)))
 
 
 @njit(cache=True, fastmath=FAST, nogil=True)

@@ -19,6 +19,8 @@ MAIN_METRICS: dict[str, list[MetricAtK]] = {
     "months-ahead": [("capped_recall", 50), ("pooled_recall", 50)],
     "ctr-random": [("auc", None), ("logloss", None), ("gauc", None)],
     "ctr-last": [("auc", None), ("logloss", None)],
+    "rating": [("rmse", None), ("mae", None), ("auc", None)],
+    "rating-time": [("rmse", None), ("mae", None), ("auc", None)],
 }
 """The metrics that decide on each protocol, the first of them first."""
 
@@ -30,11 +32,13 @@ METRIC_NAMES = {
     "auc": "AUC",
     "gauc": "GAUC",
     "logloss": "log loss",
+    "rmse": "RMSE",
+    "mae": "MAE",
 }
 """Metrics whose written name is not the one in tables and files."""
 
-LOWER_IS_BETTER = ("logloss",)
-"""Losses; of all other metrics more is better."""
+LOWER_IS_BETTER = ("logloss", "rmse", "mae")
+"""Losses and errors; of all other metrics more is better."""
 
 COMPETING_STAGES = ("recall", "rank", "lists")
 """Stages whose models compete with each other; those of other stages are made of them."""

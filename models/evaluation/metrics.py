@@ -285,3 +285,9 @@ def log_loss(label: NDArray[np.generic], probability: NDArray[np.generic]) -> Do
     p, y = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7), label.astype(np.float64)
     loss: Doubles = -(y * np.log(p) + (1 - y) * np.log1p(-p))
     return loss
+
+
+def rmse(rating: NDArray[np.floating], predicted: NDArray[np.floating]) -> float:
+    """Root of the mean squared error of N predictions; nan without any."""
+    error = predicted.astype(np.float64) - rating
+    return float(np.sqrt(np.mean(error**2))) if len(error) else float("nan")

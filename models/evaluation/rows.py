@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Doubles, Ints
+from models.dataset import Doubles, Floats, Ints
 from models.evaluation import metrics
 from models.evaluation.bootstrap import (
     BootstrapConfig,
@@ -19,6 +19,9 @@ from models.evaluation.scores import OVERALL, Scores
 
 UNDEFINED = (math.nan, math.nan)
 """The interval of a metric that has none."""
+
+Measures = tuple[dict[str, float], Doubles]
+"""The metrics of N predictions by name, and the same in each resample of users (R, M)."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,9 @@ def classifier_rows(
     bootstrap: BootstrapConfig | None = None,
 ) -> list[Row]:
     """AUC, GAUC and log loss of N predictions; ``label`` is 0 or 1, ``probability`` between them."""
-    bootstrap = bootstrap or BootstrapConfig()
-    values, resampled = _classified(label, probability, user_idx, bootstrap)
-    intervals = zip(*percentile_interval(resampled, bootstrap.level), strict=True)
-    size = len(np.unique(user_idx)), len(label)
-    return [
-        _row(model, protocol, (OVERALL, metric, None), value, interval, size)
-        for (metric, value), interval in zip(values.items(), intervals, strict=True)
-    ]
+    config = bootstrap or BootstrapConfig()
+    measured = _classified(label, probability, user_idx, config)
+    return _prediction_rows(measured, user_idx, protocol, model, config)
 
 
 def compare_classifiers(
@@ -106,13 +104,38 @@ def compare_classifiers(
     bootstrap: BootstrapConfig | None = None,
 ) -> list[Difference]:
     """Paired differences of two models' probabilities (N,) of the same rows, ``ours`` less ``theirs``."""
-    bootstrap = bootstrap or BootstrapConfig()
-    left, right = (_classified(label, values, user_idx, bootstrap) for values in (ours, theirs))
-    low, high = percentile_interval(left[1] - right[1], bootstrap.level)
-    return [
-        Difference(OVERALL, metric, None, _finite(value - right[0][metric]), _finite(bottom), _finite(top))
-        for (metric, value), bottom, top in zip(left[0].items(), low, high, strict=True)
-    ]
+    config = bootstrap or BootstrapConfig()
+    left, right = (_classified(label, values, user_idx, config) for values in (ours, theirs))
+    return _prediction_differences(left, right, config)
+
+
+def rating_rows(
+    rating: Floats,
+    predicted: Doubles,
+    user_idx: Ints,
+    threshold: float,
+    protocol: str,
+    model: MeasuredModel,
+    bootstrap: BootstrapConfig | None = None,
+) -> list[Row]:
+    """RMSE and MAE of N predicted ratings, and their AUC for the ratings that reach the threshold."""
+    config = bootstrap or BootstrapConfig()
+    measured = _rated(rating, predicted, user_idx, threshold, config)
+    return _prediction_rows(measured, user_idx, protocol, model, config)
+
+
+def compare_ratings(
+    rating: Floats,
+    ours: Doubles,
+    theirs: Doubles,
+    user_idx: Ints,
+    threshold: float,
+    bootstrap: BootstrapConfig | None = None,
+) -> list[Difference]:
+    """Paired differences of two models' ratings (N,) of the same rows, ``ours`` less ``theirs``."""
+    config = bootstrap or BootstrapConfig()
+    left, right = (_rated(rating, values, user_idx, threshold, config) for values in (ours, theirs))
+    return _prediction_differences(left, right, config)
 
 
 def compare(scores: Scores, baseline: Scores, bootstrap: BootstrapConfig | None = None) -> list[Difference]:
@@ -139,8 +162,7 @@ def compare(scores: Scores, baseline: Scores, bootstrap: BootstrapConfig | None 
 
 def _classified(
     label: NDArray[np.generic], probability: NDArray[np.generic], user_idx: Ints, config: BootstrapConfig
-) -> tuple[dict[str, float], Doubles]:
-    """The metrics of N predictions, and the same in each resample of users (R, M)."""
+) -> Measures:
     _, user, count = np.unique(user_idx, return_inverse=True, return_counts=True)
     within = metrics.grouped_auc(label, probability, user_idx)
     loss = np.bincount(user, metrics.log_loss(label, probability))
@@ -153,6 +175,50 @@ def _classified(
         "logloss": loss.sum() / max(len(label), 1),
     }
     return values, np.concatenate([area, resampled_ratios(numerator, denominator, config)], axis=1)
+
+
+def _rated(
+    rating: Floats, predicted: Doubles, user_idx: Ints, threshold: float, config: BootstrapConfig
+) -> Measures:
+    _, user, count = np.unique(user_idx, return_inverse=True, return_counts=True)
+    error = predicted - rating
+    sums, counts = (
+        np.stack(columns, axis=1).astype(np.float64)
+        for columns in (
+            [np.bincount(user, error**2), np.bincount(user, np.abs(error))],
+            [count, count],
+        )
+    )
+    resampled = resampled_ratios(sums, counts, config)
+    resampled[:, 0] **= 0.5
+    good = rating >= threshold
+    area = resampled_auc(good, predicted, user_idx, config)[:, None]
+    values = {
+        "rmse": metrics.rmse(rating, predicted),
+        "mae": float(np.abs(error).mean()),
+        "auc": metrics.auc(good, predicted),
+    }
+    return values, np.concatenate([resampled, area], axis=1)
+
+
+def _prediction_rows(
+    measured: Measures, user_idx: Ints, protocol: str, model: MeasuredModel, config: BootstrapConfig
+) -> list[Row]:
+    values, resampled = measured
+    intervals = zip(*percentile_interval(resampled, config.level), strict=True)
+    size = len(np.unique(user_idx)), len(user_idx)
+    return [
+        _row(model, protocol, (OVERALL, metric, None), value, interval, size)
+        for (metric, value), interval in zip(values.items(), intervals, strict=True)
+    ]
+
+
+def _prediction_differences(left: Measures, right: Measures, config: BootstrapConfig) -> list[Difference]:
+    low, high = percentile_interval(left[1] - right[1], config.level)
+    return [
+        Difference(OVERALL, metric, None, _finite(value - right[0][metric]), _finite(bottom), _finite(top))
+        for (metric, value), bottom, top in zip(left[0].items(), low, high, strict=True)
+    ]
 
 
 def _row(

@@ -1,6 +1,6 @@
 """Deep and cross network: crosses of ever higher order beside dense layers, one output over both.
 
-A cross layer is ``x' = x0 <w, x> + b + x``. Wang et al. 2017, https://arxiv.org/abs/1708.05123.
+Wang et al. 2017, https://arxiv.org/abs/1708.05123.
 """
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.bounds import BelowOne
 from models.config import Config
+from models.crosses import Cross
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
@@ -29,21 +30,6 @@ class DCNConfig(Config):
     """Fraction of hidden units left out in training."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""
-
-
-class Cross(nn.Module):
-    """Cross layers with a vector of weights each: (B, W) to (B, W)."""
-
-    def __init__(self, width: int, layers: int) -> None:
-        super().__init__()
-        self.weights = nn.ModuleList(nn.Linear(width, 1, bias=False) for _ in range(layers))
-        self.bias = nn.Parameter(torch.zeros(layers, width))
-
-    def forward(self, start: Tensor) -> Tensor:
-        x = start
-        for weight, bias in zip(self.weights, self.bias, strict=True):
-            x = start * weight(x) + bias + x
-        return x
 
 
 class DCN(nn.Module):

@@ -6,15 +6,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from models.crosses import CrossBeside
 from models.rank.layers import MLP
 
 
-class Experts(nn.Module):
-    """E dense networks over the same input: (B, W) to (B, E, H)."""
+def network(width: int, sizes: Sequence[int], dropout: float, crosses: int) -> nn.Module:
+    """Dense layers, with so many cross layers beside them: (B, W) to (B, sizes[-1])."""
+    deep = MLP(width, sizes, dropout)
+    return CrossBeside(width, crosses, deep, sizes[-1]) if crosses else deep
 
-    def __init__(self, count: int, width: int, sizes: Sequence[int], dropout: float) -> None:
+
+class Experts(nn.Module):
+    """E networks over the same input: (B, W) to (B, E, H)."""
+
+    def __init__(
+        self, count: int, width: int, sizes: Sequence[int], dropout: float, crosses: int = 0
+    ) -> None:
         super().__init__()
-        self.experts = nn.ModuleList(MLP(width, sizes, dropout) for _ in range(count))
+        self.experts = nn.ModuleList(network(width, sizes, dropout, crosses) for _ in range(count))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([expert(x) for expert in self.experts], dim=1)

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on the log odds of the main task (LightGBM).
+"""Gradient-boosted trees on the log odds of the main task (LightGBM), also of labels between 0 and 1.
 
 Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (NeurIPS 2017). Codes are read as
 numbers, since ids grow with the catalogue and neighbours have much in common; sequences are not read.
@@ -111,8 +111,9 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
         ValueError: there are no training or no validation rows, or the two differ in features.
     """
     check_training(train, validation)
+    label = train.label[:, 0].copy()
     parameters = {
-        "objective": "binary",
+        "objective": "binary" if np.isin(label, (0, 1)).all() else "cross_entropy",
         **config.model_dump(exclude={"num_boost_round", "early_stopping_round"}),
         "bagging_freq": 1,
         "seed": seed,
@@ -120,9 +121,7 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
         "force_row_wise": True,
         "verbose": -1,
     }
-    rows_to_fit = lgb.Dataset(
-        _matrix(train, np.arange(len(train))), train.label[:, 0].copy(), weight=train.weight
-    )
+    rows_to_fit = lgb.Dataset(_matrix(train, np.arange(len(train))), label, weight=train.weight)
     stopping = rows_to_fit.create_valid(
         _matrix(validation, np.arange(len(validation))),
         validation.label[:, 0].copy(),

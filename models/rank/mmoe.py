@@ -5,7 +5,7 @@ not polarise.
 """
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from models.bounds import BelowOne
@@ -27,6 +27,8 @@ class MMoEConfig(Config):
     """Experts that all tasks share."""
     expert_hidden: Units = (64, 32)
     """Units of the layers of each expert."""
+    crosses: NonNegativeInt = 0
+    """Cross layers beside the dense layers of each expert; 0 for none."""
     tower_hidden: Units = (32,)
     """Units of each task's own layers."""
     dropout: BelowOne = 0.0
@@ -44,7 +46,7 @@ class MMoE(nn.Module):
         super().__init__()
         self.embedding = Embedding(schema, config.embedding_dim)
         width = self.embedding.width
-        self.experts = Experts(config.n_experts, width, config.expert_hidden, config.dropout)
+        self.experts = Experts(config.n_experts, width, config.expert_hidden, config.dropout, config.crosses)
         gates = (Gate(width, config.n_experts, config.expert_dropout) for _ in range(tasks))
         self.gates = nn.ModuleList(gates)
         towers = (

@@ -7,7 +7,7 @@ Tang et al. 2020, https://doi.org/10.1145/3383313.3412236.
 from collections.abc import Sequence
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from models.bounds import BelowOne
@@ -31,6 +31,8 @@ class PLEConfig(Config):
     """Experts of a level that each task has for itself."""
     expert_hidden: Units = (64, 32)
     """Units of an expert, level by level."""
+    crosses: NonNegativeInt = 0
+    """Cross layers beside the dense layers of each expert; 0 for none."""
     tower_hidden: Units = (32,)
     """Units of each task's own layers."""
     dropout: BelowOne = 0.0
@@ -50,7 +52,9 @@ class Extraction(nn.Module):
     def __init__(self, tasks: int, width: int, units: int, last: bool, config: PLEConfig) -> None:
         super().__init__()
         counts = [config.n_task_experts] * tasks + [config.n_shared_experts]
-        self.experts = nn.ModuleList(Experts(n, width, (units,), config.dropout) for n in counts)
+        self.experts = nn.ModuleList(
+            Experts(n, width, (units,), config.dropout, config.crosses) for n in counts
+        )
         mixed = [config.n_task_experts + config.n_shared_experts] * tasks + ([] if last else [sum(counts)])
         self.gates = nn.ModuleList(Gate(width, n, config.expert_dropout) for n in mixed)
 

@@ -1,24 +1,26 @@
-"""Rows of the protocols ``ctr-random`` and ``ctr-last``: did the user like the film?
+"""Rows of single ratings: did the user like the film, or with how many stars?
 
-Seven fields and nothing else; where the split is in time, also the last films that the user liked and
-disliked before the row.
+Seven fields and nothing else; of ``ctr-last`` also the last films that the user liked and disliked before the
+row.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from models.dataset import Dataset, Ints, Longs, Mask
+from models.dataset import Dataset, Floats, Ints, Longs, Mask
 from models.encoding import USER_ATTRIBUTES
-from models.evaluation.ctr_splits import NEUTRAL, ctr_labels
+from models.evaluation.row_splits import disliked, liked
 from models.features.declare import Declaration
 from models.features.encode import fit_encoder
 from models.features.extract import attributes
 from models.features.schema import Feature, FeatureSchema
 from models.rank.rows import Rows
+from models.stars import Stars
 
-LIKED = "liked"
-"""The only task: a rating above 3."""
+LIKED, STARS = "liked", "stars"
+"""The only task: liking, or the rating as a fraction of the scale."""
 
 DEMOGRAPHICS = tuple(name for name in USER_ATTRIBUTES if name != "region")
 """Attributes of users among the fields."""
@@ -27,22 +29,38 @@ HISTORY = 30
 """Newest liked films, and newest disliked ones, that a row comes with."""
 
 
-def rating_rows(log: Dataset, rows: Longs, history: bool = False) -> Rows:
-    """Labelled rows of the log, by ascending number, as they were when nothing later was known.
+def rating_rows(log: Dataset, rows: Longs, history: bool = False, threshold: float | None = None) -> Rows:
+    """Rows of the log, by ascending number, labelled 1 where liked, as they were at their time.
 
     A query is a user; with ``history`` it is a row, as each has a history of its own.
 
     Raises:
         KeyError: the log lacks an attribute.
     """
+    found = _rows(log, rows, liked(log, threshold)[rows].astype(np.float32), LIKED)
+    if not history:
+        return found
+    before = {"liked_items": liked(log, threshold), "disliked_items": disliked(log, threshold)}
+    return _with_history(found, log, rows, before)
+
+
+def star_rows(log: Dataset, rows: Longs) -> Rows:
+    """Rows of the log, by ascending number, labelled with their ratings as fractions of its scale.
+
+    Raises:
+        KeyError: the log lacks an attribute.
+    """
+    return _rows(log, rows, Stars.of(log.rating).fraction(log.rating[rows]), STARS)
+
+
+def _rows(log: Dataset, rows: Longs, label: Floats, task: str) -> Rows:
+    """Rows with the seven fields and a label (N,)."""
     fields = _fields(log)
     raw = attributes(fields, log)
     encoder = fit_encoder(fields, (), raw, log)
     users, items, _ = encoder.encode(raw)
     user, item = log.user_idx[rows].astype(np.int64), log.item_idx[rows].astype(np.int64)
-    label = ctr_labels(log, rows)[:, None]
-    found = Rows(encoder.schema, user, item, users, items, {}, label, (LIKED,))
-    return _with_history(found, log, rows) if history else found
+    return Rows(encoder.schema, user, item, users, items, {}, label[:, None], (task,))
 
 
 def _fields(log: Dataset) -> tuple[Declaration, ...]:
@@ -62,9 +80,8 @@ def _fields(log: Dataset) -> tuple[Declaration, ...]:
     )
 
 
-def _with_history(rows: Rows, log: Dataset, numbers: Longs) -> Rows:
-    """The same rows, each a query of its own with the films liked and disliked before it."""
-    before = {"liked_items": log.rating > NEUTRAL, "disliked_items": log.rating < NEUTRAL}
+def _with_history(rows: Rows, log: Dataset, numbers: Longs, before: Mapping[str, Mask]) -> Rows:
+    """The same rows, each a query of its own with the films before it of each kind (E,)."""
     queries = {name: codes[rows.query] for name, codes in rows.queries.items()}
     queries |= {name: _before(log, numbers, which) for name, which in before.items()}
     sequences = (Feature(name, "user", "sequence", log.n_items + 1, "item_id") for name in before)

@@ -9,6 +9,8 @@ from torch import nn
 
 from models.config import Config, configured
 from models.features.schema import FeatureSchema
+from models.rank.bayesian_fm import BayesianFMConfig, fit_bayesian_fm, restore_bayesian_fm
+from models.rank.bst import BST, BSTConfig
 from models.rank.contract import Trained
 from models.rank.dcn import DCN, DCNConfig
 from models.rank.dcn_v2 import DCNv2, DCNv2Config
@@ -43,6 +45,8 @@ class Ranker:
     """Makes an untrained network from schema, number of tasks and settings; None for what is no network."""
     most_tasks: int | None = 1
     """Tasks that it learns at most, the main task first; None for all of them."""
+    stops_early: bool = True
+    """Training stops by the validation rows; otherwise they are read by nothing."""
 
 
 def single_task(network: Callable[[FeatureSchema, Any], nn.Module], settings: Config) -> Ranker:
@@ -80,12 +84,14 @@ RANKERS: dict[str, Ranker] = {
     "dcn": single_task(DCN, DCNConfig()),
     "dcn_v2": single_task(DCNv2, DCNv2Config()),
     "din": single_task(DIN, DINConfig()),
+    "bst": single_task(BST, BSTConfig()),
     "ppnet": single_task(PPNet, PPNetConfig()),
     "fibinet": single_task(FiBiNET, FiBiNETConfig()),
     "shared_bottom": multi_task(SharedBottom, SharedBottomConfig()),
     "mmoe": multi_task(MMoE, MMoEConfig()),
     "ple": multi_task(PLE, PLEConfig()),
     "gbdt": Ranker(fit_gbdt, restore_gbdt, GbdtConfig()),
+    "bayesian_fm": Ranker(fit_bayesian_fm, restore_bayesian_fm, BayesianFMConfig(), stops_early=False),
 }
 """All rankers."""
 

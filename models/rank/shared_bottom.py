@@ -4,15 +4,15 @@ Caruana 1997, https://doi.org/10.1023/A:1007379606734.
 """
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
-from models.rank.experts import TaskTower
-from models.rank.layers import MLP, Embedding
+from models.rank.experts import TaskTower, network
+from models.rank.layers import Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -24,6 +24,8 @@ class SharedBottomConfig(Config):
     """Length of a feature's embedding."""
     hidden: Units = (128, 64)
     """Units of the layers that all tasks share."""
+    crosses: NonNegativeInt = 0
+    """Cross layers beside the dense layers of the shared part; 0 for none."""
     tower_hidden: Units = (32,)
     """Units of each task's own layers."""
     dropout: BelowOne = 0.0
@@ -40,7 +42,7 @@ class SharedBottom(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = Embedding(schema, config.embedding_dim)
-        self.bottom = MLP(self.embedding.width, config.hidden, config.dropout)
+        self.bottom = network(self.embedding.width, config.hidden, config.dropout, config.crosses)
         towers = (TaskTower(config.hidden[-1], config.tower_hidden, config.dropout) for _ in range(tasks))
         self.towers = nn.ModuleList(towers)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -53,6 +53,8 @@ class TrainerConfig(Config):
     """L2 penalty of the embedding tables: this times the table is added to its gradient."""
     ema_decay: BelowOne = 0.995
     """Decay of the exponential moving average of the weights; 0 for no average."""
+    clip_norm: PositiveFloat = math.inf
+    """Norm that a larger gradient of a step is scaled down to; infinity never does."""
     patience: PositiveInt = 1
     """Epochs without improvement after which training ends."""
     epochs: PositiveInt = 30
@@ -187,6 +189,8 @@ class _Trainer:
             _check_finite(value, "loss", self.config)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            if self.config.clip_norm < math.inf:
+                nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
             self.optimizer.step()
             self.average.update_parameters(self.module)
             total += value * len(part)
@@ -249,7 +253,8 @@ def _task_value(rows: Rows, task: str, logit: Floats, metric: Metric) -> float:
 def _check_finite(value: float, name: str, config: TrainerConfig) -> None:
     if not math.isfinite(value):
         raise FloatingPointError(
-            f"the {name} is {value}: lower training.learning_rate ({config.learning_rate})"
+            f"the {name} is {value}: lower training.learning_rate ({config.learning_rate}) or "
+            f"training.clip_norm ({config.clip_norm})"
         )
 
 

@@ -9,7 +9,7 @@ from models.dataset import Doubles, Floats, Longs
 from models.evaluation import metrics
 from models.targets import Targets, offsets
 
-Metric = Literal["auc", "gauc", "logloss", "ndcg"]
+Metric = Literal["auc", "gauc", "logloss", "ndcg", "rmse"]
 
 NDCG_AT = 10
 """Length of a query's list that ``ndcg`` is taken of."""
@@ -18,7 +18,8 @@ NDCG_AT = 10
 def metric_value(label: Floats, logit: NDArray[np.floating], query: Longs, metric: Metric) -> float:
     """The metric of one task; (N,) each, ``query`` non-decreasing. Rows whose label is nan are left out.
 
-    The log loss comes with a minus sign. ``gauc`` and ``ndcg`` are averages over queries.
+    Log loss and RMSE come with a minus sign; of labels between 0 and 1, RMSE alone has a meaning. ``gauc``
+    and ``ndcg`` are averages over queries.
     """
     labelled = ~np.isnan(label)
     label, logit, query = label[labelled], logit[labelled], query[labelled]
@@ -28,6 +29,8 @@ def metric_value(label: Floats, logit: NDArray[np.floating], query: Longs, metri
         return metrics.gauc(label, logit, query.astype(np.int32))
     if metric == "ndcg":
         return _ndcg(label, logit, query)
+    if metric == "rmse":
+        return -metrics.rmse(label, probability(logit))
     return -float(metrics.log_loss(label, probability(logit)).mean())
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from models.candidates import Candidates, Neighbours
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
 from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.state import State
 
@@ -50,6 +50,20 @@ class Recaller(Protocol):
 
     def tables(self) -> Tables:
         """The similarities and embeddings worth publishing."""
+        ...
+
+
+class Rater(Recaller, Protocol):
+    """A recall channel that also predicts ratings."""
+
+    def ratings(self, queries: Queries, query: Longs, item: Ints) -> Doubles:
+        """(N,) the rating that the user of a query would give an item, on the scale of the log, of each pair.
+
+        ``query`` (N,) are the numbers of the pairs' queries, ``item`` (N,) their items.
+
+        Raises:
+            ValueError: with these settings it learns no ratings.
+        """
         ...
 
 

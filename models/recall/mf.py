@@ -1,12 +1,12 @@
-"""Matrix factorisation: a vector for each user and item, by three trainers and for two uses.
+"""Matrix factorisation: a vector for each user and item, by four trainers and for two uses.
 
 - ``Als``: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008,
   https://doi.org/10.1109/ICDM.2008.22), trained by the library ``implicit``.
 - ``Bpr``: Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from
   Implicit Feedback" (UAI 2009, https://arxiv.org/abs/1205.2618), trained by ``implicit``.
-- ``Ratings``: the latent factor model with biases of Koren, Bell and Volinsky, "Matrix Factorization
-  Techniques for Recommender Systems" (Computer 2009, https://doi.org/10.1109/MC.2009.263), by alternating
-  least squares:  r_ui = mean + b_u + b_i + p_u q_i.
+- ``Ratings`` and ``Sgd``: the latent factor model with biases of Koren, Bell and Volinsky, "Matrix
+  Factorization Techniques for Recommender Systems" (Computer 2009, https://doi.org/10.1109/MC.2009.263), by
+  alternating least squares or by stochastic gradients:  r_ui = mean + b_u + b_i + p_u q_i.
 
 The item vectors are learned. The vector of a user is folded in from the history of the query, so that later
 histories and users unknown to the fit are served alike, newer events heavier. ``u2i`` scores an item by its
@@ -30,6 +30,7 @@ from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries, queri
 from models.embeddings.ann import AnnConfig, Index, build_index, nearest_neighbours, recommend_nearest
 from models.history import FOREVER, decayed_history, interactions, reach
 from models.recall.contract import Tables
+from models.stars import Stars
 from models.state import Derived, State
 from models.unit_length import of_unit_length
 
@@ -77,10 +78,25 @@ class Ratings(Config):
     """Sweeps over users and items."""
 
 
+class Sgd(Config):
+    """The same loss by stochastic gradients, rating by rating."""
+
+    kind: Literal["sgd"] = "sgd"
+    """Name of this trainer."""
+    embedding_dim: PositiveInt = 32
+    """Length of a vector, without the bias."""
+    learning_rate: Positive = 0.02
+    """Step size at first; it falls linearly to 0."""
+    l2: Positive = 20.0
+    """Weight of the squared norm of each vector, its bias included, in the loss."""
+    epochs: PositiveInt = 30
+    """Passes over the ratings."""
+
+
 class MFConfig(Config):
     """Training of the vectors, and their use."""
 
-    trainer: Annotated[Als | Bpr | Ratings, Field(discriminator="kind")] = Als()
+    trainer: Annotated[Als | Bpr | Ratings | Sgd, Field(discriminator="kind")] = Als()
     """Trainer of the item vectors."""
     use: Literal["u2i", "i2i"] = "u2i"
     """Score by the user's vector (u2i), or by the items of the history (i2i)."""
@@ -99,8 +115,9 @@ class MF:
 
     State: ``item`` (I, W) and ``user`` (U, W) float32, whose inner products are the scores. The first F of
     the W columns are learned vectors; the rest carry biases: ``Bpr`` (b_i against 1), ``Ratings`` (b_i
-    against 1, 1 against mean + b_u). ``encoder`` (F + 1, F), for ``Bpr`` alone; ``mean`` (), for ``Ratings``
-    alone; ``has_events`` (I,) bool, the items of the log it was fitted on, the only ones it recommends.
+    against 1, 1 against mean + b_u). ``encoder`` (F + 1, F), for ``Bpr`` alone; ``mean`` () and ``stars``
+    (2,), the ends of the scale, for ``Ratings`` and ``Sgd``, whose columns are the same; ``has_events`` (I,)
+    bool, the items of the log it was fitted on, the only ones it recommends.
     """
 
     def __init__(self, config: MFConfig = MFConfig()) -> None:
@@ -116,6 +133,8 @@ class MF:
                 self.state = _train_bpr(dataset, bpr, self.config.seed)
             case Ratings() as ratings:
                 self.state = _train_ratings(dataset, ratings, self.config.seed)
+            case Sgd() as sgd:
+                self.state = _train_sgd(dataset, sgd, self.config.seed)
         self.state["has_events"] = np.bincount(dataset.item_idx, minlength=dataset.n_items) > 0
         self.state["user"] = self.user_vectors(queries_at(dataset))
         return self
@@ -127,6 +146,20 @@ class MF:
         index = self._indexed.of(self.state, lambda: self._index(vectors))
         return recommend_nearest(index, queried, queries, n, filter_seen)
 
+    def ratings(self, queries: Queries, query: Longs, item: Ints) -> Doubles:
+        """(N,) the rating of each pair of a query's number and an item; all events of a history weigh alike.
+
+        Raises:
+            ValueError: the trainer does not learn ratings.
+        """
+        if not isinstance(self.config.trainer, Ratings | Sgd):
+            raise ValueError("predicts no ratings: trainer.kind must be ratings or sgd")
+        users = self._folded_in(queries, FOREVER)
+        # Without a history the item's own mean.
+        users[queries.start == queries.end, -2:] = 1, self.state["mean"]
+        scores = np.einsum("nw,nw->n", users[query], self.state["item"][item])
+        return Stars(*self.state["stars"]).clipped(scores)
+
     def tables(self) -> Tables:
         unit = self._unit_vectors()
         near = nearest_neighbours(build_index(unit, self.config.ann), unit, self.config.n_neighbours)
@@ -136,7 +169,9 @@ class MF:
 
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, W) the vectors that the histories of the queries give, zero for no history."""
-        decay = self.config.decay
+        return self._folded_in(queries, self.config.decay)
+
+    def _folded_in(self, queries: Queries, decay: float) -> Floats:
         newest = reach(decay)
         recent = queries if newest is None else queries.last(newest)
         match self.config.trainer:
@@ -144,7 +179,7 @@ class MF:
                 vectors = _fold_in_als(recent, self.state, als, decay)
             case Bpr():
                 vectors = _fold_in_bpr(recent, self.state, decay)
-            case Ratings() as ratings:
+            case Ratings() | Sgd() as ratings:
                 vectors = _fold_in_ratings(recent, self.state, ratings, decay)
         vectors[queries.start == queries.end] = 0
         return vectors
@@ -219,8 +254,7 @@ def _mean_vectors(history: csr_matrix, vectors: Floats) -> Floats:
 
 
 def _train_ratings(dataset: Dataset, config: Ratings, seed: int) -> State:
-    mean = np.float32(dataset.rating.mean()) if dataset.n_events else np.float32(0)
-    residual = dataset.rating - mean
+    residual = dataset.rating - _mean_rating(dataset)
     by_item = np.argsort(dataset.item_idx, kind="stable")
     bounds = np.searchsorted(dataset.item_idx[by_item], np.arange(dataset.n_items + 1))
     raters = dataset.user_idx[by_item]
@@ -234,10 +268,73 @@ def _train_ratings(dataset: Dataset, config: Ratings, seed: int) -> State:
         )
         target = residual[by_item] - user[raters, -1]
         item = _ridge_rows(bounds[:-1], bounds[1:], raters, target, _with_one(user), base)
-    return {"item": np.column_stack([item, np.ones(len(item), dtype=np.float32)]), "mean": np.array(mean)}
+    return _ratings_state(item, dataset)
 
 
-def _fold_in_ratings(queries: Queries, state: State, config: Ratings, decay: float) -> Floats:
+def _ratings_state(item: Floats, dataset: Dataset) -> State:
+    """The state by the vectors and biases (I, F + 1) of the items."""
+    stars = Stars.of(dataset.rating)
+    return {
+        "item": np.column_stack([item, np.ones(len(item), dtype=np.float32)]),
+        "mean": np.array(_mean_rating(dataset)),
+        "stars": np.array([stars.low, stars.high]),
+    }
+
+
+def _mean_rating(dataset: Dataset) -> np.float32:
+    return np.float32(dataset.rating.mean()) if dataset.n_events else np.float32(0)
+
+
+def _train_sgd(dataset: Dataset, config: Sgd, seed: int) -> State:
+    """The loss is that of ``Ratings``: what a vector is penalised by is spread over its ratings."""
+    rng = np.random.default_rng(seed)
+    user, item = (
+        rng.normal(0, 0.1, (n, config.embedding_dim + 1)).astype(np.float32)
+        for n in (dataset.n_users, dataset.n_items)
+    )
+    residual = dataset.rating - _mean_rating(dataset)
+    user_decay, item_decay = (
+        (config.l2 / np.maximum(np.bincount(index, minlength=n), 1)).astype(np.float32)
+        for index, n in ((dataset.user_idx, dataset.n_users), (dataset.item_idx, dataset.n_items))
+    )
+    for epoch in range(config.epochs):
+        rate = config.learning_rate * (1 - epoch / config.epochs)
+        order = rng.permutation(dataset.n_events)
+        rows = order, dataset.user_idx, dataset.item_idx, residual
+        _pass(*rows, user, item, user_decay, item_decay, rate)
+    if not np.isfinite(item).all():
+        raise FloatingPointError(f"mf diverged: lower trainer.learning_rate ({config.learning_rate})")
+    return _ratings_state(item, dataset)
+
+
+@njit(cache=True)
+def _pass(
+    order: Longs,
+    users: Ints,
+    items: Ints,
+    residual: Floats,
+    user: Floats,
+    item: Floats,
+    user_decay: Floats,
+    item_decay: Floats,
+    rate: float,
+) -> None:
+    """One step a rating, implicit in the penalty; the last number of a vector is the bias."""
+    last = user.shape[1] - 1
+    for event in order:
+        u, i = users[event], items[event]
+        predicted = user[u, last] + item[i, last]
+        for d in range(last):
+            predicted += user[u, d] * item[i, d]
+        error = residual[event] - predicted
+        for d in range(last + 1):
+            p, q = user[u, d], item[i, d]
+            to_user, to_item = (q, p) if d < last else (1.0, 1.0)
+            user[u, d] = (p + rate * error * to_user) / (1 + rate * user_decay[u])
+            item[i, d] = (q + rate * error * to_item) / (1 + rate * item_decay[i])
+
+
+def _fold_in_ratings(queries: Queries, state: State, config: Ratings | Sgd, decay: float) -> Floats:
     log, item = queries.log, state["item"][:, :-1]
     target = log.rating - state["mean"] - item[log.item_idx, -1]
     base = config.l2 * np.eye(config.embedding_dim + 1, dtype=np.float32)

@@ -16,7 +16,7 @@ from models.recall.deepwalk import DeepWalk, DeepWalkConfig
 from models.recall.ease import Ease, EaseConfig
 from models.recall.fresh import Fresh, FreshConfig
 from models.recall.item_cf import ItemCF, ItemCFConfig
-from models.recall.mf import MF, Bpr, MFConfig, Ratings
+from models.recall.mf import MF, Bpr, MFConfig, Ratings, Sgd
 from models.recall.new_items import NewItems, NewItemsConfig
 from models.recall.popular import Popular, PopularConfig
 from models.recall.region import Region, RegionConfig
@@ -56,6 +56,7 @@ CHANNELS: dict[str, Channel] = {
     "mf": Channel(MF, MFConfig()),
     "bpr": Channel(MF, MFConfig(trainer=Bpr())),
     "lfm": Channel(MF, MFConfig(trainer=Ratings())),
+    "lfm_sgd": Channel(MF, MFConfig(trainer=Sgd())),
     "sequential_linear": Channel(SequentialLinear, SequentialLinearConfig()),
     "ease": Channel(Ease, EaseConfig()),
     "ease_plain": Channel(Ease, EaseConfig(decay=FOREVER)),
@@ -91,6 +92,11 @@ def build(kind: str, seed: int = 0, settings: Mapping[str, Any] = MappingProxyTy
 def is_incremental(kind: str) -> bool:
     """True for kinds of channels that learn on: see :class:`models.recall.contract.Incremental`."""
     return hasattr(CHANNELS[kind].make, "update")
+
+
+def is_rater(kind: str) -> bool:
+    """True for kinds of channels that predict ratings: see :class:`models.recall.contract.Rater`."""
+    return hasattr(CHANNELS[kind].make, "ratings")
 
 
 def is_remembering(kind: str) -> bool:

@@ -8,7 +8,7 @@ the query's history; what the towers are made of and how they learn is in ``mode
 from typing import Self
 
 from models.candidates import Candidates
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
 from models.embeddings.ann import Index, recommend_nearest
 from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.recall.contract import Tables
@@ -21,7 +21,7 @@ from models.two_tower.presets import PRESETS
 
 class TwoTower:
     """State: all weights (``weight.*``), item features (``item.*``), ``has_events`` (I,), ``schema`` (JSON in
-    bytes), ``curve`` (epochs, 2): the training loss and validation NDCG@10 of each epoch; if ids are hashed
+    bytes), ``curve`` (epochs, 2): the training loss and validation metric of each epoch; if ids are hashed
     the rows that they read, ``rows.item`` and ``rows.user``.
     """
 
@@ -108,6 +108,18 @@ class TwoTower:
             return model.recommend(queries, n, filter_seen)
         index, vectors = self._index(), self.user_vectors(queries)
         return recommend_nearest(index, vectors, queries, n, filter_seen)
+
+    def ratings(self, queries: Queries, query: Longs, item: Ints) -> Doubles:
+        """(N,) the rating of each pair of a query's number and an item, on the scale of the log.
+
+        Raises:
+            ValueError: the loss is not that of ratings.
+        """
+        if self.config.loss.kind != "rating":
+            raise ValueError("predicts no ratings: loss.kind must be rating")
+        model = self._model()
+        model.check(queries.log)
+        return training.ratings(model, queries, query, item)
 
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, D + 1): their inner products with the published item vectors are the scores.

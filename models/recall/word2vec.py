@@ -9,14 +9,15 @@ was trained to predict the next; ``i2i`` sums the lists of each last item's like
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
-from models.bounds import Fraction
+from models.bounds import Fraction, only_where
 from models.candidates import Candidates, Neighbours
 from models.config import Config
 from models.dataset import Dataset, Queries
 from models.embeddings.ann import AnnConfig, Index, build_index, recommend_nearest
 from models.embeddings.cbow import CbowConfig, cbow
+from models.embeddings.gensim import VectorTrainer, gensim_bags
 from models.embeddings.retrieval import HistoryConfig, history_vectors, likely_next, recommend_by_neighbours
 from models.embeddings.skip_gram import TokenVectors
 from models.recall.contract import Tables
@@ -26,6 +27,8 @@ from models.state import Derived, State
 class Word2VecConfig(Config):
     """Training of the vectors and their use."""
 
+    trainer: VectorTrainer = "compiled"
+    """Trainer of the vectors: bags of what came before, newer items heavier, or gensim's of both sides."""
     training: CbowConfig = CbowConfig()
     """Training of the item vectors."""
     use: Literal["u2i", "i2i"] = "u2i"
@@ -38,6 +41,11 @@ class Word2VecConfig(Config):
     """Fraction of the training, its end, that a warm night makes from earlier vectors; 0 trains anew."""
     ann: AnnConfig = AnnConfig()
     """Index of the vectors that is searched."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        only_where(self.trainer == "compiled", "trainer is compiled", self, "warm_fraction")
+        return self
 
 
 class Word2Vec:
@@ -54,15 +62,11 @@ class Word2Vec:
     def fit(self, dataset: Dataset, before: State | None = None) -> Self:
         config = self.config
         first = TokenVectors(before["input"], before["output"]) if before and config.warm_fraction else None
-        vectors = cbow(
-            dataset.item_idx,
-            dataset.indptr,
-            dataset.n_items,
-            config.history,
-            config.training,
-            first,
-            config.warm_fraction,
-        )
+        log = dataset.item_idx, dataset.indptr, dataset.n_items
+        if config.trainer == "gensim":
+            vectors = gensim_bags(*log, config.history.newest, config.training)
+        else:
+            vectors = cbow(*log, config.history, config.training, first, config.warm_fraction)
         self.state = {"input": vectors.input, "output": vectors.output}
         return self
 

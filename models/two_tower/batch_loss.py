@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from models.dataset import DAY, Dataset, Doubles, Ints, Longs
+from models.stars import Stars
 from models.two_tower.batches import Histories, Tensors
 from models.two_tower.config import TwoTowerConfig
-from models.two_tower.losses import SharedScores, event_losses, shared_softmax
+from models.two_tower.losses import SharedScores, event_losses, rating_losses, shared_softmax
 from models.two_tower.model import Model, tensors
 from models.two_tower.negatives import Sampler, draw_hard, seen_by
 
@@ -20,7 +21,7 @@ class BatchLoss:
 
     def __init__(self, model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:
         self.towers, self.dataset, self.config = model.towers, dataset, config
-        self.columns = tensors(model.items)
+        self.columns, self.stars = tensors(model.items), Stars.of(dataset.rating)
         self.sampler = Sampler(np.bincount(dataset.item_idx, minlength=dataset.n_items), config.negatives)
         self.drawn: Longs = np.empty(0, dtype=np.int64)
         """The negatives drawn for the newest batch; none where all items are."""
@@ -41,6 +42,10 @@ class BatchLoss:
         target, row = histories.target[window, position], histories.row[window, position].numpy()
         users = self.towers.users(histories.inputs, (window, position), generator)  # (N, D)
         weight = self._weight(row) / max(1, len(row))
+        positive = self._score_own(users, target[:, None])[:, 0]
+        if self.config.loss.kind == "rating":
+            label = torch.from_numpy(self.stars.fraction(self.dataset.rating[row]))
+            return (weight * rating_losses(positive, label)).sum(), len(row)
         drawn = self.sampler.draw(target.numpy(), rng)
         self.drawn = drawn.item[:0] if self.config.negatives.every_item else drawn.item
         item, log_expected = torch.from_numpy(drawn.item), torch.from_numpy(drawn.log_expected)
@@ -48,7 +53,6 @@ class BatchLoss:
         if self.config.negatives.mask_seen:
             marked = seen_by(histories.user.numpy(), drawn.item, self.dataset)  # (B, M)
             seen = torch.from_numpy(marked)[window]  # (N, M)
-        positive = self._score_own(users, target[:, None])[:, 0]
         columns = self._columns_of(item)
         vectors, bias = self.towers.items(columns), self.towers.biases(columns["item_id"])
         if self.config.loss.kind == "softmax" and ranked is None:

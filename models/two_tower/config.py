@@ -12,7 +12,7 @@ from models.embeddings.retrieval import HistoryConfig
 
 HistoryEncoder = Literal["mean", "attention", "causal"]
 Precision = Literal["float32", "bfloat16"]
-LossKind = Literal["bce", "hinge", "logistic", "softmax"]
+LossKind = Literal["bce", "hinge", "logistic", "softmax", "rating"]
 
 Layers = tuple[PositiveInt, ...]
 """Units of hidden layers, the first layer first."""
@@ -51,6 +51,8 @@ class TowersConfig(Config):
     """Units of the hidden layers over the concatenated parts of the user; without any, parts are added up."""
     item_hidden: Layers = ()
     """Units of the hidden layers over the concatenated parts of the item; without any, parts are added up."""
+    crosses: NonNegativeInt = 0
+    """Cross layers beside the hidden layers of both towers; 0 for none."""
     tied: bool = True
     """Histories are read by the item tower's ID vectors; otherwise by a table of their own."""
     bias: bool = True
@@ -85,6 +87,8 @@ class TowersConfig(Config):
         only_where(hashed and self.user_id, "ids is hashed and user_id is on", self, "user_rate")
         if hashed and self.shared_dim > self.embedding_dim:
             raise ValueError(f"shared_dim must be at most embedding_dim, {self.embedding_dim}")
+        layered = bool(self.user_hidden or self.item_hidden)
+        only_where(layered, "user_hidden or item_hidden is set", self, "crosses")
         attends = "attention" in self.history or "causal" in self.history
         only_where(attends, "history holds attention or causal", self, "heads")
         return self
@@ -102,6 +106,10 @@ class NegativesConfig(Config):
     """Negatives drawn by the number of events to the power 0.75, shared by a batch."""
     popularity_top: NonNegativeInt = 0
     """Items, the most frequent ones, that popularity negatives are drawn from; 0 for all of them."""
+    rare: NonNegativeInt = 0
+    """Negatives drawn uniformly from items of fewer than ``rare_below`` events, shared by a batch."""
+    rare_below: PositiveInt = 5
+    """Events from which an item is not rare."""
     in_batch: NonNegativeInt = 0
     """Negatives drawn from the batch's own targets, shared by the batch."""
     correct_in_batch: bool = True
@@ -122,7 +130,7 @@ class NegativesConfig(Config):
     @property
     def every_item(self) -> bool:
         """True without a sample: all items are negatives."""
-        return not (self.uniform or self.popularity or self.in_batch or self.hard)
+        return not (self.uniform or self.popularity or self.rare or self.in_batch or self.hard)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -131,11 +139,12 @@ class NegativesConfig(Config):
             raise ValueError(f"hard_ranks must ascend: {first} is after {last}")
         only_where(self.every_item, "no negatives are drawn", self, "every_item_up_to")
         only_where(self.popularity > 0, "popularity is above 0", self, "popularity_top")
+        only_where(self.rare > 0, "rare is above 0", self, "rare_below")
         only_where(self.in_batch > 0, "in_batch is above 0", self, "correct_in_batch")
         corrected = self.in_batch > 0 and self.correct_in_batch
         only_where(corrected, "in-batch negatives are corrected", self, "gap_rate")
         only_where(self.hard > 0, "hard is above 0", self, "hard_source", "hard_ranks")
-        shared = self.uniform + self.popularity + self.in_batch > 0
+        shared = self.uniform + self.popularity + self.rare + self.in_batch > 0
         only_where(shared, "a batch shares negatives", self, "mask_seen")
         return self
 
@@ -144,7 +153,8 @@ class LossConfig(Config):
     """The loss of a target and its negatives."""
 
     kind: LossKind = "softmax"
-    """Loss: bce (pointwise), hinge (triplets with a margin), logistic (pairs) or softmax (lists)."""
+    """Loss: bce (pointwise), hinge (triplets with a margin), logistic (pairs), softmax (lists), or rating:
+    cross entropy of the target's rating, between the worst and the best, without negatives."""
     margin: Positive = 0.5
     """Distance by which hinge wants the target's score above that of a negative."""
     ratings: Literal["ignore", "weight", "label"] = "ignore"
@@ -170,7 +180,7 @@ class UpdateConfig(Config):
     initial: Positive = 0.1
     """Mean squared gradient that the accumulator of a row starts with."""
     n_negatives: NonNegativeInt = 256
-    """Uniform negatives, shared by a step; 0 for all items (softmax only)."""
+    """Uniform negatives, shared by a step; 0 for all items (softmax alone) or none (rating)."""
     max_shift: Positive = 0.5
     """Mean move of the changed item embeddings, over their mean length, beyond which an update is drift."""
     max_loss_rise: NonNegative = 0.05
@@ -192,6 +202,8 @@ class TrainingConfig(Config):
     """Fraction of the training in which the learning rates rise from 0."""
     weight_decay: NonNegative = 0.0
     """Decoupled weight decay of AdamW; rows of ID tables move only when they are read and do not decay."""
+    clip_norm: PositiveFloat = float("inf")
+    """Norm that a larger gradient of all but the ID tables is scaled down to; infinity never does."""
     batch_tokens: PositiveInt = 3200
     """Positions of a batch of histories, padding included."""
     target: Literal["next", "future"] = "next"
@@ -255,10 +267,15 @@ class TwoTowerConfig(Config):
             raise ValueError(
                 "ann.metric must be inner_product, by which towers score: cosine is a similarity"
             )
-        softmax = self.loss.kind == "softmax"
-        if not softmax and (self.negatives.every_item or not self.update.n_negatives):
+        has_negatives = not self.negatives.every_item or self.update.n_negatives > 0
+        if self.loss.kind == "rating" and has_negatives:
+            raise ValueError(
+                "the loss rating has no negatives: set negatives.uniform and update.n_negatives to 0"
+            )
+        draws = self.loss.kind not in ("softmax", "rating")
+        if draws and (self.negatives.every_item or not self.update.n_negatives):
             raise ValueError("only the softmax can take all items as negatives: set how many are drawn")
-        if not softmax and not self.negatives.correct_in_batch:
+        if draws and not self.negatives.correct_in_batch:
             raise ValueError(f"only the softmax corrects in-batch negatives: {self.loss.kind} never does")
         if self.training.first_vectors is not None:
             _check_first_vectors(self.training.first_vectors, self.towers)

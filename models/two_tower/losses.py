@@ -7,6 +7,7 @@
   holds on average, so that the sum over the sample estimates the one over the catalogue (Bengio and Senécal
   2008; Yi et al. 2019, https://doi.org/10.1145/3298689.3346996). The target is there for certain, so its
   score is not corrected (Khrylchenko et al. 2025, https://arxiv.org/abs/2507.09331).
+- rating: the target's rating alone, 1 + 4 sigmoid of the score on a scale of 1 to 5
 """
 
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ def event_losses(
     if config.kind == "hinge":
         return _mean(functional.relu(config.margin - difference), masked)
     return _mean(functional.softplus(-difference), masked)
+
+
+def rating_losses(positive: Tensor, label: Tensor) -> Tensor:
+    """The cross entropy (N,) of scores and ratings as fractions of the scale: no negatives."""
+    return functional.binary_cross_entropy_with_logits(positive, label, reduction="none")
 
 
 @dataclass(frozen=True)

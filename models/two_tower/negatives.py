@@ -2,6 +2,7 @@
 
 - uniform over the items that occur
 - popularity to the power 0.75 (Mikolov et al. 2013, arXiv 1310.4546), of all items or the most frequent ones
+- rare: uniform over the items with few events, beside popularity ones
 - in-batch: targets of other positions, whose frequency is estimated from the stream (Yi et al. 2019,
   https://doi.org/10.1145/3298689.3346996); with uniform ones beside them it is mixed negative sampling
   (Yang et al. 2020, https://doi.org/10.1145/3366424.3386195)
@@ -9,7 +10,7 @@
   "Embedding-based Retrieval in Facebook Search", arXiv 2006.11632), or items that an earlier run ranked for
   the user and did not publish
 
-The first three are shared by a batch. Of a mixture with counts n_s and distributions q_s a sample holds item
+All but the last are shared by a batch. Of a mixture with counts n_s and distributions q_s a sample holds item
 j on average n_1 q_1(j) + n_2 q_2(j) + ... times: the correction of its score, whatever kind drew it. Without
 the correction of in-batch negatives their q is taken for uniform.
 """
@@ -82,6 +83,9 @@ class Sampler:
         power = _of_top(events, config.popularity_top) ** POWER
         self.cumulated = np.cumsum(power)
         self.popularity = power / max(power.sum(), 1.0)
+        rare = np.flatnonzero((events > 0) & (events < config.rare_below))
+        # Where nothing is rare all items are as good.
+        self.rare = rare if len(rare) else self.occurring
         self.frequencies = Frequencies(events.sum() / np.maximum(events, 1), config.gap_rate)
 
     def draw(self, targets: Longs, rng: np.random.Generator) -> Shared:
@@ -92,7 +96,7 @@ class Sampler:
         uniform = self.occurring[rng.integers(0, len(self.occurring), config.uniform)]
         point = rng.random(config.popularity) * self.cumulated[-1]
         popular = np.searchsorted(self.cumulated, point, side="right")
-        drawn = [uniform, popular]
+        drawn = [uniform, popular, self.rare[rng.integers(0, len(self.rare), config.rare)]]
         if config.in_batch:
             self.frequencies.observe(targets)
             drawn.append(targets[rng.integers(0, len(targets), config.in_batch)])
@@ -111,6 +115,8 @@ class Sampler:
         config = self.config
         n_uniform = config.uniform if config.correct_in_batch else config.uniform + config.in_batch
         expected = n_uniform / len(self.occurring) + config.popularity * self.popularity[item]
+        if config.rare:
+            expected = expected + config.rare / len(self.rare) * np.isin(item, self.rare)
         if config.in_batch and config.correct_in_batch:
             expected = expected + config.in_batch * self.frequencies.of(item)
         return np.asarray(expected)

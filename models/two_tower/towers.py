@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.crosses import CrossBeside
 from models.dataset import Doubles, Floats, Longs, Mask
 from models.features.schema import Feature, FeatureSchema
 from models.two_tower.batches import Tensors
@@ -69,8 +70,8 @@ class Towers(nn.Module):
             nn.init.normal_(self.map(name + SHARED).weight, std=config.shared_dim**-0.5)
         makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
         self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
-        self.user_head = _head(1 + len(self.user_features), config.user_hidden, dim)
-        self.item_head = _head(len(self.item_features), config.item_hidden, dim)
+        self.user_head = _head(1 + len(self.user_features), config.user_hidden, config)
+        self.item_head = _head(len(self.item_features), config.item_hidden, config)
 
     def table(self, name: str) -> nn.Embedding:
         """An embedding table by its name in the schema, or ``bias``."""
@@ -265,15 +266,16 @@ class Block(nn.Module):
 
 
 class Concatenated(nn.Module):
-    """Parts side by side through a network."""
+    """Parts side by side through a network, and cross layers beside it."""
 
-    def __init__(self, n_parts: int, layers: Sequence[int], embedding_dim: int) -> None:
+    def __init__(self, n_parts: int, layers: Sequence[int], embedding_dim: int, crosses: int) -> None:
         super().__init__()
         sizes = [n_parts * embedding_dim, *layers]
         hidden = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)]
-        self.network = nn.Sequential(
+        deep = nn.Sequential(
             *(layer for pair in hidden for layer in pair), nn.Linear(sizes[-1], embedding_dim)
         )
+        self.network = CrossBeside(sizes[0], crosses, deep, embedding_dim) if crosses else deep
 
     def forward(self, parts: list[Tensor]) -> Tensor:
         return self.network(torch.cat(parts, dim=-1))  # type: ignore[no-any-return]
@@ -286,8 +288,8 @@ class Added(nn.Module):
         return reduce(torch.add, parts)
 
 
-def _head(n_parts: int, layers: Sequence[int], embedding_dim: int) -> nn.Module:
-    return Concatenated(n_parts, layers, embedding_dim) if layers else Added()
+def _head(n_parts: int, layers: Sequence[int], config: TowersConfig) -> nn.Module:
+    return Concatenated(n_parts, layers, config.embedding_dim, config.crosses) if layers else Added()
 
 
 def _embedding(size: int, embedding_dim: int, deviation: float = 0.05) -> nn.Embedding:

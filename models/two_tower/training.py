@@ -15,11 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, Queries, queries_at, queries_before
 from models.embeddings.cbow import CbowConfig, cbow
 from models.embeddings.retrieval import HistoryConfig
+from models.evaluation import metrics
 from models.incremental import Checkpoint, CheckpointCallback
+from models.stars import Stars
 from models.state import State, named
 from models.two_tower.batch_loss import BatchLoss, event_weights
 from models.two_tower.batches import Collator, in_buckets, windows_over
@@ -83,6 +86,9 @@ class Trainer:
         """One pass over the wanted rows (E,); returns their mean loss.
 
         ``rates`` gives the learning rates when a fraction of the epoch is done.
+
+        Raises:
+            FloatingPointError: the loss, or a weight, is no longer finite.
         """
         rng = np.random.default_rng((self.config.seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -94,9 +100,12 @@ class Trainer:
                 ahead = self._ahead(len(batch), batch.longest, rng)
                 histories = self.collator.histories(batch, wanted, ahead)
                 loss, n_positions = self.batch_loss.loss(histories, rng, generator, hard)
+                self._check_finite(loss)
                 self._step(loss, n_positions, rates(done / len(windows)))
                 total, positions = total + loss.item() * n_positions, positions + n_positions
                 done += len(batch)
+        for weight in self.model.towers.parameters():
+            self._check_finite(weight.detach().sum())
         return total / max(1, positions)
 
     def checkpoint(self, curve: list[tuple[float, float]], best: State) -> Checkpoint:
@@ -130,9 +139,21 @@ class Trainer:
             group["lr"] = rates.dense
         self.dense.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.training.clip_norm < float("inf"):
+            of_dense = [weight for group in self.dense.param_groups for weight in group["params"]]
+            torch.nn.utils.clip_grad_norm_(of_dense, self.config.training.clip_norm)
         self.dense.step()
         # Rows learn from sums: of a mean their part would depend on how much else is in the batch.
         self.rows.step(rates.rows, n_positions)
+
+    def _check_finite(self, value: torch.Tensor) -> None:
+        training = self.config.training
+        if not torch.isfinite(value):
+            raise FloatingPointError(
+                "the training of the towers diverged: lower training.learning_rate "
+                f"({training.learning_rate}), id_learning_rate ({training.id_learning_rate}) or "
+                f"clip_norm ({training.clip_norm})"
+            )
 
     def _ahead(self, size: int, length: int, rng: np.random.Generator) -> Floats | None:
         if self.config.training.target == "next":
@@ -187,7 +208,8 @@ def train(
     """A model trained from scratch, or on from a checkpoint of the same log and config, and its curve.
 
     The newest events of some users are no targets, only validation: the model is that of the best epoch by
-    their NDCG@10. ``rejected`` (U, K) as for :class:`Trainer`.
+    their NDCG@10, or by the error of their ratings if it learns these. ``rejected`` (U, K) as for
+    :class:`Trainer`.
     """
     held = held_out(dataset, config.training.validation_users, config.seed)
     wanted = np.ones(dataset.n_events, dtype=bool)
@@ -196,6 +218,8 @@ def train(
     trainer = Trainer(model, dataset, config, rejected)
     if resume is None and config.training.first_vectors is not None:
         start_from_bags(model, dataset.where(wanted), config.training.first_vectors)
+    elif resume is None and config.towers.bias and config.loss.kind == "rating":
+        start_from_ratings(model, dataset.where(wanted))
     elif resume is None and config.towers.bias:
         start_from_popularity(model, dataset.where(wanted), config)
     queries = queries_before(dataset, held)
@@ -207,7 +231,7 @@ def train(
         number = len(curve)
         loss = trainer.epoch(wanted, number, partial(_rates, config.training, number))
         # Compared as a checkpoint stores it.
-        metric = np.float32(ndcg(model, queries, dataset.item_idx[held]))
+        metric = np.float32(validate(model, queries, held, dataset, config))
         curve.append((loss, float(metric)))
         if curve[-1][1] >= max(metric for _, metric in curve):
             best = model.weights()
@@ -262,6 +286,32 @@ def ndcg(model: Model, queries: Queries, target: Ints) -> float:
     found = model.recommend(queries, LIST).item == target[:, None]
     gain = found / np.log2(np.arange(LIST) + 2)
     return float(gain.sum() / max(1, len(target)))
+
+
+def validate(model: Model, queries: Queries, held: Longs, dataset: Dataset, config: TwoTowerConfig) -> float:
+    """NDCG@10 of the held-out rows, or minus the root of the mean squared error of their ratings."""
+    if config.loss.kind == "rating":
+        found = ratings(model, queries, np.arange(len(held)), dataset.item_idx[held])
+        return -metrics.rmse(dataset.rating[held], found) if len(held) else 0.0
+    return ndcg(model, queries, dataset.item_idx[held])
+
+
+def ratings(model: Model, queries: Queries, query: Longs, item: Ints) -> Doubles:
+    """(N,) the rating of each pair of a query's number and an item, by a model that learned ratings."""
+    users, items = model.user_vectors(queries), model.item_vectors()
+    scores = np.einsum("nd,nd->n", users[query], items[item])
+    return Stars.of(queries.log.rating).rating(expit(scores.astype(np.float64)))
+
+
+def start_from_ratings(model: Model, dataset: Dataset) -> None:
+    """Set the biases to the log odds of each item's mean rating on its scale, shrunk by five ratings."""
+    fraction = Stars.of(dataset.rating).fraction(dataset.rating)
+    total = np.bincount(dataset.item_idx, fraction, dataset.n_items)
+    count = np.bincount(dataset.item_idx, minlength=dataset.n_items)
+    prior = fraction.mean() if len(fraction) else 0.5
+    mean = np.clip((total + 5 * prior) / (count + 5), 0.01, 0.99)
+    with torch.no_grad():
+        model.towers.table("bias").weight[1:, 0] = torch.from_numpy(logit(mean).astype(np.float32))
 
 
 def start_from_popularity(model: Model, dataset: Dataset, config: TwoTowerConfig) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.dataset import Dataset
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
+from models.evaluation.row_splits import CTR_PROTOCOLS
 from models.evaluation.rows import Difference, MeasuredModel, Row, classifier_rows, compare_classifiers
 from models.pipeline.config import PipelineConfig, ranker_of
 from models.rank.rating_rows import rating_rows
@@ -20,13 +20,13 @@ IN_TIME = ("ctr-last",)
 
 @dataclass(frozen=True)
 class Measured:
-    """Metrics of rankers, and how they differ from the baseline."""
+    """Metrics of models, and how they differ from the baseline."""
 
     split: str
     """The hash of the split."""
     rows: list[Row]
     differences: dict[str, list[Difference]]
-    """Differences of each ranker to the baseline."""
+    """Differences of each model to the baseline, by stage/model."""
 
 
 def measure(
@@ -35,16 +35,19 @@ def measure(
     dataset: Dataset,
     rankers: Sequence[str],
     baseline: str | None = None,
+    threshold: float | None = None,
 ) -> Measured:
     """AUC, GAUC and log loss of each ranker on the test rows; ``baseline`` is one of them.
+
+    ``threshold`` is the least rating of a film that was liked; without one, 3 stars count for nothing.
 
     Raises:
         ValueError: the log is too small for the protocol.
     """
     seed = config.seed
-    split = CTR_PROTOCOLS[protocol](dataset, seed)
+    split = CTR_PROTOCOLS[protocol](dataset, seed, threshold)
     parts = (split.train, split.validation, split.test)
-    train, validation, test = (rating_rows(dataset, rows, protocol in IN_TIME) for rows in parts)
+    train, validation, test = (rating_rows(dataset, rows, protocol in IN_TIME, threshold) for rows in parts)
     label, user = test.label[:, 0], dataset.user_idx[split.test]
     rows: list[Row] = []
     answers = {}
@@ -56,7 +59,7 @@ def measure(
         rows += classifier_rows(label, answers[name], user, protocol, about)
         logger.info("%-18s fit %6.1f s", name, about.fit_seconds)
     differences = {
-        name: compare_classifiers(label, answer, answers[baseline], user)
+        f"rank/{name}": compare_classifiers(label, answer, answers[baseline], user)
         for name, answer in answers.items()
         if baseline is not None and name != baseline
     }

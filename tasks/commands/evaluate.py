@@ -11,8 +11,8 @@ import numpy as np
 from models.config import choices, flat, overlaid
 from models.dataset import Dataset
 from models.encoding import Vocabulary, encode
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
+from models.evaluation.row_splits import CTR_PROTOCOLS, RATING_PROTOCOLS
 from models.evaluation.rows import Difference, MeasuredModel, compare, ranking_rows
 from models.evaluation.saved import of_slices, pack, unpack
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores, is_window
@@ -20,9 +20,10 @@ from models.evaluation.split import Split
 from models.pipeline.offline import BEST, PUBLISHED, UNION, ModelLists, answers, warm_up
 from models.rank.candidates import MERGED
 from models.rank.registry import RANKERS
+from models.stars import Stars
 from tasks import config as configuration
 from tasks import declarations, settings
-from tasks.commands import ctr, given_lists
+from tasks.commands import ctr, given_lists, ratings
 from tasks.config import Configuration
 from warehouse import evaluation as files
 from warehouse.errors import MatineeError
@@ -55,26 +56,34 @@ def evaluate(
     out: Path | None = None,
     lists: Sequence[Path] = (),
     config: Mapping[str, Any] | None = None,
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     """Measure all models over the log, or over ``source`` alone, of which the log does not learn.
 
-    On ``ctr-random`` and ``ctr-last`` those are rankers alone, and no lists; all rankers by default.
-    ``baseline`` is a model of this evaluation or, for lists, the ``out`` of an earlier one. ``config`` has
-    settings that win over matinee.toml; ``channels`` and ``seed`` are short for two of them. ``lists`` are
-    files with lists of somebody else: more models, and the only ones where an earlier evaluation is the
-    baseline and nothing names ours. The answer has protocol, split (a hash for each window), seed, rows,
-    differences to the baseline (rows with a model), and lists (how much of each file answers nothing).
+    On ``ctr-random`` and ``ctr-last`` those are rankers alone, and no lists; all rankers by default. On
+    ``rating`` and ``rating-time`` they are rankers, and channels that predict ratings. There ``threshold`` is
+    the least rating of a film that was liked. ``baseline`` is a model of this evaluation or, for lists, the
+    ``out`` of an earlier one. ``config`` has settings that win over matinee.toml; ``channels`` and ``seed``
+    are short for two of them. ``lists`` are files with lists of somebody else: more models, and the only ones
+    where an earlier evaluation is the baseline and nothing names ours. The answer has protocol, split (a hash
+    for each window), seed, rows, differences to the baseline (rows with a model), and lists (how much of each
+    file answers nothing).
 
     Raises:
         MatineeError: a name is unknown, the protocol cannot be run on the log, or a file is of no use.
     """
+    of_rows = protocol in CTR_PROTOCOLS or protocol in RATING_PROTOCOLS
     if protocol in CTR_PROTOCOLS and (channels is not None or lists):
         raise MatineeError(f"{protocol} measures rankers alone, without channels and lists")
-    if protocol not in PROTOCOLS and protocol not in CTR_PROTOCOLS:
-        raise MatineeError(choices("protocol", protocol, (*PROTOCOLS, *CTR_PROTOCOLS)))
+    if protocol in RATING_PROTOCOLS and lists:
+        raise MatineeError(f"{protocol} measures single ratings, no lists")
+    if protocol not in PROTOCOLS and not of_rows:
+        raise MatineeError(choices("protocol", protocol, (*PROTOCOLS, *CTR_PROTOCOLS, *RATING_PROTOCOLS)))
+    if threshold is not None and not of_rows:
+        raise MatineeError(f"--threshold would do nothing: on {protocol} all ratings are positive")
     whole = configured_for(protocol, channels, rankers, ks, seed, config)
-    if protocol in CTR_PROTOCOLS:
-        return _evaluate_rankers(whole, protocol, source, rankers or tuple(RANKERS), baseline, out)
+    if of_rows:
+        return _evaluate_rows(whole, protocol, source, channels, rankers, baseline, out, threshold)
     names_ours = bool(channels or rankers or config)
     rankers = (whole.rank.ranker,) if rankers is None else rankers
     models = (*whole.recall.channels, *rankers, MERGED, UNION, BEST, PUBLISHED)
@@ -144,21 +153,36 @@ def _unnamed(changes: Mapping[str, Any], channels: Sequence[str]) -> dict[str, A
     }
 
 
-def _evaluate_rankers(
+def _evaluate_rows(
     config: Configuration,
     protocol: str,
     source: str | None,
-    rankers: Sequence[str],
+    channels: Sequence[str] | None,
+    rankers: Sequence[str] | None,
     baseline: str | None,
     out: Path | None,
+    threshold: float | None,
 ) -> dict[str, Any]:
-    if baseline is not None and baseline not in rankers:
-        raise MatineeError(choices("baseline", baseline, tuple(rankers)))
+    """Models on single ratings; of channels and rankers all that can if neither is named."""
+    if channels is None and rankers is None:
+        channels, rankers = ratings.RATERS, tuple(RANKERS)
+    channels, rankers = () if protocol in CTR_PROTOCOLS else channels or (), rankers or ()
+    ratings.check_channels(config, channels)
+    if baseline is not None and baseline not in (*channels, *rankers):
+        raise MatineeError(choices("baseline", baseline, (*channels, *rankers)))
     if out is not None:
         files.check_writable(out)
     dataset, _ = read_log(source or settings.source())
+    stars = Stars.of(dataset.rating)
+    if threshold is not None and not stars.low < threshold <= stars.high:
+        raise MatineeError(
+            f"--threshold {threshold:g} parts no ratings, which go from {stars.low:g} to {stars.high:g}"
+        )
     try:
-        measured = ctr.measure(config, protocol, dataset, rankers, baseline)
+        if protocol in CTR_PROTOCOLS:
+            measured = ctr.measure(config, protocol, dataset, rankers, baseline, threshold)
+        else:
+            measured = ratings.measure(config, protocol, dataset, channels, rankers, baseline, threshold)
     except ValueError as error:
         raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
     rows = [asdict(row) for row in measured.rows]
@@ -170,7 +194,7 @@ def _evaluate_rankers(
         "seed": config.seed,
         "rows": rows,
         "baseline": baseline,
-        "differences": _by_model({f"rank/{name}": found for name, found in measured.differences.items()}),
+        "differences": _by_model(measured.differences),
         "lists": [],
     }
 
@@ -197,7 +221,7 @@ def _read_baseline(baseline: str | None, models: Sequence[str]) -> dict[str, Sco
         raise MatineeError(f"no file, and {choices('baseline', baseline, tuple(models))}")
     earlier = unpack(files.read_sums(Path(baseline)))
     if not earlier:
-        raise MatineeError(f"{baseline} is no baseline for lists: the ctr protocols measure single ratings")
+        raise MatineeError(f"{baseline} is no baseline for lists: it measured single ratings")
     return earlier
 
 

@@ -18,8 +18,8 @@ from flows.alerts import automations
 from flows.command.cli import app
 from flows.command.deploy import POOL
 from flows.evaluate import Protocol
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.protocols import PROTOCOLS
+from models.evaluation.row_splits import CTR_PROTOCOLS, RATING_PROTOCOLS
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = {row["name"]: row for row in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
@@ -85,7 +85,7 @@ def test_the_form_groups_the_settings_and_offers_choices() -> None:
 
 
 def test_protocols_of_the_form_are_those_there_are() -> None:
-    assert set(get_args(Protocol)) == {*PROTOCOLS, *CTR_PROTOCOLS}
+    assert set(get_args(Protocol)) == {*PROTOCOLS, *CTR_PROTOCOLS, *RATING_PROTOCOLS}
 
 
 def started(unit: Path) -> list[list[str]]:

@@ -144,6 +144,8 @@ CASES: dict[str, dict[str, Case]] = {
         "towers.hashes": Case(to=1, given=HASHED),
         "negatives.every_item_up_to": Case(to=20, given={"negatives": {"uniform": 0}}),
         "negatives.popularity_top": Case(to=3, given={"negatives": {"popularity": 10}}),
+        "negatives.rare_below": Case(to=20, given={"negatives": {"rare": 10}}),
+        "towers.crosses": Case(given={"towers": {"user_hidden": (4,)}}),
         "negatives.correct_in_batch": Case(given=IN_BATCH),
         "negatives.gap_rate": Case(given=IN_BATCH),
         "negatives.hard": Case(given={"negatives": {"hard": 2, "hard_ranks": (2, 10)}}),
@@ -151,6 +153,7 @@ CASES: dict[str, dict[str, Case]] = {
         "negatives.hard_ranks": Case(to=(2, 10), given={"negatives": {"hard": 2, "hard_ranks": (20, 30)}}),
         "loss.margin": Case(given={"loss": {"kind": "hinge"}}),
         "training.epochs": Case(to=1),
+        "training.clip_norm": Case(to=0.01),
         "training.recency": Case(to=5.0),
         "training.validation_users": Case(to=3),
         "training.patience": Case(

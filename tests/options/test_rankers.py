@@ -20,7 +20,10 @@ ALL = RANKERS | {name: ranker for name, ranker in PRE_RANKERS.items() if name no
 """Rankers and pre-rankers by kind."""
 
 NETWORK = {"training": {"batch_size": 64, "epochs": 2}}
-SMALL: dict[str, Settings] = {"gbdt": {"min_data_in_leaf": 5, "num_boost_round": 10, "max_bin": 15}}
+SMALL: dict[str, Settings] = {
+    "gbdt": {"min_data_in_leaf": 5, "num_boost_round": 10, "max_bin": 15},
+    "bayesian_fm": {"embedding_dim": 4, "burn_in": 2, "n_samples": 2},
+}
 """Settings by which a ranker is trained in no time, where they are not those of a network."""
 
 SEEDS = range(6)
@@ -38,6 +41,7 @@ TRAINING = {
     "training.patience": patience(0.1, ema_decay=0.0),
     "training.monitor": Case(to="logloss", given={"training": {"epochs": 20}}),
     "training.l2": Case(to=1.0),
+    "training.clip_norm": Case(to=0.01),
 }
 """Settings of the training of a network."""
 
@@ -46,6 +50,7 @@ CASES: dict[str, dict[str, Case]] = {
         "early_stopping_round": Case(to=1, given={"num_boost_round": 200, "learning_rate": 0.5}),
         "lambda_l2": Case(to=10.0),
     },
+    "bst": {"newest": Case(to=3)},
     "lr": {"training.patience": patience(0.03, epochs=12)},
     "fm": {"training.patience": patience(0.3, ema_decay=0.0)},
     "deepfm": {"training.patience": patience(0.3, ema_decay=0.0)},

@@ -1,13 +1,14 @@
 """Skip-gram against the closed form of its optimum, and against gensim."""
 
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
 import pytest
-from gensim.models import Word2Vec as Gensim
 from numpy.testing import assert_allclose, assert_array_equal
 
 from models.dataset import Ints, Longs
+from models.embeddings.gensim import gensim_skip_gram
 from models.embeddings.skip_gram import SkipGramConfig, TokenVectors, skip_gram
 
 
@@ -54,22 +55,9 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 def test_similarities_agree_with_gensim() -> None:
     texts = communities(np.random.default_rng(0))
-    ours = skip_gram(*sequences(texts), 32, SkipGramConfig(embedding_dim=8, epochs=30, learning_rate=0.05))
-    peer = Gensim(
-        [[str(word) for word in text] for text in texts],
-        vector_size=8,
-        window=5,
-        sg=1,
-        negative=5,
-        ns_exponent=0.0,
-        sample=0,
-        min_count=1,
-        epochs=30,
-        alpha=0.05,
-        workers=1,
-        seed=0,
-    )
-    theirs = cosines(peer.wv[[str(word) for word in range(32)]])
+    config = SkipGramConfig(embedding_dim=8, epochs=30, learning_rate=0.05)
+    ours = skip_gram(*sequences(texts), 32, config)
+    theirs = cosines(gensim_skip_gram(*sequences(texts), 32, config).input)
     same_group = np.arange(32)[:, None] // 8 == np.arange(32) // 8
     off_diagonal = ~np.eye(32, dtype=bool)
     for similarity in (cosines(ours.input), theirs):
@@ -84,8 +72,9 @@ def test_pairs_do_not_cross_sequences() -> None:
     assert across < 0 < within
 
 
-def test_tokens_that_never_occur_have_no_vector() -> None:
-    vectors = skip_gram(*sequences([[0, 3], [3, 0]]), 5, SkipGramConfig(embedding_dim=4))
+@pytest.mark.parametrize("train", [skip_gram, gensim_skip_gram])
+def test_tokens_that_never_occur_have_no_vector(train: Callable[..., TokenVectors]) -> None:
+    vectors = train(*sequences([[0, 3], [3, 0]]), 5, SkipGramConfig(embedding_dim=4))
     assert_array_equal(vectors.input.any(axis=1), [True, False, False, True, False])
     assert_array_equal(vectors.output.any(axis=1), [True, False, False, True, False])
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
 from models.evaluation.metadata import MAIN_METRICS, best_of, heading, in_order
 from models.evaluation.protocols import PROTOCOLS
+from models.evaluation.row_splits import CTR_PROTOCOLS, RATING_PROTOCOLS
 
 
 def row(stage: str, model: str, metric: str, value: float | None) -> dict[str, Any]:
@@ -12,7 +12,7 @@ def row(stage: str, model: str, metric: str, value: float | None) -> dict[str, A
 
 
 def test_every_protocol_has_main_metrics() -> None:
-    assert set(MAIN_METRICS) == {*PROTOCOLS, *CTR_PROTOCOLS}
+    assert set(MAIN_METRICS) == {*PROTOCOLS, *CTR_PROTOCOLS, *RATING_PROTOCOLS}
 
 
 def test_headings_name_the_length_of_the_list_where_there_is_one() -> None:

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dataset import DAY, Dataset, rows_beyond
-from models.evaluation.ctr_splits import CTR_PROTOCOLS, ctr_labels, ctr_last, ctr_random
 from models.evaluation.leave_out import (
     leave_last_page_out,
     leave_one_out,
@@ -25,6 +24,12 @@ from models.evaluation.protocols import (
     rolling,
     successive,
     temporal,
+)
+from models.evaluation.row_splits import (
+    CTR_PROTOCOLS,
+    ctr_last,
+    ctr_random,
+    liked,
 )
 from models.evaluation.split import Split, epoch
 from models.evaluation.visits import FIRST_PAGE, VISIT_GAP, next_visit
@@ -338,7 +343,7 @@ def test_ctr_random_splits_the_labelled_rows_8_1_1() -> None:
     labelled = np.flatnonzero(log.rating != 3)
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), labelled)
     assert len(split.validation) == len(split.test) == len(labelled) // 10
-    np.testing.assert_array_equal(ctr_labels(log, labelled), log.rating[labelled] >= 4)
+    np.testing.assert_array_equal(liked(log)[labelled], log.rating[labelled] >= 4)
     again, other = ctr_random(log, seed=5), ctr_random(log, seed=6)
     np.testing.assert_array_equal(split.test, again.test)
     assert set(split.test.tolist()) != set(other.test.tolist())
@@ -355,10 +360,10 @@ def test_ctr_last_takes_the_last_labelled_rows_of_each_user() -> None:
 
 
 @pytest.mark.parametrize("name", CTR_PROTOCOLS)
-def test_ctr_splits_need_enough_labelled_rows(name: str) -> None:
+def test_row_splits_need_enough_labelled_rows(name: str) -> None:
     log = log_of(("1997-09-20", 0, 0), ("1997-09-21", 0, 1), ("1998-04-22", 1, 1))
     with pytest.raises(ValueError, match="1997-09-20 to 1998-04-22"):
-        CTR_PROTOCOLS[name](log, 0)
+        CTR_PROTOCOLS[name](log, 0, None)
 
 
 def test_rows_beyond_another_log() -> None:

@@ -20,7 +20,9 @@ from models.evaluation.rows import (
     classifier_rows,
     compare,
     compare_classifiers,
+    compare_ratings,
     ranking_rows,
+    rating_rows,
 )
 from models.evaluation.scores import RANKING_METRICS, EvaluationConfig, Evaluator, Scores
 from models.evaluation.slices import SliceConfig, query_slices, target_slices
@@ -237,6 +239,32 @@ def test_classifier_rows() -> None:
         assert (row.slice, row.k, row.n_users, row.n_events) == ("all", None, 30, 2000)
         assert row.ci_low < row.value < row.ci_high
     assert expected["auc"] == pytest.approx(5 / 6, abs=0.03)  # P(s) = s on a uniform score
+
+
+def test_rating_rows_and_their_paired_differences() -> None:
+    rng = np.random.default_rng(0)
+    user = rng.integers(0, 30, 2000).astype(np.int32)
+    rating = rng.integers(1, 6, 2000).astype(np.float32)
+    near, far = (rating + noise * rng.normal(size=2000) for noise in (0.5, 1.0))
+    rows = [
+        rating_rows(rating, predicted, user, 4.0, "rating", MeasuredModel("recall", "lfm"), BOOTSTRAP)
+        for predicted in (near, far)
+    ]
+    assert {row.metric: row.value for row in rows[0]} == pytest.approx(
+        {
+            "rmse": np.mean((near - rating) ** 2) ** 0.5,
+            "mae": np.mean(abs(near - rating)),
+            "auc": metrics.auc(rating >= 4, near),
+        }
+    )
+    for row in rows[0]:
+        assert (row.slice, row.k, row.n_users, row.n_events) == ("all", None, 30, 2000)
+        assert row.ci_low < row.value < row.ci_high
+    differences = compare_ratings(rating, near, far, user, 4.0, BOOTSTRAP)
+    for difference, left, right in zip(differences, *rows, strict=True):
+        assert difference.metric == left.metric
+        assert difference.value == pytest.approx(left.value - right.value)
+    assert differences[0].ci_high < 0 < differences[2].ci_low
 
 
 def test_differences_of_classifiers_are_paired() -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.crosses import Cross, CrossBeside
 from models.features.schema import Feature, FeatureSchema
 from models.rank import gather
-from models.rank.dcn import Cross
+from models.rank.bst import BSTConfig, SequenceTransformer
 from models.rank.dcn_v2 import MatrixCross
 from models.rank.din import DIN, Attention
 from models.rank.experts import Gate, gate_entropy, mix
@@ -117,6 +118,9 @@ def test_cross_layers() -> None:
     for weight, bias in zip(cross.weights, cross.bias, strict=True):
         x = torch.stack([row * (x[n] @ weight.weight[0]) + bias + x[n] for n, row in enumerate(start)])
     torch.testing.assert_close(cross(start), x)
+    beside = randomised(CrossBeside(5, 2, torch.nn.Linear(5, 3), 3))
+    both = torch.cat([beside.cross(start), beside.network(start)], dim=1)
+    torch.testing.assert_close(beside(start), both @ beside.joined.weight.T + beside.joined.bias)
     matrix = randomised(MatrixCross(5, layers=2))
     x = start
     for layer in matrix.layers:
@@ -164,6 +168,24 @@ def test_din_attends_to_sequences_that_share_a_table_and_averages_the_others() -
     network = DIN(SCHEMA)
     assert [(sequence.name, target.name) for sequence, target in network.pairs] == [("history", "item_id")]
     assert [feature.name for feature in network.embedding.sequences] == ["searches"]
+
+
+def test_bst_is_self_attention_over_history_and_candidate() -> None:
+    config = BSTConfig(embedding_dim=4, heads=1, newest=3)
+    transformer = randomised(SequenceTransformer(config)).eval()
+    history, candidate = torch.randn(2, 3, 4), torch.randn(2, 4)
+    present = torch.tensor([[True, True, True], [False, False, True]])
+    states = transformer(history, candidate, present)
+    (block,) = transformer.blocks
+    attention = block.self_attn
+    for row, length in enumerate([3, 1]):
+        x = torch.cat([history[row, 3 - length :], candidate[row, None]]) + transformer.position[3 - length :]
+        query, key, value = (x @ attention.in_proj_weight.T + attention.in_proj_bias).split(4, dim=1)
+        weight = (query @ key.T / 2).softmax(dim=1)
+        seen = attention.out_proj(weight @ value)
+        x = block.norm1(x + seen)
+        x = block.norm2(x + block.linear2(torch.nn.functional.leaky_relu(block.linear1(x))))
+        torch.testing.assert_close(states[row, 3 - length :], x)
 
 
 def test_senet_scales_each_feature_by_a_weight_of_all_means() -> None:

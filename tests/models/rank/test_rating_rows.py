@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.dataset import Dataset
-from models.rank.rating_rows import HISTORY, rating_rows
+from models.rank.rating_rows import HISTORY, rating_rows, star_rows
 from tests.models.recall.small_logs import small_log
 
 
@@ -51,6 +51,17 @@ def test_histories_end_before_the_row(log: Dataset) -> None:
             earlier = range(log.indptr[log.user_idx[row]], row)
             films = [int(log.item_idx[event]) + 1 for event in earlier if low <= log.rating[event] <= high]
             assert codes == ([0] * HISTORY + films)[-HISTORY:]
+
+
+def test_labels_by_a_threshold_and_by_stars(log: Dataset) -> None:
+    rows = np.arange(log.n_events)
+    given = rating_rows(log, rows, history=True, threshold=4.0)
+    np.testing.assert_array_equal(given.label[:, 0], log.rating >= 4)
+    n_before = rows - log.indptr[log.user_idx]
+    found = (given.queries["liked_items"] > 0).sum(1) + (given.queries["disliked_items"] > 0).sum(1)
+    short = n_before <= HISTORY
+    np.testing.assert_array_equal(found[short], n_before[short])  # a 3 is disliked too
+    np.testing.assert_allclose(star_rows(log, rows).label[:, 0], (log.rating - 1) / 4)
 
 
 def test_a_log_without_the_fields_is_refused(log: Dataset) -> None:

@@ -27,12 +27,13 @@ NOT_COLLABORATIVE = {
 }
 """Channels that do not learn from what users have in common, and why not."""
 
-BY_RATING = {"lfm"}
+BY_RATING = {"lfm", "lfm_sgd"}
 """Channels that learn from how much was liked, not from what was watched."""
 
 QUICK = {"epochs": 30, "learning_rate": 0.05, "batch_tokens": 200, "patience": 30}
 SETTINGS: dict[str, dict[str, Any]] = {
     "lfm": {"decay": float("inf"), "trainer": {"l2": 1.0}},
+    "lfm_sgd": {"decay": float("inf"), "trainer": {"l2": 1.0, "epochs": 100, "learning_rate": 0.1}},
     "dssm": {"training": QUICK},
     HASHED: {"training": QUICK},
     "youtube_dnn": {"training": QUICK},

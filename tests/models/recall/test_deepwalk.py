@@ -48,6 +48,25 @@ def test_recommendations_stay_in_the_community(
     assert_array_equal(found % 2, np.broadcast_to(np.arange(N_USERS - 1)[:, None] % 2, found.shape))
 
 
+def test_ucf_adds_up_the_newest_items_of_the_nearest_users(log: Dataset) -> None:
+    model = DeepWalk(CONFIG.but(use="ucf", n_neighbours=7, trainer="gensim")).fit(log)
+    found = model.recommend(queries_at(log), 5, filter_seen=False)
+    user = model.state["user"]
+    unit = user / np.maximum(np.linalg.norm(user, axis=1, keepdims=True), 1e-9)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -1)
+    weight = np.exp(-np.arange(8)[::-1] / CONFIG.history.decay)
+    for query in range(N_USERS - 1):
+        nearest = np.argsort(-cosine[query])[:7]
+        score = np.zeros(N_ITEMS)
+        for other in nearest:
+            score[log.item_idx[log.user_idx == other]] += cosine[query, other] * weight
+        assert_allclose(found.score[query], np.sort(score)[:-6:-1], rtol=1e-4)
+        assert_allclose(score[found.item[query]], found.score[query], rtol=1e-4)
+        assert (found.item[query] % 2 == query % 2).all()
+    assert (found.item[-1] == -1).all()
+
+
 def test_a_known_user_is_searched_by_its_own_vector(log: Dataset, fitted: DeepWalk) -> None:
     found = fitted.recommend(queries_at(log), N_ITEMS, filter_seen=False)
     logit = fitted.state["user"] @ fitted.state["output"].T

@@ -6,10 +6,15 @@ from numpy.typing import NDArray
 
 from models.dataset import Dataset, Queries, queries_at
 from models.history import FOREVER
-from models.recall.mf import MF, Als, Bpr, MFConfig, Ratings
+from models.recall.mf import MF, Als, Bpr, MFConfig, Ratings, Sgd
 from tests.models.recall.small_logs import log_in_order, small_log, two_tastes
 
-TRAINERS = [Als(embedding_dim=4, l2=1.0), Bpr(embedding_dim=4), Ratings(embedding_dim=4, l2=1.0)]
+TRAINERS = [
+    Als(embedding_dim=4, l2=1.0),
+    Bpr(embedding_dim=4),
+    Ratings(embedding_dim=4, l2=1.0),
+    Sgd(embedding_dim=4, l2=1.0),
+]
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +138,31 @@ def test_published_neighbours_are_the_nearest_by_cosine(log: Dataset) -> None:
         cosine[item] = -1
         np.testing.assert_allclose(neighbours.score[item], np.sort(cosine)[::-1][:3], atol=1e-5)
         np.testing.assert_allclose(cosine[neighbours.item[item]], neighbours.score[item], atol=1e-5)
+
+
+def test_ratings_are_those_of_the_ridge_regression_clipped_to_the_scale(log: Dataset) -> None:
+    mf = MF(MFConfig(trainer=Ratings(embedding_dim=4, l2=1.0), decay=FOREVER)).fit(log)
+    users, items = np.divmod(np.arange(log.n_users * log.n_items), log.n_items)
+    found = mf.ratings(queries_at(log), users, items.astype(np.int32))
+    expected = np.clip((mf.state["user"][users] * mf.state["item"][items]).sum(1), 1, 5)
+    # A user without a history: the mean of all and the item's own deviation.
+    expected[: log.n_items] = np.clip(log.rating.mean() + mf.state["item"][:, 4], 1, 5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(ValueError, match=r"trainer\.kind must be ratings or sgd"):
+        MF(MFConfig(trainer=Als(embedding_dim=4))).fit(log).ratings(queries_at(log), users, items)
+
+
+def test_stochastic_gradients_come_near_the_loss_of_alternating_least_squares(log: Dataset) -> None:
+    def loss(trainer: Ratings | Sgd) -> float:
+        mf = MF(MFConfig(trainer=trainer, decay=FOREVER)).fit(log)
+        item, user = mf.state["item"][:, :-1].astype(float), mf.state["user"].astype(float)
+        error = log.rating - (mf.state["user"][log.user_idx] * mf.state["item"][log.item_idx]).sum(1)
+        bias = np.where(np.diff(log.indptr) > 0, user[:, -1] - log.rating.mean(), 0)
+        of_users = (user[:, : trainer.embedding_dim] ** 2).sum() + (bias**2).sum()
+        return float((error**2).sum() + trainer.l2 * ((item**2).sum() + of_users))
+
+    exact = loss(Ratings(embedding_dim=2, l2=1.0, epochs=200))
+    found = loss(Sgd(embedding_dim=2, l2=1.0, learning_rate=0.1, epochs=400))
+    assert found == pytest.approx(exact, rel=1e-3)
+    with pytest.raises(FloatingPointError, match=r"lower trainer\.learning_rate"):
+        loss(Sgd(embedding_dim=2, l2=1e-6, learning_rate=1e6))

@@ -33,6 +33,15 @@ def test_the_successor_comes_first(ring: Dataset, use: str) -> None:
     assert np.mean(model.recommend(queries, 1).item[:, 0] == successor) > 0.95
 
 
+def test_by_gensim_the_neighbours_of_the_ring_come_first(ring: Dataset) -> None:
+    model = Word2Vec(CONFIG.but(trainer="gensim")).fit(ring)
+    queries = queries_at(ring)
+    newest = ring.item_idx[queries.end - 1]
+    found = model.recommend(queries, 1).item[:, 0]
+    ahead = (found - newest) % N_ITEMS
+    assert np.mean((ahead >= 1) & (ahead <= 3)) > 0.9
+
+
 def test_scores_are_the_decayed_mean_against_the_outputs(ring: Dataset) -> None:
     model = Word2Vec(CONFIG).fit(ring)
     queries = queries_before(ring, np.array([3, 2, 8 + 1, 16]))

@@ -14,7 +14,12 @@ OCCURRING = np.flatnonzero(EVENTS)
 
 def frequencies_of(kind: str) -> np.ndarray:
     """The distribution that a kind of negatives states."""
-    weight = {"uniform": EVENTS > 0, "popularity": EVENTS**0.75, "in_batch": EVENTS}[kind]
+    weight = {
+        "uniform": EVENTS > 0,
+        "popularity": EVENTS**0.75,
+        "in_batch": EVENTS,
+        "rare": (EVENTS > 0) & (EVENTS < 5),
+    }[kind]
     return weight / weight.sum()
 
 
@@ -29,7 +34,7 @@ def targets(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.choice(len(EVENTS), n, p=frequencies_of("in_batch"))
 
 
-@pytest.mark.parametrize("kind", ["uniform", "popularity"])
+@pytest.mark.parametrize("kind", ["uniform", "popularity", "rare"])
 def test_one_kind_alone(kind: str) -> None:
     rng = np.random.default_rng(0)
     sampler = Sampler(EVENTS, NegativesConfig(**{"uniform": 0, kind: 20_000}))
@@ -62,16 +67,24 @@ def test_in_batch_negatives_follow_the_targets_of_the_batch() -> None:
 
 def test_a_mixture_holds_what_its_correction_says() -> None:
     rng = np.random.default_rng(2)
-    counts = {"uniform": 30, "popularity": 20, "in_batch": 50}
+    counts = {"uniform": 30, "popularity": 20, "rare": 10, "in_batch": 50}
     sampler = Sampler(EVENTS, NegativesConfig(**counts, gap_rate=0.002))
     for _ in range(300):
         sampler.draw(targets(rng, 64), rng)
     drawn = [sampler.draw(targets(rng, 64), rng) for _ in range(200)]
     item = np.concatenate([shared.item for shared in drawn])
-    mixed = sum(n * frequencies_of(kind) for kind, n in counts.items()) / 100
+    mixed = sum(n * frequencies_of(kind) for kind, n in counts.items()) / sum(counts.values())
     assert_follows(item, mixed)
     expected = np.exp(np.concatenate([shared.log_expected for shared in drawn]))
-    np.testing.assert_allclose(expected, 100 * mixed[item], rtol=0.25)
+    np.testing.assert_allclose(expected, sum(counts.values()) * mixed[item], rtol=0.25)
+
+
+def test_rare_negatives_of_a_log_without_rare_items_are_uniform() -> None:
+    rng = np.random.default_rng(3)
+    sampler = Sampler(EVENTS, NegativesConfig(uniform=0, rare=20_000, rare_below=1))
+    shared = sampler.draw(OCCURRING, rng)
+    assert_follows(shared.item, frequencies_of("uniform"))
+    np.testing.assert_allclose(np.exp(shared.log_expected), 20_000 / len(OCCURRING), rtol=1e-5)
 
 
 def test_the_streaming_estimate_finds_the_frequencies_of_the_stream() -> None:

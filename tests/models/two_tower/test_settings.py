@@ -181,6 +181,7 @@ def test_rejected_items_need_one_row_a_user() -> None:
     [
         ({"negatives": {"uniform": 0}, "loss": {"kind": "bce"}}, "only the softmax can take all items"),
         ({"update": {"n_negatives": 0}, "loss": {"kind": "hinge"}}, "only the softmax can take all items"),
+        ({"loss": {"kind": "rating"}}, "the loss rating has no negatives"),
         (
             {"negatives": {"in_batch": 5, "correct_in_batch": False}, "loss": {"kind": "bce"}},
             "only the softmax corrects",

@@ -16,6 +16,7 @@ from models.two_tower.config import (
     TowersConfig,
     TrainingConfig,
     TwoTowerConfig,
+    UpdateConfig,
 )
 from models.two_tower.model import Model
 from models.two_tower.training import earlier, held_out, ndcg, replayed
@@ -33,6 +34,36 @@ def test_bfloat16_learns_the_circle_and_leaves_torch_as_it_was() -> None:
         > 0.9
     )
     assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.parametrize("rates", [{"learning_rate": 1e38}, {"id_learning_rate": 1e38}])
+def test_a_training_that_diverges_stops_in_one_clear_line(rates: dict[str, float]) -> None:
+    config = small()
+    channel = TwoTower(config.but(training=config.training.but(**rates)))
+    with pytest.raises(FloatingPointError, match=r"^the training of the towers diverged: lower .*1e\+38"):
+        channel.fit(circle())
+    assert not channel.state
+
+
+def test_towers_learn_ratings() -> None:
+    log = circle()
+    # Three in ten films are bad, and some users like everything better.
+    stars = np.where(log.item_idx % 10 < 3, 1, 4) + (log.user_idx % 2)
+    log = replace(log, rating=stars.astype(np.float32))
+    config = small(
+        towers=small().towers.but(user_id=True),
+        negatives=NegativesConfig(uniform=0),
+        loss=LossConfig(kind="rating"),
+        update=UpdateConfig(n_negatives=0),
+    )
+    channel = TwoTower(config).fit(log)
+    rows = log.indptr[1:] - 1
+    asks = queries_before(log, rows), np.arange(len(rows)), log.item_idx[rows]
+    found = channel.ratings(*asks)
+    assert 1 <= found.min() <= found.max() <= 5
+    assert np.sqrt(np.mean((found - log.rating[rows]) ** 2)) < 0.5
+    with pytest.raises(ValueError, match=r"loss\.kind must be rating"):
+        TwoTower(small()).ratings(*asks)
 
 
 @pytest.mark.parametrize("encoder", ["attention", "causal"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.ctr_splits import CTR_PROTOCOLS
+from models.evaluation.row_splits import CTR_PROTOCOLS
 from tasks.commands.evaluate import evaluate
 from tests.warehouse import batches
 from warehouse.errors import MatineeError
