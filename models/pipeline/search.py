@@ -11,6 +11,7 @@ from models.embeddings.cbow import CbowConfig
 from models.embeddings.retrieval import HistoryConfig
 from models.embeddings.skip_gram import SkipGramConfig
 from models.embeddings.walks import WalkConfig
+from models.rank.bayesian_fm import BayesianFMConfig
 from models.rank.deep import DeepConfig
 from models.rank.gbdt import GbdtConfig
 from models.rank.trainer import TrainerConfig
@@ -69,6 +70,7 @@ SPACE: dict[type[Config], dict[str, Range]] = {
     TrainingConfig: {"learning_rate": RATE, "id_learning_rate": Range(1e-3, 1.0), "epochs": Range(1, 10)},
     TrainerConfig: {"learning_rate": RATE, "l2": Range(1e-6, 1e-1)},
     DeepConfig: {"dropout": DROPOUT},
+    BayesianFMConfig: {"embedding_dim": Range(4, 64)},
     GbdtConfig: {
         "learning_rate": Range(0.02, 0.3),
         "num_leaves": Range(7, 127),

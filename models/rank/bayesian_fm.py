@@ -19,7 +19,7 @@ from scipy.special import ndtr, ndtri
 from models.config import Config
 from models.dataset import Doubles, Floats, Longs
 from models.features.schema import FeatureSchema
-from models.rank.design import Part, parts, sets_of
+from models.rank.design import DesignBlock, parts, sets_of
 from models.rank.gibbs import Weights, sweep
 from models.rank.rows import Rows, check_features, check_training
 from models.state import State, named, pack_text, unpack_text
@@ -112,7 +112,7 @@ def restore_bayesian_fm(state: State, config: BayesianFMConfig = BayesianFMConfi
 
 
 def _draws(
-    found: Mapping[str, Part],
+    found: Mapping[str, DesignBlock],
     weights: Mapping[str, Weights],
     level: Longs,
     config: BayesianFMConfig,
@@ -138,7 +138,7 @@ def _copied(weights: Mapping[str, Weights]) -> State:
     return linear | {f"{name}.vectors": of.vectors.astype(np.float32) for name, of in weights.items()}
 
 
-def scores(found: Mapping[str, Part], weights: Mapping[str, tuple[Numbers, Numbers]]) -> Doubles:
+def scores(found: Mapping[str, DesignBlock], weights: Mapping[str, tuple[Numbers, Numbers]]) -> Doubles:
     """(N,) the scores of rows by their parts, with weights (J,) and vectors (D, J) of each.
 
     Crosses within a part are summed up once a row of its matrix, those between parts by their sums.

@@ -21,7 +21,7 @@ USER, ITEM = "user_id", "item_id"
 
 
 @dataclass(frozen=True)
-class Part:
+class DesignBlock:
     """Features that depend on the query alone, the item alone, or both."""
 
     row: Longs  # (N,) row of the matrix of each row to rank
@@ -57,7 +57,7 @@ def sets_of(train: Rows) -> State:
     }
 
 
-def parts(rows: Rows, sets: State) -> dict[str, Part]:
+def parts(rows: Rows, sets: State) -> dict[str, DesignBlock]:
     """The features of ``queries``, ``items`` and ``pairs``, and the sets of their ids, if there are any."""
     numbers = {"queries": rows.query, "items": rows.item, "pairs": np.arange(len(rows))}
     found = {}
@@ -66,7 +66,7 @@ def parts(rows: Rows, sets: State) -> dict[str, Part]:
         matrices = list(_matrices(columns, rows.schema.features, sets))
         if matrices:
             group = np.repeat(np.arange(len(matrices)), [matrix.shape[1] for matrix in matrices])
-            found[name] = Part(row, csr_array(hstack(matrices, "csr")), group.astype(np.int32))
+            found[name] = DesignBlock(row, csr_array(hstack(matrices, "csr")), group.astype(np.int32))
     return found
 
 

@@ -17,7 +17,7 @@ from numba import njit
 from scipy.sparse import csc_array
 
 from models.dataset import Doubles, Floats, Ints, Longs
-from models.rank.design import Part
+from models.rank.design import DesignBlock
 
 INITIAL_SCALE = 0.1
 """Standard deviation of the first vectors."""
@@ -30,7 +30,7 @@ class Weights:
     linear weights first: (D + 1, G).
     """
 
-    def __init__(self, part: Part, embedding_dim: int, rng: np.random.Generator) -> None:
+    def __init__(self, part: DesignBlock, embedding_dim: int, rng: np.random.Generator) -> None:
         columns = csc_array(part.matrix)
         self.row = part.row.astype(np.int32)
         self.indptr, self.index, self.value = columns.indptr, columns.indices, columns.data

@@ -8,6 +8,7 @@ from models import graph
 from tasks import settings
 from tasks.commands.answer import Answer
 from tasks.commands.diff import compare
+from warehouse.errors import Damaged
 from warehouse.releases import contents, journal, serving
 from warehouse.runs import files
 from warehouse.runs.run import Run
@@ -73,7 +74,7 @@ def _merge_weights(home: Path, release: str) -> list[Answer]:
     """Weights of the channels in the merged list; none of a run of which retention has left little."""
     try:
         run = Run.read(home, release)
-    except FileNotFoundError:
+    except Damaged:
         return []
     if not files.has_table(run, "merge_weights"):
         return []

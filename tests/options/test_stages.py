@@ -366,7 +366,7 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"rank": {"weights": {"like": 1}}}, "rank.weights would do nothing: gbdt"),
         (
             {"rank": {"ranker": "mmoe", "weights": {"watched": 2.0}}},
-            "rank.weights: unknown task 'watched': choose from liked, loved, click, like",
+            "rank.weights: unknown task 'watched'",
         ),
         ({"channels": {"word2vec": {"ann": {"kind": "flat", "M": 8}}}}, "M would do nothing"),
         ({"channels": {"word2vec": {"ann": {"kind": "hnsw", "nprobe": 8}}}}, "nprobe would do nothing"),

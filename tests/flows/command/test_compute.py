@@ -94,8 +94,8 @@ def test_evaluate_hands_on_names_lengths_and_settings(spy: Spy, matinee: Matinee
     calls = spy("tasks.commands.evaluate.evaluate")
     words = ["--channels", "ease, swing,ease", "--k", "50,10", "--set", "merge.l2=2.5", "--json"]
     assert matinee("evaluate", "--protocol", "rolling", *words).code == 0
-    arguments = ("rolling", None, ["ease", "swing"], None, [10, 50], None, None, None)
-    assert calls == [{"arguments": arguments, "config": {"merge": {"l2": 2.5}}}]
+    arguments = ("rolling", None, ["ease", "swing"], None, [10, 50], None, None, None, ())
+    assert calls == [{"arguments": (*arguments, {"merge": {"l2": 2.5}}, None)}]
 
 
 def test_replay_hands_on_days_and_settings(spy: Spy, matinee: Matinee) -> None:

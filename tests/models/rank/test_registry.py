@@ -63,7 +63,7 @@ def test_an_unknown_kind_is_a_key_error() -> None:
 @pytest.mark.parametrize("name", sorted({**RANKERS, **PRE_RANKERS}))
 def test_every_setting_is_described_and_every_network_says_how_it_is_trained(name: str) -> None:
     settings = {**RANKERS, **PRE_RANKERS}[name].settings
-    assert name == "gbdt" or isinstance(settings.training, TrainerConfig)
+    assert name in ("gbdt", "bayesian_fm") or isinstance(settings.training, TrainerConfig)
     assert _undescribed(settings) == []
     # A configuration is stored as JSON.
     again = build_ranker(name, json.loads(settings.model_dump_json()), {**RANKERS, **PRE_RANKERS})

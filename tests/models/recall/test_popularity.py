@@ -172,7 +172,9 @@ def test_lists_are_the_best_of_each_querys_row_of_scores(filter_seen: bool) -> N
 
 def test_similar_kinds_take_part_of_the_taste() -> None:
     log = small_log(6)
-    config = AttributeConfig(decay=4.0, favourites=10_000, best=10_000, similar_weight=0.3, n_neighbours=3)
+    config = AttributeConfig(
+        decay=4.0, favourites=10_000, best=10_000, similar_weight=0.3, n_neighbours=10_000
+    )
     found = Attribute(config).fit(log).recommend(queries_at(log), log.n_items, filter_seen=False)
 
     kinds = kinds_of_items(log).toarray().astype(np.float64)
@@ -180,7 +182,6 @@ def test_similar_kinds_take_part_of_the_taste() -> None:
     length = np.maximum(np.linalg.norm(rated, axis=0), 1e-30)
     similarity = rated.T @ rated / np.outer(length, length)
     np.fill_diagonal(similarity, 0)
-    similarity[similarity < -np.sort(-similarity, axis=1)[:, 2:3]] = 0  # the three nearest
     similarity /= np.maximum(similarity.sum(axis=1, keepdims=True), 1e-30)
     popularity = np.maximum(decayed_popularity(log, 365.0), 0).astype(np.float64)
     prior = kinds.T @ popularity / popularity.sum()

@@ -83,6 +83,8 @@ create table if not exists questions (
     explained double not null
 );
 comment on table questions is 'Films to ask newcomers about: those whose answers say most about what else they like.';
+comment on column questions.rank is 'order in which the films are best asked about, from 1';
+comment on column questions.item_id is 'id of the film in the source';
 comment on column questions.explained is 'fraction of the variance of all answers that the answers up to this rank explain';
 
 -- grain: model, item
