@@ -52,7 +52,7 @@ class RankConfig(Config):
     """Candidates of a user that are ranked."""
     blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
     """Weights of the ranker in the blend with the merged list: the largest as good as the best is taken."""
-    ema_decay: BelowOne = 0.8
+    ema_decay: BelowOne = 0.85
     """Weight of the release before in the blend weight and the scores of a warm run: 0 forgets it."""
     folds: Folds = 3
     """Rankers trained, each without the users of one fold; their mean ranks."""
