@@ -17,7 +17,7 @@ from models.rank.bayesian_fm import (
     moved_cuts,
     scores,
 )
-from models.rank.design import Part, parts, sets_of
+from models.rank.design import DesignBlock, parts, sets_of
 from models.rank.gibbs import Weights, sweep
 from models.rank.rows import Rows
 from tests.models.rank.small_rows import small_rows
@@ -31,11 +31,11 @@ def rows() -> Rows:
 
 
 @pytest.fixture(scope="module")
-def found(rows: Rows) -> dict[str, Part]:
+def found(rows: Rows) -> dict[str, DesignBlock]:
     return parts(rows, sets_of(rows))
 
 
-def dense(found: Mapping[str, Part]) -> NDArray[np.float64]:
+def dense(found: Mapping[str, DesignBlock]) -> NDArray[np.float64]:
     """(N, J) all features of all rows, part by part."""
     return np.concatenate([part.matrix.toarray()[part.row] for part in found.values()], axis=1)
 
@@ -51,7 +51,7 @@ def joined(weights: Mapping[str, Weights]) -> tuple[NDArray[np.float64], NDArray
     return np.concatenate([w.linear for w in every]), np.concatenate([w.vectors for w in every], axis=1)
 
 
-def new_weights(found: Mapping[str, Part]) -> dict[str, Weights]:
+def new_weights(found: Mapping[str, DesignBlock]) -> dict[str, Weights]:
     rng = np.random.default_rng(1)
     weights = {name: Weights(part, D, rng) for name, part in found.items()}
     for of in weights.values():
@@ -59,13 +59,13 @@ def new_weights(found: Mapping[str, Part]) -> dict[str, Weights]:
     return weights
 
 
-def test_scores_are_those_of_every_pair_of_features(found: dict[str, Part]) -> None:
+def test_scores_are_those_of_every_pair_of_features(found: dict[str, DesignBlock]) -> None:
     weights = new_weights(found)
     given = {name: (of.linear, of.vectors) for name, of in weights.items()}
     np.testing.assert_allclose(scores(found, given), machine(dense(found), *joined(weights)), atol=1e-5)
 
 
-def test_a_sweep_draws_each_weight_given_all_others(found: dict[str, Part]) -> None:
+def test_a_sweep_draws_each_weight_given_all_others(found: dict[str, DesignBlock]) -> None:
     """The same draws by the definition: the slope of the machine in a weight is its difference by one."""
     x = dense(found)
     label = np.random.default_rng(2).normal(size=len(x))
