@@ -72,6 +72,12 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield key, value
 
 
+def changed_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Dotted keys of the settings that differ in two trees, in their order; a missing one is None."""
+    left, right = dict(flat(one)), dict(flat(other))
+    return [key for key in left | right if left.get(key) != right.get(key)]
+
+
 def with_seed(config: C, seed: int) -> C:
     """The settings with every ``seed`` in them, at any depth, set."""
     changes: dict[str, Any] = {

@@ -27,6 +27,13 @@ def named(state: State, prefix: str) -> State:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
+def moved(rows: NDArray[Any], position: NDArray[Any], n: int, fill: float = 0) -> NDArray[Any]:
+    """(n, ...) with row r of ``rows`` at its position, left out where that is -1; ``fill`` elsewhere."""
+    found = np.full((n, *rows.shape[1:]), fill, dtype=rows.dtype)
+    found[position[position >= 0]] = rows[position >= 0]
+    return found
+
+
 class Derived(Generic[T]):
     """Something made from a state, an index for example: made again only when there is another state."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import PositiveFloat, PositiveInt, ValidationError, model_serializer
 
-from models.config import Config, flat, overlaid, problem
+from models.config import Config, changed_keys, flat, overlaid, problem
 from models.pipeline import arms
 from models.pipeline.config import PipelineConfig, Settings, resolved
 from tasks import settings
@@ -179,8 +179,7 @@ def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None
 
 def differing(one: Configuration, other: Configuration) -> list[str]:
     """Dotted keys of the settings in which two configurations differ."""
-    left, right = (dict(flat(stored(config))) for config in (one, other))
-    return sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
+    return sorted(changed_keys(stored(one), stored(other)))
 
 
 def stored(config: Configuration) -> Settings:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.behaviour import Behaviour
 from models.candidates import Candidates, Neighbours
-from models.dataset import Dataset, Floats, Ints, Longs, Queries
+from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
 from models.encoding import Vocabulary, encode_catalog
 from models.evaluation.split import Split
 from models.features.compute import PastIndex
@@ -121,6 +121,13 @@ class RunData:
         """Rows of the log that the parent did not see: later ones, and those of later batches."""
         return snapshot.new_rows({"at": self.dataset.at, "batch": self.batch}, self.parent)
 
+    @cached_property
+    def is_active(self) -> Mask:
+        """(U,) the users with an event that the parent did not see."""
+        active = np.zeros(self.dataset.n_users, dtype=np.bool_)
+        active[self.dataset.user_idx[self.new_events]] = True
+        return active
+
 
 def load(run: Run) -> RunData:
     """The run with what ``write_log`` wrote."""
@@ -147,10 +154,8 @@ def _orders(data: RunData) -> Arrays:
     users = np.searchsorted(data.vocabulary.user_ids, then["id.user"])
     if not np.isin(then["id.user"], data.vocabulary.user_ids).all():
         return orders(log)
-    refreshed = np.zeros(log.n_users, dtype=np.bool_)
-    refreshed[log.user_idx[data.new_events]] = True
     earlier = files.read_columns(data.parent, ORDERS)
-    return updated_orders(log, earlier, then["event.user_idx"], users, refreshed)
+    return updated_orders(log, earlier, then["event.user_idx"], users, data.is_active)
 
 
 def write_holdout(data: RunData) -> None:

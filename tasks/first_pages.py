@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 
 from models.dataset import Longs
+from warehouse.releases.contents import PAGE
 
-PAGE = 10
-"""Ranks of a first page."""
+__all__ = ["PAGE", "matrix"]
 
 
 def matrix(lists: pl.DataFrame, users: pl.Series) -> Longs:

@@ -7,11 +7,11 @@ import polars as pl
 
 from models import merge
 from models.candidates import Neighbours
-from models.dataset import Floats, Ints, Longs
+from models.dataset import Floats, Longs
 from models.encoding import Vocabulary
 from models.pipeline.channels import new_incremental, rows_of_state, trains_alike
 from models.recall.contract import Incremental, Recaller
-from models.state import State
+from models.state import State, moved
 from tasks import config as configuration
 from tasks.cost import RowCounts
 from tasks.data import RunData
@@ -94,14 +94,7 @@ def read_state_before(data: RunData, name: str, channel: str) -> State | None:
     users, items = then.user_positions(now), then.item_positions(now)
     size = {"user": len(now.user_ids), "item": len(now.item_ids)}
     position = {"user": users, "item": items}
-    return {array: _moved(state[array], position[side], size[side]) for array, side in rows.items()}
-
-
-def _moved(rows: Floats, position: Ints, n: int) -> Floats:
-    """(n, D) with row r at its position, -1 for none; zeros elsewhere."""
-    moved = np.zeros((n, rows.shape[1]), dtype=rows.dtype)
-    moved[position[position >= 0]] = rows[position >= 0]
-    return moved
+    return {array: moved(state[array], position[side], size[side]) for array, side in rows.items()}
 
 
 def write_tables(data: RunData, channel: str, model: Recaller) -> RowCounts:

@@ -24,7 +24,7 @@ from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.exposed import emphasis
 from models.rank.fit import Fitted, fit_ranking
-from models.rank.memory import averaged
+from models.rank.memory import averaged, earlier_scores
 from models.rank.stage import Ranking, blended, order
 from models.rerank.exploration import draw
 from models.rerank.stage import Reranking, fresh_wanted, new_reranking
@@ -82,6 +82,8 @@ class Lists:
     """By ranker and merge together: what lists are made from."""
     score: Floats  # (B, n)
     """The scores of all candidates that are ranked, before filters: a later release remembers them."""
+    earlier: Floats  # (B, n)
+    """The scores that were remembered of an earlier release; nan without."""
 
 
 def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:
@@ -173,17 +175,18 @@ def ranked(
     """The lists of queries whose candidates are given; without a ranker in the order of the merge.
 
     ``before`` are scores that the ranking remembers of an earlier release, as
-    :func:`models.rank.memory.averaged` reads them.
+    :func:`models.rank.memory.earlier_scores` reads them.
     """
     n, chosen = min(list_pool(config), past.log.n_items), short.chosen.candidates
+    nothing = np.full(chosen.item.shape, np.nan, dtype=np.float32)
     if ranking is None:
-        return Lists(chosen, merge.first(short.chosen, n), chosen.score)
+        return Lists(chosen, merge.first(short.chosen, n), chosen.score, nothing)
     logits = ranking.logits(short.pool, past)
     alone = order(short.chosen, blended(short.pool, logits, 1.0), chosen.n)
     score = blended(short.pool, _discounted(short, logits), ranking.blend_weight)
-    if before is not None:
-        score = averaged(score, chosen.item, before, ranking.memory, past.log.n_items)
-    return Lists(alone.candidates, order(short.chosen, _filtered(short, score), n), score)
+    earlier = nothing if before is None else earlier_scores(chosen.item, before, past.log.n_items)
+    score = averaged(score, earlier, ranking.memory)
+    return Lists(alone.candidates, order(short.chosen, _filtered(short, score), n), score, earlier)
 
 
 def fit_rerank(

@@ -16,7 +16,7 @@ from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import Feature, FeatureSchema
 from models.rank.constraints import Units
-from models.rank.layers import INITIAL_SCALE, MLP, Embedding, of_kind
+from models.rank.layers import INITIAL_SCALE, MLP, Embedding, attended
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -82,12 +82,10 @@ class BST(nn.Module):
 
     def __init__(self, schema: FeatureSchema, config: BSTConfig = BSTConfig()) -> None:
         super().__init__()
-        targets = {feature.table: feature for feature in of_kind(schema, "categorical")}
-        sequences = of_kind(schema, "sequence")
         self.newest = config.newest
-        self.pairs = [(feature, targets[feature.table]) for feature in sequences if feature.table in targets]
-        attended = [feature for feature, _ in self.pairs]
-        self.embedding = Embedding(schema, config.embedding_dim, left_out=attended)
+        self.pairs = attended(schema)
+        left_out = [sequence for sequence, _ in self.pairs]
+        self.embedding = Embedding(schema, config.embedding_dim, left_out)
         self.transformers = nn.ModuleList(SequenceTransformer(config) for _ in self.pairs)
         width = self.embedding.width + 2 * len(self.pairs) * config.embedding_dim
         self.deep = MLP(width, config.hidden, config.dropout, lambda size: nn.LeakyReLU())

@@ -15,7 +15,7 @@ from models.bounds import BelowOne
 from models.config import Config
 from models.features.schema import Feature, FeatureSchema
 from models.rank.constraints import Units
-from models.rank.layers import MLP, Dice, Embedding, of_kind
+from models.rank.layers import MLP, Dice, Embedding, attended
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -59,11 +59,9 @@ class DIN(nn.Module):
 
     def __init__(self, schema: FeatureSchema, config: DINConfig = DINConfig()) -> None:
         super().__init__()
-        targets = {feature.table: feature for feature in of_kind(schema, "categorical")}
-        sequences = of_kind(schema, "sequence")
-        self.pairs = [(feature, targets[feature.table]) for feature in sequences if feature.table in targets]
-        attended = [feature for feature, _ in self.pairs]
-        self.embedding = Embedding(schema, config.embedding_dim, left_out=attended)
+        self.pairs = attended(schema)
+        left_out = [sequence for sequence, _ in self.pairs]
+        self.embedding = Embedding(schema, config.embedding_dim, left_out)
         dim = config.embedding_dim
         self.attentions = nn.ModuleList(Attention(dim, config.attention_hidden) for _ in self.pairs)
         width = self.embedding.width + 2 * len(self.pairs) * dim

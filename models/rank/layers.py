@@ -26,6 +26,13 @@ class Embedded(NamedTuple):
         return torch.cat([self.vectors.flatten(1), self.numbers], dim=1)
 
 
+def attended(schema: FeatureSchema) -> list[tuple[Feature, Feature]]:
+    """The sequences that share the embedding of a categorical feature, each with that feature."""
+    targets = {feature.table: feature for feature in of_kind(schema, "categorical")}
+    sequences = of_kind(schema, "sequence")
+    return [(feature, targets[feature.table]) for feature in sequences if feature.table in targets]
+
+
 class Embedding(nn.Module):
     """A vector for each symbolic feature: categorical ones first, then multi-hot ones, then sequences.
 

@@ -15,7 +15,7 @@ from models.candidates import Candidates
 from models.config import Config
 from models.dataset import DAY, Dataset, Ints, Longs, Mask, Queries
 from models.recall.contract import Tables
-from models.state import State
+from models.state import State, moved
 from models.top_n import first_unseen
 
 
@@ -60,10 +60,10 @@ class Cache:
     def grow(self, users: Ints, items: Ints, n_users: int) -> Self:
         """Take the state over to a larger vocabulary: user (item) u is now ``users[u]`` of ``n_users``."""
         item = np.append(items, -1).astype(np.int32)[self.state["item"]]
-        grown = {"item": item, "at": self.state["at"]}
-        for name, values in grown.items():
-            self.state[name] = np.full((n_users, values.shape[1]), -1, dtype=values.dtype)
-            self.state[name][users] = values
+        self.state = {
+            "item": moved(item, users, n_users, fill=-1),
+            "at": moved(self.state["at"], users, n_users, fill=-1),
+        }
         return self
 
     def push(self, ranked: Ints, at: int) -> Self:

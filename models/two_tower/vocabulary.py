@@ -6,7 +6,7 @@ import numpy as np
 
 from models.dataset import Ints
 from models.features.schema import Feature, FeatureSchema
-from models.state import State, pack_text, unpack_text
+from models.state import State, moved, pack_text, unpack_text
 
 ITEM_TABLES = ("item_id", "history", "bias")
 
@@ -30,18 +30,11 @@ def grow(state: State, users: Ints, items: Ints, n_users: int, n_items: int) -> 
         grown[key] = _grown_table(state[key], users, n_users, everybody)
     for key, column in state.items():
         if key.startswith("item.") or key in ("has_events", "rows.item"):
-            grown[key] = _grown_column(column, items, n_items)
+            grown[key] = moved(column, items, n_items)
         elif key == "rows.user":
-            grown[key] = _grown_column(column, users, n_users)
+            grown[key] = moved(column, users, n_users)
     grown["item.item_id"] = np.arange(1, n_items + 1)
     grown["schema"] = _grown_schema(state["schema"], n_users, n_items)
-    return grown
-
-
-def _grown_column(column: np.ndarray, position: Ints, n: int) -> np.ndarray:
-    """(n, ...) from (old n, ...), 0 for what is new."""
-    grown = np.zeros((n, *column.shape[1:]), dtype=column.dtype)
-    grown[position] = column
     return grown
 
 

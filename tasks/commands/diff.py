@@ -3,12 +3,11 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from models.config import flat
+from models.config import changed_keys, flat
 from models.dataset import Longs, Mask
 from models.evaluation import stability
 from tasks import settings
@@ -153,9 +152,9 @@ def _metric(row: Answer, old: Answer) -> Answer:
 
 def _settings(now: Answer, before: Answer) -> list[Answer]:
     """Settings that are not as they were; null where a release does not have one."""
-    values, values_before = (dict[str, Any](flat(json.loads(row["config"]))) for row in (now, before))
+    config, config_before = (json.loads(row["config"]) for row in (now, before))
+    values, values_before = dict(flat(config)), dict(flat(config_before))
     return [
         {"setting": name, "value": values.get(name), "before": values_before.get(name)}
-        for name in values | values_before
-        if values.get(name) != values_before.get(name)
+        for name in changed_keys(config, config_before)
     ]

@@ -128,7 +128,9 @@ def _value(
     if section == "channels":
         return lambda config: channel_value(config, name, validations, judge)
     try:
-        trials = RankerTrials(whole, validations, declarations.of(whole.features), judge)
+        trials = RankerTrials(
+            whole, validations, declarations.of(whole.features, whole.optional_features), judge
+        )
     except ValueError as error:
         raise MatineeError(f"{name} cannot be tuned on this log: {error}") from None
     return trials.value

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from models.config import flat
+from models.config import changed_keys
 from tasks.gate.verdict import verdict
 from warehouse.releases.checks import Check
 
@@ -90,7 +90,7 @@ def _changes(made: Made, before: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in before:
         more = made.n_events - row["n_events"]
         yield f"{more:+,} ratings since the full release as of {_at(row)} UTC: {made.n_events:,}"
-        settings = _differing(made.config, json.loads(row["config"]))
+        settings = sorted(changed_keys(made.config, json.loads(row["config"])))
         if settings:
             yield f"settings: {', '.join(f'`{key}`' for key in settings)}"
     for check in made.checks:
@@ -103,12 +103,6 @@ def _times(steps: Mapping[str, float]) -> Iterator[str]:
         longest = sorted(steps, key=lambda name: -steps[name])[:LONGEST]
         named = ", ".join(f"{name} {steps[name]:,.1f} s" for name in longest)
         yield f"{sum(steps.values()):,.1f} s in {len(steps)} steps; longest: {named}"
-
-
-def _differing(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
-    """Dotted keys of the settings that are not as they were."""
-    left, right = dict(flat(now)), dict(flat(then))
-    return sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
 
 
 def _at(row: Mapping[str, Any]) -> datetime:

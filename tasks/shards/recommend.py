@@ -12,7 +12,7 @@ from models import merge
 from models.block_list import BlockList, block_list
 from models.bloom import BloomFilters
 from models.candidates import Candidates
-from models.dataset import Floats, Ints, Longs, Mask, Queries
+from models.dataset import Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, reindexed
 from models.exposures import Shown
 from models.features.compute import PastIndex
@@ -23,10 +23,10 @@ from models.pipeline.explain import Evidence
 from models.pipeline.stages import Lists, OrderedPools, Recalled, Stages
 from models.prerank.stage import restore_preranking
 from models.rank.candidates import Pool
-from models.rank.memory import earlier_scores
 from models.rank.stage import Ranking, restore_ranking
 from models.recall.contract import Recaller
 from models.rerank.stage import PRICE, Reranking, new_reranking
+from models.state import moved
 from tasks import data as run_data
 from tasks import declarations, engine
 from tasks.config import Configuration
@@ -79,13 +79,6 @@ class FittedRun:
     past: PastIndex
 
     @cached_property
-    def is_active(self) -> Mask:
-        """(U,) the users who did something that the parent did not see."""
-        active = np.zeros(self.data.dataset.n_users, dtype=np.bool_)
-        active[self.data.dataset.user_idx[self.data.new_events]] = True
-        return active
-
-    @cached_property
     def evidence(self) -> Evidence:
         """The similarities, genres and communities that reasons are made of."""
         data, chosen = self.data, self.data.config.explain.channel
@@ -121,9 +114,8 @@ def ordered_pools(run: Run, users: Ints, label: str) -> OrderedPools:
     fitted = load(run)
     data = fitted.data
     queries = data.queries.take(np.searchsorted(data.target_users, users))
-    return _ordered(fitted, fitted.variants[label], queries, questions_of(fitted, queries))[
-        1
-    ].ordered, queries
+    _, lists = _ordered(fitted, fitted.variants[label], queries, questions_of(fitted, queries))
+    return lists.ordered, queries
 
 
 def item_vectors(run: Run) -> Floats | None:
@@ -195,8 +187,7 @@ def _tables(fitted: FittedRun, label: str, queries: Queries, ids: Longs) -> dict
     published = _published_rows(fitted, ids, listed, pool).with_columns(
         pl.Series("propensity", propensity[listed.item >= 0]), experiment=pl.lit(label or None, pl.String)
     )
-    pools = _pool_rows(fitted, ids, pool, listed, ranked.score, before)
-    tables = {"recommended": published, POOLS: pools}
+    tables = {"recommended": published, POOLS: _pool_rows(fitted, ids, pool, listed, ranked)}
     if (name := fitted.data.config.incremental.channel) is not None:
         incremental: Any = fitted.channels[name][0]
         vectors = incremental.user_vectors(questions[name])
@@ -231,7 +222,7 @@ def _remembered(fitted: FittedRun, variant: Variant, queries: Queries, ids: Long
     if ranking is None or not ranking.memory or run.kind != "full":
         return None
     before = pool_scores(fitted.data, run.parent(), RANKED_SCORE, ids)
-    is_quiet = (queries.end > queries.start) & ~fitted.is_active[queries.user_idx]
+    is_quiet = (queries.end > queries.start) & ~fitted.data.is_active[queries.user_idx]
     return None if before is None else Candidates(np.where(is_quiet[:, None], before.item, -1), before.score)
 
 
@@ -257,10 +248,8 @@ def read_prices(data: RunData, run: Run, name: str) -> Floats | None:
     if not has_state(run, name):
         return None
     state, then = read_state(run, name)
-    position = then.item_positions(data.vocabulary)
-    price = np.zeros(data.dataset.n_items, dtype=np.float32)
-    price[position[position >= 0]] = state[PRICE][position >= 0]
-    return price
+    price: Floats = moved(state[PRICE], then.item_positions(data.vocabulary), data.dataset.n_items)
+    return price.astype(np.float32)
 
 
 def _reranking(data: RunData, name: str, config: Configuration, channels: Channels) -> Reranking | None:
@@ -345,7 +334,7 @@ def _published_rows(fitted: FittedRun, ids: Longs, published: Candidates, pool: 
 
 
 def _pool_rows(
-    fitted: FittedRun, ids: Longs, pool: Pool, published: Candidates, score: Floats, before: Candidates | None
+    fitted: FittedRun, ids: Longs, pool: Pool, published: Candidates, ranked: Lists
 ) -> pl.DataFrame:
     """The candidates that were ranked, in the order of the merge, with what every stage says of them.
 
@@ -356,10 +345,7 @@ def _pool_rows(
     data, chosen = fitted.data, pool.merged.item >= 0
     pairs = pool.pairs(fitted.past, chosen)
     rejected = stages.rejected(pool.merged, published).item[chosen] >= 0
-    n_items = fitted.data.dataset.n_items
-    item = pool.merged.item
-    earlier = np.full(item.shape, np.nan) if before is None else earlier_scores(item, before, n_items)
-    scores = {RANKED_SCORE: score[chosen], EARLIER_SCORE: earlier[chosen].astype(np.float32)}
+    scores = {RANKED_SCORE: ranked.score[chosen], EARLIER_SCORE: ranked.earlier[chosen]}
     scores |= {f"score_{name}": pairs.score[:, number] for number, name in enumerate(pool.channels)}
     return run_data.candidate_rows(pool.merged, ids, data.vocabulary, "user_id").with_columns(
         pl.Series("published", ~rejected),

@@ -30,10 +30,8 @@ def select_users(run: Run) -> RowCounts:
     not to see something, or to see it again.
     """
     data = run_data.load(run)
-    selected = np.zeros(data.dataset.n_users, dtype=np.bool_)
-    selected[data.dataset.user_idx[data.new_events]] = True
     listed = files.read_table(data.parent, "users")["user_id"].to_numpy()
-    selected |= ~np.isin(data.vocabulary.user_ids, listed)
+    selected = data.is_active | ~np.isin(data.vocabulary.user_ids, listed)
     if data.config.exposure.source == REPORTED:
         selected |= np.isin(data.vocabulary.user_ids, shown.new_to(run, data.parent))
     selected |= np.isin(data.vocabulary.user_ids, block_list.new_to(run, data.parent))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import MatineeError
 from warehouse.events.ratings import MAX_TIMESTAMP
-from warehouse.sources.movielens import read_lines
+from warehouse.sources.movielens import read_header, read_lines, split_fields
 
 SEPARATOR = ","
 
@@ -59,24 +59,10 @@ class TableFile:
 
     def _csv(self) -> Iterator[pl.DataFrame]:
         with self.path.open("rb") as file:
-            header = file.readline().decode("utf-8", "replace").strip().lstrip("\ufeff")
-            names = [name.strip() for name in header.split(SEPARATOR)]
+            names = [name.strip() for name in read_header(file, "utf-8").split(SEPARATOR)]
             self._check(names)
             for block in read_lines(file, "utf-8", 1):
-                fields = pl.col("raw").str.strip_chars("\r\n").str.split_exact(SEPARATOR, len(names))
-                split = block.select(pl.col("line").cast(pl.Int64), "raw", fields.alias("fields"))
-                split = split.unnest("fields")
-                last, beyond = f"field_{len(names) - 1}", f"field_{len(names)}"
-                is_whole = pl.col(last).is_not_null() & pl.col(beyond).is_null()
-                yield split.select(
-                    "line",
-                    "raw",
-                    *(
-                        pl.when(is_whole).then(pl.col(f"field_{number}").str.strip_chars()).alias(name)
-                        for number, name in enumerate(names)
-                    ),
-                    is_whole=is_whole,
-                )
+                yield split_fields(block, names, names)
 
     def _parquet(self) -> Iterator[pl.DataFrame]:
         try:

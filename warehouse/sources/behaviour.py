@@ -9,13 +9,13 @@ Gao et al. 2022, KuaiRand: https://arxiv.org/abs/2208.08696, KuaiRec: https://ar
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import IO
 
 import polars as pl
 
 from warehouse.errors import MatineeError
-from warehouse.sources.movielens import read_lines
+from warehouse.sources.movielens import read_header, read_lines, read_whole, split_fields
 
 logger = logging.getLogger("matinee")
 
@@ -47,9 +47,8 @@ end; of a click of which nothing else is to be had."""
 
 def columns(header: str) -> dict[str, str]:
     """The column that each of ours is read from, by a header; empty for one that is no log of behaviour."""
-    names = [name.strip() for name in header.strip().lstrip("\ufeff").split(",")]
     found: dict[str, str] = {}
-    for name in names:
+    for name in _names(header):
         found.setdefault(ALIASES.get(name, (name, 1))[0], name)
     own = {name: found[name] for name in (*KEYS, "rating", *FLAGS, *SECONDS) if name in found}
     return own if own.keys() >= {*KEYS} and own.keys() & {*FLAGS, *SECONDS} else {}
@@ -63,13 +62,12 @@ def read_rows(file: IO[bytes]) -> Iterator[pl.DataFrame]:
     time, or a length that is not above 0). All values are null where a field that is not empty cannot be
     read, or where a line has another number of fields than the header.
     """
-    header = file.readline().decode("utf-8", "replace")
-    names = [name.strip() for name in header.strip().lstrip("\ufeff").split(",")]
-    used = columns(header)
+    header = read_header(file, "utf-8")
+    names, used = _names(header), columns(header)
     if unread := [name for name in names if name not in used.values()]:
         logger.info("columns that are not read: %s", ", ".join(unread))
     for lines in read_lines(file, "utf-8", 1):
-        yield _implied(_typed(_fields(lines, names), used))
+        yield _implied(_typed(split_fields(lines, names, used.values()), used))
 
 
 def read_videos(file: IO[bytes]) -> pl.DataFrame:
@@ -78,10 +76,10 @@ def read_videos(file: IO[bytes]) -> pl.DataFrame:
     Tags stand for genres, the year of the upload for that of the film; nobody tells titles.
 
     Raises:
-        MatineeError: no such header, or rows that are not CSV.
+        MatineeError: no such header, rows that are not CSV, or too many bytes.
     """
     try:
-        raw = pl.read_csv(file.read(), infer_schema=False)
+        raw = pl.read_csv(read_whole(file), infer_schema=False)
         tags = pl.col("tag").fill_null("").str.extract_all(r"\d+")
         return (
             raw.select(
@@ -134,21 +132,12 @@ def _implied(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _names(header: str) -> list[str]:
+    return [name.strip() for name in header.split(",")]
+
+
 def _is_any(*flags: str) -> pl.Expr:
     return pl.any_horizontal(pl.col(flag).fill_null(False) for flag in flags)
-
-
-def _fields(lines: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """line, raw, is_whole and the fields by name, as text, null where empty."""
-    fields = pl.col("raw").str.strip_chars("\r\n").str.split_exact(",", len(names))
-    split = lines.select(pl.col("line").cast(pl.Int64), "raw", fields.alias("fields")).unnest("fields")
-    texts = {name: pl.col(f"field_{number}").str.strip_chars() for number, name in enumerate(names)}
-    return split.select(
-        "line",
-        "raw",
-        is_whole=pl.col(f"field_{len(names) - 1}").is_not_null() & pl.col(f"field_{len(names)}").is_null(),
-        **{name: pl.when(text != "").then(text) for name, text in texts.items()},
-    )
 
 
 def _typed(fields: pl.DataFrame, used: dict[str, str]) -> pl.DataFrame:
@@ -162,6 +151,7 @@ def _typed(fields: pl.DataFrame, used: dict[str, str]) -> pl.DataFrame:
         name: _parsed(used[name], kind) if name in used else pl.lit(None, kind)
         for name, kind in kinds.items()
     }
+    fields = fields.with_columns(pl.when(pl.col(text) != "").then(text).alias(text) for text in used.values())
     is_readable = pl.all_horizontal(
         "is_whole", *(values[name].is_null() == pl.col(text).is_null() for name, text in used.items())
     )

@@ -1,7 +1,7 @@
 """The files of the MovieLens layouts, ``::`` in latin-1 or CSV in UTF-8, as frames."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import IO
 
@@ -49,7 +49,7 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
     """
     lines = 0
     if separator == ",":
-        header = file.readline(MAX_LINE).decode(encoding, "replace").strip().lstrip("\ufeff")
+        header = read_header(file, encoding)
         if header and header != RATINGS_HEADER:
             raise MatineeError(
                 f"the ratings file begins with {header[:60]!r}, expected the header {RATINGS_HEADER!r}"
@@ -57,6 +57,11 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
         lines = 1
     for frame in read_lines(file, encoding, lines):
         yield _ratings(frame, separator)
+
+
+def read_header(file: IO[bytes], encoding: str) -> str:
+    """The first line of a file, of MAX_LINE bytes at most."""
+    return file.readline(MAX_LINE).decode(encoding, "replace").strip().lstrip("\ufeff")
 
 
 def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.DataFrame]:
@@ -73,6 +78,22 @@ def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.Da
         yield frame
 
 
+def split_fields(lines: pl.DataFrame, names: Sequence[str], wanted: Iterable[str]) -> pl.DataFrame:
+    """Lines of CSV without quotes, as ``read_lines`` has them, as line, raw, is_whole, and the wanted fields.
+
+    Fields are text without blanks around it, by the ``names`` of the header. A line that has another number
+    of fields is not whole, and all of it is null.
+    """
+    fields = pl.col("raw").str.strip_chars("\r\n").str.split_exact(",", len(names))
+    split = lines.select(pl.col("line").cast(pl.Int64), "raw", fields.alias("fields")).unnest("fields")
+    last, beyond = (pl.col(f"field_{number}") for number in (len(names) - 1, len(names)))
+    split = split.with_columns(is_whole=last.is_not_null() & beyond.is_null())
+    number_of = {name: number for number, name in enumerate(names)}
+    texts = {name: pl.col(f"field_{number_of[name]}").str.strip_chars() for name in wanted}
+    whole = {name: pl.when("is_whole").then(text) for name, text in texts.items()}
+    return split.select("line", "raw", "is_whole", **whole)
+
+
 def read_items_dat(file: IO[bytes]) -> pl.DataFrame:
     """``movies.dat`` (id::title::genres, latin-1) as item_id, title, year, genres."""
     return with_year_and_genres(_fields(file, ("item_id", "title", "genres")))
@@ -87,7 +108,7 @@ def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
         MatineeError: no such header, or rows that are not CSV.
     """
     try:
-        raw = pl.read_csv(_whole(file), infer_schema=False)
+        raw = pl.read_csv(read_whole(file), infer_schema=False)
         content = [pl.col(name).cast(pl.Float32, strict=False) for name in CONTENT if name in raw.columns]
         raw = raw.select(*content, item_id="movieId", title="title", genres="genres")
     except pl.exceptions.PolarsError as error:
@@ -137,7 +158,7 @@ def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
 
 def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
     """The ``::`` fields of each line as text; lines with another number of them are reported, left out."""
-    text = _whole(file).decode("latin-1").encode()
+    text = read_whole(file).decode("latin-1").encode()
     split = pl.col("line").str.split("::")
     lines = pl.read_lines(BytesIO(text), name="line").with_row_index("number", offset=1)
     well_formed = lines.filter(split.list.len() == len(names))
@@ -149,7 +170,7 @@ def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
     return well_formed.select(split.list.get(number).alias(name) for number, name in enumerate(names))
 
 
-def _whole(file: IO[bytes]) -> bytes:
+def read_whole(file: IO[bytes]) -> bytes:
     """All bytes of a file of films or users.
 
     Raises:

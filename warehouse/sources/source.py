@@ -129,7 +129,7 @@ class Files:
         if self.layout == "dat":
             return False
         with self.ratings_from.open() as file:
-            return bool(behaviour.columns(file.readline().decode("utf-8", "replace")))
+            return bool(behaviour.columns(movielens.read_header(file, "utf-8")))
 
 
 @dataclass(frozen=True)

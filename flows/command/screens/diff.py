@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from flows.command.screens.terminal import out, plain_table
+from flows.command.screens.terminal import numeric_table, out, plain_table
 from tasks.commands.answer import Answer
 from tasks.commands.metadata import heading, model_label
 
@@ -24,10 +24,8 @@ def show(answer: Answer) -> None:
 
 def _segments(answer: Answer) -> None:
     users = answer["users"]
-    table = plain_table()
-    table.add_column(f"first pages of {users['both']:,} users")
-    for column in ("users", "overlap@10", "rank-biased overlap", "the same"):
-        table.add_column(column, justify="right")
+    label = f"first pages of {users['both']:,} users"
+    table = numeric_table(label, "users", "overlap@10", "rank-biased overlap", "the same")
     for row in answer["segments"]:
         means = (f"{row[name]:.1%}" for name in ("overlap", "rank_biased_overlap", "same"))
         table.add_row(row["segment"], f"{row['users']:,}", *means)
@@ -40,10 +38,7 @@ def _segments(answer: Answer) -> None:
 def _films(name: str, rows: list[Answer]) -> None:
     if not rows:
         return
-    table = plain_table()
-    table.add_column(f"films {name} most", ratio=1)
-    for column in ("first pages", "before"):
-        table.add_column(column, justify="right")
+    table = numeric_table(f"films {name} most", "first pages", "before", ratio=1)
     for row in rows:
         table.add_row(Text(row["title"]), f"{row['pages']:.1%}", f"{row['pages_before']:.1%}")
     out.print(table)
@@ -52,10 +47,7 @@ def _films(name: str, rows: list[Answer]) -> None:
 def _moved(rows: list[Answer]) -> None:
     if not rows:
         return
-    table = plain_table()
-    table.add_column("users moved most")
-    for column in ("ratings", "new ones", "overlap@10", "rank-biased overlap"):
-        table.add_column(column, justify="right")
+    table = numeric_table("users moved most", "ratings", "new ones", "overlap@10", "rank-biased overlap")
     for row in rows:
         table.add_row(
             str(row["user_id"]),
@@ -72,10 +64,7 @@ def _metrics(rows: list[Answer]) -> None:
     rows = [row for row in rows if row["ci_low"] is not None]
     if not rows:
         return
-    table = plain_table()
-    table.add_column("model")
-    for column in ("metric", "now", "before", "change"):
-        table.add_column(column, justify="right")
+    table = numeric_table("model", "metric", "now", "before", "change")
     for row in rows:
         half = (row["ci_high"] - row["ci_low"]) / 2
         table.add_row(

@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from flows.command.screens.terminal import err, out, plain_table
+from flows.command.screens.terminal import err, numeric_table, out
 from tasks.commands.answer import Answer
 
 ONE_LOOK = "Differences to the control, by CUPED; 95 % intervals are for one look at a time fixed before."
@@ -23,16 +23,13 @@ def show(answer: Answer) -> None:
 
 
 def _arms(rows: list[Answer]) -> None:
-    table = plain_table()
-    table.add_column("arm")
-    for column in ("of users", "users", "exposures", "watched", "%", "difference", "p", "detectable"):
-        table.add_column(column, justify="right")
+    counts = ("users", "exposures", "watched")
+    table = numeric_table("arm", "of users", *counts, "%", "difference", "p", "detectable")
     for row in rows:
-        counts = (str(row[name]) for name in ("users", "exposures", "watched"))
         table.add_row(
             Text(row["arm"]),
             f"{row['fraction']:.0%}",
-            *counts,
+            *(str(row[name]) for name in counts),
             _percent(row["watched_fraction"]),
             _percent(row["adjusted"], "+"),
             "" if row["p_value"] is None else f"{row['p_value']:.3f}",
@@ -43,10 +40,8 @@ def _arms(rows: list[Answer]) -> None:
 
 def _off_policy(answer: Answer) -> None:
     """Estimates of the lists of a release, by arm."""
-    table = plain_table()
-    table.add_column(f"lists of release {answer['release_id']}")
-    for column in ("exposures", "effective", "IPS", "SNIPS", "doubly robust"):
-        table.add_column(column, justify="right")
+    label = f"lists of release {answer['release_id']}"
+    table = numeric_table(label, "exposures", "effective", "IPS", "SNIPS", "doubly robust")
     for row in answer["off_policy"]:
         estimates = (_percent(row[name]) for name in ("ips", "snips", "doubly_robust"))
         table.add_row(Text(row["arm"]), str(row["exposures"]), f"{row['effective_size']:.0f}", *estimates)

@@ -55,3 +55,12 @@ def log_to_terminal() -> None:
 def plain_table() -> Table:
     """An empty table with a rule under its header and nothing else."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def numeric_table(label: str, *columns: str, ratio: int | None = None) -> Table:
+    """The same with a column of names, of a ``ratio`` of the width, and columns of numbers."""
+    table = plain_table()
+    table.add_column(label, ratio=ratio)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from flows.command.screens.terminal import err, out, plain_table
+from flows.command.screens.terminal import err, numeric_table, out
 from tasks.commands.answer import Answer
 
 
@@ -27,10 +27,7 @@ def show(answer: Answer) -> None:
 
 
 def _channels(answer: Answer) -> None:
-    table = plain_table()
-    table.add_column("recalled by")
-    for column in ("at", "score", "part of the merged score"):
-        table.add_column(column, justify="right")
+    table = numeric_table("recalled by", "at", "score", "part of the merged score")
     for row in sorted(answer["recall"], key=lambda row: -row["contribution"]):
         if row["rank"] is not None:
             table.add_row(
@@ -42,10 +39,7 @@ def _channels(answer: Answer) -> None:
 
 def _stages(answer: Answer) -> None:
     """Rank and score in each stage that the film reached."""
-    table = plain_table()
-    table.add_column("stage")
-    table.add_column("at", justify="right")
-    table.add_column("score", justify="right")
+    table = numeric_table("stage", "at", "score")
     rank = answer["rank"]
     for name, found in (
         ("merge", answer["merge"]),
@@ -60,9 +54,7 @@ def _stages(answer: Answer) -> None:
 
 
 def _features(rank: Answer) -> None:
-    table = plain_table()
-    table.add_column(f"features that weighed most in {rank['ranker']}")
-    table.add_column("log odds", justify="right")
+    table = numeric_table(f"features that weighed most in {rank['ranker']}", "log odds")
     for row in rank["features"]:
         table.add_row(Text(row["feature"]), f"{row['contribution']:+.3f}")
     out.print(table)

@@ -22,8 +22,8 @@ def candidates(rng: np.random.Generator, n: int) -> Candidates:
 def test_scores_are_averaged_with_those_of_the_same_film_where_it_had_one(seed: int, weight: float) -> None:
     rng = np.random.default_rng(seed)
     now, before = candidates(rng, 7), candidates(rng, 9)
-    found = averaged(now.score, now.item, before, weight, N_ITEMS)
     earlier = earlier_scores(now.item, before, N_ITEMS)
+    found = averaged(now.score, earlier, weight)
     for query in range(5):
         had = {
             int(i): float(s) for i, s in zip(before.item[query], before.score[query], strict=True) if i >= 0
