@@ -138,7 +138,6 @@ def _announce(run: Run, entries: list[Json], checks: Sequence[Check], facts: Jso
     lifecycle.upload(run)
     previous = serving.current_release(run.home)
     facts |= {journal.CHECKSUM: checksum.of(serving.file_of(run.home, run.id))}
-    entry = {"action": "publish", "previous": previous, **facts, **release_row(run)}
     measured = {check.check: check.value for check in checks if check.value is not None}
     entry = {"action": "publish", "previous": previous, "measured": measured, **facts, **release_row(run)}
     journal.append(run.home, entry, len(entries))
