@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,7 @@ def _reader(home: Path, stop: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
 
-def _print(hours: int, published: int, answers: list[dict[str, list[float]]]) -> None:
+def _print(hours: int, published: int, answers: list[dict[str, Any]]) -> None:
     milliseconds = 1000 * np.concatenate([answer["seconds"] for answer in answers])
     problems = [problem for answer in answers for problem in answer["problems"]]
     median, high = np.quantile(milliseconds, [0.5, 0.99])
