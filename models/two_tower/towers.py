@@ -9,6 +9,11 @@ so that one pass learns from every position. Encoders of histories:
 - causal: a transformer that looks back. Kang and McAuley, "Self-Attentive Sequential Recommendation"
   (ICDM 2018, https://arxiv.org/abs/1808.09781)
 
+Augmented vectors let towers interact that meet in a product alone: one more input of each, a vector of the id,
+learns to be what the other tower says of the id's positives. Yu et al., "A Dual Augmented Two-tower Model for
+Online Large-scale Recommendation" (DLP-KDD 2021). Departures: they learn by the loss of retrieval as well, as
+any input does; categories are not aligned, which is for catalogues with few items of some.
+
 Shapes: B histories, L positions, D dimensions, M items.
 """
 
@@ -34,7 +39,10 @@ from models.two_tower.means import decayed_means
 Positions = tuple[Tensor, Tensor]
 """N positions in a batch of histories: the number of the history, ascending, and the event, (N,) each."""
 
-ID_TABLES = ("item_id", "history", "user_id", "bias")
+AUGMENTED = "_augmented"
+"""Ends the name of the table of augmented vectors beside an ID table."""
+
+ID_TABLES = ("item_id", "history", "user_id", "bias", "item_id" + AUGMENTED, "user_id" + AUGMENTED)
 """Embedding tables with a row an item or a user: they learn by row; the hourly update changes no others."""
 
 
@@ -61,6 +69,8 @@ class Towers(nn.Module):
         embedded |= {name: of.n_own + 1 for name, of in hashed.items()}
         self.tables = nn.ModuleDict({name: _embedding(size, dim) for name, size in embedded.items()})
         self.tables["bias"] = _embedding(history.size, 1, deviation=0.0)
+        for name in ("item_id", "user_id") if config.augmented else ():
+            self.tables[name + AUGMENTED] = _embedding(embedded[name], dim)
         for name, of in hashed.items():
             self.tables[name + SHARED] = _embedding(of.n_shared + 1, config.shared_dim)
             mapped[name + SHARED] = config.shared_dim
@@ -70,8 +80,8 @@ class Towers(nn.Module):
             nn.init.normal_(self.map(name + SHARED).weight, std=config.shared_dim**-0.5)
         makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
         self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
-        self.user_head = _head(1 + len(self.user_features), config.user_hidden, config)
-        self.item_head = _head(len(self.item_features), config.item_hidden, config)
+        self.user_head = _head(1 + len(self.user_features) + config.augmented, config.user_hidden, config)
+        self.item_head = _head(len(self.item_features) + config.augmented, config.item_hidden, config)
 
     def table(self, name: str) -> nn.Embedding:
         """An embedding table by its name in the schema, or ``bias``."""
@@ -143,11 +153,20 @@ class Towers(nn.Module):
         columns = [inputs[f.name] for f in self.user_features]  # (B, L) or (B,) each
         values = [column[at if column.dim() == 2 else at[:1]] for column in columns]  # (N,) each
         parts = [self._part(f, value) for f, value in zip(self.user_features, values, strict=True)]
+        if self.config.augmented:
+            parts.append(self.augmented("user_id", inputs["user_id"][at[0]]))
         return self._normed(self.user_head([history, *parts])) / self.config.temperature
 
     def items(self, columns: Tensors) -> Tensor:
         """Vectors (M, D) of items by their columns."""
-        return self._normed(self.item_head([self._part(f, columns[f.name]) for f in self.item_features]))
+        parts = [self._part(f, columns[f.name]) for f in self.item_features]
+        if self.config.augmented:
+            parts.append(self.augmented("item_id", columns["item_id"]))
+        return self._normed(self.item_head(parts))
+
+    def augmented(self, table: str, codes: Tensor) -> Tensor:
+        """The augmented vectors (N, D) of the codes (N,) in an ID table."""
+        return self.tables[table + AUGMENTED](codes)  # type: ignore[no-any-return]
 
     def biases(self, item_id: Tensor) -> Tensor:
         """(M,) biases added to the scores of items; zero when the towers have none."""

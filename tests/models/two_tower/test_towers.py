@@ -19,6 +19,7 @@ from tests.models.recall.small_logs import small_log
 
 CONFIGS = {name: preset.towers for name, preset in PRESETS.items()} | {
     "attention": TowersConfig(history=("attention",), heads=4),
+    "augmented": PRESETS["dssm"].towers.but(augmented=True),
     "hybrid": TowersConfig(history=("mean", "attention", "causal"), tied=False, blocks=1),
 }
 
