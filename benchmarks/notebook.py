@@ -65,6 +65,7 @@ SCHEMES: dict[str, tuple[str, dict[str, Any], float | None]] = {
         dssm(negatives={"uniform": 256, "in_batch": 128, "hard": 4}),
         None,
     ),
+    "dssm_augmented": ("softmax, dual augmented towers", dssm(towers={"augmented": True}), None),
     "dssm_crosses": ("softmax, cross layers in both towers", dssm(towers={"crosses": 2}), None),
 }
 """What each scheme is, its settings, and the notebook's recall@50 where it has one."""
