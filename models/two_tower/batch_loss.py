@@ -44,20 +44,24 @@ class BatchLoss:
         row = histories.row[window, position].numpy()
         users = self.towers.users(histories.inputs, (window, position), generator)
         weight = self._weight(row) / max(1, len(row))
-        asked = Asked(window, histories.target[window, position], row, users, weight)
-        loss = self._retrieval(histories, asked, rng, ranked)
+        positions = TargetPositions(window, histories.target[window, position], row, users, weight)
+        loss = self._retrieval(histories, positions, rng, ranked)
         if self.config.towers.augmented:
-            loss = loss + self.config.loss.mimic * (weight * self._mimic(histories, asked)).sum()
+            loss = loss + self.config.loss.mimic * (weight * self._mimic(histories, positions)).sum()
         return loss, len(row)
 
     def _retrieval(
-        self, histories: Histories, asked: "Asked", rng: np.random.Generator, ranked: Ints | None
+        self,
+        histories: Histories,
+        positions: "TargetPositions",
+        rng: np.random.Generator,
+        ranked: Ints | None,
     ) -> Tensor:
         """The weighted sum of the losses of the targets and their negatives."""
-        users, target, weight = asked.users, asked.target, asked.weight
+        users, target, weight = positions.users, positions.target, positions.weight
         positive = self._score_own(users, target[:, None])[:, 0]
         if self.config.loss.kind == "rating":
-            label = torch.from_numpy(self.stars.fraction(self.dataset.rating[asked.row]))
+            label = torch.from_numpy(self.stars.fraction(self.dataset.rating[positions.row]))
             return (weight * rating_losses(positive, label)).sum()
         drawn = self.sampler.draw(target.numpy(), rng)
         self.drawn = drawn.item[:0] if self.config.negatives.every_item else drawn.item
@@ -65,7 +69,7 @@ class BatchLoss:
         seen = None
         if self.config.negatives.mask_seen:
             marked = seen_by(histories.user.numpy(), drawn.item, self.dataset)  # (B, M)
-            seen = torch.from_numpy(marked)[asked.window]  # (N, M)
+            seen = torch.from_numpy(marked)[positions.window]  # (N, M)
         columns = self._columns_of(item)
         vectors, bias = self.towers.items(columns), self.towers.biases(columns["item_id"])
         if self.config.loss.kind == "softmax" and ranked is None:
@@ -74,18 +78,18 @@ class BatchLoss:
         scores, masked = users @ vectors.T + bias, target[:, None] == item  # (N, M)
         masked = masked if seen is None else masked | seen
         if ranked is not None:
-            own = draw_hard(ranked, histories.user[asked.window].numpy(), self.config.negatives.hard, rng)
+            own = draw_hard(ranked, histories.user[positions.window].numpy(), self.config.negatives.hard, rng)
             hard = torch.from_numpy(own)  # (N, K)
             scores = torch.cat([scores, self._score_own(users, hard.clamp_min(0))], dim=1)
             masked = torch.cat([masked, (hard < 0) | (hard == target[:, None])], dim=1)
             log_expected = torch.cat([log_expected, torch.zeros(hard.shape[1])])
-        label = self._label(asked.row)
+        label = self._label(positions.row)
         return (weight * event_losses(positive, scores, log_expected, masked, label, self.config.loss)).sum()
 
-    def _mimic(self, histories: Histories, asked: "Asked") -> Tensor:
+    def _mimic(self, histories: Histories, positions: "TargetPositions") -> Tensor:
         """(N,) how far the augmented vectors of each user and target are from the other's tower."""
-        user_id, columns = histories.inputs["user_id"][asked.window], self._columns_of(asked.target)
-        users = asked.users * self.towers.config.temperature
+        user_id, columns = histories.inputs["user_id"][positions.window], self._columns_of(positions.target)
+        users = positions.users * self.towers.config.temperature
         of_users = mimic_losses(self.towers.augmented("user_id", user_id), self.towers.items(columns))
         return of_users + mimic_losses(self.towers.augmented("item_id", columns["item_id"]), users)
 
@@ -111,7 +115,7 @@ class BatchLoss:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TargetPositions:
     """The N positions of a batch that have a target."""
 
     window: Tensor  # (N,) the number of the history

@@ -9,10 +9,10 @@ so that one pass learns from every position. Encoders of histories:
 - causal: a transformer that looks back. Kang and McAuley, "Self-Attentive Sequential Recommendation"
   (ICDM 2018, https://arxiv.org/abs/1808.09781)
 
-Augmented vectors let towers interact that meet in a product alone: one more input of each, a vector of the id,
-learns to be what the other tower says of the id's positives. Yu et al., "A Dual Augmented Two-tower Model for
-Online Large-scale Recommendation" (DLP-KDD 2021). Departures: they learn by the loss of retrieval as well, as
-any input does; categories are not aligned, which is for catalogues with few items of some.
+Augmented vectors let towers interact that meet in a product alone: one more input of each, a vector of the
+id, learns to be what the other tower says of the id's positives. Yu et al., "A Dual Augmented Two-tower Model
+for Online Large-scale Recommendation" (DLP-KDD 2021). Departures: they learn by the loss of retrieval as
+well, as any input does; categories are not aligned, which is for catalogues with few items of some.
 
 Shapes: B histories, L positions, D dimensions, M items.
 """
