@@ -202,7 +202,7 @@ def near(log: Dataset, row: int, part: str, until: int) -> list[int]:
 @pytest.mark.parametrize("known_until", [0, LOG.as_of])
 @pytest.mark.parametrize(("newest", "fading", "raters"), [(1, 1.0, 500), (3, 0.5, 4)])
 def test_page_counts(part: str, known_until: int, newest: int, fading: float, raters: int) -> None:
-    log = replace(LOG, at=LOG.at // 900 * 900)
+    log = replace(LOG, at=LOG.at.min() + (LOG.at - LOG.at.min()) // (8 * 3600) * 600)  # pages, and soon more
     queries = queries_of(log, 12)
     pairs = replace(pairs_of(queries), past=PastIndex(log, known_until=known_until))
     settings = {"newest": newest, "fading": fading, "half_life_days": 300.0, "raters": raters}
