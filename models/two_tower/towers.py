@@ -227,7 +227,7 @@ class DecayedMeans(nn.Module):
         weighted, times = means, None
         if self.weights is not None:
             times = torch.cat([table(values[name]) for name, table in self.times.items()], dim=1)
-            weighted = means * self.weights(times).exp()[..., None]
+            weighted = means * 2 * self.weights(times).sigmoid()[..., None]
         vectors: Tensor = self.linear(weighted.flatten(1))
         if self.network is None:
             return vectors
