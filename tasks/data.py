@@ -79,8 +79,8 @@ class RunData:
         A next film is asked for at the time when the user was last there: by now channels have learned what
         others did since.
         """
-        known_until = self.dataset.as_of if self.config.objective == "next" else 0
-        return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS), known_until)
+        visible_until = self.dataset.as_of if self.config.objective == "next" else 0
+        return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS), visible_until)
 
     @cached_property
     def training_log(self) -> Dataset:

@@ -48,12 +48,12 @@ class PastIndex:
     given: Columns | None = None
     groups: dict[str, Grouped] = field(default_factory=dict, compare=False)
     """Ratings by groups of users or items, by name, as needed: see ``models.features.groups``."""
-    known_until: int = 0
-    """Epoch seconds until which every query, whenever it is asked, knows what others did: models have learned
-    from it too. What is later is known to later queries alone."""
+    visible_until: int = 0
+    """Epoch seconds until which every query, whenever it is made, sees what others did: models have learned
+    from it too. What is later is seen by later queries alone."""
 
     @classmethod
-    def of(cls, log: Dataset, columns: Columns, known_until: int = 0) -> Self:
+    def of(cls, log: Dataset, columns: Columns, visible_until: int = 0) -> Self:
         """The index of a log from what ``columns`` returned for it, wherever the arrays lie by now.
 
         Raises:
@@ -61,7 +61,7 @@ class PastIndex:
         """
         if columns["item_row"].shape != log.item_idx.shape or len(columns["item_ptr"]) != log.n_items + 1:
             raise ValueError("the sorted columns are of another log")
-        return cls(log, columns, known_until=known_until)
+        return cls(log, columns, visible_until=visible_until)
 
     def columns(self) -> Columns:
         """The orders of the log by name, all that is sorted: see ``statistics.orders``."""

@@ -39,8 +39,7 @@ def page_counts(
     For each of those films the fraction of the ratings by other users that have the item in that ``part``,
     one rating that has none added; summed with weights 1, ``fading``, ``fading ** 2`` from the newest film
     back. Ratings halve in weight with every half-life between them and the query, which may be before them
-    where they are known to it all the same (``PastIndex.known_until``); on either side the nearest ``raters``
-    count.
+    if it sees them all the same (``PastIndex.visible_until``); on either side the nearest ``raters`` count.
     """
     key = newest, fading, half_life_days, raters
     if key not in pairs.pages:
@@ -57,7 +56,7 @@ def _counted(pairs: Pairs, newest: int, fading: float, half_life: float, raters:
         (log.item_idx, log.user_idx, log.at, log.indptr, pairs.past.page_ptr, pairs.past.page_of),
         (of_item.indptr, pairs.past.item_row, of_item.at),
         (pairs.indptr, pairs.item),
-        (newest, raters, pairs.past.known_until),
+        (newest, raters, pairs.past.visible_until),
         fading,
         half_life,
     )
@@ -76,7 +75,7 @@ def _counts(
     user, start, end, moment = queries
     item_ptr = of_item[0]
     pair_ptr, item = pairs
-    newest, raters, known_until = bounds
+    newest, raters, visible_until = bounds
     found = np.zeros((len(item), 3))
     for chunk in prange((len(start) + QUERIES - 1) // QUERIES):
         row_of = np.full(len(item_ptr) - 1, -1)
@@ -87,8 +86,8 @@ def _counts(
             weight = 1.0
             for event in range(end[query] - 1, max(start[query], end[query] - newest) - 1, -1):
                 near = np.zeros((stop - begin, 3))
-                asked = user[query], moment[query], max(moment[query], known_until)
-                total = _count_film(log[0][event], asked, log, of_item, row_of, raters, half_life, near)
+                of_query = user[query], moment[query], max(moment[query], visible_until)
+                total = _count_film(log[0][event], of_query, log, of_item, row_of, raters, half_life, near)
                 found[begin:stop] += weight / total * near
                 weight *= fading
             for row in range(begin, stop):
@@ -99,7 +98,7 @@ def _counts(
 @njit(cache=True)
 def _count_film(
     film: int,
-    asked: tuple[int, int, int],
+    of_query: tuple[int, int, int],
     log: tuple[Ints, Ints, Longs, Longs, Longs, Ints],
     of_item: tuple[Longs, Ints, Longs],
     row_of: Longs,
@@ -108,7 +107,7 @@ def _count_film(
     near: Doubles,
 ) -> float:
     """Add what others rated near one film; returns the weights of their ratings of it, and 1."""
-    me, now, until = asked
+    me, now, until = of_query
     log_user = log[1]
     item_ptr, events, item_at = of_item
     first_later = search(item_at, item_ptr[film], item_ptr[film + 1], now)

@@ -175,7 +175,7 @@ def _fit_rerank(
     """The re-ranking stage as the nightly flow fits it, after its last step of training."""
     if not len(priced.queries):
         return stages.fit_rerank(config, None, log, priced.vectors)
-    past = PastIndex(log, known_until=log.as_of)
+    past = PastIndex(log, visible_until=log.as_of)
     short = stages.shortlist(config, priced.recalled, fitted, priced.queries, past)
     ordered = stages.ranked(config, short, ranking, past).ordered
     return stages.fit_rerank(config, (ordered, priced.queries), log, priced.vectors)

@@ -87,8 +87,8 @@ class Lists:
 
 
 def past_of(split: Split) -> PastIndex:
-    """The log of the queries of a split as features look it up; all of them know what models learn from."""
-    return PastIndex(split.queries.log, known_until=split.train.as_of)
+    """The log of the queries of a split as features look it up; all of them see what models learn from."""
+    return PastIndex(split.queries.log, visible_until=split.train.as_of)
 
 
 def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:

@@ -44,7 +44,7 @@ class TowersConfig(Config):
     statistics: bool = False
     """The towers read counts and mean ratings: of the history, and of the item in the fitted log."""
     pace: bool = False
-    """The encoder mean reads the times between the newest events: which of them belong together."""
+    """The user tower reads the times between the newest events: which of them belong together."""
     context: bool = False
     """The user tower reads the moment of the question: hour, weekday, time since the newest event."""
     attributes: bool = False
@@ -85,7 +85,7 @@ class TowersConfig(Config):
             raise ValueError(
                 f"heads must divide embedding_dim, but {self.heads} does not divide {self.embedding_dim}"
             )
-        only_where("mean" in self.history, "history holds mean", self, "decays", "mean_hidden", "pace")
+        only_where("mean" in self.history, "history holds mean", self, "decays", "mean_hidden")
         only_where("causal" in self.history, "history holds causal", self, "blocks")
         hashed = self.ids == "hashed"
         only_where(hashed, "ids is hashed", self, "item_rate", "own_rate", "shared_dim", "hashes")

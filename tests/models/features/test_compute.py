@@ -168,7 +168,7 @@ def test_an_index_of_mapped_columns_is_the_index_of_the_log(tmp_path: Path) -> N
 def slow_page_counts(
     pairs: Pairs, part: str, newest: int, fading: float, half_life_days: float, raters: int
 ) -> Any:
-    log, until = pairs.queries.log, pairs.past.known_until
+    log, until = pairs.queries.log, pairs.past.visible_until
     found = []
     for query, item in zip(pairs.query, pairs.item, strict=True):
         user, now = pairs.queries.user_idx[query], pairs.queries.at[query]
@@ -199,12 +199,12 @@ def near(log: Dataset, row: int, part: str, until: int) -> list[int]:
 
 
 @pytest.mark.parametrize("part", ["same", "after", "next"])
-@pytest.mark.parametrize("known_until", [0, LOG.as_of])
+@pytest.mark.parametrize("visible_until", [0, LOG.as_of])
 @pytest.mark.parametrize(("newest", "fading", "raters"), [(1, 1.0, 500), (3, 0.5, 4)])
-def test_page_counts(part: str, known_until: int, newest: int, fading: float, raters: int) -> None:
+def test_page_counts(part: str, visible_until: int, newest: int, fading: float, raters: int) -> None:
     log = replace(LOG, at=LOG.at.min() + (LOG.at - LOG.at.min()) // (8 * 3600) * 600)  # pages, and soon more
     queries = queries_of(log, 12)
-    pairs = replace(pairs_of(queries), past=PastIndex(log, known_until=known_until))
+    pairs = replace(pairs_of(queries), past=PastIndex(log, visible_until=visible_until))
     settings = {"newest": newest, "fading": fading, "half_life_days": 300.0, "raters": raters}
     counts = OF_PAIR["page_counts"](pairs, part=part, **settings)
     np.testing.assert_allclose(counts, slow_page_counts(pairs, part, **settings), atol=1e-9)

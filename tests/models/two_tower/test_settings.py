@@ -14,7 +14,7 @@ from tests.models.recall.small_logs import small_log
 from tests.models.two_tower.circle import N_ITEMS, accuracy, circle, small
 
 SMALL = {
-    "towers": {"embedding_dim": 16, "mean_hidden": 0, "dropout": 0.0},
+    "towers": {"embedding_dim": 16, "mean_hidden": 0, "dropout": 0.0, "pace": False},
     "training": {
         "first_vectors": None,
         "epochs": 40,
