@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.dataset import Dataset, Ints, Longs, Queries
+from models.state import moved
 
 Attributes = dict[str, NDArray[Any]]
 """Arrays by attribute."""
@@ -108,15 +109,20 @@ def encode_catalog(
 def reindexed(queries: Queries, now: Vocabulary, then: Vocabulary) -> Queries:
     """The same queries as a model of an earlier vocabulary reads them.
 
-    Users unknown to it are -1; events of items unknown to it are left out of the histories.
+    Users unknown to it are -1; events of items unknown to it are left out of the histories. The attributes of
+    users, codes, are in its order too.
     """
-    users = now.user_positions(then)[queries.user_idx]
+    position = now.user_positions(then)
+    users = position[queries.user_idx]
+    n_users = len(then.user_ids)
+    attributes = {name: moved(codes, position, n_users, -1) for name, codes in queries.log.users.items()}
+    log = replace(queries.log, users=attributes)
     if np.array_equal(now.item_ids, then.item_ids):
-        return replace(queries, user_idx=users)
-    item = now.item_positions(then)[queries.log.item_idx]
+        return replace(queries, user_idx=users, log=log)
+    item = now.item_positions(then)[log.item_idx]
     has_item = item >= 0
     before = np.concatenate([[0], np.cumsum(has_item)])
-    log = replace(queries.log.where(has_item), item_idx=item[has_item], n_items=len(then.item_ids), items={})
+    log = replace(log.where(has_item), item_idx=item[has_item], n_items=len(then.item_ids), items={})
     return Queries(users, queries.at, before[queries.start], before[queries.end], log)
 
 

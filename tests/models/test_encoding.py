@@ -5,6 +5,7 @@ import polars as pl
 
 from models.dataset import Dataset, Queries
 from models.encoding import Vocabulary, encode, franchises, reindexed
+from models.recall.demographics import user_codes
 
 
 def test_encode() -> None:
@@ -100,6 +101,7 @@ def test_queries_as_an_earlier_vocabulary_reads_them() -> None:
         n_users=2,
         n_items=3,
         as_of=9,
+        users={"gender": np.array([0, 1], dtype=np.int32)},
     )
     users = np.array([0, 1], dtype=np.int32)
     queries = Queries(users, np.array([9, 9]), np.array([0, 2]), np.array([2, 5]), log)
@@ -108,8 +110,9 @@ def test_queries_as_an_earlier_vocabulary_reads_them() -> None:
     assert found.user_idx.tolist() == [-1, 0]
     assert histories == [[1], [0, 1]]
     assert found.log.n_items == 2
+    assert user_codes(found.log, "gender", found.user_idx).tolist() == [-1, 1]
     same = reindexed(queries, now, now)
-    assert same.log is log
+    assert same.log.item_idx is log.item_idx
     assert same.user_idx.tolist() == [0, 1]
 
 
