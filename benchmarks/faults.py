@@ -22,7 +22,7 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -58,6 +58,9 @@ REFUSED = 10
 """Exit code of an ingest that ended with a line."""
 
 LAYOUTS = ("dat", "csv", "zip", "file")
+
+ROUND = 100
+"""Mutated sources between two looks at the clock."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -101,23 +104,12 @@ def mutate(sources: dict[str, Path], folder: Path, examples: int, seconds: float
     failures: list[str] = []
     end = time.monotonic() + seconds
 
-    @seed(number)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.sampled_from(LAYOUTS), st.data())
     def ingested(layout: str, data: st.DataObject) -> None:
         place = folder / "mutated"
         shutil.rmtree(place, ignore_errors=True)
         source = _copy(sources[layout], place / "source", layout)
         file = data.draw(st.sampled_from(sorted(source.iterdir())))
         file.write_bytes(_mutated(file.read_bytes(), data))
-        if time.monotonic() > end:  # whatever is drawn must not depend on the clock
-            return
         if layout == "zip":
             source = file
         named = source / "ratings.dat" if layout == "file" else source
@@ -126,9 +118,23 @@ def mutate(sources: dict[str, Path], folder: Path, examples: int, seconds: float
         if failure:
             failures.append(f"{layout}, {file.name}: {failure}")
 
-    ingested()
+    # In rounds: what is drawn within one must not depend on the clock.
+    while outcomes.total() < examples and time.monotonic() < end:
+        _round(ingested, min(ROUND, examples - outcomes.total()), hash((number, outcomes.total())))
     print(f"{outcomes.total():,} mutated sources: {dict(outcomes)}", flush=True)
     return failures
+
+
+def _round(ingested: Callable[[str, st.DataObject], None], examples: int, number: int) -> None:
+    """Draw examples, by a seed of their own."""
+    limits = settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    seed(number)(limits(given(st.sampled_from(LAYOUTS), st.data())(ingested)))()
 
 
 def _outcome(home: Path, source: str) -> tuple[str, str | None]:

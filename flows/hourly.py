@@ -6,7 +6,7 @@ from prefect import State, flow
 
 from flows.limits import HOUR
 from flows.naming import run_name
-from flows.publishing import held, in_turn, or_abandoned
+from flows.publishing import held, in_a_line, in_turn, or_abandoned
 from tasks import settings
 from tasks.config import HourlyChanges, of
 from tasks.steps.artifacts import show_artifacts
@@ -35,7 +35,8 @@ def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) ->
     """
     home = settings.home()
     for _ in range(MAX_RACES):
-        run = start_incremental(home, as_of, config.changes)
+        with in_a_line():
+            run = start_incremental(home, as_of, config.changes)
         if run is None:
             return {"release_id": None, "rows": {}}
         try:

@@ -6,7 +6,7 @@ from prefect import State, flow
 
 from flows.limits import HOUR
 from flows.naming import run_name
-from flows.publishing import held, in_turn, or_left, with_report
+from flows.publishing import held, in_a_line, in_turn, or_left, with_report
 from tasks import settings
 from tasks.config import Changes, Configuration, is_reranked, load
 from tasks.steps.artifacts import show_artifacts
@@ -49,8 +49,9 @@ def nightly(
     """
     whole, home = load(config.changes), settings.home()
     chosen = choose_source(home, source or settings.source(), or_synthetic)
-    ingested = ingest(home, chosen) if chosen else None
-    run = start(home, as_of, mode, whole, ingested)
+    with in_a_line():
+        ingested = ingest(home, chosen) if chosen else None
+        run = start(home, as_of, mode, whole, ingested)
     try:
         with or_left(run):
             rows = _publish(run, whole)

@@ -70,8 +70,12 @@ def write_report(run: Run) -> None:
 
     try:
         write(read(run.home, run.id), run.file(REPORT))
-    except Exception:  # whatever it is, the release is published, or held, all the same
-        logger.exception("the report of release %s was not written", run.id)
+    except Exception as error:  # whatever it is, the release is published, or held, all the same
+        line = explained(error)
+        if line is None:
+            logger.exception("the report of release %s was not written", run.id)
+        else:
+            logger.warning("the report of release %s was not written: %s", run.id, line)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit, prange
 
 from models.candidates import Candidates
@@ -67,6 +66,8 @@ def products(left: Floats, right: Floats) -> Floats:
 
     By torch, whose products are the same to the bit for any number of threads, and of rows above three.
     """
+    import torch  # 1.5 s, which channels without products need not pay
+
     padded = np.pad(left, [(0, max(0, FEW - len(left))), (0, 0)])
     product: Floats = (torch.from_numpy(padded) @ torch.from_numpy(right).T).numpy()
     return product[: len(left)]

@@ -24,7 +24,7 @@ from warehouse.events.batch_log import facts_of
 from warehouse.releases import journal, retention, serving
 from warehouse.releases import soundness as of_releases
 from warehouse.releases.lock import locked
-from warehouse.releases.rollback import roll_back
+from warehouse.releases.rollback import recover, roll_back
 from warehouse.runs import lifecycle, run
 from warehouse.runs import soundness as of_runs
 
@@ -183,7 +183,7 @@ def _damaged_release(home: Path, release: str, problem: str) -> Finding:
         remedy = "`matinee doctor --repair` removes it, to be fetched again"
         return Finding(file, "damaged", problem, remedy, partial(_remove, file))
     remedy = "`matinee doctor --repair` goes back to the newest whole release"
-    return Finding(file, "damaged", problem, remedy, partial(_restore_link, home))
+    return Finding(file, "damaged", problem, remedy, lambda: recover(home) or _restore_link(home))
 
 
 def _broken_link(home: Path, state: Fault, problem: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Alarms as automations of Prefect: a run failed, is late or silent, or the published release is too old."""
+"""Alarms as automations of Prefect: a run failed, is late or silent, a release is damaged or too old."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from prefect.exceptions import PrefectException
 
 from flows.alerts.file import AlertFile
 from tasks.errors import MatineeError
+from tasks.steps.recover import DAMAGED
 
 TAG, STATUS_TAG = "matinee", "matinee-status"
 """Tags of the deployments: of those that work, and of the one that looks whether they do."""
@@ -31,7 +32,7 @@ BODY = (
     "{{ flow_run.name }} is {{ flow_run.state.name }}"
     "{{ ': ' ~ flow_run.state.message if flow_run.state.message }} {{ flow_run | ui_url }}"
 )
-"""Text of an alarm, a template of Jinja."""
+"""Text of an alarm about a run, a template of Jinja."""
 
 LATE_AFTER = timedelta(minutes=10)
 """Time that a scheduled run may wait for a worker."""
@@ -68,6 +69,7 @@ def automations(block: UUID) -> list[AutomationCore]:
     """All alarms, sent to a block."""
     return [
         _alarm("run failed", block, _of(TAG, expect=BROKEN)),
+        _alarm("release damaged", block, EventTrigger(expect={DAMAGED}), "{{ event.payload.message }}"),
         _alarm("release too old", block, _of(STATUS_TAG, expect=BROKEN, within=REPEATED_AFTER)),
         _alarm("run late", block, _missing(TAG, {LATE}, STARTED | ENDED, LATE_AFTER)),
         _alarm("run silent", block, _missing(TAG, {HEARTBEAT}, {HEARTBEAT} | ENDED, SILENT_AFTER)),
@@ -94,7 +96,7 @@ def _missing(tag: str, after: set[str], expect: set[str], within: timedelta) -> 
     )
 
 
-def _alarm(what: str, block: UUID, trigger: EventTrigger) -> AutomationCore:
+def _alarm(what: str, block: UUID, trigger: EventTrigger, body: str = BODY) -> AutomationCore:
     return AutomationCore(
         name=f"Matinee: {what}",
         description="What to do: docs/runbook.md",
@@ -103,7 +105,7 @@ def _alarm(what: str, block: UUID, trigger: EventTrigger) -> AutomationCore:
             SendNotification(
                 block_document_id=block,
                 subject=f"{what}:",
-                body=BODY,
+                body=body,
             )
         ],
     )

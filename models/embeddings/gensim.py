@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from gensim.models import Word2Vec
 
 from models.dataset import Ints, Longs
 from models.embeddings.cbow import CbowConfig, passes
@@ -41,6 +40,8 @@ def _vectors(
     epochs: int,
     skip_gram: bool,
 ) -> TokenVectors:
+    from gensim.models import Word2Vec  # 0.6 s, for a trainer that few choose
+
     texts = _texts(token, indptr)
     model = Word2Vec(
         vector_size=config.embedding_dim,

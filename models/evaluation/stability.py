@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numba import njit, prange
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from models.dataset import Doubles, Longs
 from models.state import State
@@ -30,7 +30,7 @@ def psi_by_chance(n_bins: int, n_before: int, n_after: int, probability: float =
     Of so many independent units a sample, PSI is ``(1/n_before + 1/n_after) * chi2(n_bins - 1)``: Yurdakul
     and Naranjo 2020, https://doi.org/10.21314/JRMV.2020.227.
     """
-    return float((1 / n_before + 1 / n_after) * chi2.isf(probability, n_bins - 1))
+    return float((1 / n_before + 1 / n_after) * chdtri(n_bins - 1, probability))
 
 
 def overlap(before: Longs, after: Longs) -> Doubles:

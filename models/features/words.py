@@ -10,7 +10,6 @@ from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_array, diags_array
-from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.dataset import Doubles, Floats, Ints
@@ -28,6 +27,8 @@ class WordVectors:
     @classmethod
     def fit(cls, titles: Ints, dim: int) -> Self:
         """From the words (I, W) of titles, hashes padded with -1, each once in a title."""
+        from scipy.sparse.linalg import svds  # for fits alone
+
         word, count = np.unique(titles[titles >= 0], return_counts=True)
         word, count = word[count > 1], count[count > 1]
         weight = np.log(len(titles) / np.maximum(count, 1))

@@ -9,6 +9,7 @@ import torch
 from models.dataset import Floats
 from models.features.schema import Columns, FeatureSchema
 from models.prerank.three_tower import Parts, ThreeTower, ThreeTowerConfig
+from models.rank.contract import Ranker
 from models.rank.rows import Batch, Rows, check_features
 from models.rank.trainer import Build, Network, fit_network, restore_network
 from models.state import State, pack_text, unpack_text
@@ -89,3 +90,7 @@ def _build(parts: Parts, config: ThreeTowerConfig) -> Build:
 
 def _tensors(columns: Columns) -> Batch:
     return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in columns.items()}
+
+
+THREE_TOWER = Ranker(fit_pre_ranker, restore_pre_ranker, ThreeTowerConfig())
+TWO_TOWER = Ranker(fit_pre_ranker, restore_pre_ranker, ThreeTowerConfig(cross=()))

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from models.prerank.pre_ranker import fit_pre_ranker, restore_pre_ranker
-from models.prerank.three_tower import ThreeTowerConfig
-from models.rank.registry import RANKERS, BuiltRanker, Ranker, build_ranker
+from models.rank.contract import Ranker
+from models.rank.registry import BuiltRanker, build_ranker
+from models.registry import Registry
 
-PRE_RANKERS: dict[str, Ranker] = {
-    "three_tower": Ranker(fit_pre_ranker, restore_pre_ranker, ThreeTowerConfig()),
-    "two_tower": Ranker(fit_pre_ranker, restore_pre_ranker, ThreeTowerConfig(cross=())),
-    "gbdt": RANKERS["gbdt"],
-}
+PRE_RANKERS: Registry[Ranker] = Registry(
+    {
+        "three_tower": "models.prerank.pre_ranker:THREE_TOWER",
+        "two_tower": "models.prerank.pre_ranker:TWO_TOWER",
+        "gbdt": "models.rank.gbdt:RANKER",
+    }
+)
 """All pre-rankers; the merged list itself is the alternative that needs none."""
 
 

@@ -19,6 +19,7 @@ from scipy.special import ndtr, ndtri
 from models.config import Config
 from models.dataset import Doubles, Floats, Longs
 from models.features.schema import FeatureSchema
+from models.rank.contract import Ranker
 from models.rank.design import DesignBlock, parts, sets_of
 from models.rank.gibbs import Weights, sweep
 from models.rank.rows import Rows, check_features, check_training
@@ -199,3 +200,6 @@ def _bounds(cuts: Doubles, level: Longs) -> tuple[Doubles, Doubles]:
 
 def _density(x: Doubles) -> Doubles:
     return np.asarray(np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
+
+
+RANKER = Ranker(fit_bayesian_fm, restore_bayesian_fm, BayesianFMConfig(), stops_early=False)

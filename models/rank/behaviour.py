@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from models.behaviour import Behaviour
 from models.dataset import Doubles, Floats, Ints
@@ -95,6 +94,8 @@ def fit_length_curve(length: NDArray[np.floating], predicted: Doubles) -> Length
         log_usual = basis @ weights
         over = predicted * np.exp(-log_usual)
         return float(np.mean(over + log_usual)), basis.T @ (1 - over) / len(over)
+
+    from scipy.optimize import minimize
 
     start = np.array([np.log(predicted.mean()), 0, 0])
     found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-7})

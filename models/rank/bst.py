@@ -17,6 +17,7 @@ from models.config import Config
 from models.features.schema import Feature, FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import INITIAL_SCALE, MLP, Embedding, attended
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -108,3 +109,6 @@ class BST(nn.Module):
         states = transformer(self.embedding.lookup(sequence, codes), candidate, present)
         on = present.unsqueeze(-1).to(states.dtype)
         return states[:, -1], (on * states[:, :-1]).sum(1) / on.sum(1).clamp(min=1)
+
+
+RANKER = single_task(BST, BSTConfig())

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from models.dataset import Doubles, Floats, Longs
 
@@ -40,6 +39,8 @@ class Isotonic:
 
 def fit_isotonic(label: Floats, score: NDArray[np.floating]) -> Isotonic:
     """The function fitted to the labels (N,) of scores (N,), at least one."""
+    from scipy.optimize import isotonic_regression
+
     distinct, group = np.unique(score.astype(np.float64), return_inverse=True)
     total = np.bincount(group).astype(np.float64)
     fitted = isotonic_regression(np.bincount(group, label) / total, weights=total).x

@@ -13,6 +13,7 @@ from models.crosses import Cross
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -46,3 +47,6 @@ class DCN(nn.Module):
         flat = self.embedding(batch).flat
         logits: Tensor = self.out(torch.cat([self.cross(flat), self.deep(flat)], dim=1))
         return logits
+
+
+RANKER = single_task(DCN, DCNConfig())

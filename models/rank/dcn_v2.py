@@ -13,6 +13,7 @@ from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -60,3 +61,6 @@ class DCNv2(nn.Module):
         flat = self.embedding(batch).flat
         logits: Tensor = self.out(torch.cat([self.cross(flat), self.deep(flat)], dim=1))
         return logits
+
+
+RANKER = single_task(DCNv2, DCNv2Config())

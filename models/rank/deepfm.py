@@ -12,6 +12,7 @@ from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.fm import pairwise
 from models.rank.layers import MLP, Embedding, FieldVectors, FirstOrder
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -45,3 +46,6 @@ class DeepFM(nn.Module):
         machine = self.linear(batch) + pairwise(self.fields(embedded))
         logits: Tensor = machine + self.out(self.deep(embedded.flat))
         return logits
+
+
+RANKER = single_task(DeepFM, DeepFMConfig())

@@ -16,6 +16,7 @@ from models.config import Config
 from models.features.schema import Feature, FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Dice, Embedding, attended
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -83,3 +84,6 @@ class DIN(nn.Module):
         candidate = self.embedding.lookup(target, batch[target.name])
         interest = attention(self.embedding.lookup(sequence, codes), candidate, codes > 0)
         return interest, interest * candidate
+
+
+RANKER = single_task(DIN, DINConfig())

@@ -13,6 +13,7 @@ from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding, FirstOrder
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -82,3 +83,6 @@ class FiBiNET(nn.Module):
         hidden = self.deep(torch.cat([crosses.flatten(1), numbers], dim=1))
         logits: Tensor = self.linear(batch) + self.out(hidden)
         return logits
+
+
+RANKER = single_task(FiBiNET, FiBiNETConfig())

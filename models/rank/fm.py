@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import Embedding, FieldVectors, FirstOrder
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -43,3 +44,6 @@ def pairwise(vectors: Tensor) -> Tensor:
     """The dot products of all pairs of F vectors, summed: (B, F, D) to (B, 1)."""
     total = vectors.sum(1).square() - vectors.square().sum(1)  # (B, D)
     return 0.5 * total.sum(1, keepdim=True)
+
+
+RANKER = single_task(FM, FMConfig())

@@ -7,9 +7,8 @@ numbers, since ids grow with the catalogue and neighbours have much in common; s
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
@@ -18,9 +17,13 @@ from models.bounds import NonNegative, Positive, PositiveFraction
 from models.config import Config
 from models.dataset import Floats, Longs
 from models.features.schema import FeatureSchema
+from models.rank.contract import Ranker
 from models.rank.rows import Rows, check_features, check_training
 from models.rank.trees import Forest, compiled
 from models.state import State, pack_text, unpack_text
+
+if TYPE_CHECKING:  # 0.5 s to import, which answers of trees do without
+    import lightgbm as lgb
 
 BLOCK = 1 << 17
 """Rows whose features are gathered at once: 50 MB for a hundred of them."""
@@ -53,20 +56,28 @@ class GbdtConfig(Config):
 class Gbdt:
     """Trained trees: a ranker as in :class:`models.rank.contract.Trained`."""
 
-    booster: lgb.Booster
+    text: str
+    """The trees in LightGBM's own text."""
     schema: FeatureSchema
     tasks: tuple[str, ...]
 
     @cached_property
     def forest(self) -> Forest:
         """The trees, compiled."""
-        return compiled(self.booster)
+        return compiled(self.text)
+
+    @cached_property
+    def booster(self) -> "lgb.Booster":
+        """The trees as LightGBM has them."""
+        import lightgbm as lgb
+
+        return lgb.Booster(model_str=self.text)
 
     @property
     def state(self) -> State:
         """LightGBM's own text, ``schema`` and ``tasks`` as JSON."""
         texts = {
-            "model": self.booster.model_to_string(),
+            "model": self.text,
             "schema": self.schema.to_json(),
             "tasks": json.dumps(self.tasks),
         }
@@ -110,6 +121,8 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
     Raises:
         ValueError: there are no training or no validation rows, or the two differ in features.
     """
+    import lightgbm as lgb
+
     check_training(train, validation)
     label = train.label[:, 0].copy()
     parameters = {
@@ -131,14 +144,14 @@ def fit_gbdt(train: Rows, validation: Rows, seed: int, config: GbdtConfig = Gbdt
     grown = lgb.train(parameters, rows_to_fit, config.num_boost_round, [stopping], callbacks=[stop])
     # From its text, so that it answers like the one that is restored: without the trees after the best.
     text = grown.model_to_string(num_iteration=grown.best_iteration)
-    return Gbdt(lgb.Booster(model_str=text), train.schema, train.tasks[:1])
+    return Gbdt(text, train.schema, train.tasks[:1])
 
 
 def restore_gbdt(state: State, config: GbdtConfig = GbdtConfig()) -> Gbdt:
     """The trees that had this state; they need none of the settings that they were grown with."""
     text = {name: unpack_text(value) for name, value in state.items()}
     schema, tasks = FeatureSchema.from_json(text["schema"]), tuple(json.loads(text["tasks"]))
-    return Gbdt(lgb.Booster(model_str=text["model"]), schema, tasks)
+    return Gbdt(text["model"], schema, tasks)
 
 
 def _matrix(rows: Rows, chosen: Longs) -> Floats:
@@ -167,3 +180,6 @@ def _column(rows: Rows, name: str, chosen: Longs) -> NDArray[np.generic]:
     if name in rows.items:
         return rows.items[name][rows.item[chosen]]
     return rows.queries[name][rows.query[chosen]]
+
+
+RANKER = Ranker(fit_gbdt, restore_gbdt, GbdtConfig())

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.layers import FirstOrder
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -26,3 +27,6 @@ class LR(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         logits: Tensor = self.linear(batch)
         return logits
+
+
+RANKER = single_task(LR, LRConfig())

@@ -14,6 +14,7 @@ from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.experts import Experts, Gate, TaskTower, mix
 from models.rank.layers import Embedding
+from models.rank.networks import multi_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -64,3 +65,6 @@ class MMoE(nn.Module):
         """The weights (B, E) of the experts, for each task."""
         flat = self.embedding(batch).flat
         return [gate(flat) for gate in self.gates]
+
+
+RANKER = multi_task(MMoE, MMoEConfig())

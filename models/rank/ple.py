@@ -16,6 +16,7 @@ from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.experts import Experts, Gate, TaskTower, mix
 from models.rank.layers import Embedding
+from models.rank.networks import multi_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -101,3 +102,6 @@ class PLE(nn.Module):
     def _views(self, batch: Batch) -> list[Tensor]:
         flat = self.embedding(batch).flat
         return [flat] * (len(self.towers) + 1)
+
+
+RANKER = multi_task(PLE, PLEConfig())

@@ -15,6 +15,7 @@ from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -70,3 +71,6 @@ class PPNet(nn.Module):
             x = layer(x) * gate(prior)
         logits: Tensor = self.out(x)
         return logits
+
+
+RANKER = single_task(PPNet, PPNetConfig())

@@ -1,99 +1,37 @@
 """The rankers by name: a new one is one file and one line here, and the contract tests run over it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
-
 from models.config import Config, configured
-from models.features.schema import FeatureSchema
-from models.rank.bayesian_fm import BayesianFMConfig, fit_bayesian_fm, restore_bayesian_fm
-from models.rank.bst import BST, BSTConfig
-from models.rank.contract import Trained
-from models.rank.dcn import DCN, DCNConfig
-from models.rank.dcn_v2 import DCNv2, DCNv2Config
-from models.rank.deep import Deep, DeepConfig
-from models.rank.deepfm import DeepFM, DeepFMConfig
-from models.rank.din import DIN, DINConfig
-from models.rank.fibinet import FiBiNET, FiBiNETConfig
-from models.rank.fm import FM, FMConfig
-from models.rank.gbdt import GbdtConfig, fit_gbdt, restore_gbdt
-from models.rank.lr import LR, LRConfig
-from models.rank.mmoe import MMoE, MMoEConfig
-from models.rank.ple import PLE, PLEConfig
-from models.rank.ppnet import PPNet, PPNetConfig
+from models.rank.contract import Ranker, Trained
 from models.rank.rows import Rows
-from models.rank.shared_bottom import SharedBottom, SharedBottomConfig
-from models.rank.trainer import Build, fit_network, restore_network
-from models.rank.wide_deep import WideDeep, WideDeepConfig
+from models.registry import Registry
 from models.state import State
 
-
-@dataclass(frozen=True)
-class Ranker:
-    """A kind of ranker."""
-
-    fit: Callable[[Rows, Rows, int, Any], Trained]
-    """Trains on rows; others tell it when to stop. Then the seed and the settings: same seed, same result."""
-    restore: Callable[[State, Any], Trained]
-    """Rebuilds it from its state and its settings; it answers the same."""
-    settings: Config
-    """Settings unless a configuration says otherwise."""
-    network: Callable[[FeatureSchema, int, Any], nn.Module] | None = None
-    """Makes an untrained network from schema, number of tasks and settings; None for what is no network."""
-    most_tasks: int | None = 1
-    """Tasks that it learns at most, the main task first; None for all of them."""
-    stops_early: bool = True
-    """Training stops by the validation rows; otherwise they are read by nothing."""
-
-
-def single_task(network: Callable[[FeatureSchema, Any], nn.Module], settings: Config) -> Ranker:
-    """A network that learns the main task alone: (B, 1) logits of a batch."""
-    return _network(lambda schema, n_tasks, config: network(schema, config), settings, most_tasks=1)
-
-
-def multi_task(network: Callable[[FeatureSchema, int, Any], nn.Module], settings: Config) -> Ranker:
-    """A network that learns T tasks together: (B, T) logits of a batch."""
-    return _network(network, settings, most_tasks=None)
-
-
-def _network(
-    network: Callable[[FeatureSchema, int, Any], nn.Module], settings: Config, most_tasks: int | None
-) -> Ranker:
-    def build(config: Any) -> Build:
-        return lambda schema, n_tasks: network(schema, n_tasks, config)
-
-    def fit(train: Rows, validation: Rows, seed: int, config: Any) -> Trained:
-        tasks = train.tasks[:most_tasks]
-        return fit_network(build(config), tasks, train, validation, seed, config.training)
-
-    def restore(state: State, config: Any) -> Trained:
-        return restore_network(build(config), state)
-
-    return Ranker(fit, restore, settings, network, most_tasks)
-
-
-RANKERS: dict[str, Ranker] = {
-    "lr": single_task(LR, LRConfig()),
-    "fm": single_task(FM, FMConfig()),
-    "deep": single_task(Deep, DeepConfig()),
-    "wide_deep": single_task(WideDeep, WideDeepConfig()),
-    "deepfm": single_task(DeepFM, DeepFMConfig()),
-    "dcn": single_task(DCN, DCNConfig()),
-    "dcn_v2": single_task(DCNv2, DCNv2Config()),
-    "din": single_task(DIN, DINConfig()),
-    "bst": single_task(BST, BSTConfig()),
-    "ppnet": single_task(PPNet, PPNetConfig()),
-    "fibinet": single_task(FiBiNET, FiBiNETConfig()),
-    "shared_bottom": multi_task(SharedBottom, SharedBottomConfig()),
-    "mmoe": multi_task(MMoE, MMoEConfig()),
-    "ple": multi_task(PLE, PLEConfig()),
-    "gbdt": Ranker(fit_gbdt, restore_gbdt, GbdtConfig()),
-    "bayesian_fm": Ranker(fit_bayesian_fm, restore_bayesian_fm, BayesianFMConfig(), stops_early=False),
-}
-"""All rankers."""
+RANKERS: Registry[Ranker] = Registry(
+    {
+        "lr": "models.rank.lr:RANKER",
+        "fm": "models.rank.fm:RANKER",
+        "deep": "models.rank.deep:RANKER",
+        "wide_deep": "models.rank.wide_deep:RANKER",
+        "deepfm": "models.rank.deepfm:RANKER",
+        "dcn": "models.rank.dcn:RANKER",
+        "dcn_v2": "models.rank.dcn_v2:RANKER",
+        "din": "models.rank.din:RANKER",
+        "bst": "models.rank.bst:RANKER",
+        "ppnet": "models.rank.ppnet:RANKER",
+        "fibinet": "models.rank.fibinet:RANKER",
+        "shared_bottom": "models.rank.shared_bottom:RANKER",
+        "mmoe": "models.rank.mmoe:RANKER",
+        "ple": "models.rank.ple:RANKER",
+        "gbdt": "models.rank.gbdt:RANKER",
+        "bayesian_fm": "models.rank.bayesian_fm:RANKER",
+    }
+)
+"""All rankers. Most are networks, and torch takes longer to import than many a command takes."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +68,7 @@ class BuiltRanker:
 def build_ranker(
     kind: str,
     settings: Mapping[str, Any] = MappingProxyType({}),
-    registry: Mapping[str, Ranker] = MappingProxyType(RANKERS),
+    registry: Mapping[str, Ranker] = RANKERS,
 ) -> BuiltRanker:
     """A ranker of the registry; ``settings`` change those of its kind, at any depth.
 

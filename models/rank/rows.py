@@ -1,9 +1,9 @@
 """Rows to rank: pairs of a query and an item, encoded features kept once a query and once an item."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 
 from models.dataset import Floats, Longs, Mask
 from models.features.compute import Pairs
@@ -11,7 +11,10 @@ from models.features.encode import Encoder
 from models.features.extract import Raw
 from models.features.schema import Columns, FeatureSchema
 
-Batch = dict[str, torch.Tensor]
+if TYPE_CHECKING:  # trees read rows too, without torch
+    import torch
+
+Batch: TypeAlias = "dict[str, torch.Tensor]"
 """Encoded features of B rows by name: (B,), (B, L) for sequences, (B, size) for multi-hot."""
 
 
@@ -52,6 +55,8 @@ class Rows:
 
     def batch(self, rows: Longs) -> Batch:
         """The features of some rows, gathered."""
+        import torch
+
         numbers = ((self.queries, self.query[rows]), (self.items, self.item[rows]), (self.pairs, rows))
         return {
             name: torch.from_numpy(np.ascontiguousarray(column[number]))

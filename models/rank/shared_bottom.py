@@ -13,6 +13,7 @@ from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.experts import TaskTower, network
 from models.rank.layers import Embedding
+from models.rank.networks import multi_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -49,3 +50,6 @@ class SharedBottom(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         shared = self.bottom(self.embedding(batch).flat)
         return torch.cat([tower(shared) for tower in self.towers], dim=1)
+
+
+RANKER = multi_task(SharedBottom, SharedBottomConfig())

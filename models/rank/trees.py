@@ -5,9 +5,7 @@ takes each step down a tree together, without a branch: a leaf leads to itself u
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from numba import njit, prange
 
@@ -15,6 +13,12 @@ from models.dataset import Doubles, Floats, Ints
 
 ROWS = 64
 """Rows that walk down together: their features and a tree stay in the cache."""
+
+COLUMNS = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
+"""Lines of a tree in LightGBM's text that have a number a split; a tree of one leaf has none."""
+
+CATEGORY, MISSING = 1, 4 | 8
+"""Bits of ``decision_type``: a split by category, one that says where a missing value goes."""
 
 
 @dataclass(frozen=True)
@@ -42,42 +46,55 @@ class Forest:
         return scores
 
 
-def compiled(booster: lgb.Booster) -> Forest:
-    """The trees of a booster that was grown on numbers without nan.
+def compiled(text: str) -> Forest:
+    """The trees of a model in LightGBM's own text, grown on numbers without nan.
 
     Raises:
         ValueError: a tree asks for a category, or where a missing value goes.
     """
-    nodes: list[tuple[int, float, int, int, float]] = []
-    root, depth = [], []
-    for tree in booster.dump_model()["tree_info"]:
-        root.append(len(nodes))
-        depth.append(_append(tree["tree_structure"], nodes))
-    feature, threshold, left, right, value = (np.array(column) for column in zip(*nodes, strict=True))
+    trees = [_tree(part) for part in text.partition("end of trees")[0].split("\nTree=")[1:]]
+    root = np.cumsum([0, *(len(tree.feature) for tree in trees)])[:-1]
     return Forest(
-        feature.astype(np.int32),
-        _at_most(threshold),
-        np.stack([left, right], axis=1).astype(np.int32).ravel(),
-        value.astype(np.float64),
-        np.array(root, dtype=np.int32),
-        np.array(depth, dtype=np.int32),
+        np.concatenate([tree.feature for tree in trees]),
+        np.concatenate([tree.threshold for tree in trees]),
+        np.concatenate([tree.child + first for tree, first in zip(trees, root, strict=True)]).astype(
+            np.int32
+        ),
+        np.concatenate([tree.value for tree in trees]),
+        root.astype(np.int32),
+        np.concatenate([tree.depth for tree in trees]),
     )
 
 
-def _append(node: dict[str, Any], nodes: list[tuple[int, float, int, int, float]]) -> int:
-    """Append a node and all below it; returns the number of steps to the deepest leaf."""
-    number = len(nodes)
-    if "leaf_value" in node:
-        nodes.append((0, np.inf, number, number, node["leaf_value"]))
-        return 0
-    if node["decision_type"] != "<=" or node["missing_type"] != "None":
+def _tree(text: str) -> Forest:
+    """One tree: splits before the splits below them, then its leaves, which the text counts -1, -2, ..."""
+    lines = dict(line.partition("=")[::2] for line in text.splitlines())
+    value = np.array(lines["leaf_value"].split(), dtype=np.float64)
+    n_splits, n_leaves = len(value) - 1, len(value)
+    column = {name: lines.get(name, "").split() for name in COLUMNS}
+    kind = np.array(column["decision_type"], dtype=np.int32)
+    if (kind & (CATEGORY | MISSING)).any():
         raise ValueError("trees over categories or missing values are not compiled")
-    nodes.append((0, 0.0, 0, 0, 0.0))
-    below = [_append(node["left_child"], nodes)]
-    right = len(nodes)
-    below.append(_append(node["right_child"], nodes))
-    nodes[number] = (node["split_feature"], node["threshold"], number + 1, right, 0.0)
-    return 1 + max(below)
+    below = np.array([column["left_child"], column["right_child"]], dtype=np.int32).T  # (S, 2)
+    child = np.concatenate([np.where(below < 0, n_splits + ~below, below), _themselves(n_splits, n_leaves)])
+    depth = np.zeros(n_splits + n_leaves, dtype=np.int32)
+    for split, both in enumerate(child[:n_splits]):
+        depth[both] = depth[split] + 1
+    return Forest(
+        np.append(np.array(column["split_feature"], dtype=np.int32), np.zeros(n_leaves, dtype=np.int32)),
+        np.append(
+            _at_most(np.array(column["threshold"], dtype=np.float64)), np.full(n_leaves, np.inf, np.float32)
+        ),
+        child.ravel(),
+        np.append(np.zeros(n_splits), value),
+        np.zeros(1, dtype=np.int32),
+        depth.max(keepdims=True),
+    )
+
+
+def _themselves(begin: int, n: int) -> Ints:
+    """(n, 2) each of n nodes from ``begin`` on, twice."""
+    return np.repeat(np.arange(begin, begin + n, dtype=np.int32), 2).reshape(n, 2)
 
 
 def _at_most(threshold: Doubles) -> Floats:

@@ -11,6 +11,7 @@ from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding, FirstOrder
+from models.rank.networks import single_task
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -41,3 +42,6 @@ class WideDeep(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         logits: Tensor = self.wide(batch) + self.out(self.deep(self.embedding(batch).flat))
         return logits
+
+
+RANKER = single_task(WideDeep, WideDeepConfig())

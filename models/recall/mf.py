@@ -16,8 +16,6 @@ inner product with that vector, ``i2i`` by its cosines to the items of the histo
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
-from implicit.cpu.bpr import BayesianPersonalizedRanking
 from numba import njit, prange
 from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.sparse import csr_matrix
@@ -199,6 +197,8 @@ class MF:
 
 
 def _train_als(dataset: Dataset, config: Als, seed: int) -> State:
+    from implicit.cpu.als import AlternatingLeastSquares  # where it trains alone
+
     with threadpool_limits(1, "blas"):  # the library runs its own threads
         model = AlternatingLeastSquares(
             factors=config.embedding_dim,
@@ -222,6 +222,8 @@ def _fold_in_als(queries: Queries, state: State, config: Als, decay: float) -> F
 
 
 def _train_bpr(dataset: Dataset, config: Bpr, seed: int) -> State:
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
     rated = interactions(dataset)
     model = BayesianPersonalizedRanking(
         factors=config.embedding_dim,

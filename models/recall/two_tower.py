@@ -3,9 +3,11 @@
 Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations" (RecSys 2019,
 https://doi.org/10.1145/3298689.3346996). The score of an item is the inner product of its vector with that of
 the query's history; what the towers are made of and how they learn is in ``models.two_tower``.
+
+Methods import it themselves: torch takes 1.5 s to import, for which settings alone need not wait.
 """
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
@@ -13,10 +15,12 @@ from models.embeddings.ann import Index, recommend_nearest
 from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.recall.contract import Tables
 from models.state import Derived, State
-from models.two_tower import hourly, training, vocabulary
+from models.two_tower import vocabulary
 from models.two_tower.config import TwoTowerConfig
-from models.two_tower.model import Model
 from models.two_tower.presets import PRESETS
+
+if TYPE_CHECKING:
+    from models.two_tower.model import Model
 
 
 class TwoTower:
@@ -48,6 +52,8 @@ class TwoTower:
         ``rejected`` (U, K), padded with -1, are the items that hard negatives of this source are drawn from;
         without them they are the model's own.
         """
+        from models.two_tower import training
+
         model, curve = training.train(dataset, self.config, checkpoint_callback, resume, rejected)
         self.state = model.state() | {"curve": curve}
         return self
@@ -58,6 +64,8 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
+        from models.two_tower import training
+
         model = self._trainable(dataset)
         model.refresh(dataset)
         training.warm(model, dataset, rows, self.config, rejected)
@@ -70,6 +78,8 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
+        from models.two_tower import hourly
+
         model = self._trainable(dataset)
         hourly.catch_up(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
@@ -81,6 +91,8 @@ class TwoTower:
         Raises:
             ValueError: the state is of another schema; grow it first if users or items were added.
         """
+        from models.two_tower import hourly
+
         model = self._trainable(dataset)
         report = hourly.update(model, dataset, rows, self.config)
         self.state = model.state() | {"curve": self.state["curve"]}
@@ -117,6 +129,8 @@ class TwoTower:
         """
         if self.config.loss.kind != "rating":
             raise ValueError("predicts no ratings: loss.kind must be rating")
+        from models.two_tower import training
+
         model = self._model()
         model.check(queries.log)
         return training.ratings(model, queries, query, item)
@@ -135,20 +149,24 @@ class TwoTower:
         """The vectors of the items; the last number is the item's bias. Those of users ask for a history."""
         return Tables(item_embeddings=self._model().item_vectors())
 
-    def _model(self) -> Model:
+    def _model(self) -> "Model":
         """The model of the state, made once for all questions, and not to be changed."""
+        from models.two_tower.model import Model
+
         return self._loaded.of(self.state, lambda: Model.from_state(self.state, self.config.towers))
 
     def _index(self) -> Index:
         """The index of the state, made once."""
         return self._indexed.of(self.state, lambda: self._model().index(self.config.ann))
 
-    def _trainable(self, dataset: Dataset) -> Model:
+    def _trainable(self, dataset: Dataset) -> "Model":
         """A model of the state that learns on.
 
         Raises:
             ValueError: it is of another schema than the log.
         """
+        from models.two_tower.model import Model
+
         model = Model.from_state(self.state, self.config.towers)
         model.check(dataset)
         return model

@@ -9,7 +9,6 @@ from models.evaluation.metrics import mean_ndcg, mean_recall
 from models.evaluation.split import Split
 from models.pipeline import stages
 from models.state import named
-from models.two_tower.ids import collisions
 from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.data import RunData
@@ -59,6 +58,8 @@ def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> 
     if COVERED in state:
         values.append(("all", COVERED, None, float(state[COVERED])))
     for side, rows in named(state, "rows.").items():
+        from models.two_tower.ids import collisions  # with torch, for hashed ids alone
+
         one, every = collisions(rows)
         values += [(side, "shares_a_row", None, one), (side, "shares_all_rows", None, every)]
     n_users = len(np.unique(holdout.queries.user_idx))

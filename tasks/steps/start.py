@@ -15,6 +15,7 @@ from tasks import declarations, settings
 from tasks.config import Configuration
 from tasks.cost import Cost
 from tasks.step import record, steps_taken
+from tasks.steps.recover import go_back_if_damaged
 from tasks.version import code_version
 from warehouse import store
 from warehouse.errors import Damaged, MatineeError
@@ -52,6 +53,7 @@ def start(
         MatineeError: no event is before ``as_of``, or the run cannot be warm though it must.
     """
     declarations.check(config.features, config.optional_features)
+    go_back_if_damaged(home)
     _take_back(home)
     run = describe(home, "full", as_of, config)
     parent = None if mode == "cold" else _parent(run, config, must_be=mode == "warm")
@@ -135,6 +137,7 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         MatineeError: nothing is published, or what retention has stripped; ``as_of`` is before that of the
             current release, or ``overrides`` name what an hourly run cannot change.
     """
+    go_back_if_damaged(home)
     _take_back(home)
     parent = Run.read(home, serving.published_release(home))
     check_whole(parent)

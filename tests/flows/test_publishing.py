@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prefect import flow
@@ -63,3 +65,18 @@ def test_a_held_run_says_what_failed_in_its_state_and_its_name(prefect_server: N
         "nightly 2026-11-27 03:00: release r is held: top film: 0.97 of the first pages (at most 0.95): "
         "see `matinee releases`"
     )
+
+
+def test_a_report_that_finds_no_space_is_one_line_and_the_release_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "report.html"))
+
+    monkeypatch.setattr("tasks.commands.report.read", full)
+    run = SimpleNamespace(home=tmp_path, id="r", file=tmp_path.joinpath)
+    with caplog.at_level(logging.WARNING, "matinee"):
+        publishing.write_report.fn(run)
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage().startswith("the report of release r was not written: the disk of ")

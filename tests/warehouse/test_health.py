@@ -16,7 +16,8 @@ from warehouse.errors import Damaged
 from warehouse.events import catalog
 from warehouse.events import log as event_log
 from warehouse.releases import journal, queries, serving
-from warehouse.releases.rollback import roll_back
+from warehouse.releases.publication import publish
+from warehouse.releases.rollback import recover, roll_back
 from warehouse.runs import soundness
 from warehouse.runs.run import Run
 
@@ -165,6 +166,42 @@ def test_nobody_goes_back_to_a_damaged_release(home: Path) -> None:
     flip(serving.file_of(home, before))
     with pytest.raises(Damaged, match=f"{before}.duckdb is damaged .* `matinee rollback {now}`"):
         roll_back(home)
+
+
+def test_a_damaged_release_is_gone_back_from_and_the_journal_says_why(home: Path) -> None:
+    before, now = (row["release_id"] for row in journal.publications(home))
+    assert recover(home) is None
+    flip(serving.file_of(home, now))
+    assert recover(home) == (
+        f"release {now} is damaged (its bytes are not those that were published): "
+        f"release {before} is published again"
+    )
+    entry = journal.entries(home)[-1]
+    assert (entry["action"], entry["from"], entry["release_id"]) == ("rollback", now, before)
+    assert "its bytes" in entry["damaged"]
+    assert serving.published_release(home) == before
+    garbage(serving.file_of(home, before))
+    assert recover(home) is None  # the other one came later, and is damaged too
+
+
+def test_a_release_that_somebody_went_back_from_does_not_come_back(home: Path) -> None:
+    before, rejected = (row["release_id"] for row in journal.publications(home))
+    roll_back(home)
+    third = homes.publish(home).id
+    flip(serving.file_of(home, third))
+    health.repair(home)
+    assert serving.published_release(home) == before
+    assert serving.file_of(home, rejected).exists()
+
+
+def test_a_run_publishes_after_a_damaged_release_was_gone_back_from(home: Path) -> None:
+    run = homes.begin(home)
+    homes.compute(run)
+    homes.finish(run)
+    flip(serving.file_of(home, serving.published_release(home)))
+    assert recover(home)
+    publish(run, 5, 10)
+    assert serving.published_release(home) == run.id
 
 
 def test_a_new_release_is_not_held_against_a_damaged_one(home: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from warehouse import atomic, checksum
 from warehouse.atomic import Staging
 from warehouse.errors import Damaged, Held, LostRace, MatineeError
-from warehouse.releases import journal, serving, soundness
+from warehouse.releases import journal, rollback, serving, soundness
 from warehouse.releases.build import add_checks, build, release_row
 from warehouse.releases.checks import Check, table
 from warehouse.releases.lock import locked
@@ -94,6 +94,7 @@ def _make_current(run: Run, top_n: int, judge: Judge) -> dict[str, int]:
     entries = journal.entries(run.home)
     meanwhile = entries[run.journal_length :]
     _check_race(run, meanwhile)
+    meanwhile = _whole(meanwhile)
     with Staging() as staging:
         file = staging.path(serving.file_of(run.home, run.id))
         rows = build(run, file, meanwhile, top_n)
@@ -138,7 +139,6 @@ def _announce(run: Run, entries: list[Json], checks: Sequence[Check], facts: Jso
     lifecycle.upload(run)
     previous = serving.current_release(run.home)
     facts |= {journal.CHECKSUM: checksum.of(serving.file_of(run.home, run.id))}
-    entry = {"action": "publish", "previous": previous, **facts, **release_row(run)}
     measured = {check.check: check.value for check in checks if check.value is not None}
     entry = {"action": "publish", "previous": previous, "measured": measured, **facts, **release_row(run)}
     journal.append(run.home, entry, len(entries))
@@ -184,8 +184,14 @@ def _check_race(run: Run, meanwhile: list[Json]) -> None:
     # The journal alone does not do: something may be published between the look at the parent and at it.
     if run.kind == "incremental" and (meanwhile or now != run.parent_id):
         raise LostRace(f"release {now} was published while this run computed from {run.parent_id}")
-    if any(entry["action"] == "rollback" for entry in meanwhile):
+    if any(entry["action"] == "rollback" for entry in _whole(meanwhile)):
         raise MatineeError(
             f"somebody rolled back to {now} while this run computed: "
             "nothing is published; look at `matinee releases`, then run again"
         )
+
+
+def _whole(meanwhile: list[Json]) -> list[Json]:
+    """The entries of a journal without those of releases that were damaged, and of the way back from them."""
+    damaged = {entry["from"] for entry in meanwhile if rollback.DAMAGED in entry}
+    return [entry for entry in meanwhile if not {entry["release_id"], entry.get("from")} & damaged]

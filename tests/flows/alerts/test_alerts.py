@@ -18,7 +18,8 @@ from flows.alerts.automations import BLOCK, automations, register
 from tasks.errors import MatineeError
 
 ROOT = Path(__file__).parents[3]
-NAMES = {f"Matinee: {what}" for what in ("run failed", "release too old", "run late", "run silent")}
+ALARMS = ("run failed", "release damaged", "release too old", "run late", "run silent")
+NAMES = {f"Matinee: {what}" for what in ALARMS}
 
 
 def event(name: str, tag: str) -> ReceivedEvent:

@@ -59,14 +59,14 @@ def test_compiled_trees_answer_as_those_of_the_library(n_rows: int) -> None:
     booster = lgb.train({"objective": "binary", "num_leaves": 40, "verbose": -1}, lgb.Dataset(x, label), 30)
     rows = np.round(rng.standard_normal((n_rows, 6)), 2).astype(np.float32)
     expected = booster.predict(rows, raw_score=True) if n_rows else np.empty(0)
-    np.testing.assert_array_equal(compiled(booster).scores(rows), expected)
+    np.testing.assert_array_equal(compiled(booster.model_to_string()).scores(rows), expected)
 
 
 def test_trees_over_missing_values_are_not_compiled() -> None:
     x = np.where(np.arange(400) % 3 == 0, np.nan, np.arange(400))[:, None]
     booster = lgb.train({"objective": "binary", "verbose": -1}, lgb.Dataset(x, np.arange(400) % 2), 2)
     with pytest.raises(ValueError, match="missing values"):
-        compiled(booster)
+        compiled(booster.model_to_string())
 
 
 def test_stops_where_the_validation_rows_are_predicted_no_better() -> None:

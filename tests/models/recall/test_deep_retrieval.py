@@ -10,7 +10,8 @@ from scipy.sparse import csr_array
 
 from models.dataset import Dataset, Longs, queries_at
 from models.embeddings.retrieval import HistoryConfig
-from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig, PathNetwork, assign_paths
+from models.recall.deep_retrieval import DeepRetrieval, DeepRetrievalConfig, assign_paths
+from models.recall.path_network import PathNetwork
 
 SMALL = DeepRetrievalConfig(
     depth=3,
