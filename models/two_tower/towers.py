@@ -18,7 +18,7 @@ Shapes: B histories, L positions, D dimensions, M items.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from itertools import pairwise
 from types import MappingProxyType
@@ -88,7 +88,7 @@ class Towers(nn.Module):
         for name in hashed:
             # Vectors of shared rows are as long at first as rows of their own.
             nn.init.normal_(self.map(name + SHARED).weight, std=config.shared_dim**-0.5)
-        makers = {
+        makers: dict[str, Callable[[TowersConfig], nn.Module]] = {
             "mean": partial(DecayedMeans, self.times),
             "attention": NewestAttends,
             "causal": Transformer,
@@ -229,9 +229,9 @@ class DecayedMeans(nn.Module):
             times = torch.cat([table(values[name]) for name, table in self.times.items()], dim=1)
             weighted = means * 2 * self.weights(times).sigmoid()[..., None]
         vectors: Tensor = self.linear(weighted.flatten(1))
-        if self.network is None:
-            return vectors
-        return vectors + self.network(means.flatten(1), times, positions[0], generator)
+        if self.network is not None:
+            vectors = vectors + self.network(means.flatten(1), times, positions[0], generator)
+        return vectors
 
 
 class MeansNetwork(nn.Module):
