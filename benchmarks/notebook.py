@@ -1,6 +1,6 @@
 """The schemes that people compare two-tower models by, on ``temporal-2003``, as a table in Markdown.
 
-    python -m benchmarks.notebook SOURCE [--schemes dssm_bce,dssm_hinge] [--set KEY=VALUE]...
+    python -m benchmarks.notebook SOURCE [--schemes dssm_bce,dssm_hinge] [--epochs 1] [--set KEY=VALUE]...
 
 Pooled recall@50 of each scheme with its 95 % interval over users, beside what the notebook that inspired
 the project printed for it. Each scheme is a channel of its own name and settings.
@@ -65,6 +65,7 @@ SCHEMES: dict[str, tuple[str, dict[str, Any], float | None]] = {
         dssm(negatives={"uniform": 256, "in_batch": 128, "hard": 4}),
         None,
     ),
+    "dssm_augmented": ("softmax, dual augmented towers", dssm(towers={"augmented": True}), None),
     "dssm_crosses": ("softmax, cross layers in both towers", dssm(towers={"crosses": 2}), None),
 }
 """What each scheme is, its settings, and the notebook's recall@50 where it has one."""
@@ -75,12 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("--schemes", default=",".join(SCHEMES), help="names between commas")
+    parser.add_argument("--epochs", type=int, help="of each two-tower model, in place of its own number")
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     names = options.schemes.split(",")
     if unknown := {*names} - SCHEMES.keys():
         parser.error(f"no scheme {', '.join(sorted(unknown))}: choose from {', '.join(SCHEMES)}")
-    channels = {name: settings for name in names if (settings := SCHEMES[name][1])}
+    shorter = {} if options.epochs is None else {"training": {"epochs": options.epochs}}
+    settings = {name: SCHEMES[name][1] | (shorter if name.startswith("dssm") else {}) for name in names}
+    channels = {name: changes for name, changes in settings.items() if changes}
     config = configuration.load(options.set, {"recall": {"channels": names}, "channels": channels})
     split = temporal(read_log(options.source)[0])
     evaluator = Evaluator([split], EvaluationConfig(ks=(K,), metrics=("pooled_recall",)))

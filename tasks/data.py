@@ -74,8 +74,13 @@ class RunData:
 
     @cached_property
     def past(self) -> PastIndex:
-        """The log as features look it up: also that of the holdout's queries, which has the same events."""
-        return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS))
+        """The log as features look it up: also that of the holdout's queries, which has the same events.
+
+        A next film is asked for at the time when the user was last there: by now channels have learned what
+        others did since.
+        """
+        visible_until = self.dataset.as_of if self.config.objective == "next" else 0
+        return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS), visible_until)
 
     @cached_property
     def training_log(self) -> Dataset:

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from warehouse import atomic, sql, store
 from warehouse.errors import Damaged, MatineeError
-from warehouse.events import catalog, log, shared
+from warehouse.events import behaviour, catalog, log, shared
 from warehouse.events import soundness as of_log
 from warehouse.events.batch_log import facts_of
 from warehouse.releases import journal, retention, serving
@@ -37,6 +37,9 @@ FORGOTTEN = 86_400
 IN_SERVING = ("recs-*.duckdb", "held-*.duckdb", "held-*.json", "current.duckdb", "journal.jsonl", ".*")
 """Names of files that belong into ``serving/``."""
 
+
+IN_OTHER_PARTS = ("catalog", "quarantine", "behaviour")
+"""Folders of the log that are looked at apart from it."""
 
 Fault = Literal["damaged", "left over", "short"]
 """The kind of a finding: it cannot be used, nobody uses it, or there is too little of it."""
@@ -100,8 +103,24 @@ def _untried(home: Path, tried: set[tuple[Path, str]]) -> Iterator[Finding]:
 
 
 def _log(home: Path) -> Part:
-    files = [file for file in of_log.files(home) if file.parent.name not in ("catalog", "quarantine")]
+    files = [file for file in of_log.files(home) if file.parent.name not in IN_OTHER_PARTS]
     return Part("log", f"{len(files)} files", _damaged(files))
+
+
+def _behaviour(home: Path) -> Part:
+    """The log of behaviour, and whether each batch of ratings still has its file of it."""
+    files, batches = behaviour.BEHAVIOUR.files(home), log.event_files(home)
+    orphaned = behaviour.orphaned(home, tuple(path.name for path in batches))
+    findings = _damaged([file for file in files if file not in orphaned])
+    for file in orphaned:
+        remedy = "the next ingest removes it; `matinee doctor --repair` sets it aside"
+        aside = partial(_set_aside, home, file)
+        findings.append(Finding(file, "left over", "no batch of ratings is of its source", remedy, aside))
+    whole = [path for path in batches if not of_log.damage(path)]
+    for file in behaviour.bereft(home, whole):
+        problem, remedy = "its source tells of behaviour, which is gone", "ingest its source again"
+        findings.append(Finding(file, "damaged", problem, remedy))
+    return Part("behaviour", f"{len(files)} files", findings)
 
 
 def _catalog(home: Path) -> Part:
@@ -369,4 +388,4 @@ def _newest_whole(home: Path) -> str | None:
     return next((release for release in candidates if of_releases.damage(home, release) is None), None)
 
 
-_PARTS = (_log, _catalog, _quarantine, _journal, _link, _releases, _runs, _leftovers, _disk)
+_PARTS = (_log, _behaviour, _catalog, _quarantine, _journal, _link, _releases, _runs, _leftovers, _disk)

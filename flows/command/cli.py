@@ -143,8 +143,16 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+NO_SERVER = (
+    "Prefect's temporary server did not start in time, as on a machine that is busy: give it longer "
+    "(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, in seconds), or name another server (PREFECT_API_URL)"
+)
+
+
 def _line(error: Exception) -> str | None:
     """An error from far below in a line; None for a bug, of which the traceback tells most."""
+    if "ephemeral Prefect API server" in str(error):  # a bare RuntimeError of Prefect's
+        return NO_SERVER
     try:
         line = explained(error)
     except MatineeError as other:

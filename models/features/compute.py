@@ -48,9 +48,12 @@ class PastIndex:
     given: Columns | None = None
     groups: dict[str, Grouped] = field(default_factory=dict, compare=False)
     """Ratings by groups of users or items, by name, as needed: see ``models.features.groups``."""
+    visible_until: int = 0
+    """Epoch seconds until which every query, whenever it is made, sees what others did: models have learned
+    from it too. What is later is seen by later queries alone."""
 
     @classmethod
-    def of(cls, log: Dataset, columns: Columns) -> Self:
+    def of(cls, log: Dataset, columns: Columns, visible_until: int = 0) -> Self:
         """The index of a log from what ``columns`` returned for it, wherever the arrays lie by now.
 
         Raises:
@@ -58,7 +61,7 @@ class PastIndex:
         """
         if columns["item_row"].shape != log.item_idx.shape or len(columns["item_ptr"]) != log.n_items + 1:
             raise ValueError("the sorted columns are of another log")
-        return cls(log, columns)
+        return cls(log, columns, visible_until=visible_until)
 
     def columns(self) -> Columns:
         """The orders of the log by name, all that is sorted: see ``statistics.orders``."""
@@ -91,6 +94,18 @@ class PastIndex:
         return cast(Ints, row)
 
     @cached_property
+    def page_ptr(self) -> Longs:
+        """(P + 1,) bounds of the pages: runs of rows of a user of one second."""
+        user, at = self.log.user_idx, self.log.at
+        turns = np.flatnonzero((user[1:] != user[:-1]) | (at[1:] != at[:-1])) + 1
+        return np.unique(np.concatenate([[0], turns, [len(at)]]))
+
+    @cached_property
+    def page_of(self) -> Ints:
+        """(E,) the page of each row."""
+        return np.repeat(np.arange(len(self.page_ptr) - 1, dtype=np.int32), np.diff(self.page_ptr))
+
+    @cached_property
     def years(self) -> Doubles:
         """(I, 2) the year and 1, both 0 where the year is not known."""
         year = self.log.items["year"].astype(np.float64)
@@ -116,6 +131,8 @@ class Pairs:
     rank: Floats  # (N, C) in each channel's list, from 1; nan where it is not in there
     score: Floats  # (N, C) in each channel's list; nan where it is not in there
     best: Floats  # (Q, C) the highest score of each list; nan for an empty one
+    pages: dict[tuple[float, ...], Doubles] = field(default_factory=dict, compare=False)
+    """Counts by pages, by their parameters, as needed: see ``models.features.pages``."""
 
     @cached_property
     def indptr(self) -> Longs:

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models.dataset import Doubles
-from models.features import calendar, compute, groups, taste
+from models.features import calendar, compute, groups, pages, taste
 from models.features.compute import Pairs
 
 OF_QUERY: dict[str, Callable[..., NDArray[Any]]] = {
@@ -39,6 +39,7 @@ OF_PAIR: dict[str, Callable[..., Doubles]] = {
     "rating_gap": compute.rating_gap,
     "n_channels": compute.n_channels,
     "followers": compute.followers,
+    "page_counts": pages.page_counts,
 }
 """Functions of pairs."""
 

@@ -142,7 +142,7 @@ def _later_stages(
     fallback = merge.fallback_order(split.train)
     free = stages.fit_rerank(config, None, split.train, priced.vectors)
     fitted = Stages(lesson.weights, fallback, lesson.preranking, None, free, blocked=blocked)
-    past = PastIndex(split.queries.log)
+    past = stages.past_of(split)
     short = stages.shortlist(config, recalled, fitted, split.queries, past)
     seconds = recall_seconds + lesson.seconds[MERGED] + lesson.seconds[PRERANK]
     answers = [ModelLists("prerank", config.prerank.method, short.preranked, seconds)]
@@ -175,7 +175,7 @@ def _fit_rerank(
     """The re-ranking stage as the nightly flow fits it, after its last step of training."""
     if not len(priced.queries):
         return stages.fit_rerank(config, None, log, priced.vectors)
-    past = PastIndex(log)
+    past = PastIndex(log, visible_until=log.as_of)
     short = stages.shortlist(config, priced.recalled, fitted, priced.queries, past)
     ordered = stages.ranked(config, short, ranking, past).ordered
     return stages.fit_rerank(config, (ordered, priced.queries), log, priced.vectors)
@@ -257,7 +257,7 @@ def warm_up(config: PipelineConfig, dataset: Dataset, declared: Declared) -> Non
     weights = stages.fit_merge(config, recalled, split)
     preranking, pool = stages.fit_prerank(config, recalled, weights, split, part, declared)
     fitted = stages.fit_rank(config, pool, split, part, declared)
-    fallback, past = merge.fallback_order(split.train), PastIndex(split.queries.log)
+    fallback, past = merge.fallback_order(split.train), stages.past_of(split)
     made = Stages(weights, fallback, None if preranking is None else preranking.ranking, None)
     short = stages.shortlist(config, recalled, made, split.queries, past)
     ordered = stages.ranked(config, short, None if fitted is None else fitted.ranking, past).ordered

@@ -86,6 +86,11 @@ class Lists:
     """The scores that were remembered of an earlier release; nan without."""
 
 
+def past_of(split: Split) -> PastIndex:
+    """The log of the queries of a split as features look it up; all of them see what models learn from."""
+    return PastIndex(split.queries.log, visible_until=split.train.as_of)
+
+
 def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:
     """(C, 3) the weights of the channels, fitted on what they recalled for the holdout."""
     targets = holdout.targets
@@ -108,6 +113,7 @@ def fit_prerank(
     list decides, or where recall found too few targets to learn from. ``past`` is of the log of the queries,
     and made of it if it is not given.
     """
+    past = past or past_of(holdout)
     fallback = merge.fallback_order(holdout.train)
     merged = merged_lists(config, recalled, weights, holdout.queries, fallback)
     everything = Pool(holdout.queries, merged.candidates, recalled)
@@ -137,6 +143,7 @@ def fit_rank(
     targets = holdout.targets
     shown = None if exposures is None else emphasis(pool, targets, log, exposures, config.exposure)
     of_ranker = config.rank, ranker_of(config), config.seed
+    past = past or past_of(holdout)
     return fit_ranking(pool, targets, log, declared, *of_ranker, past, shown, behaviour)
 
 

@@ -5,19 +5,21 @@
 The user tower runs once a query and the item tower once an item, so only a dot product and the small tower
 are left for each of a thousand candidates. Without the third tower it is the two-tower model of Huang et
 al. 2013 (https://doi.org/10.1145/2505515.2505665); with it, the trade-off of Wang et al. 2020 ("COLD",
-https://arxiv.org/abs/2007.16122): cross features as far as they are cheap.
+https://arxiv.org/abs/2007.16122): cross features as far as they are cheap. Cross layers inside a tower
+(``models.crosses``) keep that: they cross the features of one side.
 """
 
 from dataclasses import dataclass
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
-from models.rank.layers import MLP, Embedding
+from models.rank.experts import network
+from models.rank.layers import Embedding
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -33,6 +35,8 @@ class ThreeTowerConfig(Config):
     """Length of the vectors of user and item, whose dot product scores a pair."""
     cross: tuple[PositiveInt, ...] = (32,)
     """Units of the tower that reads features of a pair; without any, there is no such tower."""
+    crosses: NonNegativeInt = 0
+    """Cross layers beside the hidden layers of each tower; 0 for none."""
     training: TrainerConfig = TrainerConfig()
     """Training of the towers."""
 
@@ -50,11 +54,11 @@ class Tower(nn.Module):
     """Features of one kind to a vector: (B, D)."""
 
     def __init__(
-        self, schema: FeatureSchema, embedding_dim: int, hidden: tuple[int, ...], output_dim: int
+        self, schema: FeatureSchema, hidden: tuple[int, ...], output_dim: int, config: ThreeTowerConfig
     ) -> None:
         super().__init__()
-        self.embedding = Embedding(schema, embedding_dim)
-        self.deep = MLP(self.embedding.width, hidden)
+        self.embedding = Embedding(schema, config.embedding_dim)
+        self.deep = network(self.embedding.width, hidden, 0.0, config.crosses)
         self.out = nn.Linear(hidden[-1], output_dim)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -69,11 +73,11 @@ class ThreeTower(nn.Module):
         self, schema: FeatureSchema, parts: Parts, config: ThreeTowerConfig = ThreeTowerConfig()
     ) -> None:
         super().__init__()
-        self.user = Tower(_of(schema, parts.user), config.embedding_dim, config.hidden, config.output_dim)
-        self.item = Tower(_of(schema, parts.item), config.embedding_dim, config.hidden, config.output_dim)
+        self.user = Tower(_of(schema, parts.user), config.hidden, config.output_dim, config)
+        self.item = Tower(_of(schema, parts.item), config.hidden, config.output_dim, config)
         self.bias = nn.Parameter(torch.zeros(1))
         both = bool(parts.cross and config.cross)
-        self.cross = Tower(_of(schema, parts.cross), config.embedding_dim, config.cross, 1) if both else None
+        self.cross = Tower(_of(schema, parts.cross), config.cross, 1, config) if both else None
 
     def forward(self, batch: Batch) -> Tensor:
         return self.meet(self.user(batch), self.item(batch), batch)

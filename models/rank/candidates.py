@@ -14,7 +14,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from models.bounds import PositiveFraction
+from models.bounds import NonNegative, PositiveFraction
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
@@ -107,6 +107,8 @@ class Sampling(Config):
     """Fraction of the candidates not watched that is learned from; calibration undoes it."""
     max_targets: PositiveInt = 10
     """Targets of a query that count at most: the candidates of one with more are thinned alike."""
+    popularity_power: NonNegative = 0.0
+    """Power of the number of its events that a target weighs the inverse of in training; 0: all alike."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,21 @@ def sample(
     rate = thinned * np.where(positive, 1, negative_rate) * (pool.merged.item >= 0)
     sampled: Mask = np.random.default_rng(seed).random(positive.shape) < rate
     return sampled
+
+
+def inverse_popularity(item: Ints, is_target: Mask, log: Dataset, power: float) -> Floats:
+    """(N,) weights of items in training: of targets the events of the item in the log to a negative power.
+
+    Popular films are seen, and so watched, for being popular: a power of their number of events stands for
+    the propensity of seeing them (Yang et al. 2018, "Unbiased Offline Recommender Evaluation for
+    Missing-Not-at-Random Implicit Feedback", https://doi.org/10.1145/3240323.3240355). Of an item's odds of
+    being watched a ranker then learns those over that power. Targets weigh 1 on average, all else 1.
+    """
+    events = 1.0 + np.bincount(log.item_idx, minlength=log.n_items)[item[is_target]]
+    weight = np.ones(len(item), dtype=np.float32)
+    inverse = (events / events.max(initial=1.0)) ** -power
+    weight[is_target] = inverse / inverse.mean() if len(inverse) else inverse
+    return weight
 
 
 def lengths(log: Dataset, item: NDArray[np.integer]) -> Floats:

@@ -16,7 +16,16 @@ from models.features.declare import Declaration, present
 from models.features.encode import coverage, fit_encoder
 from models.features.extract import extract
 from models.rank.behaviour import behaviour_labels
-from models.rank.candidates import TASKS, Emphasis, Pool, Sampling, is_target, sample, task_labels
+from models.rank.candidates import (
+    TASKS,
+    Emphasis,
+    Pool,
+    Sampling,
+    inverse_popularity,
+    is_target,
+    sample,
+    task_labels,
+)
 from models.rank.fusion import main_task
 from models.rank.registry import BuiltRanker
 from models.rank.rows import Rows
@@ -89,6 +98,9 @@ def cross_fit(
     further = {} if behaviour is None else behaviour_labels(behaviour, user, pairs.item)
     label = np.column_stack([label, *further.values()])
     weight = None if emphasis is None else emphasis.weight[sampled]
+    if sampling.popularity_power:
+        inverse = inverse_popularity(pairs.item, watched, past.log, sampling.popularity_power)
+        weight = inverse if weight is None else weight * inverse
     rows = replace(Rows.of(pairs, raw, encoder), label=label, tasks=(*TASKS, *further), weight=weight)
     fold = _folds(pool, folds, seed)
     left_out = [fold[rows.query] == number for number in range(folds)]

@@ -1,5 +1,7 @@
 """The loss of a batch of histories: towers, negatives and loss function put together."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from models.dataset import DAY, Dataset, Doubles, Ints, Longs
 from models.stars import Stars
 from models.two_tower.batches import Histories, Tensors
 from models.two_tower.config import TwoTowerConfig
-from models.two_tower.losses import SharedScores, event_losses, rating_losses, shared_softmax
+from models.two_tower.losses import SharedScores, event_losses, mimic_losses, rating_losses, shared_softmax
 from models.two_tower.model import Model, tensors
 from models.two_tower.negatives import Sampler, draw_hard, seen_by
 
@@ -39,35 +41,57 @@ class BatchLoss:
         With a ``generator`` there is dropout; ``ranked`` (U, K) are the items that hard negatives come from.
         """
         window, position = torch.nonzero(histories.target >= 0, as_tuple=True)
-        target, row = histories.target[window, position], histories.row[window, position].numpy()
-        users = self.towers.users(histories.inputs, (window, position), generator)  # (N, D)
+        row = histories.row[window, position].numpy()
+        users = self.towers.users(histories.inputs, (window, position), generator)
         weight = self._weight(row) / max(1, len(row))
+        positions = TargetPositions(window, histories.target[window, position], row, users, weight)
+        loss = self._retrieval(histories, positions, rng, ranked)
+        if self.config.towers.augmented:
+            loss = loss + self.config.loss.mimic * (weight * self._mimic(histories, positions)).sum()
+        return loss, len(row)
+
+    def _retrieval(
+        self,
+        histories: Histories,
+        positions: "TargetPositions",
+        rng: np.random.Generator,
+        ranked: Ints | None,
+    ) -> Tensor:
+        """The weighted sum of the losses of the targets and their negatives."""
+        users, target, weight = positions.users, positions.target, positions.weight
         positive = self._score_own(users, target[:, None])[:, 0]
         if self.config.loss.kind == "rating":
-            label = torch.from_numpy(self.stars.fraction(self.dataset.rating[row]))
-            return (weight * rating_losses(positive, label)).sum(), len(row)
+            label = torch.from_numpy(self.stars.fraction(self.dataset.rating[positions.row]))
+            return (weight * rating_losses(positive, label)).sum()
         drawn = self.sampler.draw(target.numpy(), rng)
         self.drawn = drawn.item[:0] if self.config.negatives.every_item else drawn.item
         item, log_expected = torch.from_numpy(drawn.item), torch.from_numpy(drawn.log_expected)
         seen = None
         if self.config.negatives.mask_seen:
             marked = seen_by(histories.user.numpy(), drawn.item, self.dataset)  # (B, M)
-            seen = torch.from_numpy(marked)[window]  # (N, M)
+            seen = torch.from_numpy(marked)[positions.window]  # (N, M)
         columns = self._columns_of(item)
         vectors, bias = self.towers.items(columns), self.towers.biases(columns["item_id"])
         if self.config.loss.kind == "softmax" and ranked is None:
             shared = SharedScores(item, bias - log_expected, target, seen)
-            return shared_softmax(users, vectors, positive, shared, weight), len(row)
+            return shared_softmax(users, vectors, positive, shared, weight)
         scores, masked = users @ vectors.T + bias, target[:, None] == item  # (N, M)
         masked = masked if seen is None else masked | seen
         if ranked is not None:
-            own = draw_hard(ranked, histories.user[window].numpy(), self.config.negatives.hard, rng)
+            own = draw_hard(ranked, histories.user[positions.window].numpy(), self.config.negatives.hard, rng)
             hard = torch.from_numpy(own)  # (N, K)
             scores = torch.cat([scores, self._score_own(users, hard.clamp_min(0))], dim=1)
             masked = torch.cat([masked, (hard < 0) | (hard == target[:, None])], dim=1)
             log_expected = torch.cat([log_expected, torch.zeros(hard.shape[1])])
-        losses = event_losses(positive, scores, log_expected, masked, self._label(row), self.config.loss)
-        return (weight * losses).sum(), len(row)
+        label = self._label(positions.row)
+        return (weight * event_losses(positive, scores, log_expected, masked, label, self.config.loss)).sum()
+
+    def _mimic(self, histories: Histories, positions: "TargetPositions") -> Tensor:
+        """(N,) how far the augmented vectors of each user and target are from the other's tower."""
+        user_id, columns = histories.inputs["user_id"][positions.window], self._columns_of(positions.target)
+        users = positions.users * self.towers.config.temperature
+        of_users = mimic_losses(self.towers.augmented("user_id", user_id), self.towers.items(columns))
+        return of_users + mimic_losses(self.towers.augmented("item_id", columns["item_id"]), users)
 
     def _weight(self, row: Longs) -> Tensor:
         """(N,) the weights of some events as targets; those of all events are 1 on average."""
@@ -88,6 +112,17 @@ class BatchLoss:
 
     def _columns_of(self, item: Tensor) -> Tensors:
         return {name: column[item] for name, column in self.columns.items()}
+
+
+@dataclass(frozen=True)
+class TargetPositions:
+    """The N positions of a batch that have a target."""
+
+    window: Tensor  # (N,) the number of the history
+    target: Tensor  # (N,) item_idx
+    row: Longs  # (N,) the row of the log that is the target
+    users: Tensor  # (N, D) the user tower's vectors, over the temperature
+    weight: Tensor  # (N,) adds up to about 1
 
 
 def event_weights(dataset: Dataset, config: TwoTowerConfig, row: Longs | None = None) -> Doubles:

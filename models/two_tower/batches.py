@@ -16,7 +16,7 @@ from numba import njit
 from models.dataset import Dataset, Floats, Ints, Longs, Mask, Queries
 from models.features.schema import Columns, FeatureSchema
 from models.features.statistics import sums_before
-from models.two_tower.inputs import context_columns, scaled_count, scaled_mean
+from models.two_tower.inputs import RUN, context_columns, pace_columns, scaled_count, scaled_mean
 
 Tensors = dict[str, torch.Tensor]
 
@@ -78,6 +78,7 @@ class Collator:
         self.dataset = dataset
         self.users = users
         self.context = bool(schema.of("context"))
+        self.pace = any(feature.name == RUN for feature in schema.of("user"))
         self.numeric = any(feature.kind == "numeric" for feature in schema.of("user"))
         self.sums = sums_before(dataset.rating) if self.numeric else np.empty(0)
 
@@ -119,9 +120,12 @@ class Collator:
         """Inputs by feature; statistics count from the row ``origin`` on, by default the user's first."""
         length = int(max(1, (stop - start).max(initial=0)))
         inputs = {"history": torch.from_numpy(_padded(start, stop, self.dataset.item_idx, length))}
+        origin = self.dataset.indptr[user] if origin is None else origin
+        after = np.minimum(start[:, None] + 1 + np.arange(length), stop[:, None])  # (B, L)
+        if self.pace:
+            pace = pace_columns(self.dataset.at, np.broadcast_to(origin[:, None], after.shape), after)
+            inputs |= {name: torch.from_numpy(codes) for name, codes in pace.items()}
         if self.numeric:
-            origin = self.dataset.indptr[user] if origin is None else origin
-            after = np.minimum(start[:, None] + 1 + np.arange(length), stop[:, None])  # (B, L)
             count = after - origin[:, None]
             total = self.sums[after] - self.sums[origin][:, None]
             inputs["history_events"] = torch.from_numpy(scaled_count(count))

@@ -43,8 +43,10 @@ class TowersConfig(Config):
     """The user tower reads gender, age, occupation and region."""
     statistics: bool = False
     """The towers read counts and mean ratings: of the history, and of the item in the fitted log."""
+    pace: bool = False
+    """The user tower reads the times between the newest events: which of them belong together."""
     context: bool = False
-    """The user tower reads the moment of the question: hour, weekday, days since the newest event."""
+    """The user tower reads the moment of the question: hour, weekday, time since the newest event."""
     attributes: bool = False
     """The item tower reads genres and the year."""
     user_hidden: Layers = ()
@@ -53,6 +55,9 @@ class TowersConfig(Config):
     """Units of the hidden layers over the concatenated parts of the item; without any, parts are added up."""
     crosses: NonNegativeInt = 0
     """Cross layers beside the hidden layers of both towers; 0 for none."""
+    augmented: bool = False
+    """Each user and item has an augmented vector, an input of its tower that mimics the other tower's output
+    for its targets."""
     tied: bool = True
     """Histories are read by the item tower's ID vectors; otherwise by a table of their own."""
     bias: bool = True
@@ -89,6 +94,8 @@ class TowersConfig(Config):
             raise ValueError(f"shared_dim must be at most embedding_dim, {self.embedding_dim}")
         layered = bool(self.user_hidden or self.item_hidden)
         only_where(layered, "user_hidden or item_hidden is set", self, "crosses")
+        if self.augmented and (hashed or not self.user_id):
+            raise ValueError("augmented vectors are those of dense ids: set user_id to true and ids to dense")
         attends = "attention" in self.history or "causal" in self.history
         only_where(attends, "history holds attention or causal", self, "heads")
         return self
@@ -159,6 +166,8 @@ class LossConfig(Config):
     """Distance by which hinge wants the target's score above that of a negative."""
     ratings: Literal["ignore", "weight", "label"] = "ignore"
     """Use of the ratings: none, the weight of an event, or, over 5 stars, the label of bce in place of 1."""
+    mimic: NonNegative = 1.0
+    """Weight of the squared distance of augmented vectors from the outputs that they mimic."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -277,6 +286,7 @@ class TwoTowerConfig(Config):
             raise ValueError("only the softmax can take all items as negatives: set how many are drawn")
         if draws and not self.negatives.correct_in_batch:
             raise ValueError(f"only the softmax corrects in-batch negatives: {self.loss.kind} never does")
+        only_where(self.towers.augmented, "towers.augmented is on", self.loss, "mimic")
         if self.training.first_vectors is not None:
             _check_first_vectors(self.training.first_vectors, self.towers)
         return self

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 
 from models.dataset import DAY, HOUR, Dataset, Doubles, Floats, Longs
 from models.encoding import USER_ATTRIBUTES
@@ -14,6 +15,20 @@ from models.two_tower.config import TowersConfig
 
 YEAR_EDGES = tuple(float(year) for year in range(1905, 2050, 5))
 """Years go into buckets of five, so that a new film never changes the schema."""
+
+GAP_EDGES = np.array(
+    [1, 2, 4, 8, 15, 30, 60, 120, 300, 900, HOUR // 2, HOUR, 4 * HOUR, DAY, 7 * DAY, 60 * DAY]
+)
+"""Bounds in seconds of the codes of gaps; code 1 is the same second, 0 no event."""
+
+GAPS = ("gap_1", "gap_2", "gap_3", "gap_4")
+"""Times between the newest event and the one before it, between that one and the one before, and so on."""
+
+RUN, LONGEST_RUN = "run", 16
+"""Events in the second of the newest one, it included: films of one page of a site; and the most counted."""
+
+SINCE = "since"
+"""Time from the newest event to the question."""
 
 ITEM_ID = Declaration("item", "id", "categorical", "attribute", "index")
 USER_ID = Declaration("user", "id", "categorical", "attribute", "index")
@@ -44,9 +59,12 @@ def schema_of(dataset: Dataset, config: TowersConfig) -> FeatureSchema:
     context = [
         Feature("hour", "context", "categorical", 25),
         Feature("weekday", "context", "categorical", 8),
-        Feature("days_away", "context", "numeric"),
+        Feature(SINCE, "context", "categorical", len(GAP_EDGES) + 2),
     ]
-    optional = [*(statistics if config.statistics else ()), *(context if config.context else ())]
+    pace = [Feature(name, "user", "categorical", len(GAP_EDGES) + 2) for name in GAPS]
+    pace.append(Feature(RUN, "user", "categorical", LONGEST_RUN + 1))
+    choices = ((config.statistics, statistics), (config.pace, pace), (config.context, context))
+    optional = [feature for chosen, features in choices if chosen for feature in features]
     return FeatureSchema((item_id, history, *others, *optional))
 
 
@@ -69,13 +87,38 @@ def item_columns(dataset: Dataset, schema: FeatureSchema) -> Columns:
 
 
 def context_columns(at: Longs, newest: Longs) -> Columns:
-    """The moments ``at`` of some questions, any shape, after a newest event: codes from 1, and a number."""
-    days_away = np.log1p(np.maximum(at - newest, 0) / DAY) / 5
+    """The moments ``at`` of some questions, any shape, after a newest event: codes from 1."""
     return {
         "hour": at // HOUR % 24 + 1,
         "weekday": (at // DAY + 3) % 7 + 1,
-        "days_away": days_away.astype(np.float32),
+        SINCE: np.searchsorted(GAP_EDGES, at - newest, side="right") + 1,
     }
+
+
+def pace_columns(at: Longs, origin: Longs, end: Longs) -> Columns:
+    """The pace at the end (exclusive) of histories that begin at a row ``origin``, codes of any one shape.
+
+    ``at`` (E,) are the times of the log.
+    """
+    codes = _pace(at, origin.ravel(), end.ravel(), GAP_EDGES).reshape(*end.shape, len(GAPS) + 1)
+    return {name: np.ascontiguousarray(codes[..., number]) for number, name in enumerate((*GAPS, RUN))}
+
+
+@njit(cache=True)
+def _pace(at: Longs, origin: Longs, end: Longs, edges: Longs) -> Longs:
+    codes = np.zeros((len(end), len(GAPS) + 1), dtype=np.int64)
+    for n in range(len(end)):
+        newest = end[n] - 1
+        for number in range(len(GAPS)):
+            row = newest - number
+            if row <= origin[n]:
+                break
+            codes[n, number] = np.searchsorted(edges, at[row] - at[row - 1], side="right") + 1
+        row = newest
+        while row >= origin[n] and at[row] == at[newest] and codes[n, -1] < LONGEST_RUN:
+            codes[n, -1] += 1
+            row -= 1
+    return codes
 
 
 def scaled_count(count: Longs) -> Floats:

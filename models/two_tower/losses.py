@@ -8,6 +8,8 @@
   2008; Yi et al. 2019, https://doi.org/10.1145/3298689.3346996). The target is there for certain, so its
   score is not corrected (Khrylchenko et al. 2025, https://arxiv.org/abs/2507.09331).
 - rating: the target's rating alone, 1 + 4 sigmoid of the score on a scale of 1 to 5
+
+To any of them the mimic loss of augmented vectors can be added (Yu et al. 2021; ``models.two_tower.towers``).
 """
 
 from dataclasses import dataclass
@@ -52,6 +54,11 @@ def event_losses(
 def rating_losses(positive: Tensor, label: Tensor) -> Tensor:
     """The cross entropy (N,) of scores and ratings as fractions of the scale: no negatives."""
     return functional.binary_cross_entropy_with_logits(positive, label, reduction="none")
+
+
+def mimic_losses(augmented: Tensor, output: Tensor) -> Tensor:
+    """Squared distances (N,) of augmented vectors (N, D) from outputs (N, D), which learn nothing by them."""
+    return (augmented - output.detach()).square().sum(1)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,17 @@ so that one pass learns from every position. Encoders of histories:
 - causal: a transformer that looks back. Kang and McAuley, "Self-Attentive Sequential Recommendation"
   (ICDM 2018, https://arxiv.org/abs/1808.09781)
 
+Augmented vectors let towers interact that meet in a product alone: one more input of each, a vector of the
+id, learns to be what the other tower says of the id's positives. Yu et al., "A Dual Augmented Two-tower Model
+for Online Large-scale Recommendation" (DLP-KDD 2021). Departures: they learn by the loss of retrieval as
+well, as any input does; categories are not aligned, which is for catalogues with few items of some.
+
 Shapes: B histories, L positions, D dimensions, M items.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -29,12 +34,22 @@ from models.features.schema import Feature, FeatureSchema
 from models.two_tower.batches import Tensors
 from models.two_tower.config import TowersConfig
 from models.two_tower.ids import SHARED, SIDES, Sharing, Side
+from models.two_tower.inputs import GAPS, RUN, SINCE
 from models.two_tower.means import decayed_means
 
 Positions = tuple[Tensor, Tensor]
 """N positions in a batch of histories: the number of the history, ascending, and the event, (N,) each."""
 
-ID_TABLES = ("item_id", "history", "user_id", "bias")
+AUGMENTED = "_augmented"
+"""Ends the name of the table of augmented vectors beside an ID table."""
+
+TIMES = (*GAPS, RUN, SINCE)
+"""Features by which the encoder mean weighs its means; for the other encoders they are parts like any."""
+
+TIME_DIM = 16
+"""Numbers that stand for a code of one of them."""
+
+ID_TABLES = ("item_id", "history", "user_id", "bias", "item_id" + AUGMENTED, "user_id" + AUGMENTED)
 """Embedding tables with a row an item or a user: they learn by row; the hourly update changes no others."""
 
 
@@ -50,17 +65,22 @@ class Towers(nn.Module):
         super().__init__()
         self.config = config
         self.set_rows(sharing)
-        self.user_features = [f for f in schema.of("user", "context") if f.kind != "sequence"]
+        features = [f for f in schema.of("user", "context") if f.kind != "sequence"]
+        self.times = [f for f in features if f.name in TIMES] if "mean" in config.history else []
+        self.user_features = [f for f in features if f not in self.times]
         self.item_features = schema.of("item")
         history = next(f for f in schema.of("user") if f.kind == "sequence")
         self.history_table = history.table
-        embedded = {f.table: f.size for f in schema.features if f.kind in ("categorical", "sequence")}
+        coded = [f for f in schema.features if f.kind in ("categorical", "sequence") and f not in self.times]
+        embedded = {f.table: f.size for f in coded}
         dim = config.embedding_dim
         mapped = {f.name: f.size for f in schema.features if f.kind in ("numeric", "multi_hot")}
         hashed = {name: sharing[side] for name, side in SIDES.items() if name in embedded and side in sharing}
         embedded |= {name: of.n_own + 1 for name, of in hashed.items()}
         self.tables = nn.ModuleDict({name: _embedding(size, dim) for name, size in embedded.items()})
         self.tables["bias"] = _embedding(history.size, 1, deviation=0.0)
+        for name in ("item_id", "user_id") if config.augmented else ():
+            self.tables[name + AUGMENTED] = _embedding(embedded[name], dim)
         for name, of in hashed.items():
             self.tables[name + SHARED] = _embedding(of.n_shared + 1, config.shared_dim)
             mapped[name + SHARED] = config.shared_dim
@@ -68,10 +88,14 @@ class Towers(nn.Module):
         for name in hashed:
             # Vectors of shared rows are as long at first as rows of their own.
             nn.init.normal_(self.map(name + SHARED).weight, std=config.shared_dim**-0.5)
-        makers = {"mean": DecayedMeans, "attention": NewestAttends, "causal": Transformer}
+        makers: dict[str, Callable[[TowersConfig], nn.Module]] = {
+            "mean": partial(DecayedMeans, self.times),
+            "attention": NewestAttends,
+            "causal": Transformer,
+        }
         self.encoders = nn.ModuleList(makers[name](config) for name in config.history)
-        self.user_head = _head(1 + len(self.user_features), config.user_hidden, config)
-        self.item_head = _head(len(self.item_features), config.item_hidden, config)
+        self.user_head = _head(1 + len(self.user_features) + config.augmented, config.user_hidden, config)
+        self.item_head = _head(len(self.item_features) + config.augmented, config.item_hidden, config)
 
     def table(self, name: str) -> nn.Embedding:
         """An embedding table by its name in the schema, or ``bias``."""
@@ -139,15 +163,24 @@ class Towers(nn.Module):
         """Vectors (N, D) at N positions of histories; with a generator, dimensions are left out."""
         events = self.embedded(self.history_table, inputs["history"])  # (B, L, D)
         events = _vector_dropout(events, self.config.dropout, generator)
-        history = reduce(torch.add, [encoder(events, at, generator) for encoder in self.encoders])
-        columns = [inputs[f.name] for f in self.user_features]  # (B, L) or (B,) each
-        values = [column[at if column.dim() == 2 else at[:1]] for column in columns]  # (N,) each
-        parts = [self._part(f, value) for f, value in zip(self.user_features, values, strict=True)]
+        read = [f.name for f in (*self.user_features, *self.times)]
+        values = {name: inputs[name][at if inputs[name].dim() == 2 else at[:1]] for name in read}  # (N,) each
+        history = reduce(torch.add, [encoder(events, at, values, generator) for encoder in self.encoders])
+        parts = [self._part(f, values[f.name]) for f in self.user_features]
+        if self.config.augmented:
+            parts.append(self.augmented("user_id", inputs["user_id"][at[0]]))
         return self._normed(self.user_head([history, *parts])) / self.config.temperature
 
     def items(self, columns: Tensors) -> Tensor:
         """Vectors (M, D) of items by their columns."""
-        return self._normed(self.item_head([self._part(f, columns[f.name]) for f in self.item_features]))
+        parts = [self._part(f, columns[f.name]) for f in self.item_features]
+        if self.config.augmented:
+            parts.append(self.augmented("item_id", columns["item_id"]))
+        return self._normed(self.item_head(parts))
+
+    def augmented(self, table: str, codes: Tensor) -> Tensor:
+        """The augmented vectors (N, D) of the codes (N,) in an ID table."""
+        return self.tables[table + AUGMENTED](codes)  # type: ignore[no-any-return]
 
     def biases(self, item_id: Tensor) -> Tensor:
         """(M,) biases added to the scores of items; zero when the towers have none."""
@@ -170,34 +203,57 @@ class Towers(nn.Module):
 
 
 class DecayedMeans(nn.Module):
-    """Means of the events under several decays, through a linear map plus a network of one hidden layer."""
+    """Means of the events under several decays, through a linear map plus a network of one hidden layer.
 
-    def __init__(self, config: TowersConfig) -> None:
+    The times between events and before the question, if they are read, weigh the means and scale the hidden
+    units: of films of one page the newest says most, after days all of them say something.
+    """
+
+    def __init__(self, times: Sequence[Feature], config: TowersConfig) -> None:
         super().__init__()
         width = len(config.decays) * config.embedding_dim
         self.decays = config.decays
+        self.times = nn.ModuleDict({f.name: nn.Embedding(f.size, TIME_DIM) for f in times})
+        self.weights = nn.Linear(len(times) * TIME_DIM, len(config.decays), bias=False) if times else None
+        if self.weights is not None:
+            nn.init.zeros_(self.weights.weight)
         self.linear = nn.Linear(width, config.embedding_dim)
-        self.network = MeansNetwork(width, config) if config.mean_hidden else None
+        self.network = MeansNetwork(width, len(times), config) if config.mean_hidden else None
 
-    def forward(self, events: Tensor, positions: Positions, generator: torch.Generator | None) -> Tensor:
-        means = decayed_means(events, positions, self.decays).flatten(1)  # (N, K * D)
-        vectors: Tensor = self.linear(means)
-        return vectors if self.network is None else vectors + self.network(means, positions[0], generator)
+    def forward(
+        self, events: Tensor, positions: Positions, values: Tensors, generator: torch.Generator | None
+    ) -> Tensor:
+        means = decayed_means(events, positions, self.decays)  # (N, K, D)
+        weighted, times = means, None
+        if self.weights is not None:
+            times = torch.cat([table(values[name]) for name, table in self.times.items()], dim=1)
+            weighted = means * 2 * self.weights(times).sigmoid()[..., None]
+        vectors: Tensor = self.linear(weighted.flatten(1))
+        if self.network is not None:
+            vectors = vectors + self.network(means.flatten(1), times, positions[0], generator)
+        return vectors
 
 
 class MeansNetwork(nn.Module):
     """The part that is not linear in the means; zero at first."""
 
-    def __init__(self, width: int, config: TowersConfig) -> None:
+    def __init__(self, width: int, n_times: int, config: TowersConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, config.mean_hidden)
+        self.of_times = nn.Linear(n_times * TIME_DIM, 2 * config.mean_hidden, bias=False) if n_times else None
         self.out = nn.Linear(config.mean_hidden, config.embedding_dim)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, means: Tensor, window: Tensor, generator: torch.Generator | None) -> Tensor:
-        hidden = functional.gelu(self.hidden(self.norm(means)))  # (N, width)
+    def forward(
+        self, means: Tensor, times: Tensor | None, window: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        hidden = self.hidden(self.norm(means))  # (N, width)
+        if self.of_times is not None:
+            shift, scale = self.of_times(times).chunk(2, dim=1)
+            hidden = (hidden + shift) * torch.exp(scale.tanh() / 2)
+        hidden = functional.gelu(hidden)
         return self.out(_vector_dropout(hidden, self.dropout, generator, window))  # type: ignore[no-any-return]
 
 
@@ -226,7 +282,9 @@ class NewestAttends(nn.Module):
         self.norm = nn.LayerNorm(config.embedding_dim)
         self.attention = CausalAttention(config)
 
-    def forward(self, events: Tensor, positions: Positions, generator: torch.Generator | None) -> Tensor:
+    def forward(
+        self, events: Tensor, positions: Positions, values: Tensors, generator: torch.Generator | None
+    ) -> Tensor:
         return self.attention(self.norm(events))[positions]  # type: ignore[no-any-return]
 
 
@@ -240,7 +298,9 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, events: Tensor, positions: Positions, generator: torch.Generator | None) -> Tensor:
+    def forward(
+        self, events: Tensor, positions: Positions, values: Tensors, generator: torch.Generator | None
+    ) -> Tensor:
         states = events * math.sqrt(events.shape[2]) + self.positions[: events.shape[1]]
         for block in self.blocks:
             states = block(states, generator)

@@ -8,7 +8,8 @@ from models.dataset import Ints
 from models.features.schema import Feature, FeatureSchema
 from models.state import State, moved, pack_text, unpack_text
 
-ITEM_TABLES = ("item_id", "history", "bias")
+ITEM_TABLES = ("item_id", "history", "bias", "item_id_augmented")
+USER_TABLES = ("user_id", "user_id_augmented")
 
 
 def grow(state: State, users: Ints, items: Ints, n_users: int, n_items: int) -> State:
@@ -24,10 +25,11 @@ def grow(state: State, users: Ints, items: Ints, n_users: int, n_items: int) -> 
         key = f"weight.tables.{name}.weight"
         if key in state and (name == "bias" or "rows.item" not in state):
             grown[key] = _grown_table(state[key], items, n_items, state["has_events"])
-    key = "weight.tables.user_id.weight"
-    if key in state and "rows.user" not in state:
-        everybody = np.ones(len(users), dtype=bool)
-        grown[key] = _grown_table(state[key], users, n_users, everybody)
+    for name in USER_TABLES:
+        key = f"weight.tables.{name}.weight"
+        if key in state and "rows.user" not in state:
+            everybody = np.ones(len(users), dtype=bool)
+            grown[key] = _grown_table(state[key], users, n_users, everybody)
     for key, column in state.items():
         if key.startswith("item.") or key in ("has_events", "rows.item"):
             grown[key] = moved(column, items, n_items)

@@ -124,7 +124,7 @@ def configured_for(
     seed: int | None,
     config: Mapping[str, Any] | None,
 ) -> Configuration:
-    """The configuration with the options, asked for what the protocol asks, with lists long enough."""
+    """The configuration with the options, asked for what and when the protocol asks, lists long enough."""
     if "objective" in (config or {}):
         raise MatineeError("objective: the protocol decides what is asked; name another --protocol")
     objective = "daily" if protocol in NEXT_DAYS else "next"
@@ -139,7 +139,10 @@ def configured_for(
     changes = overlaid(config or {}, options)
     if channels is not None:
         changes = overlaid(changes, {"recall": {"channels": list(channels)}} | _unnamed(changes, channels))
-    width = max(configuration.load(changes).recall.candidates, *ks)
+    recall = configuration.load(changes).recall
+    if protocol in TIMED and "two_tower" in recall.channels:
+        changes = overlaid({"channels": {"two_tower": {"towers": {"context": True}}}}, changes)
+    width = max(recall.candidates, *ks)
     return configuration.load(overlaid(changes, {"recall": {"candidates": width}}))
 
 

@@ -146,6 +146,8 @@ CASES: dict[str, dict[str, Case]] = {
         "negatives.popularity_top": Case(to=3, given={"negatives": {"popularity": 10}}),
         "negatives.rare_below": Case(to=20, given={"negatives": {"rare": 10}}),
         "towers.crosses": Case(given={"towers": {"user_hidden": (4,)}}),
+        "towers.augmented": Case(given={"towers": {"user_id": True}}),
+        "loss.mimic": Case(given={"towers": {"user_id": True, "augmented": True}}),
         "negatives.correct_in_batch": Case(given=IN_BATCH),
         "negatives.gap_rate": Case(given=IN_BATCH),
         "negatives.hard": Case(given={"negatives": {"hard": 2, "hard_ranks": (2, 10)}}),

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from warehouse.events import quarantine
-from warehouse.events.batch_log import BatchLog
+from warehouse.events.batch_log import BatchLog, facts_of
 from warehouse.events.quarantine import WAITING
 
 SCHEMA = pa.schema(
@@ -30,6 +30,9 @@ SCHEMA = pa.schema(
     ]
 )
 """Grain: a showing. Key: (user_id, item_id, event_at), over all files."""
+
+FACT = "has_behaviour"
+"""Fact of a batch of ratings: whether its source has a file in here."""
 
 BEHAVIOUR = BatchLog("behaviour", SCHEMA, "event_at", rejected="behaviour-")
 
@@ -61,12 +64,22 @@ def files(home: Path, batches: tuple[str, ...]) -> list[Path]:
     return [path for path in BEHAVIOUR.files(home) if _digest(path.name) in digests]
 
 
-def clear_up(home: Path, batches: tuple[str, ...]) -> None:
-    """Remove what is of none of the batches of ratings that there are: of an ingest that was killed."""
+def orphaned(home: Path, batches: tuple[str, ...]) -> list[Path]:
+    """The files whose sources are of none of the batches of ratings that there are: of a killed ingest."""
     committed = files(home, batches)
-    for path in BEHAVIOUR.files(home):
-        if path not in committed:
-            path.unlink()
+    return [path for path in BEHAVIOUR.files(home) if path not in committed]
+
+
+def bereft(home: Path, batches: list[Path]) -> list[Path]:
+    """The batches of ratings whose source has behaviour that is not in here."""
+    with_behaviour = [path for path in batches if facts_of(path).get(FACT) == str(True)]
+    return [path for path in with_behaviour if not files(home, (path.name,))]
+
+
+def clear_up(home: Path, batches: tuple[str, ...]) -> None:
+    """Remove the orphaned files."""
+    for path in orphaned(home, batches):
+        path.unlink()
 
 
 def _digest(name: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,6 +178,9 @@ def _append(home: Path, incoming: Source, latest: datetime) -> IngestReport:
     with Staging() as staging:
         items = catalog.stage(home, incoming, not event_files(home), staging)
         returned = quarantine.returning(home, items, latest)
+        if incoming.has_behaviour and not behaviour.BEHAVIOUR.files(home, digest):  # new, or lost since
+            # Before the ratings, whose file is the commit.
+            _stage_behaviour(home, incoming, items, latest, staging)
         if not is_logged or returned.height:
             report = _stage_batch(home, incoming, items, latest, returned, report, staging)
         staging.commit()
@@ -194,26 +198,12 @@ def _stage_batch(
 ) -> IngestReport:
     """Write the rows that return, then the source's own unless they are logged; the report, filled in."""
 
-    def judged(block: pl.DataFrame) -> behaviour.Judged:
-        return validate(block, items, latest)
+    def validated(block: pl.DataFrame) -> behaviour.Judged:
+        return behaviour.plays(block, validate(block, items, latest))
 
-    rows = Incoming(
-        incoming.text,
-        incoming.ratings_file,
-        "ratings",
-        incoming.ratings,
-        lambda block: behaviour.plays(block, judged(block)),
-    )
-
-    def facts(rows_read: int) -> dict[str, Any]:
-        own = {"dataset": incoming.dataset, "layout": incoming.layout}
-        return own | _facts(incoming.text, incoming.digests, rows_read, returned.height)
-
+    rows = Incoming(incoming.text, incoming.ratings_file, "ratings", incoming.ratings, validated)
     is_logged = report.status == "known"
-    has_behaviour = incoming.has_behaviour and not is_logged
-    if has_behaviour:  # before the ratings, whose file is the commit
-        shown = replace(rows, validate=lambda block: behaviour.showings(block, judged(block)), is_own=True)
-        behaviour.BEHAVIOUR.stage(home, incoming.digests.ratings, shown, facts, staging)
+    facts = partial(_facts_of, incoming, returned.height)
     written = EVENTS.stage(home, incoming.digests.ratings, rows, facts, staging, returned, is_logged)
     rows_logged = written.rows - returned.height
     others = written.rows_read - rows_logged - sum(written.quarantined.values())
@@ -222,12 +212,34 @@ def _stage_batch(
         batch=written.sequence,
         rows_read=written.rows_read,
         rows_logged=rows_logged,
-        impressions=others if has_behaviour else 0,
+        impressions=others if incoming.has_behaviour and not is_logged else 0,
         rows_returned=returned.height,
         quarantined=written.quarantined,
         users=written.users,
         items=written.items,
     )
+
+
+def _stage_behaviour(
+    home: Path, incoming: Source, items: pl.DataFrame, latest: datetime, staging: Staging
+) -> None:
+    """Write what the rows of a source tell beside ratings."""
+
+    def validated(block: pl.DataFrame) -> behaviour.Judged:
+        return behaviour.showings(block, validate(block, items, latest))
+
+    rows = Incoming(incoming.text, incoming.ratings_file, "ratings", incoming.ratings, validated, is_own=True)
+    behaviour.BEHAVIOUR.stage(home, incoming.digests.ratings, rows, partial(_facts_of, incoming, 0), staging)
+
+
+def _facts_of(incoming: Source, rows_returned: int, rows_read: int) -> dict[str, Any]:
+    """The facts of a batch of a source."""
+    own = {
+        "dataset": incoming.dataset,
+        "layout": incoming.layout,
+        behaviour.FACT: incoming.has_behaviour,
+    }
+    return own | _facts(incoming.text, incoming.digests, rows_read, rows_returned)
 
 
 def _facts(source: str, digests: Digests, rows_read: int, rows_returned: int) -> dict[str, Any]:

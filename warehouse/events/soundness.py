@@ -11,6 +11,7 @@ from warehouse.events import shared
 
 REMEDIES = {
     "events": "put a copy of it back, or remove it and ingest its source again",
+    "behaviour": "put a copy of it back, or remove it and ingest its source again",
     "exposures": "put a copy of it back, or remove it and report it again with `matinee shown`",
     "block_list": "put a copy of it back, or remove it and report it again with `matinee block`",
     "catalog": "`matinee doctor --repair` makes it anew",

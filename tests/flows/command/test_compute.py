@@ -58,16 +58,27 @@ def test_nightly_hands_on_what_is_set_and_nothing_else(
     assert call == {"arguments": (), **expected}
 
 
-def test_a_training_that_diverged_is_one_line_that_says_what_to_set(
-    monkeypatch: pytest.MonkeyPatch, home: Path, matinee: Matinee
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (FloatingPointError("ranker din: the loss is nan: lower x"), "matinee: ranker din: the loss is nan"),
+        (
+            RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server."),
+            "matinee: Prefect's temporary server did not start in time",
+        ),
+    ],
+    ids=["a training that diverged", "a server that does not start"],
+)
+def test_a_failure_is_one_line_that_says_what_to_set(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, home: Path, matinee: Matinee
 ) -> None:
-    def diverge(*arguments: Any, **options: Any) -> None:
-        raise FloatingPointError("ranker din: the loss is nan: lower training.learning_rate (9.0)")
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise error
 
-    monkeypatch.setattr(importlib.import_module("flows.nightly"), "nightly", diverge)
+    monkeypatch.setattr(importlib.import_module("flows.nightly"), "nightly", fail)
     called = matinee("nightly")
     assert called.code == 2
-    assert called.err.splitlines()[-1].startswith("matinee: ranker din: the loss is nan")
+    assert called.err.splitlines()[-1].startswith(line)
 
 
 def test_a_features_file_that_is_not_there_is_refused_before_the_flow_begins(

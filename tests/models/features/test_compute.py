@@ -163,3 +163,49 @@ def test_an_index_of_mapped_columns_is_the_index_of_the_log(tmp_path: Path) -> N
         np.testing.assert_array_equal(OF_PAIR[what](other, **parameters), OF_PAIR[what](PAIRS, **parameters))
     with pytest.raises(ValueError, match="of another log"):
         PastIndex.of(LOG.before(int(LOG.at.max())), mapped)
+
+
+def slow_page_counts(
+    pairs: Pairs, part: str, newest: int, fading: float, half_life_days: float, raters: int
+) -> Any:
+    log, until = pairs.queries.log, pairs.past.visible_until
+    found = []
+    for query, item in zip(pairs.query, pairs.item, strict=True):
+        user, now = pairs.queries.user_idx[query], pairs.queries.at[query]
+        films = log.item_idx[pairs.queries.start[query] : pairs.queries.end[query]][::-1][:newest]
+        total = 0.0
+        for back, film in enumerate(films):
+            rows = [row for row in by_time(log) if log.item_idx[row] == film and log.user_idx[row] != user]
+            before = [row for row in rows if log.at[row] < now][::-1][:raters]
+            after = [row for row in rows if now <= log.at[row] < max(now, until)][:raters]
+            weight = {row: 0.5 ** (abs(now - log.at[row]) / (half_life_days * DAY)) for row in before + after}
+            hit = sum(weight[row] * near(log, row, part, max(now, until)).count(item) for row in weight)
+            total += fading**back * hit / (1 + sum(weight.values()))
+        found.append(total)
+    return np.array(found)
+
+
+def by_time(log: Dataset) -> list[int]:
+    return np.argsort(log.at, kind="stable").tolist()
+
+
+def near(log: Dataset, row: int, part: str, until: int) -> list[int]:
+    of_user = [other for other in range(log.n_events) if log.user_idx[other] == log.user_idx[row]]
+    same = [other for other in of_user if log.at[other] == log.at[row]]
+    later = [other for other in of_user if log.at[other] > log.at[row]][:12]
+    soon = [other for other in later if log.at[other] < min(log.at[row] + 1800, until)]
+    rows = {"same": same, "after": [other for other in same if other > row], "next": soon}[part]
+    return log.item_idx[rows].tolist()
+
+
+@pytest.mark.parametrize("part", ["same", "after", "next"])
+@pytest.mark.parametrize("visible_until", [0, LOG.as_of])
+@pytest.mark.parametrize(("newest", "fading", "raters"), [(1, 1.0, 500), (3, 0.5, 4)])
+def test_page_counts(part: str, visible_until: int, newest: int, fading: float, raters: int) -> None:
+    log = replace(LOG, at=LOG.at.min() + (LOG.at - LOG.at.min()) // (8 * 3600) * 600)  # pages, and soon more
+    queries = queries_of(log, 12)
+    pairs = replace(pairs_of(queries), past=PastIndex(log, visible_until=visible_until))
+    settings = {"newest": newest, "fading": fading, "half_life_days": 300.0, "raters": raters}
+    counts = OF_PAIR["page_counts"](pairs, part=part, **settings)
+    np.testing.assert_allclose(counts, slow_page_counts(pairs, part, **settings), atol=1e-9)
+    assert counts.any()

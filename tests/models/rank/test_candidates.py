@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from models.dataset import Dataset, queries_at
 from models.features.compute import PastIndex
-from models.rank.candidates import MERGED, TASKS, Pool, Sampling, is_target, sample, task_labels
+from models.rank.candidates import (
+    MERGED,
+    TASKS,
+    Pool,
+    Sampling,
+    inverse_popularity,
+    is_target,
+    sample,
+    task_labels,
+)
 from tests.models.evaluation.logs import answers, lists, random_lists, random_log
 
 LOG = random_log(0, "2001-01-01", "2001-03-01", n_users=6, n_items=12, n_events=100)
@@ -68,6 +77,20 @@ def test_the_rate_of_sampled_negatives_is_the_declared_one() -> None:
     )
     assert sampled[:, 0].all()
     assert abs(sampled[:, 1:].mean() - 0.1) < 0.01  # 35,600 draws: ten deviations
+
+
+def test_weights_take_a_power_of_popularity_out_of_the_odds() -> None:
+    events = 1.0 + np.bincount(LOG.item_idx, minlength=LOG.n_items)
+    # Every item is passed over as often; those of more events are watched the more.
+    watched = np.round(100 * events**0.7).astype(int)
+    item = np.repeat(np.arange(LOG.n_items), watched + 50).astype(np.int32)
+    first = np.repeat(np.cumsum(watched + 50) - watched - 50, watched + 50)
+    is_watched = np.arange(len(item)) - first < np.repeat(watched, watched + 50)
+    weight = inverse_popularity(item, is_watched, LOG, power=0.7)
+    assert (weight[~is_watched] == 1).all()
+    np.testing.assert_allclose(weight[is_watched].mean(), 1, rtol=1e-5)
+    odds = np.bincount(item[is_watched], weight[is_watched]) / 50
+    np.testing.assert_allclose(odds, odds.mean(), rtol=0.01)
 
 
 def test_long_sessions_are_thinned_without_a_change_of_their_odds() -> None:

@@ -1,5 +1,7 @@
 """Windows, buckets and collated tensors, against loops over the log."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,10 +10,17 @@ from hypothesis import strategies as st
 from models.dataset import DAY, HOUR, Dataset, Queries, queries_at, queries_before
 from models.two_tower.batches import Collator, in_buckets, windows_over
 from models.two_tower.config import TowersConfig
-from models.two_tower.inputs import item_columns, schema_of, user_columns
+from models.two_tower.inputs import (
+    GAP_EDGES,
+    GAPS,
+    item_columns,
+    pace_columns,
+    schema_of,
+    user_columns,
+)
 from tests.models.recall.small_logs import small_log
 
-ALL = TowersConfig(user_id=True, demographics=True, statistics=True, attributes=True, context=True)
+ALL = TowersConfig(user_id=True, demographics=True, statistics=True, attributes=True, pace=True, context=True)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +162,7 @@ def test_columns_and_schema_agree(log: Dataset) -> None:
     schema = schema_of(log, ALL)
     columns = {**user_columns(log, schema), **item_columns(log, schema)}
     for feature in schema.of("user", "item"):
-        if feature.kind == "categorical":
+        if feature.kind == "categorical" and feature.name not in (*GAPS, "run"):  # of events, not of users
             assert 0 <= columns[feature.name].min() <= columns[feature.name].max() < feature.size
         if feature.kind == "multi_hot":
             assert columns[feature.name].shape[1] == feature.size
@@ -178,12 +187,40 @@ def test_the_moment_of_a_question_is_that_of_its_target_in_training_and_its_own_
         newest = windows.start[window] + position
         assert inputs["hour"][window, position] == log.at[row] // HOUR % 24 + 1
         assert inputs["weekday"][window, position] == (log.at[row] // DAY + 3) % 7 + 1
-        days = (log.at[row] - log.at[newest]) / DAY
-        assert inputs["days_away"][window, position] == pytest.approx(np.log1p(days) / 5, abs=1e-6)
+        assert inputs["since"][window, position] == gap_code(log.at[row] - log.at[newest])
 
     queries = queries_at(log)
     of_queries, _ = collator(log).queries(queries, 10)
     assert (of_queries["hour"].numpy() == log.as_of // HOUR % 24 + 1).all()
-    away = [(log.as_of - log.at[end - 1]) / DAY if end > start else 0.0
-            for start, end in zip(queries.start, queries.end, strict=True)]  # fmt: skip
-    np.testing.assert_allclose(of_queries["days_away"].numpy(), np.log1p(away) / 5, rtol=1e-5)
+    since = [gap_code(log.as_of - log.at[end - 1] if end > start else 0)
+             for start, end in zip(queries.start, queries.end, strict=True)]  # fmt: skip
+    assert of_queries["since"].tolist() == since
+
+
+def gap_code(seconds: int) -> int:
+    return 1 + sum(seconds >= edge for edge in GAP_EDGES.tolist())
+
+
+@pytest.mark.parametrize("longest", [3, 50])
+def test_the_pace_is_that_of_the_newest_events(log: Dataset, longest: int) -> None:
+    log = replace(log, at=log.at // 40 * 40)  # many events of one second
+    rng = np.random.default_rng(0)
+    windows = windows_over(log, np.ones(log.n_events, dtype=np.bool_), longest, rng)
+    inputs = collator(log).histories(windows, np.ones(log.n_events, dtype=np.bool_)).inputs
+    for window, (user, start, stop) in enumerate(zip(windows.user, windows.start, windows.stop, strict=True)):
+        for position in range(stop - start):
+            at = log.at[log.indptr[user] : start + position + 1]
+            gaps = [gap_code(gap) for gap in np.diff(at)[::-1][:4]] + 4 * [0]
+            assert [inputs[name][window, position].item() for name in GAPS] == gaps[:4]
+            assert inputs["run"][window, position] == min((at == at[-1]).sum(), 16)
+
+    queries = queries_at(log).alone()
+    of_queries, last = collator(queries.log).queries(queries, longest)
+    rows = np.arange(len(queries))
+    for name in (*GAPS, "run"):
+        found = of_queries[name].numpy()[rows, last.numpy()]
+        assert found.tolist() == whole_history(log, name).tolist()
+
+
+def whole_history(log: Dataset, name: str) -> np.ndarray:
+    return pace_columns(log.at, log.indptr[:-1], log.indptr[1:])[name]

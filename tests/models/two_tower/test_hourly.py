@@ -25,7 +25,7 @@ from tests.models.recall.small_logs import START, small_log
 HOUR = START + 90 * DAY
 CONFIGS = {
     "tied": TwoTowerConfig(
-        towers=TowersConfig(embedding_dim=16, user_id=True, attributes=True, statistics=True)
+        towers=TowersConfig(embedding_dim=16, user_id=True, augmented=True, attributes=True, statistics=True)
     ),
     "own_history": TwoTowerConfig(
         towers=TowersConfig(

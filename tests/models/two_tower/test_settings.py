@@ -14,7 +14,7 @@ from tests.models.recall.small_logs import small_log
 from tests.models.two_tower.circle import N_ITEMS, accuracy, circle, small
 
 SMALL = {
-    "towers": {"embedding_dim": 16, "mean_hidden": 0, "dropout": 0.0},
+    "towers": {"embedding_dim": 16, "mean_hidden": 0, "dropout": 0.0, "pace": False},
     "training": {
         "first_vectors": None,
         "epochs": 40,
@@ -198,6 +198,8 @@ def test_rejected_items_need_one_row_a_user() -> None:
         ({"loss": {"margin": 0.1}}, "margin would do nothing"),
         ({"loss": {"ratings": "label"}}, "labels of the loss bce alone"),
         ({"loss": {"kind": "hinge", "margin": 0.0}}, "greater than 0"),
+        ({"towers": {"augmented": True}}, "set user_id to true"),
+        ({"loss": {"mimic": 0.5}}, "mimic would do nothing"),
         ({"towers": {"temperature": 0.0}}, "greater than 0"),
         ({"towers": {"dropout": 1.0}}, "less than 1"),
         ({"towers": {"decays": ()}}, "at least 1"),

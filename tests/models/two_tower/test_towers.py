@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.dataset import Dataset
+from models.features.schema import Feature
 from models.two_tower.batch_loss import BatchLoss
 from models.two_tower.batches import Collator, windows_over
 from models.two_tower.config import TowersConfig, TwoTowerConfig
@@ -19,6 +20,7 @@ from tests.models.recall.small_logs import small_log
 
 CONFIGS = {name: preset.towers for name, preset in PRESETS.items()} | {
     "attention": TowersConfig(history=("attention",), heads=4),
+    "augmented": PRESETS["dssm"].towers.but(augmented=True),
     "hybrid": TowersConfig(history=("mean", "attention", "causal"), tied=False, blocks=1),
 }
 
@@ -90,11 +92,25 @@ def test_decayed_means_and_their_gradients_are_those_of_the_definition() -> None
 
 def test_the_linear_part_of_the_means_is_a_linear_map_of_decayed_means() -> None:
     config = TowersConfig(embedding_dim=3, decays=(1.0, 5.0), mean_hidden=0, newest=4)
-    encoder = DecayedMeans(config)
+    encoder = DecayedMeans([], config)
     events = torch.randn(2, 4, 3)
     at = torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])
     means = slow_means(events, config.decays).flatten(2)[at]
-    torch.testing.assert_close(encoder(events, at, None), encoder.linear(means))
+    torch.testing.assert_close(encoder(events, at, {}, None), encoder.linear(means))
+
+
+def test_times_weigh_the_means() -> None:
+    config = TowersConfig(embedding_dim=3, decays=(1.0, 5.0), mean_hidden=0, newest=4)
+    encoder = DecayedMeans([Feature("since", "context", "categorical", 4)], config)
+    assert encoder.weights is not None
+    torch.nn.init.normal_(encoder.weights.weight)
+    events, at = torch.randn(1, 4, 3), (torch.tensor([0, 0]), torch.tensor([3, 3]))
+    means = slow_means(events, config.decays)[at]  # (2, K, D)
+    since = torch.tensor([1, 3])
+    weight = 2 * torch.sigmoid(encoder.weights(encoder.times["since"](since)))  # (2, K)
+    expected = encoder.linear((means * weight[:, :, None]).flatten(1))
+    torch.testing.assert_close(encoder(events, at, {"since": since}, None), expected)
+    assert not torch.allclose(expected[0], expected[1])
 
 
 def test_a_position_sees_only_earlier_ones(log: Dataset, model: Model) -> None:

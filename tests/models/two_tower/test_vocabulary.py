@@ -12,7 +12,9 @@ from models.two_tower.inputs import item_columns, schema_of, user_columns
 from models.two_tower.vocabulary import grow
 from tests.models.recall.small_logs import small_log
 
-TIED = TwoTowerConfig(towers=TowersConfig(embedding_dim=8, user_id=True, attributes=True, statistics=True))
+TIED = TwoTowerConfig(
+    towers=TowersConfig(embedding_dim=8, user_id=True, augmented=True, attributes=True, statistics=True)
+)
 OWN = TwoTowerConfig(towers=TowersConfig(embedding_dim=8, tied=False))
 
 

@@ -1,10 +1,15 @@
 """The log of behaviour beside that of ratings."""
 
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import pytest
 
+from warehouse import health
+from warehouse.errors import Damaged
 from warehouse.events import behaviour
 from warehouse.events import log as event_log
 
@@ -75,3 +80,49 @@ def test_a_run_reads_the_files_of_its_batches(tmp_path: Path) -> None:
     assert behaviour.files(home, batches(home)) == behaviour.BEHAVIOUR.files(home)
     assert behaviour.files(home, ("000001-0123456789ab.parquet",)) == []
     assert event_log.batches(home)[0].ingested_at <= datetime.now(UTC)
+
+
+def findings(home: Path) -> list[tuple[str, str]]:
+    return [(found.state, found.path.parent.name) for part in health.examine(home) for found in part.findings]
+
+
+def flip(file: Path) -> None:
+    text = bytearray(file.read_bytes())
+    text[len(text) // 3] ^= 4
+    file.write_bytes(text)
+
+
+@pytest.mark.parametrize("damage", [flip, Path.unlink])
+def test_lost_behaviour_is_found_and_comes_back_with_its_source(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    event_log.ingest(home, source(tmp_path / "kuai"))
+    assert findings(home) == []
+    (file,) = behaviour.BEHAVIOUR.files(home)
+    before = pl.read_parquet(file)
+    damage(file)
+    is_gone = not file.exists()
+    assert findings(home) == [("damaged", "events" if is_gone else "behaviour")]
+    if not is_gone:
+        with pytest.raises(Damaged, match="remove it and ingest its source again"):
+            event_log.batches(home)
+        assert health.repair(home) == []
+        file.unlink()
+    ratings = events(home)
+    assert event_log.ingest(home, source(tmp_path / "kuai")).status == "known"
+    assert pl.read_parquet(behaviour.BEHAVIOUR.files(home)).equals(before)
+    assert events(home) == ratings
+    assert findings(home) == []
+
+
+def test_behaviour_of_no_batch_is_set_aside(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    event_log.ingest(home, source(tmp_path / "kuai"))
+    (file,) = behaviour.BEHAVIOUR.files(home)
+    shutil.copy(file, file.with_name("000002-0123456789ab.parquet"))
+    assert findings(home) == [("left over", "behaviour")]
+    (line,) = health.repair(home)
+    assert "set aside as set-aside/" in line
+    assert behaviour.BEHAVIOUR.files(home) == [file]
+    assert findings(home) == []
