@@ -129,7 +129,7 @@ CASES: dict[str, dict[str, Case]] = {
         "ann.metric": Case(refused="must be inner_product"),
         "ann.efSearch": Case(
             to=1,
-            given={"towers": {"embedding_dim": 16}, "ann": {"kind": "hnsw", "M": 2, "efConstruction": 4}},
+            given={"towers": {"embedding_dim": 64}, "ann": {"kind": "hnsw", "M": 2, "efConstruction": 2}},
         ),
         "towers.history": Case(to=("attention",), given={"towers": {"mean_hidden": 256}}),
         "towers.newest": Case(to=3),
