@@ -216,13 +216,14 @@ def _fit_on_holdout(
     if not rankers:
         return Lesson(weights, best=best, seconds=seconds)
     started = time.perf_counter()
-    preranking, pool = stages.fit_prerank(config, recalled, weights, held_back, log, declared)
+    past = stages.past_of(held_back)
+    preranking, pool = stages.fit_prerank(config, recalled, weights, held_back, log, declared, past)
     seconds[PRERANK] = time.perf_counter() - started
     rankings = {}
     for name in rankers:
         started = time.perf_counter()
         in_charge = config.but(rank=config.rank.but(ranker=name))
-        fit = stages.fit_rank(in_charge, pool, held_back, log, declared)
+        fit = stages.fit_rank(in_charge, pool, held_back, log, declared, past)
         if fit is not None:
             rankings[name] = fit.ranking
         seconds[name] = time.perf_counter() - started

@@ -36,12 +36,10 @@ from models.two_tower.config import TowersConfig
 from models.two_tower.ids import SHARED, SIDES, Sharing, Side
 from models.two_tower.inputs import GAPS, RUN, SINCE
 from models.two_tower.means import decayed_means
+from models.two_tower.vocabulary import AUGMENTED, ITEM_TABLES, USER_TABLES
 
 Positions = tuple[Tensor, Tensor]
 """N positions in a batch of histories: the number of the history, ascending, and the event, (N,) each."""
-
-AUGMENTED = "_augmented"
-"""Ends the name of the table of augmented vectors beside an ID table."""
 
 TIMES = (*GAPS, RUN, SINCE)
 """Features by which the encoder mean weighs its means; for the other encoders they are parts like any."""
@@ -49,7 +47,7 @@ TIMES = (*GAPS, RUN, SINCE)
 TIME_DIM = 16
 """Numbers that stand for a code of one of them."""
 
-ID_TABLES = ("item_id", "history", "user_id", "bias", "item_id" + AUGMENTED, "user_id" + AUGMENTED)
+ID_TABLES = (*ITEM_TABLES, *USER_TABLES)
 """Embedding tables with a row an item or a user: they learn by row; the hourly update changes no others."""
 
 

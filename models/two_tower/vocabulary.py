@@ -8,8 +8,12 @@ from models.dataset import Ints
 from models.features.schema import Feature, FeatureSchema
 from models.state import State, moved, pack_text, unpack_text
 
-ITEM_TABLES = ("item_id", "history", "bias", "item_id_augmented")
-USER_TABLES = ("user_id", "user_id_augmented")
+AUGMENTED = "_augmented"
+"""Ends the name of the table of augmented vectors beside an ID table."""
+
+ITEM_TABLES = ("item_id", "history", "bias", "item_id" + AUGMENTED)
+USER_TABLES = ("user_id", "user_id" + AUGMENTED)
+"""Embedding tables with a row an item, and with a row a user."""
 
 
 def grow(state: State, users: Ints, items: Ints, n_users: int, n_items: int) -> State:
