@@ -69,7 +69,7 @@ REFERENCES = {
 }
 """A published or simple model, and its value of the first metric; the introduction names the sources."""
 
-KEPT = "leaderboard.csv"
+TABLES = "leaderboard.csv"
 """File of all rows that the page shows, beside it."""
 
 SLICES = ("all", "known", "unknown")
@@ -125,17 +125,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Keep what was measured; write the page and the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", type=Path, nargs="*")
-    parser.add_argument("--out", type=Path, default=DOCS, help=f"folder of the page, the plot and {KEPT}")
+    parser.add_argument("--out", type=Path, default=DOCS, help=f"folder of the page, the plot and {TABLES}")
     options = parser.parse_args(arguments)
-    tables = read(options.out / KEPT)
+    tables = read(options.out / TABLES)
     for file in options.files:
         rows = shown_rows(file)
         tables[rows[0]["protocol"], rows[0]["command"]] = rows
     if not tables:
-        parser.error(f"nothing to show: name files of matinee evaluate --out; there is no {KEPT}")
+        parser.error(f"nothing to show: name files of matinee evaluate --out; there is no {TABLES}")
     tables = {key: tables[key] for key in sorted(tables, key=place)}
     pl.DataFrame([row for rows in tables.values() for row in rows], infer_schema_length=None).write_csv(
-        options.out / KEPT
+        options.out / TABLES
     )
     (options.out / "leaderboard.md").write_text(page(tables))
     if of_lists := {protocol: rows for protocol, rows in firsts(tables).items() if protocol not in OF_ROWS}:

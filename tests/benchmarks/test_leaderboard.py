@@ -56,7 +56,7 @@ def test_windows_and_strengths_are_there(page: str) -> None:
 def test_tables_stay_until_their_command_is_measured_again(
     written: Path, folder: str, tmp_path: Path
 ) -> None:
-    for name in (leaderboard.KEPT, "ctr-random.json", "ctr-random.json.npz"):
+    for name in (leaderboard.TABLES, "ctr-random.json", "ctr-random.json.npz"):
         shutil.copy(written / name, tmp_path)
     rows = json.loads((tmp_path / "ctr-random.json").read_text())
     changed = [row | {"value": 0.4321} if row["model"] == "lr" else row for row in rows]
@@ -74,6 +74,6 @@ def test_tables_stay_until_their_command_is_measured_again(
 
 
 def test_the_page_is_that_of_the_kept_rows(tmp_path: Path) -> None:
-    shutil.copy(leaderboard.DOCS / leaderboard.KEPT, tmp_path)
+    shutil.copy(leaderboard.DOCS / leaderboard.TABLES, tmp_path)
     leaderboard.main(["--out", str(tmp_path)])
     assert (tmp_path / "leaderboard.md").read_text() == (leaderboard.DOCS / "leaderboard.md").read_text()
