@@ -126,3 +126,7 @@ class Incremental(Recaller, Protocol):
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, D) vectors whose inner products with the published ``item_embeddings`` are the scores."""
         ...
+
+    def nearest(self, users: Floats, items: Floats, queries: Queries, n: int) -> Candidates:
+        """The candidates of queries whose vectors (B, D), as those of the items (I, D), are given."""
+        ...

@@ -9,9 +9,11 @@ Methods import it themselves: torch takes 1.5 s to import, for which settings al
 
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
-from models.embeddings.ann import Index, recommend_nearest
+from models.embeddings.ann import Index, build_index, recommend_nearest
 from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.recall.contract import Tables
 from models.state import Derived, State
@@ -144,6 +146,11 @@ class TwoTower:
         model = self._model()
         model.check(queries.log)
         return model.user_vectors(queries)
+
+    def nearest(self, users: Floats, items: Floats, queries: Queries, n: int) -> Candidates:
+        """The candidates of queries whose vectors, as those of the items, are given: without the towers."""
+        index = build_index(np.where(self.state["has_events"][:, None], items, 0), self.config.ann)
+        return recommend_nearest(index, users, queries, n)
 
     def tables(self) -> Tables:
         """The vectors of the items; the last number is the item's bias. Those of users ask for a history."""

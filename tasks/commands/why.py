@@ -5,22 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.block_list import BlockList
 from models.candidates import Candidates
-from models.dataset import Queries
+from models.dataset import Floats, Queries
 from models.pipeline import arms
 from models.pipeline.config import pool_size
 from models.pipeline.why import Position, Ranked, Way, way_of
 from tasks import settings
 from tasks.commands import lookup
 from tasks.commands.answer import Answer
+from tasks.data import RunData
 from tasks.shards import recommend as shard
 from tasks.shards.recommend import FittedRun
 from warehouse.errors import MatineeError
 from warehouse.releases import queries, serving
-from warehouse.runs import lifecycle
+from warehouse.runs import files, lifecycle
 from warehouse.runs.run import Run, is_whole
 
 N_FEATURES = 8
@@ -78,7 +80,8 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
     row = int(np.searchsorted(data.target_ids, user))
     of_user = data.queries.rows(row, row + 1)
     with threadpool_limits(1, "blas"):  # as shards are computed
-        recalled = shard.recalled_for(fitted, shard.questions_of(fitted, of_user))
+        questions = shard.questions_of(fitted, of_user)
+        recalled = shard.recalled_for(fitted, questions, _stored_vectors(data, user))
         before = shard.pool_scores(data, data.run, shard.EARLIER_SCORE, data.target_ids[row : row + 1])
         way = way_of(config, recalled, variant.stages, of_user, fitted.past, item, before)
     seen = _seen(of_user, item)
@@ -103,6 +106,24 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
         "rank": way.ranked and _ranking(way.ranked, config.rank.ranker),
         "rerank": way.reranked and asdict(way.reranked),
     }
+
+
+def _stored_vectors(data: RunData, user: int) -> tuple[Floats, Floats] | None:
+    """The vectors of a user and of all items that the channel that learns on left; None without one.
+
+    With them nobody waits for its towers, and for torch.
+    """
+    if (name := data.config.incremental.channel) is None:
+        return None
+    users = files.read_range(data.run, f"user_embeddings/{name}", ["vector"], "user_id", user, user)
+    assert users is not None
+    return _matrix(users), _matrix(files.read_table(data.run, f"item_embeddings/{name}"))
+
+
+def _matrix(table: pl.DataFrame) -> Floats:
+    """(N, D) the vectors of a table."""
+    vectors: Floats = table["vector"].explode().to_numpy().reshape(table.height, -1)
+    return vectors
 
 
 def _fields(position: Position | None) -> Answer:

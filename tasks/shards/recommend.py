@@ -136,11 +136,25 @@ def questions_of(fitted: FittedRun, queries: Queries) -> dict[str, Queries]:
     return {name: _reindexed(alone, now, then) for name, (_, then) in fitted.channels.items()}
 
 
-def recalled_for(fitted: FittedRun, questions: Mapping[str, Queries]) -> Recalled:
-    """The candidates of every channel for its queries."""
-    n, now = fitted.data.config.recall.candidates, fitted.data.vocabulary
+def recalled_for(
+    fitted: FittedRun, questions: Mapping[str, Queries], vectors: tuple[Floats, Floats] | None = None
+) -> Recalled:
+    """The candidates of every channel for its queries.
+
+    ``vectors`` are those of the queries and of all items by the channel that learns on, where they are there.
+    """
+    config, now = fitted.data.config, fitted.data.vocabulary
+
+    def found(name: str, channel: Any) -> Candidates:
+        of_channel = questions[name], config.recall.candidates
+        if vectors is None or name != config.incremental.channel:
+            candidates: Candidates = channel.recommend(*of_channel)
+        else:
+            candidates = channel.nearest(*vectors, *of_channel)
+        return candidates
+
     return {
-        name: _in_vocabulary(channel.recommend(questions[name], n), then, now)
+        name: _in_vocabulary(found(name, channel), then, now)
         for name, (channel, then) in fitted.channels.items()
     }
 

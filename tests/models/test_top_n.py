@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from models import top_n as module
 from models.dataset import Floats, Mask, Queries
-from models.top_n import best_of_rows, recommend_by_score, top_n
+from models.top_n import best_of_rows, products, recommend_by_score, top_n
 from tests.models.histories import queries_of
 
 SCORES = st.one_of(
@@ -90,3 +90,13 @@ def test_blocks_of_queries_are_put_together(monkeypatch: pytest.MonkeyPatch) -> 
     assert sizes == [4, 4, 3]
     np.testing.assert_array_equal(found.item, whole.item)
     np.testing.assert_array_equal(found.score, whole.score)
+
+
+def test_products_of_a_row_are_the_same_beside_any_other_rows() -> None:
+    rng = np.random.default_rng(0)
+    left, right = (rng.standard_normal((n, 33)).astype(np.float32) for n in (11, 1_100))
+    whole = products(left, right)
+    np.testing.assert_allclose(whole, left.astype(np.float64) @ right.T, atol=1e-5)
+    for begin, end in ((0, 1), (3, 6), (2, 11), (5, 5)):
+        np.testing.assert_array_equal(products(left[begin:end], right), whole[begin:end])
+    np.testing.assert_array_equal(products(left, right[90:1_001]), whole[:, 90:1_001])

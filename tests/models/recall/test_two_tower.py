@@ -111,6 +111,20 @@ def test_an_index_beyond_a_size_finds_what_the_exact_search_finds(
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_vectors_that_are_given_find_what_the_towers_find(log: Dataset, fitted: TwoTower, kind: Any) -> None:
+    model = TwoTower(QUICK.but(ann=AnnConfig(kind=kind)))
+    model.state = fitted.state
+    queries, items = queries_at(log), model.tables().item_embeddings
+    assert items is not None
+    expected, found = (
+        model.recommend(queries, 10),
+        model.nearest(model.user_vectors(queries), items, queries, 10),
+    )
+    np.testing.assert_array_equal(found.item, expected.item)
+    np.testing.assert_array_equal(found.score, expected.score)
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_lists_depend_neither_on_threads_nor_on_other_queries(
     log: Dataset, fitted: TwoTower, kind: Any
 ) -> None:
