@@ -120,3 +120,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], message: str, m
     assert (called.code, called.out) == (2, "")
     assert called.err.startswith(f"matinee: {message}")
     assert called.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nightly", "--as-of", "yesterday"], "ISO 8601"),
+        (["nightly", "--top-n", "0"], "top-n"),
+        (["ingest", "/nowhere"], "/nowhere"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_a_mistake_of_a_value_is_one_line_and_exit_code_2(
+    words: list[str], message: str, matinee: Matinee
+) -> None:
+    called = matinee(*words)
+    assert (called.code, called.out, called.err.count("\n")) == (2, "", 1)
+    assert message in called.err
