@@ -98,7 +98,8 @@ class PastIndex:
         """(P + 1,) bounds of the pages: runs of rows of a user of one second."""
         user, at = self.log.user_idx, self.log.at
         turns = np.flatnonzero((user[1:] != user[:-1]) | (at[1:] != at[:-1])) + 1
-        return np.unique(np.concatenate([[0], turns, [len(at)]]))
+        bounds = np.concatenate([[0], turns, [len(at)]])
+        return bounds if len(at) else bounds[:1]
 
     @cached_property
     def page_of(self) -> Ints:

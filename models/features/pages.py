@@ -4,7 +4,7 @@ Who rates films goes through the pages of a site and sends the ratings of a page
 were on one page, in the order in which they stood there, and films of one page or of two successive ones
 mostly answer one search. Three parts are counted, of all ratings of a newest film by others:
 
-- same: the item is on the same page
+- same: the item is on the same page, at most 50 ratings away
 - after: it stands there after the film
 - next: it is among the next 12 ratings after that page, within half an hour
 """
@@ -24,6 +24,9 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 AHEAD, SOON = 12, 1_800
 """Ratings, and seconds, after a page within which an item is next."""
+
+BESIDE = 50
+"""Ratings of a page on either side of the film's that count: more where a log's clock shows only days."""
 
 
 def page_counts(
@@ -141,7 +144,7 @@ def _add_page(
     """Add the weight of one rating to the items on its page and the next ratings."""
     log_item, log_user, at, user_ptr, page_ptr, page_of = log
     first, last = page_ptr[page_of[event]], page_ptr[page_of[event] + 1]
-    for row in range(first, last):
+    for row in range(max(first, event - BESIDE), min(last, event + BESIDE + 1)):
         number = row_of[log_item[row]]
         if number >= 0:
             near[number, 0] += weight

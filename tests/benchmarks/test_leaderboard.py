@@ -1,22 +1,32 @@
 """The page of evaluations, from what ``evaluate`` wrote."""
 
+import json
+import re
+import shutil
+from pathlib import Path
+
 import pytest
 
 from benchmarks import leaderboard
 from tasks.commands.evaluate import evaluate
 
-CHANNELS = ["popular", "item_cf"]
+CHOSEN = ["popular", "item_cf"]
 
 
 @pytest.fixture(scope="module")
-def page(folder: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page over one protocol of lists in windows and one of rankers alone."""
+def written(folder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the page over one protocol of lists in windows and one of rankers alone."""
     out = tmp_path_factory.mktemp("leaderboard")
-    evaluate("rolling", folder, CHANNELS, ["lr"], ks=(10, 50), out=out / "rolling.json")
+    evaluate("rolling", folder, CHOSEN, ["lr"], ks=(10, 50), out=out / "rolling.json")
     evaluate("ctr-random", folder, rankers=["lr", "fm"], out=out / "ctr-random.json")
     leaderboard.main([str(out / "ctr-random.json"), str(out / "rolling.json"), "--out", str(out)])
     assert (out / "leaderboard.svg").read_text().startswith("<?xml")
-    return (out / "leaderboard.md").read_text()
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(written: Path) -> str:
+    return (written / "leaderboard.md").read_text()
 
 
 def section(page: str, title: str) -> str:
@@ -25,7 +35,7 @@ def section(page: str, title: str) -> str:
 
 def test_every_model_has_a_row(page: str) -> None:
     lists = section(page, "rolling")
-    for model in (*CHANNELS, "merged", "union", "best_channel", "merged (pre-ranked)", "lr", "published"):
+    for model in (*CHOSEN, "merged", "union", "best_channel", "merged (pre-ranked)", "lr", "published"):
         # Everybody, users known at the start of a window, and unknown ones.
         rows = [row for row in lists.splitlines() if row.startswith(f"| `{model}` |")]
         assert len(rows) in (2, 3), model
@@ -41,3 +51,29 @@ def test_the_command_measures_the_same_rows_again(page: str) -> None:
 def test_windows_and_strengths_are_there(page: str) -> None:
     assert "| 2001-06-01 |" in section(page, "rolling")
     assert "| `item_cf` |" in section(page, "What each channel is good for")
+
+
+def test_tables_stay_until_their_command_is_measured_again(
+    written: Path, folder: str, tmp_path: Path
+) -> None:
+    for name in (leaderboard.TABLES, "ctr-random.json", "ctr-random.json.npz"):
+        shutil.copy(written / name, tmp_path)
+    rows = json.loads((tmp_path / "ctr-random.json").read_text())
+    changed = [row | {"value": 0.4321} if row["model"] == "lr" else row for row in rows]
+    (tmp_path / "ctr-random.json").write_text(json.dumps(changed))
+    evaluate("ctr-random", folder, rankers=["lr"], out=tmp_path / "other.json")
+    leaderboard.main([*map(str, sorted(tmp_path.glob("*.json"))), "--out", str(tmp_path)])
+    before, now = ((folder / "leaderboard.md").read_text() for folder in (written, tmp_path))
+    assert section(now, "rolling") == section(before, "rolling")
+    of_ranker = {
+        name: re.findall(rf"\| `{name}` \| \**(\d\.\d+)", section(now, "ctr-random")) for name in ("lr", "fm")
+    }
+    assert len(of_ranker["fm"]) == 1
+    assert sorted(of_ranker["lr"])[0] == "0.4321", "measured again"
+    assert len(of_ranker["lr"]) == 2, "by the other command too"
+
+
+def test_the_page_is_that_of_the_kept_rows(tmp_path: Path) -> None:
+    shutil.copy(leaderboard.DOCS / leaderboard.TABLES, tmp_path)
+    leaderboard.main(["--out", str(tmp_path)])
+    assert (tmp_path / "leaderboard.md").read_text() == (leaderboard.DOCS / "leaderboard.md").read_text()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.dataset import DAY, Dataset, Queries
+from models.dataset import DAY, Dataset, Queries, queries_at
 from models.features.compute import Pairs, PastIndex
 from models.features.registry import OF_PAIR, OF_QUERY
 from tests.models.evaluation.logs import random_log
@@ -209,3 +209,15 @@ def test_page_counts(part: str, visible_until: int, newest: int, fading: float, 
     counts = OF_PAIR["page_counts"](pairs, part=part, **settings)
     np.testing.assert_allclose(counts, slow_page_counts(pairs, part, **settings), atol=1e-9)
     assert counts.any()
+
+
+def test_of_a_long_page_the_nearest_count() -> None:
+    """The clock of a log may show only days: pages of thousands of ratings."""
+    n = 200
+    user, item = np.repeat([0, 1], [n, 1]).astype(np.int32), np.append(np.arange(n), 70).astype(np.int32)
+    at = np.repeat([0, DAY], [n, 1])
+    log = Dataset(user, item, np.ones(n + 1, np.float32), at, 2, n, 2 * DAY)
+    pairs = pairs_of(queries_at(log, users=np.array([1], dtype=np.int32)))
+    for part, counted in (("same", np.arange(20, 121)), ("after", np.arange(71, 121))):
+        counts = OF_PAIR["page_counts"](pairs, part=part, half_life_days=300.0)
+        np.testing.assert_array_equal(np.flatnonzero(counts), counted)
