@@ -1,4 +1,4 @@
-"""Fixtures of all tests: one Prefect server a session, and hypothesis without deadlines; the order of files."""
+"""For all tests: one Prefect server a session, hypothesis without deadlines, and the order of files."""
 
 import os
 import tempfile
