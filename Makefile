@@ -24,7 +24,7 @@ run: $(READY) ## Run the nightly flow: MATINEE_SOURCE, the log, ml-1m, or withou
 	@$(BIN)/matinee nightly --or-synthetic
 
 # Two processes of one thread each: threads that wait for each other would take the time that tests need. Files in the
-# order of folders: those of few long tests, benchmarks and flows, must not be left for the end.
+# order of tests/conftest.py, then of folders: those of few long tests must not be left for the end.
 test: export OMP_NUM_THREADS = 1
 test: export NUMBA_NUM_THREADS = 1
 test: $(READY) ## Run all tests.

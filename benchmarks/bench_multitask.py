@@ -24,12 +24,11 @@ from models.pipeline.config import ranker_of
 from models.rank.experts import gate_entropy
 from models.rank.mmoe import MMoE
 from models.rank.ple import PLE
-from models.rank.rating_rows import LIKED, rating_rows
+from models.rank.rating_rows import LIKED, LOVED, rating_rows
 from models.rank.rows import Rows
 from models.rank.trainer import Network
 from tasks.commands.evaluate import read_log
 
-LOVED = "loved"
 MULTI_TASK = ("shared_bottom", "mmoe", "ple")
 TASKS = (LIKED, LOVED)
 

@@ -118,7 +118,9 @@ seen films left out.
 `merged` is the ordered list of all channels' candidates, `union` the set of at most 300 of them,
 `best_channel` the one channel that was best on the validation data (of `rolling`: on the window before),
 `published` the list of 50 that the nightly flow would publish; a ranker by its name orders the candidates
-that pre-ranking leaves (`merged (pre-ranked)`: the 300 best of the merged list)."""
+that pre-ranking leaves (`merged (pre-ranked)`: the 300 best of the merged list). `fresh` recalls films that
+hardly anybody has rated, and `cache` what an earlier release ranked and did not show, which an evaluation has
+none of: what they are for is not measured here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Commands that ask the published release and the logs: recommend, similar, why, experiment."""
+"""Commands that ask the published release and the logs: recommend, similar, why, experiment, explore."""
 
 from typing import Annotated
 
@@ -116,3 +116,12 @@ def experiment(
     from flows.command.screens import experiment as screen
 
     screen.show(answer)
+
+
+def explore(
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65_535, help="Port of the page.")] = 2718,
+) -> None:
+    """Look at the published tables in a browser: lists, films near a film, quality. Ctrl-C stops it."""
+    from tasks.commands import explore as command
+
+    raise typer.Exit(command.explore(port))

@@ -22,7 +22,7 @@ PANELS = {
         compute.tune,
         compute.replay,
     ),
-    "Ask": (ask.recommend, ask.similar, ask.why, ask.experiment),
+    "Ask": (ask.recommend, ask.similar, ask.why, ask.experiment, ask.explore),
     "Look after": (
         look_after.status,
         look_after.releases,
@@ -68,6 +68,7 @@ EXAMPLES = {
     "report": ("matinee report", "matinee report 20261126-140626-775021 --against 20261125-030001-120045"),
     "diff": ("matinee diff", "matinee diff 20261126-140626-775021 20261125-030001-120045 --json"),
     "experiment": ("matinee experiment diverse", "matinee experiment diverse --json"),
+    "explore": ("matinee explore", "matinee explore --port 8080"),
     "status": ("matinee status", "matinee status --json"),
     "rollback": ("matinee rollback", "matinee rollback 20261126-140626-775021"),
     "doctor": ("matinee doctor", "matinee doctor --repair", "matinee doctor --json"),

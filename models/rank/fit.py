@@ -50,7 +50,7 @@ class RankConfig(Config):
     """Weights of tasks in the formula by their names; those of others are fitted, the main task's is 1."""
     pool: PositiveInt = 300
     """Candidates of a user that are ranked."""
-    blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    blend_weights: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
     """Weights of the ranker in the blend with the merged list: the largest as good as the best is taken."""
     ema_decay: BelowOne = 0.85
     """Weight of the release before in the blend weight and the scores of a warm run: 0 forgets it."""

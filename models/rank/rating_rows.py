@@ -19,8 +19,8 @@ from models.features.schema import Feature, FeatureSchema
 from models.rank.rows import Rows
 from models.stars import Stars
 
-LIKED, STARS = "liked", "stars"
-"""The only task: liking, or the rating as a fraction of the scale."""
+LIKED, LOVED, STARS = "liked", "loved", "stars"
+"""Tasks: liking, the highest rating, and the rating as a fraction of the scale."""
 
 DEMOGRAPHICS = tuple(name for name in USER_ATTRIBUTES if name != "region")
 """Attributes of users among the fields."""
@@ -30,14 +30,16 @@ HISTORY = 30
 
 
 def rating_rows(log: Dataset, rows: Longs, history: bool = False, threshold: float | None = None) -> Rows:
-    """Rows of the log, by ascending number, labelled 1 where liked, as they were at their time.
+    """Rows of the log, by ascending number, as they were at their time; labels 1 where liked, where loved.
 
     A query is a user; with ``history`` it is a row, as each has a history of its own.
 
     Raises:
         KeyError: the log lacks an attribute.
     """
-    found = _rows(log, rows, liked(log, threshold)[rows].astype(np.float32), LIKED)
+    highest = log.rating[rows] == Stars.of(log.rating).high
+    label = np.stack([liked(log, threshold)[rows], highest], axis=1).astype(np.float32)
+    found = _rows(log, rows, label, (LIKED, LOVED))
     if not history:
         return found
     before = {"liked_items": liked(log, threshold), "disliked_items": disliked(log, threshold)}
@@ -50,17 +52,24 @@ def star_rows(log: Dataset, rows: Longs) -> Rows:
     Raises:
         KeyError: the log lacks an attribute.
     """
-    return _rows(log, rows, Stars.of(log.rating).fraction(log.rating[rows]), STARS)
+    return _rows(log, rows, Stars.of(log.rating).fraction(log.rating[rows])[:, None], (STARS,))
 
 
-def _rows(log: Dataset, rows: Longs, label: Floats, task: str) -> Rows:
-    """Rows with the seven fields and a label (N,)."""
+def of_main_task(rows: Rows) -> Rows:
+    """The same rows without labels of other tasks: training that they judge stops by the main one."""
+    label = rows.label.copy()
+    label[:, 1:] = np.nan
+    return replace(rows, label=label)
+
+
+def _rows(log: Dataset, rows: Longs, label: Floats, tasks: tuple[str, ...]) -> Rows:
+    """Rows with the seven fields and labels (N, T)."""
     fields = _fields(log)
     raw = attributes(fields, log)
     encoder = fit_encoder(fields, (), raw, log)
     users, items, _ = encoder.encode(raw)
     user, item = log.user_idx[rows].astype(np.int64), log.item_idx[rows].astype(np.int64)
-    return Rows(encoder.schema, user, item, users, items, {}, label[:, None], (task,))
+    return Rows(encoder.schema, user, item, users, items, {}, label, tasks)
 
 
 def _fields(log: Dataset) -> tuple[Declaration, ...]:

@@ -19,9 +19,11 @@ def metric_value(label: Floats, logit: NDArray[np.floating], query: Longs, metri
     """The metric of one task; (N,) each, ``query`` non-decreasing. Rows whose label is nan are left out.
 
     Log loss and RMSE come with a minus sign; of labels between 0 and 1, RMSE alone has a meaning. ``gauc``
-    and ``ndcg`` are averages over queries.
+    and ``ndcg`` are averages over queries. Without a labelled row it is nan.
     """
     labelled = ~np.isnan(label)
+    if not labelled.any():
+        return float("nan")
     label, logit, query = label[labelled], logit[labelled], query[labelled]
     if metric == "auc":
         return metrics.auc(label, logit)

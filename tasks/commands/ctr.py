@@ -9,7 +9,7 @@ from models.dataset import Dataset
 from models.evaluation.row_splits import CTR_PROTOCOLS
 from models.evaluation.rows import Difference, MeasuredModel, Row, classifier_rows, compare_classifiers
 from models.pipeline.config import PipelineConfig, ranker_of
-from models.rank.rating_rows import rating_rows
+from models.rank.rating_rows import of_main_task, rating_rows
 from models.rank.validation import probability
 
 logger = logging.getLogger("matinee")
@@ -40,6 +40,7 @@ def measure(
     """AUC, GAUC and log loss of each ranker on the test rows; ``baseline`` is one of them.
 
     ``threshold`` is the least rating of a film that was liked; without one, 3 stars count for nothing.
+    Rankers of several tasks also learn which films had the highest rating.
 
     Raises:
         ValueError: the log is too small for the protocol.
@@ -53,7 +54,7 @@ def measure(
     answers = {}
     for name in rankers:
         started = time.perf_counter()
-        trained = ranker_of(config, name).fit(train, validation, seed)
+        trained = ranker_of(config, name).fit(train, of_main_task(validation), seed)
         about = MeasuredModel("rank", name, seed, round(time.perf_counter() - started, 3))
         answers[name] = probability(trained.logits(test)[:, 0])
         rows += classifier_rows(label, answers[name], user, protocol, about)

@@ -19,7 +19,7 @@ from tasks.states import HOLDOUT
 from tasks.steps import start
 from tasks.steps.features import build_features
 from tasks.steps.recall import recall
-from tests.flows.published import SOURCE, active, ask, cli, lists, median_event, movie_lines
+from tests.flows.published import SOURCE, active, ask, lists, median_event, movie_lines
 from warehouse.errors import LostRace, MatineeError
 from warehouse.events import log as event_log
 from warehouse.releases import contents, serving
@@ -251,13 +251,6 @@ def test_an_hourly_run_goes_by_the_configuration_of_its_release(
     assert Run.read(home, done["release_id"]).config == parent.config
 
 
-def test_settings_that_an_hourly_run_cannot_change_are_refused(home: Path, second: dict[str, Any]) -> None:
-    done = cli("hourly", "--set", "top_n=9")
-    assert done.returncode == 2
-    assert "top_n" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
 def test_a_release_of_another_version_is_not_gone_on_from(home: Path, second: dict[str, Any]) -> None:
     release = serving.current_release(home) or ""
     manifest = home / "runs" / release / "manifest.json"
@@ -273,13 +266,6 @@ def test_a_release_of_another_version_is_not_gone_on_from(home: Path, second: di
     changed = {"top_n": TOP_N, "channels": {"two_tower": {"training": {"epochs": 3}}}}
     with pytest.raises(MatineeError, match=r"two_tower\.training\.epochs.*use --mode cold"):
         nightly(as_of=later, mode="warm", config=changed)
-
-
-def test_hourly_before_any_nightly_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
-    done = cli("hourly")
-    assert done.returncode == 2
-    assert "matinee nightly" in done.stderr
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(

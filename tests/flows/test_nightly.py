@@ -241,28 +241,10 @@ def test_the_command_reads_what_is_published(home: Path, first: dict[str, Any]) 
     assert [row["release_id"] for row in listed if row["current"]] == [serving.current_release(home)]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("recommend", "abc"), "whole numbers"),
-        (("recommend",), "--help"),
-        (("similar", "99999999"), "no film"),
-        (("similar", "1", "--channel", "nobody"), "there are"),
-        (("rollback", "nonsense"), "not kept"),
-        (("nightly", "--as-of", "yesterday"), "ISO 8601"),
-        (("nightly", "--top-n", "0"), "top-n"),
-        (("ingest", "/nowhere"), "/nowhere"),
-        (("frobnicate",), "frobnicate"),
-    ],
-)
-def test_a_mistake_is_one_clear_line_and_exit_code_2(
-    first: dict[str, Any], words: tuple[str, ...], message: str
-) -> None:
-    done = cli(*words)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert message in done.stderr
+def test_a_mistake_is_one_clear_line_and_exit_code_2(first: dict[str, Any]) -> None:
+    done = cli("rollback", "nonsense")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "not kept" in done.stderr
 
 
 def test_rollback_by_command(home: Path, first: dict[str, Any]) -> None:

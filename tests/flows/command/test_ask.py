@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -330,3 +332,20 @@ def test_a_release_without_questions_says_how_to_get_some(matinee: Matinee, home
     called = matinee("recommend", "--ask")
     assert (called.code, called.err.count("\n")) == (2, 1)
     assert "the release has no questions: run `matinee nightly`" in called.err
+
+
+def test_explore_serves_the_notebook_over_the_published_file(
+    matinee: Matinee, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def run(words: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        started.append(words)
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert matinee("explore", "--port", "8080").code == 0
+    ((*_, host, _, port, _, _, file),) = started
+    assert (host, port, Path(file)) == ("127.0.0.1", "8080", home / "serving" / "current.duckdb")
+    monkeypatch.setitem(sys.modules, "marimo", None)
+    assert "pip install 'matinee[explore]'" in matinee("explore").err

@@ -120,3 +120,30 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], message: str, m
     assert (called.code, called.out) == (2, "")
     assert called.err.startswith(f"matinee: {message}")
     assert called.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nightly", "--as-of", "yesterday"], "ISO 8601"),
+        (["nightly", "--top-n", "0"], "top-n"),
+        (["hourly", "--set", "top_n=9"], "top_n"),
+        (["ingest", "/nowhere"], "/nowhere"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_a_mistake_of_a_value_is_one_line_and_exit_code_2(
+    words: list[str], message: str, matinee: Matinee
+) -> None:
+    called = matinee(*words)
+    assert (called.code, called.out, called.err.count("\n")) == (2, "", 1)
+    assert message in called.err
+
+
+def test_an_hour_before_any_night_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matinee: Matinee
+) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    called = matinee("hourly")
+    assert (called.code, called.out) == (2, "")
+    assert "matinee nightly" in called.err

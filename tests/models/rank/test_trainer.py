@@ -3,6 +3,7 @@
 import logging
 import re
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from models.rank.mmoe import MMoE
 from models.rank.registry import build_ranker
 from models.rank.rows import Rows
 from models.rank.trainer import Network, TrainerConfig, fit_network, multi_task_loss
-from models.rank.validation import metric_value, ranks0
+from models.rank.validation import Metric, metric_value, ranks0
 from tests.models.rank.small_rows import small_rows
 
 FAST = TrainerConfig(batch_size=64, epochs=4)
@@ -183,3 +184,9 @@ def test_metrics_leave_out_unknown_labels_and_are_better_when_higher() -> None:
     assert metric_value(label, logit, query, "gauc") == 1.0
     loss = (np.log1p(np.exp(-2)) + np.log1p(np.exp(-1)) + np.log1p(np.exp(3))) / 3
     assert metric_value(label, logit, query, "logloss") == pytest.approx(-loss)
+
+
+@pytest.mark.parametrize("metric", get_args(Metric))
+def test_metrics_without_a_label_are_undefined(metric: Metric) -> None:
+    nothing = np.full(3, np.nan, dtype=np.float32)
+    assert np.isnan(metric_value(nothing, np.arange(3.0), np.arange(3), metric))
