@@ -109,14 +109,15 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
 
 
 def _stored_vectors(data: RunData, user: int) -> tuple[Floats, Floats] | None:
-    """The vectors of a user and of all items that the channel that learns on left; None without one.
+    """The vectors of a user and of all items that the channel that learns on left; None where it left none.
 
     With them nobody waits for its towers, and for torch.
     """
     if (name := data.config.incremental.channel) is None:
         return None
     users = files.read_range(data.run, f"user_embeddings/{name}", ["vector"], "user_id", user, user)
-    assert users is not None
+    if users is None or users.is_empty():
+        return None
     return _matrix(users), _matrix(files.read_table(data.run, f"item_embeddings/{name}"))
 
 

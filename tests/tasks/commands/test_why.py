@@ -31,6 +31,15 @@ OTHERS: dict[str, dict[str, Any]] = {
         "rank": {"ranker": "lr", "pool": POOL, "blend_weights": [1.0]},
         "rankers": {"lr": {"training": {"epochs": 1}}},
     },
+    "towers": {
+        "recall": {"channels": ["popular", "first_session", "item_cf", "two_tower"], "candidates": 25},
+        "channels": {
+            "two_tower": {
+                "towers": {"embedding_dim": 8, "mean_hidden": 8},
+                "training": {"epochs": 1, "first_vectors": None},
+            }
+        },
+    },
 }
 
 
