@@ -5,9 +5,13 @@ import re
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from benchmarks import leaderboard
+from models.prerank.registry import PRE_RANKERS
+from models.rank.registry import RANKERS
+from models.recall.registry import CHANNELS
 from tasks.commands.evaluate import evaluate
 
 CHOSEN = ["popular", "item_cf"]
@@ -77,3 +81,10 @@ def test_the_page_is_that_of_the_kept_rows(tmp_path: Path) -> None:
     shutil.copy(leaderboard.DOCS / leaderboard.TABLES, tmp_path)
     leaderboard.main(["--out", str(tmp_path)])
     assert (tmp_path / "leaderboard.md").read_text() == (leaderboard.DOCS / "leaderboard.md").read_text()
+
+
+def test_everything_in_the_registries_was_measured() -> None:
+    rows = pl.read_csv(leaderboard.DOCS / leaderboard.TABLES)
+    for stage, names in (("recall", CHANNELS), ("prerank", PRE_RANKERS), ("rank", RANKERS)):
+        measured = rows.filter(pl.col("stage") == stage)["model"].unique()
+        assert sorted(set(names) - set(measured)) == [], stage
