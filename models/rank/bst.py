@@ -12,12 +12,12 @@ import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from models.bounds import BelowOne
+from models.bounds import BelowOne, NonNegative
 from models.config import Config
 from models.features.schema import Feature, FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import INITIAL_SCALE, MLP, Embedding, attended
-from models.rank.networks import single_task
+from models.rank.networks import with_auxiliary
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -37,6 +37,8 @@ class BSTConfig(Config):
     """Units of the dense layers."""
     dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
+    auxiliary: NonNegative = 0.0
+    """Weight in the loss of the tasks beside the main one, which alone is predicted; 0 learns none."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""
 
@@ -79,9 +81,9 @@ class SequenceTransformer(nn.Module):
 
 
 class BST(nn.Module):
-    """(B, 1) logits. Sequences that share no embedding with a categorical feature are averaged."""
+    """(B, T) logits. Sequences that share no embedding with a categorical feature are averaged."""
 
-    def __init__(self, schema: FeatureSchema, config: BSTConfig = BSTConfig()) -> None:
+    def __init__(self, schema: FeatureSchema, tasks: int = 1, config: BSTConfig = BSTConfig()) -> None:
         super().__init__()
         self.newest = config.newest
         self.pairs = attended(schema)
@@ -90,7 +92,7 @@ class BST(nn.Module):
         self.transformers = nn.ModuleList(SequenceTransformer(config) for _ in self.pairs)
         width = self.embedding.width + 2 * len(self.pairs) * config.embedding_dim
         self.deep = MLP(width, config.hidden, config.dropout, lambda size: nn.LeakyReLU())
-        self.out = nn.Linear(config.hidden[-1], 1)
+        self.out = nn.Linear(config.hidden[-1], tasks)
 
     def forward(self, batch: Batch) -> Tensor:
         parts = [self.embedding(batch).flat]
@@ -111,4 +113,4 @@ class BST(nn.Module):
         return states[:, -1], (on * states[:, :-1]).sum(1) / on.sum(1).clamp(min=1)
 
 
-RANKER = single_task(BST, BSTConfig())
+RANKER = with_auxiliary(BST, BSTConfig())

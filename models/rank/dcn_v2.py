@@ -8,12 +8,12 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from models.bounds import BelowOne
+from models.bounds import BelowOne, NonNegative
 from models.config import Config
 from models.features.schema import FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Embedding
-from models.rank.networks import single_task
+from models.rank.networks import with_auxiliary
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -29,6 +29,8 @@ class DCNv2Config(Config):
     """Units of the dense layers."""
     dropout: BelowOne = 0.1
     """Fraction of hidden units left out in training."""
+    auxiliary: NonNegative = 0.0
+    """Weight in the loss of the tasks beside the main one, which alone is predicted; 0 learns none."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""
 
@@ -48,14 +50,14 @@ class MatrixCross(nn.Module):
 
 
 class DCNv2(nn.Module):
-    """(B, 1) logits."""
+    """(B, T) logits."""
 
-    def __init__(self, schema: FeatureSchema, config: DCNv2Config = DCNv2Config()) -> None:
+    def __init__(self, schema: FeatureSchema, tasks: int = 1, config: DCNv2Config = DCNv2Config()) -> None:
         super().__init__()
         self.embedding = Embedding(schema, config.embedding_dim)
         self.cross = MatrixCross(self.embedding.width, config.crosses)
         self.deep = MLP(self.embedding.width, config.hidden, config.dropout)
-        self.out = nn.Linear(self.embedding.width + config.hidden[-1], 1)
+        self.out = nn.Linear(self.embedding.width + config.hidden[-1], tasks)
 
     def forward(self, batch: Batch) -> Tensor:
         flat = self.embedding(batch).flat
@@ -63,4 +65,4 @@ class DCNv2(nn.Module):
         return logits
 
 
-RANKER = single_task(DCNv2, DCNv2Config())
+RANKER = with_auxiliary(DCNv2, DCNv2Config())

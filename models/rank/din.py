@@ -11,12 +11,12 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from models.bounds import BelowOne
+from models.bounds import BelowOne, NonNegative
 from models.config import Config
 from models.features.schema import Feature, FeatureSchema
 from models.rank.constraints import Units
 from models.rank.layers import MLP, Dice, Embedding, attended
-from models.rank.networks import single_task
+from models.rank.networks import with_auxiliary
 from models.rank.rows import Batch
 from models.rank.trainer import TrainerConfig
 
@@ -32,6 +32,8 @@ class DINConfig(Config):
     """Units of the dense layers."""
     dropout: BelowOne = 0.0
     """Fraction of hidden units left out in training."""
+    auxiliary: NonNegative = 0.0
+    """Weight in the loss of the tasks beside the main one, which alone is predicted; 0 learns none."""
     training: TrainerConfig = TrainerConfig()
     """Training of the network."""
 
@@ -56,9 +58,9 @@ class Attention(nn.Module):
 
 
 class DIN(nn.Module):
-    """(B, 1) logits. Sequences that share no embedding with a categorical feature are averaged."""
+    """(B, T) logits. Sequences that share no embedding with a categorical feature are averaged."""
 
-    def __init__(self, schema: FeatureSchema, config: DINConfig = DINConfig()) -> None:
+    def __init__(self, schema: FeatureSchema, tasks: int = 1, config: DINConfig = DINConfig()) -> None:
         super().__init__()
         self.pairs = attended(schema)
         left_out = [sequence for sequence, _ in self.pairs]
@@ -67,7 +69,7 @@ class DIN(nn.Module):
         self.attentions = nn.ModuleList(Attention(dim, config.attention_hidden) for _ in self.pairs)
         width = self.embedding.width + 2 * len(self.pairs) * dim
         self.deep = MLP(width, config.hidden, config.dropout, Dice)
-        self.out = nn.Linear(config.hidden[-1], 1)
+        self.out = nn.Linear(config.hidden[-1], tasks)
 
     def forward(self, batch: Batch) -> Tensor:
         parts = [self.embedding(batch).flat]
@@ -86,4 +88,4 @@ class DIN(nn.Module):
         return interest, interest * candidate
 
 
-RANKER = single_task(DIN, DINConfig())
+RANKER = with_auxiliary(DIN, DINConfig())

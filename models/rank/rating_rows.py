@@ -19,8 +19,8 @@ from models.features.schema import Feature, FeatureSchema
 from models.rank.rows import Rows
 from models.stars import Stars
 
-LIKED, LOVED, STARS = "liked", "loved", "stars"
-"""Tasks: liking, the highest rating, and the rating as a fraction of the scale."""
+LIKED, LOVED, HATED, STARS = "liked", "loved", "hated", "stars"
+"""Tasks: liking, the highest rating, the lowest one, and the rating as a fraction of the scale."""
 
 DEMOGRAPHICS = tuple(name for name in USER_ATTRIBUTES if name != "region")
 """Attributes of users among the fields."""
@@ -30,16 +30,16 @@ HISTORY = 30
 
 
 def rating_rows(log: Dataset, rows: Longs, history: bool = False, threshold: float | None = None) -> Rows:
-    """Rows of the log, by ascending number, as they were at their time; labels 1 where liked, where loved.
+    """Rows of the log, by ascending number, as they were at their time; labelled 1 where liked, loved, hated.
 
     A query is a user; with ``history`` it is a row, as each has a history of its own.
 
     Raises:
         KeyError: the log lacks an attribute.
     """
-    highest = log.rating[rows] == Stars.of(log.rating).high
-    label = np.stack([liked(log, threshold)[rows], highest], axis=1).astype(np.float32)
-    found = _rows(log, rows, label, (LIKED, LOVED))
+    rating, stars = log.rating[rows], Stars.of(log.rating)
+    labels = liked(log, threshold)[rows], rating == stars.high, rating == stars.low
+    found = _rows(log, rows, np.stack(labels, axis=1).astype(np.float32), (LIKED, LOVED, HATED))
     if not history:
         return found
     before = {"liked_items": liked(log, threshold), "disliked_items": disliked(log, threshold)}
@@ -53,13 +53,6 @@ def star_rows(log: Dataset, rows: Longs) -> Rows:
         KeyError: the log lacks an attribute.
     """
     return _rows(log, rows, Stars.of(log.rating).fraction(log.rating[rows])[:, None], (STARS,))
-
-
-def of_main_task(rows: Rows) -> Rows:
-    """The same rows without labels of other tasks: training that they judge stops by the main one."""
-    label = rows.label.copy()
-    label[:, 1:] = np.nan
-    return replace(rows, label=label)
 
 
 def _rows(log: Dataset, rows: Longs, label: Floats, tasks: tuple[str, ...]) -> Rows:

@@ -5,17 +5,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.config import overlaid
 from models.dataset import Dataset
 from models.evaluation.row_splits import CTR_PROTOCOLS
 from models.evaluation.rows import Difference, MeasuredModel, Row, classifier_rows, compare_classifiers
 from models.pipeline.config import PipelineConfig, ranker_of
-from models.rank.rating_rows import of_main_task, rating_rows
+from models.rank.networks import of_main_task
+from models.rank.rating_rows import rating_rows
 from models.rank.validation import probability
 
 logger = logging.getLogger("matinee")
 
 IN_TIME = ("ctr-last",)
 """Protocols whose rows come with the history before them; with a random split that would be the answers."""
+
+
+AUXILIARY = 0.3
+"""Weight of the other tasks beside liking, of rankers that have such a weight."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ def measure(
     """AUC, GAUC and log loss of each ranker on the test rows; ``baseline`` is one of them.
 
     ``threshold`` is the least rating of a film that was liked; without one, 3 stars count for nothing.
-    Rankers of several tasks also learn which films had the highest rating.
+    Rankers of several tasks, and those with auxiliary ones, also learn the highest and the lowest rating.
 
     Raises:
         ValueError: the log is too small for the protocol.
@@ -54,7 +60,7 @@ def measure(
     answers = {}
     for name in rankers:
         started = time.perf_counter()
-        trained = ranker_of(config, name).fit(train, of_main_task(validation), seed)
+        trained = ranker_of(_with_auxiliary(config, name), name).fit(train, of_main_task(validation), seed)
         about = MeasuredModel("rank", name, seed, round(time.perf_counter() - started, 3))
         answers[name] = probability(trained.logits(test)[:, 0])
         rows += classifier_rows(label, answers[name], user, protocol, about)
@@ -65,3 +71,10 @@ def measure(
         if baseline is not None and name != baseline
     }
     return Measured(split.digest(dataset), rows, differences)
+
+
+def _with_auxiliary(config: PipelineConfig, name: str) -> PipelineConfig:
+    """The same, where a ranker learns other tasks beside liking unless its settings say how much."""
+    if "auxiliary" not in type(ranker_of(config, name).settings).model_fields:
+        return config
+    return config.but(rankers=overlaid({name: {"auxiliary": AUXILIARY}}, config.rankers))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.dataset import Dataset
-from models.rank.rating_rows import HISTORY, of_main_task, rating_rows, star_rows
+from models.rank.rating_rows import HISTORY, rating_rows, star_rows
 from tests.models.recall.small_logs import small_log
 
 
@@ -39,11 +39,9 @@ def test_seven_fields_and_nothing_else(log: Dataset) -> None:
     for feature in given.schema.features:
         if feature.kind == "categorical":
             assert 0 <= batch[feature.name].min() <= batch[feature.name].max() < feature.size
-    np.testing.assert_array_equal(
-        given.label, np.stack([log.rating[rows] > 3, log.rating[rows] == 5], axis=1)
-    )
-    np.testing.assert_array_equal(of_main_task(given).label[:, 0], given.label[:, 0])
-    assert np.isnan(of_main_task(given).label[:, 1]).all()
+    rating = log.rating[rows]
+    assert given.tasks == ("liked", "loved", "hated")
+    np.testing.assert_array_equal(given.label, np.stack([rating > 3, rating == 5, rating == 1], axis=1))
     assert (np.diff(given.query) >= 0).all()
 
 
