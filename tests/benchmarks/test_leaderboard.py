@@ -3,9 +3,9 @@
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from benchmarks import leaderboard
@@ -83,8 +83,10 @@ def test_the_page_is_that_of_the_kept_rows(tmp_path: Path) -> None:
     assert (tmp_path / "leaderboard.md").read_text() == (leaderboard.DOCS / "leaderboard.md").read_text()
 
 
-def test_everything_in_the_registries_was_measured() -> None:
-    rows = pl.read_csv(leaderboard.DOCS / leaderboard.TABLES)
-    for stage, names in (("recall", CHANNELS), ("prerank", PRE_RANKERS), ("rank", RANKERS)):
-        measured = rows.filter(pl.col("stage") == stage)["model"].unique()
-        assert sorted(set(names) - set(measured)) == [], stage
+@pytest.mark.parametrize(
+    ("stage", "registry"), [("recall", CHANNELS), ("prerank", PRE_RANKERS), ("rank", RANKERS)]
+)
+def test_everything_in_the_registries_was_measured(stage: str, registry: Mapping[str, object]) -> None:
+    tables = leaderboard.read(leaderboard.DOCS / leaderboard.TABLES)
+    measured = {row["model"] for rows in tables.values() for row in rows if row["stage"] == stage}
+    assert measured >= registry.keys()
