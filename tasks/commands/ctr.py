@@ -5,13 +5,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.config import overlaid
 from models.dataset import Dataset
 from models.evaluation.row_splits import CTR_PROTOCOLS
 from models.evaluation.rows import Difference, MeasuredModel, Row, classifier_rows, compare_classifiers
 from models.pipeline.config import PipelineConfig, ranker_of
 from models.rank.networks import of_main_task
 from models.rank.rating_rows import rating_rows
+from models.rank.registry import RANKERS
 from models.rank.validation import probability
 
 logger = logging.getLogger("matinee")
@@ -60,7 +60,7 @@ def measure(
     answers = {}
     for name in rankers:
         started = time.perf_counter()
-        trained = ranker_of(_with_auxiliary(config, name), name).fit(train, of_main_task(validation), seed)
+        trained = ranker_of(config, name).fit(train, of_main_task(validation), seed)
         about = MeasuredModel("rank", name, seed, round(time.perf_counter() - started, 3))
         answers[name] = probability(trained.logits(test)[:, 0])
         rows += classifier_rows(label, answers[name], user, protocol, about)
@@ -73,8 +73,7 @@ def measure(
     return Measured(split.digest(dataset), rows, differences)
 
 
-def _with_auxiliary(config: PipelineConfig, name: str) -> PipelineConfig:
-    """The same, where a ranker learns other tasks beside liking unless its settings say how much."""
-    if "auxiliary" not in type(ranker_of(config, name).settings).model_fields:
-        return config
-    return config.but(rankers=overlaid({name: {"auxiliary": AUXILIARY}}, config.rankers))
+def auxiliary_settings(rankers: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Settings by which those rankers that can learn other tasks beside liking do."""
+    able = [name for name in rankers if "auxiliary" in type(RANKERS[name].settings).model_fields]
+    return {name: {"auxiliary": AUXILIARY} for name in able}

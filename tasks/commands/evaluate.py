@@ -137,6 +137,9 @@ def configured_for(
     if seed is not None:
         options["seed"] = seed
     changes = overlaid(config or {}, options)
+    if protocol in CTR_PROTOCOLS:
+        kinds = [name for name in rankers or RANKERS if name in RANKERS]
+        changes = overlaid({"rankers": ctr.auxiliary_settings(kinds)}, changes)
     if channels is not None:
         changes = overlaid(changes, {"recall": {"channels": list(channels)}} | _unnamed(changes, channels))
     recall = configuration.load(changes).recall

@@ -49,3 +49,12 @@ def test_mistakes_are_reported(tmp_path: Path) -> None:
     few = batches.dat(tmp_path / "few", [(7, 1, 4, 10), (7, 2, 4, 20), (7, 3, 4, 30)])
     with pytest.raises(MatineeError, match="ctr-random cannot be run on this log"):
         evaluate("ctr-random", few, rankers=["lr"])
+
+
+def test_other_tasks_are_learned_beside_liking_unless_settings_say_otherwise() -> None:
+    training = {"epochs": 2, "batch_size": 256}
+    by_default, alone = (
+        evaluate("ctr-random", "synthetic:0.01", rankers=["dcn_v2"], config={"rankers": {"dcn_v2": settings}})
+        for settings in ({"training": training}, {"training": training, "auxiliary": 0.0})
+    )
+    assert [row["value"] for row in by_default["rows"]] != [row["value"] for row in alone["rows"]]
