@@ -35,6 +35,9 @@ from models.top_n import best_of_rows
 
 logger = logging.getLogger("matinee")
 
+Z = 1.96
+"""Standard errors on either side in a 95 % interval."""
+
 Formula = Literal["weighted_sum", "boosted", "product", "reciprocal_rank"]
 """The names of ``models.rank.fusion.FORMULAS``."""
 
@@ -138,16 +141,17 @@ def _with_fusion(trained: CrossFitted, config: RankConfig) -> Ranking:
 
 
 def _largest_as_good(ndcg: Mapping[float, Doubles], user_idx: Ints) -> float:
-    """The largest weight whose NDCG is below the best by at most a standard error of their difference.
+    """The largest weight whose NDCG is not below the best beyond the 95 % interval of their difference.
 
     Near its top the curve is flat, and which weight is the best is chance. The mean of the folds' rankers,
-    which publishes, is better than the ranker of one fold, which is judged here: of weights that cannot be
-    told apart, the one that trusts it most. The rule of one standard error is that of Breiman et al.,
-    Classification and Regression Trees (1984), 3.4.3. Differences are paired, those of a user hang together.
+    which publishes, is better than the ranker of one fold, which is judged here, and the more so the larger
+    its weight: of weights that cannot be told apart, the one that trusts it most. Differences are paired,
+    those of a user hang together. In the manner of the one-standard-error rule of Breiman et al.,
+    Classification and Regression Trees (1984), 3.4.3.
     """
     best = max(ndcg.values(), key=lambda values: float(values.mean()))
     lost = {weight: best - values for weight, values in ndcg.items()}
-    return max(weight for weight, loss in lost.items() if loss.mean() <= _standard_error(loss, user_idx))
+    return max(weight for weight, loss in lost.items() if loss.mean() <= Z * _standard_error(loss, user_idx))
 
 
 def _standard_error(values: Doubles, user_idx: Ints) -> float:
