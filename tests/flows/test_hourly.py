@@ -263,7 +263,7 @@ def test_a_release_of_another_version_is_not_gone_on_from(home: Path, second: di
             hourly(as_of=later)
     finally:
         manifest.write_text(text)
-    changed = {"top_n": TOP_N, "channels": {"two_tower": {"training": {"epochs": 3}}}}
+    changed = {"top_n": TOP_N, "channels": {"two_tower": {"training": {"epochs": 5}}}}
     with pytest.raises(MatineeError, match=r"two_tower\.training\.epochs.*use --mode cold"):
         nightly(as_of=later, mode="warm", config=changed)
 
