@@ -2,8 +2,9 @@
 
     python -m benchmarks.faults [--examples 1000] [--kills 10] [--seconds 600] [--seed 0]
 
-Mutated files: hypothesis changes bytes and lines of sources in every layout, one ingest each; each ends in a
-line that says what to do, or every row read is in the log or in the quarantine. Kills: an ingest and a
+Mutated files: hypothesis changes bytes and lines of sources in every layout, logs of behaviour and reports of
+what was shown among them, one ingest each; each ends in a line that says what to do, or every row read is in
+the log or in the quarantine. Kills: an ingest and a
 publication are killed at random moments (SIGKILL); the next one heals, and every rating is there once. Full
 disks: no file of theirs may grow beyond a limit (RLIMIT_FSIZE), which writers meet as they meet a full disk.
 Prints a line a part, and exits with 1 after any failure.
@@ -32,6 +33,7 @@ from hypothesis import strategies as st
 
 from warehouse import faults, health
 from warehouse.errors import MatineeError
+from warehouse.events import exposures
 from warehouse.events import log as event_log
 from warehouse.sources.synthetic.data import Synthetic
 
@@ -57,7 +59,7 @@ SIZES = (0, 1_000, 4_000, 10_000, 20_000, 40_000)
 REFUSED = 10
 """Exit code of an ingest that ended with a line."""
 
-LAYOUTS = ("dat", "csv", "zip", "file")
+LAYOUTS = ("dat", "csv", "zip", "file", "behaviour", "shown")
 
 ROUND = 100
 """Mutated sources between two looks at the clock."""
@@ -92,16 +94,26 @@ def write_sources(folder: Path) -> dict[str, Path]:
     ratings.write_csv(csv / "ratings.csv")
     films = made.items().select(movieId="item_id", title="title", genres=pl.col("genres").list.join("|"))
     films.write_csv(csv / "movies.csv")
+    behaviour = Path(shutil.copytree(csv, folder / "behaviour"))
+    watched = pl.concat(Synthetic(0.002, seed=0, watch=True).ratings())
+    watched.drop("expected_seconds").write_csv(behaviour / "ratings.csv")
     with zipfile.ZipFile(folder / "whole.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for file in (folder / "dat").iterdir():
             archive.write(file, file.name)
-    return {"dat": folder / "dat", "csv": csv, "zip": folder / "whole.zip", "file": folder / "dat"}
+    shown = folder / "shown"
+    shown.mkdir()
+    at = pl.from_epoch("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    report = ratings.select(user_id="userId", item_id="movieId", shown_at=at, rank=pl.lit(1))
+    report.write_csv(shown / "shown.csv")
+    whole = {"dat": folder / "dat", "csv": csv, "zip": folder / "whole.zip", "file": folder / "dat"}
+    return whole | {"behaviour": behaviour, "shown": shown}
 
 
 def mutate(sources: dict[str, Path], folder: Path, examples: int, seconds: float, number: int) -> list[str]:
     """Ingest mutated copies; returns what went wrong."""
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
+    event_log.ingest(folder / "films", str(sources["csv"]))
     end = time.monotonic() + seconds
 
     def ingested(layout: str, data: st.DataObject) -> None:
@@ -112,8 +124,13 @@ def mutate(sources: dict[str, Path], folder: Path, examples: int, seconds: float
         file.write_bytes(_mutated(file.read_bytes(), data))
         if layout == "zip":
             source = file
-        named = source / "ratings.dat" if layout == "file" else source
-        outcome, failure = _outcome(place / "home", str(named))
+        home, log, named = place / "home", "events", source
+        if layout == "file":
+            named = source / "ratings.dat"
+        elif layout == "shown":
+            shutil.copytree(folder / "films", home)
+            log, named = "exposures", file
+        outcome, failure = _outcome(home, str(named), log)
         outcomes[outcome] += 1
         if failure:
             failures.append(f"{layout}, {file.name}: {failure}")
@@ -121,6 +138,8 @@ def mutate(sources: dict[str, Path], folder: Path, examples: int, seconds: float
     # In rounds: what is drawn within one must not depend on the clock.
     while outcomes.total() < examples and time.monotonic() < end:
         _round(ingested, min(ROUND, examples - outcomes.total()), hash((number, outcomes.total())))
+        print(f"\r{outcomes.total():,} mutated sources, {len(failures)} failures", end="", file=sys.stderr)
+    print(file=sys.stderr)
     print(f"{outcomes.total():,} mutated sources: {dict(outcomes)}", flush=True)
     return failures
 
@@ -137,10 +156,10 @@ def _round(ingested: Callable[[str, st.DataObject], None], examples: int, number
     seed(number)(limits(given(st.sampled_from(LAYOUTS), st.data())(ingested)))()
 
 
-def _outcome(home: Path, source: str) -> tuple[str, str | None]:
-    """The outcome of an ingest, and what is wrong about it."""
+def _outcome(home: Path, source: str, log: str = "events") -> tuple[str, str | None]:
+    """The outcome of an ingest into a log, and what is wrong about it."""
     try:
-        report = event_log.ingest(home, source)
+        report = (exposures.record if log == "exposures" else event_log.ingest)(home, source)
     except MatineeError as error:
         several = "\n" in str(error)
         return "refused", "several lines" if several else None
@@ -148,7 +167,8 @@ def _outcome(home: Path, source: str) -> tuple[str, str | None]:
         line = faults.explained(error, home)
         return "explained" if line else "traceback", None if line else repr(error)
     rows = report.rows_logged + sum(report.quarantined.values())
-    if rows != report.rows_read or _rows(home, "events") + _rows(home, "quarantine") != rows:
+    is_whole = rows + report.impressions == report.rows_read
+    if not is_whole or _rows(home, log) + _rows(home, "quarantine") != rows:
         return "lost", f"{report.rows_read} rows read, {rows} logged or in quarantine"
     return "ingested", None
 
