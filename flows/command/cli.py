@@ -124,12 +124,12 @@ def main() -> None:
     try:
         code = app(standalone_mode=False, prog_name="matinee")
     except Held as error:
-        _fail(str(error), 3)
+        _fail(str(error), 3, error)
     except (
         MatineeError,
         FloatingPointError,
     ) as error:  # the latter: a training diverged, and says what to set
-        _fail(str(error))
+        _fail(str(error), error=error)
     except (typer.Abort, KeyboardInterrupt):
         _fail("stopped; what is published is unchanged", 130)
     except typer.TyperException as error:
@@ -140,7 +140,7 @@ def main() -> None:
     except Exception as error:
         if (line := _line(error)) is None:
             raise
-        _fail(line)
+        _fail(line, error=error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -165,9 +165,13 @@ def _line(error: Exception) -> str | None:
     return line
 
 
-def _fail(message: str, code: int = 2) -> NoReturn:
+def _fail(message: str, code: int = 2, error: BaseException | None = None) -> NoReturn:
     from flows.command.screens.terminal import err
 
+    # Prefect keeps the error to the end of the process, and its frames would keep what they name: DuckDB
+    # would report all its types as leaked.
+    while error is not None:
+        error.__traceback__, error = None, error.__cause__ or error.__context__
     err.print("[bold red]matinee:[/]", end=" ")
     err.print(message, soft_wrap=True, markup=False)
     sys.exit(code)

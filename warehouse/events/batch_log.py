@@ -118,15 +118,19 @@ class BatchLog:
         rows_read = 0 if is_logged else _copy_rows(incoming, sequence, sink, rejected)
         footer = facts(rows_read)
         sink.finish(footer)
-        repeated = self._drop_repeated(home, path, footer)
+        with sql.bounded(home / SPILL, memory_limit=MEMORY) as con:
+            repeated = self._drop_repeated(con, home, path, footer)
+            counts = _counts(con, path)
         if len(repeated) and not incoming.is_own:
             _quarantine_lines(incoming, repeated, rejected)
         rejected.finish()
-        return Written(sequence, rows_read, *self._counts(home, path), dict(rejected.reasons))
+        return Written(sequence, rows_read, *counts, dict(rejected.reasons))
 
-    def _drop_repeated(self, home: Path, staged: Path, facts: dict[str, Any]) -> pl.Series:
+    def _drop_repeated(
+        self, con: duckdb.DuckDBPyConnection, home: Path, staged: Path, facts: dict[str, Any]
+    ) -> pl.Series:
         """Take the rows that are logged already out of a staged file; returns their lines."""
-        repeated = self._repeated(home, staged)
+        repeated = self._repeated(con, home, staged)
         if repeated.is_empty():
             return repeated
         lines = []
@@ -144,22 +148,14 @@ class BatchLog:
             staging.commit()
         return pl.concat(lines)
 
-    def _repeated(self, home: Path, staged: Path) -> pl.Series:
+    def _repeated(self, con: duckdb.DuckDBPyConnection, home: Path, staged: Path) -> pl.Series:
         """Row numbers (0-based) in a staged file that repeat the log or an earlier row of the file."""
         logged = [str(path) for path in self.files(home)]
         empty = self.schema.empty_table()
-        with _database(home) as con:
-            con.read_parquet(str(staged), file_row_number=True).create_view("staged")
-            (con.read_parquet(logged) if logged else con.from_arrow(empty)).create_view("logged_rows")
-            found: pl.DataFrame = con.sql(sql.load("log/repeated_rows").format(time=self.time)).pl()
+        con.read_parquet(str(staged), file_row_number=True).create_view("staged")
+        (con.read_parquet(logged) if logged else con.from_arrow(empty)).create_view("logged_rows")
+        found: pl.DataFrame = con.sql(sql.load("log/repeated_rows").format(time=self.time)).pl()
         return found["file_row_number"]
-
-    def _counts(self, home: Path, staged: Path) -> tuple[int, int, int]:
-        """Rows, distinct users and distinct items of a staged file."""
-        with _database(home) as con:
-            con.read_parquet(str(staged)).create_view("staged")
-            ((rows, users, items),) = con.execute(sql.load("log/counts")).fetchall()
-        return rows, users, items
 
 
 def sequence_of(path: Path) -> int:
@@ -210,5 +206,8 @@ def _quarantine_lines(incoming: Incoming, lines: pl.Series, rejected: quarantine
         rejected.write(repeated.with_columns(reason=pl.lit("duplicate")))
 
 
-def _database(home: Path) -> duckdb.DuckDBPyConnection:
-    return sql.bounded(home / SPILL, memory_limit=MEMORY)
+def _counts(con: duckdb.DuckDBPyConnection, staged: Path) -> tuple[int, int, int]:
+    """Rows, distinct users and distinct items of a staged file."""
+    con.read_parquet(str(staged)).create_view("staged")  # anew: the file may have been rewritten
+    ((rows, users, items),) = con.execute(sql.load("log/counts")).fetchall()
+    return rows, users, items
