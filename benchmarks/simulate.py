@@ -8,7 +8,7 @@ a film a day that nobody proposed. Every night all is fitted anew: channels, the
 between, lists follow the new histories. Beside it, in a world of its own, the lists of the first night are
 shown for the whole month, without what was watched.
 
-Then experiments of five days, each on an audience of its own, users in arms by the hash of their ids: one
+Then experiments of a week, each on an audience of its own, users in arms by the hash of their ids: one
 arm gets the merged list and the other what is popular; and, as often, both get the same. What counts is how
 many of either the report's test calls significant at 5 %.
 """
@@ -49,7 +49,7 @@ LOOKS = 1 / np.sqrt(np.arange(1, SHOWN + 1))
 MATCH, QUALITY, RELUCTANCE = 1.5, 0.4, 2.5
 """Weights of taste and quality in the log odds of watching what one looks at, and what is taken off."""
 
-EXPERIMENT_DAYS, LEVEL = 5, 0.05
+EXPERIMENT_DAYS, LEVEL = 7, 0.05
 
 Lists = Callable[[Dataset], Ints]
 """(U, n) a list for each user of a log."""
