@@ -1,16 +1,18 @@
 """Faults: mutated sources, kills, full disks. Nothing may end in a traceback, and no row may be lost.
 
-    python -m benchmarks.faults [--examples 1000] [--kills 10] [--seconds 600] [--seed 0]
+    python -m benchmarks.faults [--examples 1000] [--kills 10] [--full-runs 10] [--seconds 600] [--seed 0]
 
 Mutated files: hypothesis changes bytes and lines of sources in every layout, logs of behaviour and reports of
 what was shown among them, one ingest each; each ends in a line that says what to do, or every row read is in
-the log or in the quarantine. Kills: an ingest and a
-publication are killed at random moments (SIGKILL); the next one heals, and every rating is there once. Full
-disks: no file of theirs may grow beyond a limit (RLIMIT_FSIZE), which writers meet as they meet a full disk.
-Prints a line a part, and exits with 1 after any failure.
+the log or in the quarantine. Kills: an ingest and a publication are killed at random moments (SIGKILL); the
+next one heals, and every rating is there once. Full disks: no file of theirs may grow beyond a limit
+(RLIMIT_FSIZE), which writers meet as they meet a full disk; of an ingest, and of the commands hourly and
+nightly, which must end in one line and find all whole when they run again. Prints a line a part, and exits
+with 1 after any failure.
 """
 
 import argparse
+import itertools
 import logging
 import multiprocessing
 import os
@@ -18,12 +20,14 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -31,6 +35,8 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from benchmarks.commands import MATINEE
+from benchmarks.server import server
 from warehouse import faults, health
 from warehouse.errors import MatineeError
 from warehouse.events import exposures
@@ -56,8 +62,17 @@ HOSTILE = (
 SIZES = (0, 1_000, 4_000, 10_000, 20_000, 40_000)
 """Bytes of a file at most, on a full disk."""
 
+SIZES_OF_RUNS = (500_000, 4_000, 2_000_000, 64_000, 5_000_000)
+"""The same where nightly and hourly runs publish files of about six million."""
+
+SMALL = ("--set", "recall.channels=[popular,segment,two_tower]")
+"""Settings of those runs."""
+
 REFUSED = 10
 """Exit code of an ingest that ended with a line."""
+
+USERS_FAULT = 2
+"""Exit code of the command after such a line."""
 
 LAYOUTS = ("dat", "csv", "zip", "file", "behaviour", "shown")
 
@@ -70,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--examples", type=int, default=1000, help="mutated sources")
     parser.add_argument("--kills", type=int, default=10, help="ingests that are killed")
+    parser.add_argument(
+        "--full-runs", type=int, default=5, help="nightly and hourly runs on full disks, each"
+    )
     parser.add_argument("--seconds", type=float, default=600, help="mutations end after that")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -79,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         failures = mutate(sources, Path(folder), options.examples, options.seconds, options.seed)
         failures += kill(sources["dat"], Path(folder), options.kills, random.Random(options.seed))
         failures += fill(sources["dat"], Path(folder))
+        failures += fill_runs(Path(folder), options.full_runs)
     print(f"{len(failures)} failures", *failures[:5], sep="\n")
     sys.exit(1 if failures else 0)
 
@@ -237,6 +256,49 @@ def fill(source: Path, folder: Path) -> list[str]:
     return failures
 
 
+def fill_runs(folder: Path, times: int) -> list[str]:
+    """Run hourly and nightly by turns where no file may grow beyond some size, then where it may."""
+    home, failures, refused = folder / "published", list[str](), 0
+    with server(folder / "prefect"):
+        # A nightly of half the log: the rest is new to the next one, and to an hourly.
+        source = ("--source", "synthetic:0.02", "--as-of", "2002-01-01")
+        failures += _complaints(_matinee(home, "nightly", *source, *SMALL), code=0)
+        runs = itertools.product(SIZES_OF_RUNS, (("hourly",), ("nightly", *SMALL)))
+        for size, command in itertools.islice(runs, times):
+            name = f"{command[0]} on a disk full at {size:,} bytes"
+            full = folder / f"{command[0]}-{size}"
+            shutil.copytree(home, full, symlinks=True)
+            stopped = _matinee(full, *command, limit=size)
+            refused += stopped.returncode != 0
+            found = _complaints(stopped, stopped.returncode and USERS_FAULT)
+            found += [finding for finding in _findings(full) if "did not end" not in finding]
+            found += _complaints(_matinee(full, *command), code=0)
+            failures += [f"{name}: {what}" for what in found]
+            shutil.rmtree(full)
+    print(f"{times} runs of which {refused} met a full disk", flush=True)
+    return failures
+
+
+def _matinee(home: Path, *words: str, limit: int | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process of its own, where no file may have more bytes than the limit."""
+    environment = os.environ | {"MATINEE_HOME": str(home)}
+    before = None if limit is None else partial(_limit_files, limit)
+    # What it says goes through a pipe: the limit is for files.
+    return subprocess.run(
+        [MATINEE, *words], env=environment, preexec_fn=before, capture_output=True, text=True
+    )
+
+
+def _complaints(ended: "subprocess.CompletedProcess[str]", code: int) -> list[str]:
+    """What is wrong about how a command ended: its exit code, or more than a line of an error."""
+    lines = ended.stderr.splitlines()
+    found = [] if ended.returncode == code else [f"exit code {ended.returncode}, {' '.join(lines[-1:])}"]
+    said = [line for line in lines if line.startswith("matinee: ")]
+    if code and (len(said) != 1 or said[0] != lines[-1]):
+        found.append(f"no line at the end, but {' '.join(lines[-1:])}")
+    return found + [line for line in lines if line.startswith("Traceback")]
+
+
 def _findings(home: Path) -> list[str]:
     return [str(found) for part in health.examine(home) for found in part.findings]
 
@@ -260,10 +322,15 @@ def _ingest(home: Path, source: Path, limit: int | None) -> None:
     """Ingest where no file may have more bytes than the limit."""
     home.mkdir()
     if limit is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        _limit_files(limit)
     kind, failure = _outcome(home, str(source))
     os._exit(1 if failure else 0 if kind == "ingested" else REFUSED)
+
+
+def _limit_files(size: int) -> None:
+    """No file that this process writes may have more bytes from now on."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":
