@@ -3,10 +3,9 @@
     python -m benchmarks.bench_first_ratings SOURCE [--users 1500] [--set KEY=VALUE]...
 
 Some users are left out of all that is learned. Each is asked for after their first ratings, at the time of
-the newest of them, and what counts is NDCG@10 on all that they rated after the tenth: of the list that would
-be published, and of what is popular with everybody, with the user's segment, and in first sessions.
-Differences are paired, with 95 % intervals over users: of the published list to that with fewer ratings, and
-to the others.
+the newest of them, and what counts is NDCG@10 on all that they rated after these: of the list that would be
+published, and of what is popular with everybody, with the user's segment, and in first sessions. Differences
+are paired, with 95 % intervals over users: of the published list to that with fewer ratings, and to others.
 """
 
 import argparse
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--users", type=int, default=1500, help="users left out, at most a quarter of all")
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
-    config = configuration.load(options.set, {"objective": "next"})
+    config = configuration.load(options.set)
     log, vocabulary = read_log(options.source)
     split = split_of(log, options.users, config.seed)
     declared = declarations.of(config.features, config.optional_features)
@@ -56,14 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def split_of(log: Dataset, n_users: int, seed: int) -> Split:
     """Users left out of the training part, each asked for with the first KNOWN of their ratings."""
-    after = first_ratings(log) & (np.arange(log.n_events) >= log.indptr[log.user_idx] + KNOWN[-1])
-    count = np.bincount(log.user_idx[after], minlength=log.n_users)
-    able = np.flatnonzero(count)
-    drawn = np.random.default_rng(seed).permutation(able)[: min(n_users, log.n_users // 4)]
+    number = np.arange(log.n_events) - log.indptr[log.user_idx]
+    new = first_ratings(log)
+    able = np.bincount(log.user_idx[new & (number >= KNOWN[-1])], minlength=log.n_users) > 0
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(able))[: min(n_users, log.n_users // 4)]
     users = np.sort(drawn).astype(np.int32)
     left_out = np.isin(log.user_idx, users)
-    wanted = np.tile(log.item_idx[left_out & after], len(KNOWN))
-    targets = Targets(offsets(np.tile(count[users], len(KNOWN))), wanted)
+    later = [np.flatnonzero(left_out & new & (number >= n)) for n in KNOWN]
+    count = [np.bincount(log.user_idx[rows], minlength=log.n_users)[users] for rows in later]
+    targets = Targets(offsets(np.concatenate(count)), log.item_idx[np.concatenate(later)])
     known, begin = np.repeat(KNOWN, len(users)), np.tile(log.indptr[users], len(KNOWN))
     newest = np.maximum(begin + known - 1, begin)
     queries = Queries(np.tile(users, len(KNOWN)), log.at[newest], begin, begin + known, log)
