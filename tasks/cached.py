@@ -40,7 +40,7 @@ def cached_before_holdout(data: RunData, channel: str) -> Cache:
     Of the objective ``next`` it did: the newest films of each user are of any time.
     """
     assert data.holdout is not None
-    start, is_new = data.holdout.train.as_of, data.config.objective == "daily"
+    start, is_new = data.holdout.train.as_of, data.config.objective != "next"
     if data.run.parent_id is None or not is_new or epoch(data.parent.as_of) > start:
         return _empty(data, channel)
     model = _queues(data, channel).push(_ranked(data, published=False), epoch(data.parent.as_of))

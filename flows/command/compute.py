@@ -32,10 +32,11 @@ def nightly(
         ),
     ] = None,
     objective: Annotated[
-        Literal["daily", "next"] | None,
+        Literal["daily", "visit", "next"] | None,
         typer.Option(
-            help="What blend and ranker are fitted for: the next days, or each user's very next film, as if "
-            "asked right after the newest; short for [bold]--set objective=next[/]. Default: daily.",
+            help="What blend and ranker are fitted for: the next days, the first films of whoever comes "
+            "back, or each user's very next film, as if asked right after the newest; short for "
+            "[bold]--set objective=next[/]. Default: daily.",
             rich_help_panel=options.WHAT,
         ),
     ] = None,

@@ -5,6 +5,8 @@ that was made before; what is rated within the first minute answers it. Later fi
 the page they stood on than of the user.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from models.dataset import Dataset, Mask, Queries, first_ratings
@@ -22,15 +24,29 @@ PAST = 0.9
 
 
 def next_visit(log: Dataset) -> Split:
-    """Train up to the 0.9 quantile of time; each later visit is asked for at its beginning.
+    """``newest_visits`` of the last tenth of the events.
+
+    Slices: ``known`` and ``unknown``, whether the training part has the user, and ``last``, each user's last
+    visit.
+    """
+    split = newest_visits(log, 1 - PAST)
+    in_train = has_history(split.train)[split.queries.user_idx]
+    slices = {"known": in_train, "unknown": ~in_train, "last": _last_of_user(split.queries)}
+    return replace(split, protocol="next-visit", slices=slices)
+
+
+def newest_visits(log: Dataset, fraction: float) -> Split:
+    """Train on all before the newest fraction of the events; each later visit is asked for at its beginning.
 
     Histories hold all that the user did before the visit. A user's first visit follows no gap and has no
-    query. Slices: ``known`` and ``unknown``, whether the training part has the user, and ``last``, each
-    user's last visit.
+    query.
+
+    Raises:
+        ValueError: nobody comes back in that part of the log.
     """
     if not log.n_events:
-        raise ValueError("next-visit needs visits; the log has none")
-    cut = int(np.quantile(log.at, PAST)) + 1
+        raise ValueError("visits are needed; the log has none")
+    cut = int(np.quantile(log.at, 1 - fraction)) + 1
     begins = visit_starts(log)
     visit = np.cumsum(begins) - 1  # (E,)
     first_row = np.flatnonzero(begins)[visit]  # (E,) of the row's visit
@@ -39,16 +55,13 @@ def next_visit(log: Dataset) -> Split:
     rows = np.flatnonzero(later & on_first_page & first_ratings(log))
     if not len(rows):
         raise ValueError(
-            f"next-visit needs users who come back in the last tenth of time; the log has {span(log)}"
+            f"users are needed who come back in the newest {fraction:.0%} of the log, which has {span(log)}"
         )
-    train = log.before(cut)
     begin = run_starts(visit[rows])
     end = first_row[rows[begin]]
     users = log.user_idx[end]
     queries = Queries(users, log.at[end], log.indptr[users], end, log)
-    in_train = has_history(train)[users]
-    slices = {"known": in_train, "unknown": ~in_train, "last": _last_of_user(queries)}
-    return Split("next-visit", train, queries, in_runs(log, rows, begin), all_items(log), slices=slices)
+    return Split("visits", log.before(cut), queries, in_runs(log, rows, begin), all_items(log))
 
 
 def visit_starts(log: Dataset) -> Mask:

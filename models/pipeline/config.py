@@ -89,8 +89,9 @@ class PipelineConfig(Config):
 
     top_n: PositiveInt = 50
     """Films published for each user."""
-    objective: Literal["daily", "next"] = "daily"
-    """Goal of weights and rankers: `daily`, the films of the next days, or `next`, the very next film."""
+    objective: Literal["daily", "visit", "next"] = "daily"
+    """Goal of weights and rankers: `daily`, the films of the next days; `visit`, the first ones of whoever
+    comes back; or `next`, the very next film."""
     seed: NonNegativeInt = 0
     """Seed of everything that is drawn at random."""
     recall: RecallConfig = RecallConfig()

@@ -2,7 +2,8 @@
 
 ``daily``: what users do in the next days, asked at the start of each. ``next``: each user's very next film,
 asked at the time of the newest event: what was just watched is fresh, however long ago that was. ``next`` and
-``timed``: asked at the time at which it is watched, as a list made on request is.
+``timed``: asked at the time at which it is watched, as a list made on request is. ``visit``: the first films
+of whoever comes back, asked at that moment.
 """
 
 from typing import Annotated
@@ -17,6 +18,7 @@ from models.evaluation.leave_out import next_films
 from models.evaluation.protocols import daily_window
 from models.evaluation.sampling import some_queries
 from models.evaluation.split import Split
+from models.evaluation.visits import newest_visits
 
 
 class HoldoutConfig(Config):
@@ -25,7 +27,8 @@ class HoldoutConfig(Config):
     min_targets: PositiveInt = 20_000
     """Ratings that the newest days must hold, objective daily; a ranker needs more than a merge."""
     max_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Fraction of the log that may be held back; the day that reaches it counts as a whole."""
+    """Fraction of the log that is held back, objective visit, or at most, objective daily, where the day that
+    reaches it counts as a whole."""
     next_films: PositiveInt = 5
     """Newest ratings of each user that are held back, objective next: rankers learn from each."""
     timed: bool = False
@@ -43,14 +46,19 @@ def questions(log: Dataset, objective: str, config: HoldoutConfig, users: Ints) 
 def holdout(log: Dataset, objective: str, config: HoldoutConfig) -> Split | None:
     """The newest part of the log, held back; None if the log is too small to hold anything back."""
     try:
-        split = (
-            next_films(log, config.next_films, config.timed)
-            if objective == "next"
-            else _newest_days(log, config)
-        )
-        return some_queries(split, config.max_queries)
+        return some_queries(_held_back(log, objective, config), config.max_queries)
     except ValueError:
         return None
+
+
+def _held_back(log: Dataset, objective: str, config: HoldoutConfig) -> Split:
+    match objective:
+        case "next":
+            return next_films(log, config.next_films, config.timed)
+        case "visit":
+            return newest_visits(log, config.max_fraction)
+        case _:
+            return _newest_days(log, config)
 
 
 def _newest_days(log: Dataset, config: HoldoutConfig) -> Split:

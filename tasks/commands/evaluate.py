@@ -32,8 +32,8 @@ from warehouse.events import log as event_log
 KS = (10, 50, 300)
 """List lengths that are measured unless others are asked for."""
 
-NEXT_DAYS = ("next-visit", "rolling", "temporal-2003", "months-ahead")
-"""Protocols that ask what the nightly flow asks with the objective ``daily``; the others ask ``next``."""
+OBJECTIVES = {"rolling": "daily", "temporal-2003": "daily", "months-ahead": "daily", "next-visit": "visit"}
+"""The objective with which the nightly flow asks what a protocol asks; of all others it is ``next``."""
 
 TIMED = ("leave-one-out-timed",)
 """Protocols that ask for a film at the time at which it was watched: what is learned from is asked alike."""
@@ -127,7 +127,7 @@ def configured_for(
     """The configuration with the options, asked for what and when the protocol asks, lists long enough."""
     if "objective" in (config or {}):
         raise MatineeError("objective: the protocol decides what is asked; name another --protocol")
-    objective = "daily" if protocol in NEXT_DAYS else "next"
+    objective = OBJECTIVES.get(protocol, "next")
     holdout = {"timed": True} if protocol in TIMED else {}
     options: dict[str, Any] = {
         "objective": objective,

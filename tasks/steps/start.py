@@ -227,6 +227,10 @@ def _exposures(home: Path, source: str) -> tuple[str, ...]:
     return tuple(file.name for file in exposures.files(home, source))
 
 
+HELD_BACK = {"daily": ("min_targets", "max_fraction"), "visit": ("max_fraction",), "next": ("next_films",)}
+"""Settings of the holdout that say what channels do not learn from, by objective."""
+
+
 def _difference(parent: Run, config: Configuration) -> str | None:
     """The reason why the parent's incremental channel does not suit the configuration; None if it does."""
     try:
@@ -239,8 +243,7 @@ def _difference(parent: Run, config: Configuration) -> str | None:
     if before.incremental.channel != channel:
         return f"it learned {before.incremental.channel}, not {channel}"
     differing = configuration.differing(before, config)
-    held_back = ("next_films",) if config.objective == "next" else ("min_targets", "max_fraction")
-    holdout = (f"holdout.{name}" for name in held_back)
+    holdout = (f"holdout.{name}" for name in HELD_BACK[config.objective])
     relevant = ("objective", "seed", *holdout, f"channels.{channel}")
     found = [key for key in differing if any(key == part or key.startswith(f"{part}.") for part in relevant)]
     return f"{', '.join(found)} changed" if found else None

@@ -80,7 +80,7 @@ def test_the_form_groups_the_settings_and_offers_choices() -> None:
     undescribed = [name for name, field in fields if "$ref" not in field and not field.get("description")]
     assert len(fields) > 50
     assert not undescribed
-    assert groups["Changes"]["properties"]["objective"]["enum"] == ["daily", "next"]
+    assert groups["Changes"]["properties"]["objective"]["enum"] == ["daily", "visit", "next"]
     assert "Default: 50" in groups["Changes"]["properties"]["top_n"]["description"]
 
 

@@ -102,7 +102,7 @@ def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
         ({"top_m": 5}, ("top_m", "did you mean top_n")),
         ({"top_n": -1}, ("top_n", "-1")),
         ({"top_n": "many"}, ("top_n: 'many' is not a valid integer",)),
-        ({"objective": "bogus"}, ("objective", "choose from daily, next")),
+        ({"objective": "bogus"}, ("objective", "choose from daily, visit, next")),
         ({"rank": {"rankr": "din"}}, ("rank.rankr", "ranker", "formula")),
         ({"rank": {"ranker": "dien"}}, ("rank.ranker", "dien", "din", "gbdt")),
         ({"rank": "din"}, ("rank is a section", "rank.ranker")),

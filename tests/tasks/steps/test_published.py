@@ -65,6 +65,7 @@ def recommended(home: Path, as_of: int, overrides: dict[str, Any]) -> Run:
     [
         ("next", "leave-one-out", {}),
         ("daily", "temporal-2003", {}),
+        ("visit", "temporal-2003", {}),
         ("daily", "temporal-2003", {"prerank": {"method": "gbdt", "pool": 350}}),
         ("daily", "temporal-2003", {"rerank": CAPPED}),
     ],
