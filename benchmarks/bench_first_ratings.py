@@ -1,11 +1,12 @@
-"""How much a user's first ratings help: lists for people of whom 0, 1, 3 or 10 ratings are known.
+"""How much a newcomer's first ratings help: lists for people of whom 0, 1, 3 or 10 ratings are known.
 
-    python -m benchmarks.bench_first_ratings SOURCE [--users 1500] [--set KEY=VALUE]...
+    python -m benchmarks.bench_first_ratings SOURCE [--day 2000-11-20] [--days 7] [--set KEY=VALUE]...
 
-Some users are left out of all that is learned. Each is asked for after their first ratings, at the time of
-the newest of them, and what counts is NDCG@10 on all that they rated after these: of the list that would be
-published, and of what is popular with everybody, with the user's segment, and in first sessions. Differences
-are paired, with 95 % intervals over users: of the published list to that with fewer ratings, and to others.
+All is learned from what was before the day. Who came in the days from it on is asked for after each of these
+numbers of ratings, at the time of the newest of them, and what counts is NDCG@10 on all that they rated after
+these: of the list that would be published, and of what is popular with everybody, with the user's segment,
+and in first sessions. Differences are paired, with 95 % intervals over users: of the published list to that
+with fewer ratings, and to others.
 """
 
 import argparse
@@ -14,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks import configuration
-from models.dataset import Dataset, Doubles, Queries, first_ratings
+from models.dataset import DAY, Dataset, Doubles, Queries, first_ratings
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
 from models.evaluation.leave_out import leave_one_out
 from models.evaluation.scores import EvaluationConfig, Evaluator, Scores
-from models.evaluation.split import Split, all_items
+from models.evaluation.split import Split, all_items, epoch
 from models.pipeline.channels import Fitter
 from models.pipeline.offline import PUBLISHED, answers
 from models.targets import Targets, offsets
@@ -36,12 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
-    parser.add_argument("--users", type=int, default=1500, help="users left out, at most a quarter of all")
+    parser.add_argument("--day", default="2000-11-20", help="the first one that nothing is learned from")
+    parser.add_argument("--days", type=int, default=7)
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     config = configuration.load(options.set)
     log, vocabulary = read_log(options.source)
-    split = split_of(log, options.users, config.seed)
+    begin = epoch(options.day)
+    split = split_of(log, begin, begin + options.days * DAY)
+    print(f"{len(split.queries) // len(KNOWN):,} newcomers from {options.day} on")
     declared = declarations.of(config.features, config.optional_features)
     found = answers(config, split, leave_one_out(split.train), (), declared)
     lists = {answer.model: answer.lists for answer in found if answer.model == PUBLISHED}
@@ -53,22 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print({name: evaluator.scores([candidates]) for name, candidates in lists.items()})
 
 
-def split_of(log: Dataset, n_users: int, seed: int) -> Split:
-    """Users left out of the training part, each asked for with the first KNOWN of their ratings."""
+def split_of(log: Dataset, begin: int, end: int) -> Split:
+    """Train on what was before a time; who came until another one is asked for with their first ratings."""
     number = np.arange(log.n_events) - log.indptr[log.user_idx]
     new = first_ratings(log)
-    able = np.bincount(log.user_idx[new & (number >= KNOWN[-1])], minlength=log.n_users) > 0
-    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(able))[: min(n_users, log.n_users // 4)]
-    users = np.sort(drawn).astype(np.int32)
-    left_out = np.isin(log.user_idx, users)
-    later = [np.flatnonzero(left_out & new & (number >= n)) for n in KNOWN]
+    n_wanted = np.bincount(log.user_idx[new & (number >= KNOWN[-1])], minlength=log.n_users)
+    came = log.at[np.minimum(log.indptr[:-1], log.n_events - 1)]
+    users = np.flatnonzero((came >= begin) & (came < end) & (n_wanted > 0)).astype(np.int32)
+    mine = new & np.isin(log.user_idx, users)
+    later = [np.flatnonzero(mine & (number >= n)) for n in KNOWN]
     count = [np.bincount(log.user_idx[rows], minlength=log.n_users)[users] for rows in later]
     targets = Targets(offsets(np.concatenate(count)), log.item_idx[np.concatenate(later)])
-    known, begin = np.repeat(KNOWN, len(users)), np.tile(log.indptr[users], len(KNOWN))
-    newest = np.maximum(begin + known - 1, begin)
-    queries = Queries(np.tile(users, len(KNOWN)), log.at[newest], begin, begin + known, log)
+    known, start = np.repeat(KNOWN, len(users)), np.tile(log.indptr[users], len(KNOWN))
+    newest = np.maximum(start + known - 1, start)
+    queries = Queries(np.tile(users, len(KNOWN)), log.at[newest], start, start + known, log)
     slices = {f"known={n}": known == n for n in KNOWN}
-    return Split("first-ratings", log.where(~left_out), queries, targets, all_items(log), slices=slices)
+    return Split("first-ratings", log.before(begin), queries, targets, all_items(log), slices=slices)
 
 
 def _print(scores: dict[str, Scores]) -> None:
