@@ -99,6 +99,11 @@ class Queries:
     def __len__(self) -> int:
         return len(self.user_idx)
 
+    def with_fewer_than(self, n: int) -> Mask:
+        """(B,) whether the history has fewer than n events."""
+        fewer: Mask = self.end - self.start < n
+        return fewer
+
     def rows(self, start: int, stop: int) -> "Queries":
         """Queries start to stop, over the same log."""
         part = slice(start, stop)

@@ -53,7 +53,9 @@ class MergeConfig(Config):
     ema_decay: BelowOne = 0.0
     """Weight of the release before in the weights of a warm run: 0 forgets it."""
     newcomers: str = "first_session"
-    """Channel that alone answers for users without any rating; without it, what is popular does."""
+    """Channel that alone answers for newcomers; without it, what is popular does."""
+    newcomers_until: PositiveInt = 10
+    """Ratings with which a user is a newcomer no more, and the other channels and the ranker answer."""
 
 
 BLOCK = 512
@@ -204,15 +206,15 @@ def _columns(listed: Merged, column: Longs, used: Mask) -> Merged:
 
 
 def newcomers_from(
-    channels: Mapping[str, Candidates], newcomers: str, queries: Queries
+    channels: Mapping[str, Candidates], config: MergeConfig, queries: Queries
 ) -> dict[str, Candidates]:
-    """The channels, all but one emptied where the history is empty: newcomers get that channel's list.
+    """The channels, all but one emptied for newcomers, who get that channel's list.
 
     Only channels that have something for newcomers are copied.
     """
-    without = np.flatnonzero(queries.end == queries.start)
+    rows = np.flatnonzero(queries.with_fewer_than(config.newcomers_until))
     return {
-        name: recalled if name == newcomers else _emptied(recalled, without)
+        name: recalled if name == config.newcomers else _emptied(recalled, rows)
         for name, recalled in channels.items()
     }
 

@@ -189,8 +189,9 @@ def ranked(
     if ranking is None:
         return Lists(chosen, merge.first(short.chosen, n), chosen.score, nothing)
     logits = ranking.logits(short.pool, past)
-    alone = order(short.chosen, blended(short.pool, logits, 1.0), chosen.n)
-    score = blended(short.pool, _discounted(short, logits), ranking.blend_weight)
+    least = config.merge.newcomers_until
+    alone = order(short.chosen, blended(short.pool, logits, 1.0, least), chosen.n)
+    score = blended(short.pool, _discounted(short, logits), ranking.blend_weight, least)
     earlier = nothing if before is None else earlier_scores(chosen.item, before, past.log.n_items)
     score = averaged(score, earlier, ranking.memory)
     return Lists(alone.candidates, order(short.chosen, _filtered(short, score), n), score, earlier)
@@ -267,12 +268,12 @@ def merged_lists(
 ) -> Merged:
     """The channels' candidates in one list a query, filled up from an order of all items (I,).
 
-    Users without a history get what the channel for newcomers recalls, and nothing else. The lists are as
+    Newcomers get what the channel for newcomers recalls, and nothing else. The lists are as
     long as the stages after this one need them; what is filtered because it was shown, or blocked, only
     completes what is published.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
-    per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
+    per_user = merge.newcomers_from(recalled, config.merge, queries)
     n_items = len(fallback)
     left_out = shown, config.top_n, blocked
     return merge.merge(per_user, weights, queries, fallback, min(n, n_items), *left_out)
@@ -293,7 +294,7 @@ def _with_fresh(
 ) -> Merged:
     """The merged lists with as many fresh films as wanted, of those that channels recalled."""
     assert stages.reranking is not None
-    per_user, fresh = merge.newcomers_from(recalled, config.merge.newcomers, queries), stages.reranking.fresh
+    per_user, fresh = merge.newcomers_from(recalled, config.merge, queries), stages.reranking.fresh
     left_out = stages.shown, 0, stages.blocked
     best = merge.merge(
         per_user, stages.merge_weights, queries, stages.fallback, wanted, *left_out, only=fresh
@@ -306,7 +307,7 @@ def contributions(
     config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, item: Ints
 ) -> Floats:
     """(B, n, C) the parts of the merged score of each item (B, n) that the channels give."""
-    per_user = merge.newcomers_from(recalled, config.merge.newcomers, queries)
+    per_user = merge.newcomers_from(recalled, config.merge, queries)
     return merge.contributions(per_user, weights, item, queries.log.n_items)
 
 

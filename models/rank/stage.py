@@ -200,9 +200,12 @@ def task_probabilities(logits: Floats, tasks: Sequence[str], negative_rate: floa
     return found
 
 
-def blended(pool: Pool, logits: Floats, blend_weight: float) -> Floats:
-    """(B, n) the blend of the merged list's log odds and the rankers'; newcomers keep the merged list."""
-    mask = (pool.queries.end > pool.queries.start)[:, None] & (pool.merged.item >= 0)
+def blended(pool: Pool, logits: Floats, blend_weight: float, least: int = 1) -> Floats:
+    """(B, n) the blend of the merged list's log odds and the rankers'.
+
+    Where the history has fewer events than ``least`` the merged list is kept.
+    """
+    mask = ~pool.queries.with_fewer_than(least)[:, None] & (pool.merged.item >= 0)
     blend = (1 - blend_weight) * pool.merged.score[mask] + blend_weight * logits[mask]
     scores = pool.merged.score.copy()
     scores[mask] = blend

@@ -263,13 +263,15 @@ def test_targets_that_no_channel_recalled_are_left_out() -> None:
     assert weights.tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
-def test_newcomers_get_the_list_of_one_channel_alone() -> None:
-    queries = queries_of([[0], []], 4)
-    channels = {"a": candidates([[1], [1]], 1), "segment": candidates([[2], [2]], 1)}
-    left = merge.newcomers_from(channels, "segment", queries)
-    assert left["a"].item.tolist() == [[1], [-1]]
-    assert left["a"].score.tolist() == [[0], [-np.inf]]
-    assert left["segment"].item.tolist() == [[2], [2]]
+@pytest.mark.parametrize(("until", "is_newcomer"), [(1, [0, 0, 1]), (2, [0, 1, 1]), (3, [1, 1, 1])])
+def test_newcomers_get_the_list_of_one_channel_alone(until: int, is_newcomer: list[int]) -> None:
+    queries = queries_of([[0, 3], [0], []], 4)
+    channels = {"a": candidates([[1], [1], [1]], 1), "segment": candidates([[2], [2], [2]], 1)}
+    config = merge.MergeConfig(newcomers="segment", newcomers_until=until)
+    left = merge.newcomers_from(channels, config, queries)
+    assert left["a"].item.tolist() == [[-1 if new else 1] for new in is_newcomer]
+    assert left["a"].score.tolist() == [[-np.inf if new else 0] for new in is_newcomer]
+    assert left["segment"].item.tolist() == [[2], [2], [2]]
 
 
 def test_the_fallback_order_is_by_popularity_then_index() -> None:

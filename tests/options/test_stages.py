@@ -125,6 +125,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "merge.min_weight": (LISTS, Case(to=0.5)),
     "merge.ema_decay": (SECOND, Case(to=0.5)),
     "merge.newcomers": (LISTS, Case(to="item_cf")),
+    "merge.newcomers_until": (LISTS, Case(to=1000)),
     "prerank.method": (LISTS, Case(to="three_tower", given={"rank": {"pool": 8}})),
     "prerank.pool": (LISTS, Case(to=20, given=PRERANKED)),
     "prerank.settings": (LISTS, Case(to={"num_leaves": 2}, given=PRERANKED)),
