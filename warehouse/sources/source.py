@@ -4,14 +4,15 @@
 import hashlib
 import lzma
 import re
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import polars as pl
 
@@ -19,6 +20,9 @@ from warehouse.errors import MatineeError
 from warehouse.sources import behaviour, download, movielens
 from warehouse.sources.contract import Digests, Layout, Source
 from warehouse.sources.synthetic.data import RATING, Synthetic, as_lines
+
+T = TypeVar("T")
+Opened = TypeVar("Opened")
 
 ENCRYPTED = 1
 """Flag of a member of a zip that needs a password."""
@@ -53,9 +57,9 @@ class File:
             with self.path.open("rb") as file:
                 yield file
             return
-        with _plain_errors(self.path), zipfile.ZipFile(self.path) as archive:
+        with _plain_errors(self.path), _headers_read(zipfile.ZipFile, self.path) as archive:
             _check_member(self.path, archive.getinfo(self.member))
-            with archive.open(self.member) as file:
+            with _headers_read(archive.open, self.member) as file:
                 yield file
 
     def sha256(self) -> str:
@@ -224,7 +228,7 @@ def _folder(source: str, folder: Path) -> Files:
 
 
 def _zip(source: str, path: Path) -> Files:
-    with _plain_errors(path), zipfile.ZipFile(path) as archive:
+    with _plain_errors(path), _headers_read(zipfile.ZipFile, path) as archive:
         members = [member for member in archive.namelist() if not member.startswith("__MACOSX/")]
     # The files lie at the top or under one folder.
     folders = {member.rpartition("/")[0] for member in members if _is_ratings(member.rpartition("/")[2])}
@@ -250,6 +254,14 @@ def _plain_errors(path: Path) -> Iterator[None]:
         raise MatineeError(f"{path}: a damaged zip ({error}); fetch it again") from error
     except NotImplementedError as error:
         raise MatineeError(f"{path}: {error}; unpack it and name the folder") from error
+
+
+def _headers_read(opening: Callable[[T], Opened], file: T) -> Opened:
+    """What is opened; a header of a damaged zip may have a name that is no text, or a size below 0."""
+    try:
+        return opening(file)
+    except (ValueError, struct.error) as error:
+        raise zipfile.BadZipFile(f"the header of {file} is broken") from error
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:

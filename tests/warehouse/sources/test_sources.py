@@ -217,3 +217,17 @@ def test_damaged_zips_are_reported(tmp_path: Path) -> None:
     archive.write_bytes(whole.replace(b"::1000001500\n", b"::1000009500\n"))
     with pytest.raises(MatineeError, match="damaged zip"):
         ratings(str(archive))
+
+
+@pytest.mark.parametrize(("header", "flags", "name"), [(b"PK\3\4", 6, 30), (b"PK\1\2", 8, 46)])
+def test_a_zip_with_a_name_that_is_no_text_is_damaged(
+    header: bytes, flags: int, name: int, tmp_path: Path
+) -> None:
+    archive = Path(batches.zipped(tmp_path / "x.zip", batches.dat(tmp_path / "x", [(1, 1, 5, 10**9)])))
+    broken = bytearray(archive.read_bytes())
+    start = broken.index(b"ratings.dat", broken.index(header)) - name
+    broken[start + flags + 1] |= 0x08  # the name is UTF-8
+    broken[start + name] = 0xF7
+    archive.write_bytes(broken)
+    with pytest.raises(MatineeError, match="damaged zip"):
+        ratings(str(archive))
