@@ -55,7 +55,8 @@ class MergeConfig(Config):
     newcomers: str = "first_session"
     """Channel that alone answers for newcomers; without it, what is popular does."""
     newcomers_until: PositiveInt = 10
-    """Ratings with which a user is a newcomer no more, and the other channels and the ranker answer."""
+    """Ratings with which a user is a newcomer no more, and all channels and the ranker answer, objective
+    daily; of the others a newcomer is a user without any rating."""
 
 
 BLOCK = 512
@@ -206,15 +207,15 @@ def _columns(listed: Merged, column: Longs, used: Mask) -> Merged:
 
 
 def newcomers_from(
-    channels: Mapping[str, Candidates], config: MergeConfig, queries: Queries
+    channels: Mapping[str, Candidates], newcomers: str, queries: Queries, least: int = 1
 ) -> dict[str, Candidates]:
-    """The channels, all but one emptied for newcomers, who get that channel's list.
+    """The channels, all but one emptied where the history has fewer events than ``least``.
 
     Only channels that have something for newcomers are copied.
     """
-    rows = np.flatnonzero(queries.with_fewer_than(config.newcomers_until))
+    rows = np.flatnonzero(queries.with_fewer_than(least))
     return {
-        name: recalled if name == config.newcomers else _emptied(recalled, rows)
+        name: recalled if name == newcomers else _emptied(recalled, rows)
         for name, recalled in channels.items()
     }
 

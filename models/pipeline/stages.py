@@ -86,6 +86,19 @@ class Lists:
     """The scores that were remembered of an earlier release; nan without."""
 
 
+def newcomers_until(config: PipelineConfig) -> int:
+    """Ratings with which a user is a newcomer no more.
+
+    That taste says less than what newcomers rate first was measured for whole days alone (objective daily).
+    """
+    return config.merge.newcomers_until if config.objective == "daily" else 1
+
+
+def for_newcomers(config: PipelineConfig, recalled: Recalled, queries: Queries) -> dict[str, Candidates]:
+    """What channels recalled, for newcomers one channel alone."""
+    return merge.newcomers_from(recalled, config.merge.newcomers, queries, newcomers_until(config))
+
+
 def past_of(split: Split) -> PastIndex:
     """The log of the queries of a split as features look it up; all of them see what models learn from."""
     return PastIndex(split.queries.log, visible_until=split.train.as_of)
@@ -189,7 +202,7 @@ def ranked(
     if ranking is None:
         return Lists(chosen, merge.first(short.chosen, n), chosen.score, nothing)
     logits = ranking.logits(short.pool, past)
-    least = config.merge.newcomers_until
+    least = newcomers_until(config)
     alone = order(short.chosen, blended(short.pool, logits, 1.0, least), chosen.n)
     score = blended(short.pool, _discounted(short, logits), ranking.blend_weight, least)
     earlier = nothing if before is None else earlier_scores(chosen.item, before, past.log.n_items)
@@ -273,7 +286,7 @@ def merged_lists(
     completes what is published.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
-    per_user = merge.newcomers_from(recalled, config.merge, queries)
+    per_user = for_newcomers(config, recalled, queries)
     n_items = len(fallback)
     left_out = shown, config.top_n, blocked
     return merge.merge(per_user, weights, queries, fallback, min(n, n_items), *left_out)
@@ -294,7 +307,7 @@ def _with_fresh(
 ) -> Merged:
     """The merged lists with as many fresh films as wanted, of those that channels recalled."""
     assert stages.reranking is not None
-    per_user, fresh = merge.newcomers_from(recalled, config.merge, queries), stages.reranking.fresh
+    per_user, fresh = for_newcomers(config, recalled, queries), stages.reranking.fresh
     left_out = stages.shown, 0, stages.blocked
     best = merge.merge(
         per_user, stages.merge_weights, queries, stages.fallback, wanted, *left_out, only=fresh
@@ -307,7 +320,7 @@ def contributions(
     config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, item: Ints
 ) -> Floats:
     """(B, n, C) the parts of the merged score of each item (B, n) that the channels give."""
-    per_user = merge.newcomers_from(recalled, config.merge, queries)
+    per_user = for_newcomers(config, recalled, queries)
     return merge.contributions(per_user, weights, item, queries.log.n_items)
 
 

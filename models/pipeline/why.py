@@ -113,7 +113,7 @@ def way_of(
 
 def _whole_merge(config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries) -> Merged:
     """The merged list with all items that are neither seen, nor blocked, nor filtered as they were shown."""
-    per_user = merge.newcomers_from(recalled, config.merge, queries)
+    per_user = stages.for_newcomers(config, recalled, queries)
     order, left_out = fitted.fallback, (fitted.shown, config.top_n, fitted.blocked)
     return merge.merge(per_user, fitted.merge_weights, queries, order, len(order), *left_out)
 
@@ -147,7 +147,7 @@ def _ranked(
 ) -> tuple[Ranked, Merged]:
     """The candidate in ranking, and the whole order."""
     queries, active = short.pool.queries, stages.deciding(ranking)
-    if queries.with_fewer_than(config.merge.newcomers_until).all():
+    if queries.with_fewer_than(stages.newcomers_until(config)).all():
         active = None  # newcomers keep the merged list
     uncut = config.but(top_n=pool_size(config))
     lists = stages.ranked(uncut, short, active, past, before)

@@ -267,8 +267,7 @@ def test_targets_that_no_channel_recalled_are_left_out() -> None:
 def test_newcomers_get_the_list_of_one_channel_alone(until: int, is_newcomer: list[int]) -> None:
     queries = queries_of([[0, 3], [0], []], 4)
     channels = {"a": candidates([[1], [1], [1]], 1), "segment": candidates([[2], [2], [2]], 1)}
-    config = merge.MergeConfig(newcomers="segment", newcomers_until=until)
-    left = merge.newcomers_from(channels, config, queries)
+    left = merge.newcomers_from(channels, "segment", queries, until)
     assert left["a"].item.tolist() == [[-1 if new else 1] for new in is_newcomer]
     assert left["a"].score.tolist() == [[-np.inf if new else 0] for new in is_newcomer]
     assert left["segment"].item.tolist() == [[2], [2], [2]]
