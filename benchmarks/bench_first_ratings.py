@@ -26,7 +26,7 @@ from models.targets import Targets, offsets
 from tasks import declarations
 from tasks.commands.evaluate import read_log
 
-KNOWN, LIST = (0, 1, 3, 10), 10
+HISTORIES, LIST = (0, 1, 3, 10), 10
 """Ratings that are known of a user, length of the lists."""
 
 WITHOUT_TASTE = ("popular", "segment", "first_session")
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log, vocabulary = read_log(options.source)
     begin = epoch(options.day)
     split = split_of(log, begin, begin + options.days * DAY)
-    print(f"{len(split.queries) // len(KNOWN):,} newcomers from {options.day} on")
+    print(f"{len(split.queries) // len(HISTORIES):,} newcomers from {options.day} on")
     declared = declarations.of(config.features, config.optional_features)
     found = answers(config, split, leave_one_out(split.train), (), declared)
     lists = {answer.model: answer.lists for answer in found if answer.model == PUBLISHED}
@@ -61,28 +61,28 @@ def split_of(log: Dataset, begin: int, end: int) -> Split:
     """Train on what was before a time; who came until another one is asked for with their first ratings."""
     number = np.arange(log.n_events) - log.indptr[log.user_idx]
     new = first_ratings(log)
-    n_wanted = np.bincount(log.user_idx[new & (number >= KNOWN[-1])], minlength=log.n_users)
+    n_wanted = np.bincount(log.user_idx[new & (number >= HISTORIES[-1])], minlength=log.n_users)
     came = log.at[np.minimum(log.indptr[:-1], log.n_events - 1)]
     users = np.flatnonzero((came >= begin) & (came < end) & (n_wanted > 0)).astype(np.int32)
     mine = new & np.isin(log.user_idx, users)
-    later = [np.flatnonzero(mine & (number >= n)) for n in KNOWN]
+    later = [np.flatnonzero(mine & (number >= n)) for n in HISTORIES]
     count = [np.bincount(log.user_idx[rows], minlength=log.n_users)[users] for rows in later]
     targets = Targets(offsets(np.concatenate(count)), log.item_idx[np.concatenate(later)])
-    known, start = np.repeat(KNOWN, len(users)), np.tile(log.indptr[users], len(KNOWN))
+    known, start = np.repeat(HISTORIES, len(users)), np.tile(log.indptr[users], len(HISTORIES))
     newest = np.maximum(start + known - 1, start)
-    queries = Queries(np.tile(users, len(KNOWN)), log.at[newest], start, start + known, log)
-    slices = {f"known={n}": known == n for n in KNOWN}
+    queries = Queries(np.tile(users, len(HISTORIES)), log.at[newest], start, start + known, log)
+    slices = {f"known={n}": known == n for n in HISTORIES}
     return Split("first-ratings", log.before(begin), queries, targets, all_items(log), slices=slices)
 
 
 def _print(scores: dict[str, Scores]) -> None:
     """A row for each number of ratings: NDCG of all, and the differences of the published list."""
-    keys = [(f"known={n}", "ndcg", LIST) for n in KNOWN]
+    keys = [(f"known={n}", "ndcg", LIST) for n in HISTORIES]
     published = scores[PUBLISHED].only(keys)
     resampled = {name: _resampled(found.only(keys)) for name, found in scores.items()}
     ours = resampled[PUBLISHED]
     print(f"NDCG@{LIST}; less: published - other, * where 0 is outside the 95 % interval")
-    for number, n in enumerate(KNOWN):
+    for number, n in enumerate(HISTORIES):
         parts = [f"known {n:2d}  published {published.values()[number]:.4f}"]
         if number:
             fewer = published.values()[number] - published.values()[number - 1]
@@ -94,7 +94,7 @@ def _print(scores: dict[str, Scores]) -> None:
 
 
 def _resampled(scores: Scores) -> Doubles:
-    """(R, len(KNOWN)) NDCG in each resample of the users, the same resamples for all models."""
+    """(R, len(HISTORIES)) NDCG in each resample of the users, the same resamples for all models."""
     return resampled_ratios(scores.numerator, scores.denominator, BootstrapConfig())
 
 

@@ -95,7 +95,7 @@ def newcomers_until(config: PipelineConfig) -> int:
 
 
 def for_newcomers(config: PipelineConfig, recalled: Recalled, queries: Queries) -> dict[str, Candidates]:
-    """What channels recalled, for newcomers one channel alone."""
+    """The recalled lists: all channels' for most users, one channel's alone for newcomers."""
     return merge.newcomers_from(recalled, config.merge.newcomers, queries, newcomers_until(config))
 
 

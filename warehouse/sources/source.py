@@ -257,7 +257,7 @@ def _plain_errors(path: Path) -> Iterator[None]:
 
 
 def _headers_read(opening: Callable[[T], Opened], file: T) -> Opened:
-    """What is opened; a header of a damaged zip may have a name that is no text, or a size below 0."""
+    """The opened file; a header of a damaged zip may have a name that is no text, or a size below 0."""
     try:
         return opening(file)
     except (ValueError, struct.error) as error:

@@ -29,7 +29,7 @@ def test_the_newest_days_hold_as_many_first_ratings_as_are_wanted(min_targets: i
     assert split.queries.log.as_of == (newest_first[0] // DAY + 1) * DAY
 
 
-def test_visits_are_asked_for_at_their_beginning_and_learned_from_by_nobody() -> None:
+def test_the_query_of_a_visit_has_the_time_and_history_of_its_beginning() -> None:
     log = random_log(1, "2000-10-01", "2001-03-01", n_users=9, n_items=50, n_events=300)
     split = holdout(log, "visit", HoldoutConfig(max_fraction=0.3))
     assert split is not None
