@@ -11,10 +11,8 @@ is that of PREFECT_API_URL, else one of this benchmark's own.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,9 +22,7 @@ import numpy as np
 
 from benchmarks import configuration
 from benchmarks.commands import hourly, nightly
-from benchmarks.server import server
-from tasks import settings
-from warehouse.events import log as event_log
+from benchmarks.home import filled_home
 from warehouse.releases import journal
 
 READERS = 3
@@ -74,14 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     configuration.load(options.set)
-    source, begin = settings.source(), datetime.fromisoformat(options.day)
-    if source is None:
-        sys.exit("set MATINEE_SOURCE to a source")
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder, "prefect")):
-        home, stop = Path(folder), Path(folder, "stop")
-        os.environ["MATINEE_HOME"] = folder
-        del os.environ["MATINEE_SOURCE"]  # the log is enough from here on
-        event_log.ingest(home, source)
+    begin = datetime.fromisoformat(options.day)
+    with filled_home() as home:
+        stop = home / "stop"
         nightly(options.set, as_of=begin.isoformat())
         readers = [_reader(home, stop) for _ in range(READERS)]
         for hour in range(options.hours):

@@ -10,8 +10,6 @@ The server is that of PREFECT_API_URL, else one of this benchmark's own.
 import argparse
 import os
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,10 +20,8 @@ import httpx
 
 from benchmarks import configuration
 from benchmarks.commands import MATINEE, hourly, nightly
-from benchmarks.server import server
+from benchmarks.home import filled_home
 from benchmarks.steps import print_steps
-from tasks import settings
-from warehouse.events import log as event_log
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,21 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     configuration.load(options.set)
-    n_events, source = options.events, settings.source()
-    if source is None:
-        sys.exit("set MATINEE_SOURCE to a source")
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder, "prefect")) as api:
-        home = Path(folder)
-        os.environ["MATINEE_HOME"] = folder
-        del os.environ["MATINEE_SOURCE"]  # the log is enough from here on
-        event_log.ingest(home, source)
+    n_events = options.events
+    with filled_home() as home:
         nightly(options.set, as_of=moment(home, 2 * n_events).isoformat())
         hourly(moment(home, n_events).isoformat())
         started = time.perf_counter()
         subprocess.run([MATINEE, "hourly"], check=True, stdout=subprocess.DEVNULL)
         wall = time.perf_counter() - started
+        in_flow = newest_run(os.environ["PREFECT_API_URL"])
         print_steps(home)
-        print(f"{'the flow run':<28}{n_events:>12,} new  {newest_run(api):>8.1f} s, by Prefect's clock")
+        print(f"{'the flow run':<28}{n_events:>12,} new  {in_flow:>8.1f} s, by Prefect's clock")
         print(f"{'the command, wall':<28}{n_events:>12,} new  {wall:>8.1f} s, with imports")
 
 

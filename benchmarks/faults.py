@@ -85,9 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--examples", type=int, default=1000, help="mutated sources")
     parser.add_argument("--kills", type=int, default=10, help="ingests that are killed")
-    parser.add_argument(
-        "--full-runs", type=int, default=5, help="nightly and hourly runs on full disks, each"
-    )
+    parser.add_argument("--full-runs", type=int, default=10, help="hourly and nightly runs on full disks")
     parser.add_argument("--seconds", type=float, default=600, help="mutations end after that")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)

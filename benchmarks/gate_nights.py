@@ -8,9 +8,7 @@ exits with 1 if a release was held. The server is that of PREFECT_API_URL, else 
 """
 
 import argparse
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,10 +18,8 @@ import polars as pl
 
 from benchmarks import configuration
 from benchmarks.commands import nightly
-from benchmarks.server import server
-from tasks import settings
+from benchmarks.home import filled_home
 from warehouse.errors import Held
-from warehouse.events import log as event_log
 
 CHECKS = "select night: $night, * from checks"
 
@@ -36,16 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     configuration.load(options.set)
-    source, begin = settings.source(), datetime.fromisoformat(options.begin)
-    if source is None:
-        sys.exit("set MATINEE_SOURCE to a source")
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder, "prefect")):
-        os.environ["MATINEE_HOME"] = folder
-        del os.environ["MATINEE_SOURCE"]  # the log is enough from here on
-        event_log.ingest(Path(folder), source)
+    begin = datetime.fromisoformat(options.begin)
+    with filled_home() as home:
         # The first night of all has nothing before it.
         nights = [begin + timedelta(days=night) for night in range(-1, options.nights)]
-        checks = pl.concat(_checked(Path(folder), nights, options.set))
+        checks = pl.concat(_checked(home, nights, options.set))
     checks = checks.filter(pl.col("night") > pl.col("night").min())
     _print(checks)
     sys.exit(1 if checks.select((pl.col("blocking") & ~pl.col("passed")).any()).item() else 0)
