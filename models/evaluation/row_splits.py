@@ -7,7 +7,7 @@ row is ``queries_before(log, rows)``.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,11 +25,13 @@ GOOD = 4.0
 
 @dataclass(frozen=True)
 class RowSplit:
-    """Row numbers of the log, ascending; the three parts together are all rows that count, each once."""
+    """Row numbers of the log, ascending; the first three parts are all rows that count, each once."""
 
     train: Longs
     validation: Longs
     test: Longs
+    neutral: Longs = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """What was neither liked nor disliked, and is known when the test rows are asked for."""
 
     def digest(self, log: Dataset) -> str:
         """SHA-256 (hex) of the rows and of the log: equal splits, equal digests."""
@@ -56,7 +58,8 @@ def ctr_random(log: Dataset, seed: int = 0, threshold: float | None = None) -> R
     Raises:
         ValueError: there are fewer than ten.
     """
-    return _tenths(np.random.default_rng(seed).permutation(_labelled(log, threshold)), log, "ctr-random")
+    rows = np.random.default_rng(seed).permutation(_labelled(log, threshold))
+    return replace(_tenths(rows, log, "ctr-random"), neutral=_neutral(log, threshold))
 
 
 def rating_random(log: Dataset, seed: int = 0) -> RowSplit:
@@ -91,7 +94,11 @@ def ctr_last(log: Dataset, threshold: float | None = None) -> RowSplit:
     train = rows[from_last > 2]
     if not len(train):
         raise ValueError(f"ctr-last needs users with three ratings that count; the log has {span(log)}")
-    return RowSplit(train, rows[from_last == 2], rows[from_last == 1])
+    test, neutral = rows[from_last == 1], _neutral(log, threshold)
+    until = np.full(log.n_users, log.n_events)
+    until[log.user_idx[test]] = test
+    earlier = neutral[neutral < until[log.user_idx[neutral]]]
+    return RowSplit(train, rows[from_last == 2], test, earlier)
 
 
 CTR_PROTOCOLS: dict[str, Callable[[Dataset, int, float | None], RowSplit]] = {
@@ -109,6 +116,10 @@ RATING_PROTOCOLS: dict[str, Callable[[Dataset, int], RowSplit]] = {
 
 def _labelled(log: Dataset, threshold: float | None) -> Longs:
     return np.flatnonzero(liked(log, threshold) | disliked(log, threshold))
+
+
+def _neutral(log: Dataset, threshold: float | None) -> Longs:
+    return np.flatnonzero(~(liked(log, threshold) | disliked(log, threshold)))
 
 
 def _tenths(rows: Longs, log: Dataset, protocol: str) -> RowSplit:

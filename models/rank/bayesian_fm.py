@@ -43,6 +43,9 @@ class BayesianFMConfig(Config):
     """Sweeps over all weights before those that count."""
     n_samples: PositiveInt = 20
     """Sweeps after these, each of which gives a draw that predictions are means over."""
+    graded_by: str | None = None
+    """Task whose labels are the levels, so that rows without a label of the main task teach too; None for the
+    main task, which is what is predicted in either case."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class BayesianFM:
     """S draws of all weights: a ranker as in :class:`models.rank.contract.Trained`."""
 
     draws: State
-    """``PART.linear`` (S, J), ``PART.vectors`` (S, D, J), ``cuts`` (S, L - 1), ``levels`` (L,)."""
+    """``PART.linear`` (S, J), ``PART.vectors`` (S, D, J), ``cuts`` (S, L - 1), ``levels`` (L,), the label of the
+    main task at each level, nan where it has none."""
     sets: State
     """Items of users and users of items: :func:`models.rank.design.sets_of`."""
     schema: FeatureSchema
@@ -65,44 +69,63 @@ class BayesianFM:
         return draws | sets | {name: pack_text(text) for name, text in texts.items()}
 
     def logits(self, rows: Rows) -> Floats:
-        """(N, 1) log odds of the mean over draws of the expected label.
+        """(N, 1) log odds of the expected label, by the mean of each level's probability over draws.
 
         Raises:
             ValueError: the rows have other features.
         """
         check_features(rows, self.schema)
-        found = parts(rows, self.sets)
-        total = np.zeros(len(rows))
+        found, levels = parts(rows, self.sets), self.draws["levels"]
+        total = np.zeros((len(rows), len(levels)))
         for number, cuts in enumerate(self.draws["cuts"]):
             drawn = {
                 name: (self.draws[f"{name}.linear"][number], self.draws[f"{name}.vectors"][number])
                 for name in found
             }
-            total += expected(scores(found, drawn), cuts, self.draws["levels"])
-        mean = np.clip(total / len(self.draws["cuts"]), EDGE, 1 - EDGE)
+            total += probabilities(scores(found, drawn), cuts)
+        mean = np.clip(expected(total, levels), EDGE, 1 - EDGE)
         return np.log(mean / (1 - mean)).astype(np.float32)[:, None]
 
 
 def fit_bayesian_fm(
     train: Rows, validation: Rows, seed: int, config: BayesianFMConfig = BayesianFMConfig()
 ) -> BayesianFM:
-    """Draw the weights by the rows whose main task has a label, in [0, 1]; validation rows stop nothing.
+    """Draw the weights by the rows whose task has a label, in [0, 1]; validation rows stop nothing.
 
     Raises:
-        ValueError: there are no training or no validation rows, the two differ in features, or rows have
-            weights.
+        ValueError: there are no training or no validation rows, the two differ in features, rows have
+            weights, or none has a label of the task that grades them.
     """
     check_training(train, validation)
     if train.weight is not None:
         raise ValueError("bayesian_fm counts all rows alike: train another ranker on weighted rows")
-    labelled = train.where(~np.isnan(train.label[:, 0]))
-    levels, level = np.unique(labelled.label[:, 0], return_inverse=True)
+    grade = train.label[:, _number_of_task(train, config.graded_by)]
+    labelled = train.where(~np.isnan(grade))
+    level = np.unique(grade[~np.isnan(grade)], return_inverse=True)[1]
+    levels = _means(labelled.label[:, 0], level)
     sets = sets_of(labelled) if config.implicit else {}
     found = parts(labelled, sets)
     rng = np.random.default_rng(seed)
     weights = {name: Weights(part, config.embedding_dim, rng) for name, part in found.items()}
     draws = _draws(found, weights, level, config, rng)
     return BayesianFM(draws | {"levels": levels}, sets, train.schema, train.tasks[:1])
+
+
+def _number_of_task(rows: Rows, task: str | None) -> int:
+    if task is None:
+        return 0
+    if task not in rows.tasks:
+        raise ValueError(f"bayesian_fm is graded by {task}: these rows have {', '.join(rows.tasks)}")
+    return rows.tasks.index(task)
+
+
+def _means(label: Floats, level: Longs) -> Floats:
+    """(L,) the mean of the known labels (N,) of each level (N,); nan where none is known."""
+    known = ~np.isnan(label)
+    n = int(level.max()) + 1
+    count = np.bincount(level[known], minlength=n)
+    total = np.bincount(level[known], label[known], n)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def restore_bayesian_fm(state: State, config: BayesianFMConfig = BayesianFMConfig()) -> BayesianFM:
@@ -161,10 +184,19 @@ def first_cuts(level: Longs) -> Doubles:
     return cuts
 
 
-def expected(score: Doubles, cuts: Doubles, levels: Floats) -> Doubles:
-    """(N,) the mean of the levels (L,) by their probabilities."""
+def probabilities(score: Doubles, cuts: Doubles) -> Doubles:
+    """(N, L) the probability of each level of rows with scores (N,)."""
     above = ndtr(score[:, None] - cuts)  # (N, L - 1) the chance of more than each level but the last
-    mean: Doubles = levels[0] + above @ np.diff(levels.astype(np.float64))
+    edges = np.ones((len(score), 1))
+    each: Doubles = -np.diff(np.concatenate([edges, above, 0 * edges], axis=1))
+    return each
+
+
+def expected(weight: Doubles, levels: Floats) -> Doubles:
+    """(N,) the mean of the labels of levels (L,) by their weights (N, L), given that the level has a label."""
+    known = ~np.isnan(levels)
+    total = np.maximum(weight[:, known].sum(1), EDGE)
+    mean: Doubles = weight[:, known] @ levels[known].astype(np.float64) / total
     return mean
 
 

@@ -46,6 +46,20 @@ def rating_rows(log: Dataset, rows: Longs, history: bool = False, threshold: flo
     return _with_history(found, log, rows, before)
 
 
+def graded_rows(log: Dataset, rows: Longs, threshold: float | None = None) -> Rows:
+    """Rows of the log, by ascending number, labelled 1 where liked, 0 where disliked, and with their stars.
+
+    What is neither liked nor disliked has stars alone.
+
+    Raises:
+        KeyError: the log lacks an attribute.
+    """
+    neutral = ~(liked(log, threshold) | disliked(log, threshold))[rows]
+    label = np.where(neutral, np.nan, liked(log, threshold)[rows])
+    stars = Stars.of(log.rating).fraction(log.rating[rows])
+    return _rows(log, rows, np.stack([label, stars], axis=1).astype(np.float32), (LIKED, STARS))
+
+
 def star_rows(log: Dataset, rows: Longs) -> Rows:
     """Rows of the log, by ascending number, labelled with their ratings as fractions of its scale.
 

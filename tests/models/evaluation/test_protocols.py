@@ -342,7 +342,9 @@ def test_ctr_random_splits_the_labelled_rows_8_1_1() -> None:
     parts = (split.train, split.validation, split.test)
     labelled = np.flatnonzero(log.rating != 3)
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), labelled)
+    np.testing.assert_array_equal(split.neutral, np.flatnonzero(log.rating == 3))
     assert len(split.validation) == len(split.test) == len(labelled) // 10
+    assert not len(ctr_random(log, seed=5, threshold=4.0).neutral)
     np.testing.assert_array_equal(liked(log)[labelled], log.rating[labelled] >= 4)
     again, other = ctr_random(log, seed=5), ctr_random(log, seed=6)
     np.testing.assert_array_equal(split.test, again.test)
@@ -357,6 +359,9 @@ def test_ctr_last_takes_the_last_labelled_rows_of_each_user() -> None:
         assert [row for row in split.test if log.user_idx[row] == user] == rows[-1:]
         assert [row for row in split.validation if log.user_idx[row] == user] == rows[-2:-1]
         assert [row for row in split.train if log.user_idx[row] == user] == rows[:-2]
+        until = rows[-1] if rows else log.n_events
+        neutral = [row for row in range(*log.indptr[user : user + 2]) if log.rating[row] == 3 and row < until]
+        assert [row for row in split.neutral if log.user_idx[row] == user] == neutral
 
 
 @pytest.mark.parametrize("name", CTR_PROTOCOLS)

@@ -15,11 +15,14 @@ from models.rank.bayesian_fm import (
     first_cuts,
     fit_bayesian_fm,
     moved_cuts,
+    probabilities,
+    restore_bayesian_fm,
     scores,
 )
 from models.rank.design import DesignBlock, parts, sets_of
 from models.rank.gibbs import Weights, sweep
 from models.rank.rows import Rows
+from models.rank.validation import metric_value
 from tests.models.rank.small_rows import small_rows
 
 D = 2
@@ -132,7 +135,35 @@ def test_the_expected_label_weighs_levels_by_their_chances() -> None:
     levels, cuts, score = np.array([0.0, 0.25, 1.0]), np.array([-0.4, 0.9]), np.array([-2.0, 0.3])
     edges = np.concatenate([[-np.inf], cuts, [np.inf]])
     chance = np.diff(ndtr(edges - score[:, None]), axis=1)
-    np.testing.assert_allclose(expected(score, cuts, levels), chance @ levels)
+    np.testing.assert_allclose(probabilities(score, cuts), chance)
+    np.testing.assert_allclose(expected(chance, levels), chance @ levels)
+    middle_unknown = np.array([0.0, np.nan, 1.0])
+    np.testing.assert_allclose(expected(3 * chance, middle_unknown), chance[:, 2] / (1 - chance[:, 1]))
+
+
+def test_rows_that_another_task_grades_teach_liking() -> None:
+    """Most rows say how much the film was liked, few whether it was: grades tell what labels alone do not."""
+    train, test = (graded(small_rows(600, seed)) for seed in range(2))
+    config = BayesianFMConfig(embedding_dim=2, graded_by="stars")
+    by_grade = fit_bayesian_fm(train, test, 0, config)
+    assert by_grade.tasks == ("liked",)
+    by_label = fit_bayesian_fm(train, test, 0, BayesianFMConfig(embedding_dim=2))
+    above = test.label[:, 1] > 0.5
+    values = [metric_value(above, of.logits(test)[:, 0], test.query, "auc") for of in (by_grade, by_label)]
+    assert values[0] > max(0.8, values[1])
+    again = restore_bayesian_fm(by_grade.state)
+    np.testing.assert_array_equal(again.logits(test), by_grade.logits(test))
+    with pytest.raises(ValueError, match="graded by magic: these rows have liked, stars"):
+        fit_bayesian_fm(train, test, 0, BayesianFMConfig(graded_by="magic"))
+
+
+def graded(rows: Rows) -> Rows:
+    """Rows with five grades by a taste, of which the ends alone, in a third of the rows, have a label."""
+    rng = np.random.default_rng(0)
+    taste = np.sin(1.0 * rows.item) + 0.3 * rng.normal(size=len(rows))
+    grade = np.clip(np.round(2 + 1.5 * taste), 0, 4) / 4
+    liked = np.where((grade == 0.5) | (rng.random(len(rows)) < 2 / 3), np.nan, grade > 0.5)
+    return replace(rows, label=np.stack([liked, grade], axis=1).astype(np.float32), tasks=("liked", "stars"))
 
 
 def test_labels_between_0_and_1_are_predicted_between_their_ends() -> None:

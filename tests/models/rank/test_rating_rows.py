@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.dataset import Dataset
-from models.rank.rating_rows import HISTORY, rating_rows, star_rows
+from models.rank.rating_rows import HISTORY, graded_rows, rating_rows, star_rows
 from tests.models.recall.small_logs import small_log
 
 
@@ -75,3 +75,14 @@ def test_a_log_without_the_fields_is_refused(log: Dataset) -> None:
     ):
         with pytest.raises(KeyError):
             rating_rows(lacking, rows)
+
+
+def test_graded_rows_have_stars_where_nothing_says_liked(log: Dataset) -> None:
+    rows = np.arange(log.n_events)
+    given, rating = graded_rows(log, rows), log.rating
+    assert given.tasks == ("liked", "stars")
+    np.testing.assert_array_equal(np.isnan(given.label[:, 0]), rating == 3)
+    np.testing.assert_array_equal(given.label[rating != 3, 0], rating[rating != 3] > 3)
+    np.testing.assert_array_equal(given.label[:, 1], (rating - 1) / 4)
+    assert not np.isnan(graded_rows(log, rows, threshold=4.0).label).any()
+    assert given.schema == rating_rows(log, rows[rating != 3]).schema

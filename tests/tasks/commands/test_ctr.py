@@ -58,3 +58,19 @@ def test_other_tasks_are_learned_beside_liking_unless_settings_say_otherwise() -
         for settings in ({"training": training}, {"training": training, "auxiliary": 0.0})
     )
     assert [row["value"] for row in by_default["rows"]] != [row["value"] for row in alone["rows"]]
+
+
+@pytest.mark.parametrize("protocol", CTR_PROTOCOLS)
+def test_stars_grade_a_ranker_that_reads_them_unless_settings_say_otherwise(protocol: str) -> None:
+    few = {"n_samples": 5, "burn_in": 5}
+    by_default, alone = (
+        evaluate(
+            protocol,
+            "synthetic:0.01",
+            rankers=["bayesian_fm"],
+            config={"rankers": {"bayesian_fm": few | settings}},
+        )["rows"]
+        for settings in ({}, {"graded_by": None})
+    )
+    assert by_default[0]["value"] > 0.6
+    assert [row["value"] for row in by_default] != [row["value"] for row in alone]
