@@ -1,13 +1,14 @@
 """Time and part watched: calibration beside direct regression, and whether long films are punished.
 
-    python -m benchmarks.bench_watch synthetic:0.1,watch [--set KEY=VALUE]...
+    python -m benchmarks.bench_watch synthetic:0.1,watch [--seeds 3] [--set KEY=VALUE]...
 
 Every play of the source is a row of user, film, their attributes and the film's length. Random 8:1:1. The
 same network learns minutes by weighted logistic regression and by the squared error of minutes (over their
-mean); ``error`` is the mean of |observed - predicted| over 20 bins of equally many rows, by predicted
-minutes, and the same with the true mean in place of what was observed, both as fractions of the mean. Then
-the correlation of the length with the part watched as predicted, and as ranking reads it: over what is usual
-for the length.
+mean), each until its own loss grows; ``error`` is the mean of |observed - predicted| over 20 bins of equally
+many rows, by predicted minutes, and the same with the true mean in place of what was observed, both as
+fractions of the mean; figures are means over splits and trainings of several seeds. Then, of the first, the
+correlation of the length with the part watched as predicted, and as ranking reads it: over what is usual for
+the length.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from torch import Tensor
 from benchmarks import configuration
 from flows.command.screens.terminal import log_to_terminal
 from models.behaviour import Behaviour
-from models.dataset import Dataset, Doubles, Floats
+from models.dataset import Dataset, Doubles, Floats, Mask
 from models.encoding import encode
 from models.features.declare import Declaration
 from models.features.encode import fit_encoder
@@ -131,10 +132,25 @@ def print_completion(config: Configuration, log: Dataset, parts: Sequence[Rows])
         print(f"{task:22}{r[0]:>+12.3f}{r[1]:>+13.3f}{r[2]:>+12.3f}")
 
 
+def split_at_random(rows: Rows, seed: int) -> tuple[list[Rows], Mask]:
+    """Random 8:1:1 to learn from, to stop by and to test, and (N,) which rows test."""
+    chance = np.random.default_rng(seed).random(len(rows))
+    masks = (chance < 0.8, (chance >= 0.8) & (chance < 0.9), chance >= 0.9)
+    return [rows.where(mask) for mask in masks], masks[2]
+
+
+def figures(watched: Doubles, truth: Doubles, predicted: NDArray[np.floating]) -> list[float]:
+    """Mean, calibration errors to what was observed and to the truth, RMSE of the truth."""
+    rmse = float(np.sqrt(np.mean((predicted - truth) ** 2)))
+    errors = [calibration_error(of, predicted) for of in (watched, truth)]
+    return [float(predicted.mean()), *errors, rmse]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
+    parser.add_argument("--seeds", type=int, default=3, help="splits and trainings, from the seed on")
     configuration.add_set(parser)
     options = parser.parse_args(arguments)
     config = configuration.load(options.set)
@@ -142,27 +158,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log, plays = read_plays(options.source)
     behaviour = as_behaviour(log, plays)
     rows = labelled_rows(log, behaviour)
-    chance = np.random.default_rng(config.seed).random(len(rows))
-    masks = (chance < 0.8, (chance >= 0.8) & (chance < 0.9), chance >= 0.9)
-    parts = [rows.where(mask) for mask in masks]
     settings = ranker_of(config, "deep").settings
     assert isinstance(settings, DeepConfig)
-    watched, truth = (plays[name].to_numpy()[masks[2]] / 60 for name in ("watch_seconds", "expected_seconds"))
-    predictions: dict[str, NDArray[np.floating]] = {
-        "weighted logistic": minutes(
-            probability(by_odds(parts, settings, config.seed)), behaviour.mean_minutes
-        ),
-        "direct regression": directly(parts, settings, config.seed) * behaviour.mean_minutes,
-    }
-    print(f"{'watch time':22}{'mean':>8}{'error':>9}{'of the truth':>14}{'RMSE of the truth':>19}")
-    print(f"{'observed':22}{watched.mean():>8.1f}")
-    for name, predicted in predictions.items():
-        rmse = float(np.sqrt(np.mean((predicted - truth) ** 2)))
-        print(
-            f"{name:22}{predicted.mean():>8.1f}{calibration_error(watched, predicted):>9.4f}"
-            f"{calibration_error(truth, predicted):>14.4f}{rmse:>19.2f}"
+    settings = settings.but(training=settings.training.but(monitor="logloss"))
+    found: dict[str, list[list[float]]] = {"weighted logistic": [], "direct regression": []}
+    unit, observed = behaviour.mean_minutes, []
+    for seed in range(config.seed, config.seed + options.seeds):
+        parts, test = split_at_random(rows, seed)
+        watched, truth = (
+            plays[name].to_numpy()[test] / 60 for name in ("watch_seconds", "expected_seconds")
         )
-    print_completion(config, log, parts)
+        observed.append(watched.mean())
+        odds = probability(by_odds(parts, settings, seed))
+        found["weighted logistic"].append(figures(watched, truth, minutes(odds, unit)))
+        found["direct regression"].append(figures(watched, truth, unit * directly(parts, settings, seed)))
+    print(f"{'watch time':22}{'mean':>8}{'error':>9}{'of the truth':>14}{'RMSE of the truth':>19}")
+    print(f"{'observed':22}{np.mean(observed):>8.1f}")
+    for name, of_seeds in found.items():
+        mean, error, of_truth, rmse = np.mean(of_seeds, axis=0)
+        print(f"{name:22}{mean:>8.1f}{error:>9.4f}{of_truth:>14.4f}{rmse:>19.2f}")
+    print_completion(config, log, split_at_random(rows, config.seed)[0])
 
 
 if __name__ == "__main__":

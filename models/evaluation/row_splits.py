@@ -31,7 +31,7 @@ class RowSplit:
     validation: Longs
     test: Longs
     neutral: Longs = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    """What was neither liked nor disliked, and is known when the test rows are asked for."""
+    """Rows that were neither liked nor disliked, and that whoever asks for the test rows may learn from."""
 
     def digest(self, log: Dataset) -> str:
         """SHA-256 (hex) of the rows and of the log: equal splits, equal digests."""

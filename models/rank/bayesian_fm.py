@@ -121,10 +121,10 @@ def _number_of_task(rows: Rows, task: str | None) -> int:
 
 def _means(label: Floats, level: Longs) -> Floats:
     """(L,) the mean of the known labels (N,) of each level (N,); nan where none is known."""
-    known = ~np.isnan(label)
+    labelled = ~np.isnan(label)
     n = int(level.max()) + 1
-    count = np.bincount(level[known], minlength=n)
-    total = np.bincount(level[known], label[known], n)
+    count = np.bincount(level[labelled], minlength=n)
+    total = np.bincount(level[labelled], label[labelled], n)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
@@ -194,9 +194,9 @@ def probabilities(score: Doubles, cuts: Doubles) -> Doubles:
 
 def expected(weight: Doubles, levels: Floats) -> Doubles:
     """(N,) the mean of the labels of levels (L,) by their weights (N, L), given that the level has a label."""
-    known = ~np.isnan(levels)
-    total = np.maximum(weight[:, known].sum(1), EDGE)
-    mean: Doubles = weight[:, known] @ levels[known].astype(np.float64) / total
+    labelled = ~np.isnan(levels)
+    total = np.maximum(weight[:, labelled].sum(1), EDGE)
+    mean: Doubles = weight[:, labelled] @ levels[labelled].astype(np.float64) / total
     return mean
 
 

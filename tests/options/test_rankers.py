@@ -50,6 +50,7 @@ CASES: dict[str, dict[str, Case]] = {
         "early_stopping_round": Case(to=1, given={"num_boost_round": 200, "learning_rate": 0.5}),
         "lambda_l2": Case(to=10.0),
     },
+    "bayesian_fm": {"graded_by": Case(to="liked")},
     "bst": {"newest": Case(to=3)},
     "lr": {"training.patience": patience(0.03, epochs=12)},
     "fm": {"training.patience": patience(0.3, ema_decay=0.0)},
