@@ -11,7 +11,7 @@ from warehouse import sql
 from warehouse.releases import journal, serving
 from warehouse.releases.checks import Check
 from warehouse.releases.checks import table as table_of
-from warehouse.runs import feature_tables, files
+from warehouse.runs import feature_tables, files, snapshot
 from warehouse.runs.run import Json, Run
 
 SCHEMA_VERSION = 6
@@ -130,15 +130,33 @@ def _attach_newer(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json
     removed them since; then, or without any, the table is empty.
     """
     stored = serving.kept_releases(run.home)
-    still_here = [release for release in _incremental(meanwhile) if release in stored]
+    still_here = [release for release in _carried(run, meanwhile) if release in stored]
     if not still_here:
         return "(from recommendations limit 0)"
     sql.attach(con, serving.fetched(run.home, still_here[-1]), "newer")
     return "newer.recommendations"
 
 
-def _incremental(meanwhile: list[Json]) -> list[str]:
-    return [entry["release_id"] for entry in meanwhile if entry.get("kind") == "incremental"]
+def _carried(run: Run, meanwhile: list[Json]) -> list[str]:
+    """The incremental releases whose lists are as good as the run's own, but newer.
+
+    None are where the run is of an earlier day, which must not know what came later. Those by other settings
+    are made anew by the next incremental run.
+    """
+    if snapshot.is_backdated(run):
+        return []
+    wanted = _making_lists(run.config)
+    return [
+        entry["release_id"]
+        for entry in meanwhile
+        if entry.get("kind") == "incremental"
+        and _making_lists(json.loads(entry.get("config", "{}"))) == wanted
+    ]
+
+
+def _making_lists(config: Json) -> Json:
+    """The settings that lists follow."""
+    return {name: part for name, part in config.items() if name not in ("engine", "releases", "gate")}
 
 
 def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:
@@ -148,7 +166,7 @@ def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Jso
         con,
         **single,
         recommended_files=files.parts(run, "recommended"),
-        carried_releases=_incremental(meanwhile),
+        carried_releases=_carried(run, meanwhile),
         top_n=top_n,
         release_id=run.id,
         releases=json.dumps([*journal.publications(run.home), release_row(run)]),

@@ -120,13 +120,29 @@ def next_moment(home: Path, now: datetime) -> datetime:
 
 
 def newest_full(home: Path, as_of: datetime) -> str | None:
-    """The full release with the newest ``as_of`` at or before the given one whose run is whole, if any."""
+    """The full release with the newest ``as_of`` at or before the given one whose run is whole, if any.
+
+    Those that somebody rolled back from are none.
+    """
+    good = never_left(home)
     candidates = [
         (datetime.fromisoformat(row["as_of"]), row["created_at"], row["release_id"])
         for row in releases(home)
-        if row["kind"] == "full" and row["kept"] and is_whole(home, row["release_id"])
+        if row["kind"] == "full" and row["kept"] and row["release_id"] in good
+        if is_whole(home, row["release_id"])
     ]
     return max((c for c in candidates if c[0] <= as_of), default=(None, None, None))[2]
+
+
+def never_left(home: Path) -> list[str]:
+    """The releases up to the published one, without those that a rollback left behind."""
+    found: list[str] = []
+    for entry in entries(home):
+        release = entry["release_id"]
+        if entry["action"] == "rollback" and release in found:
+            found = found[: found.index(release)]
+        found.append(release)
+    return found
 
 
 def previous(home: Path, release: str | None) -> str | None:
@@ -144,16 +160,13 @@ def previous(home: Path, release: str | None) -> str | None:
 def earlier(home: Path, release: str) -> str | None:
     """The kept release to hold another one against: its parent, else what was current when it was published.
 
-    For one that the gate holds the latter is what is published now.
+    For one that the gate holds it is what is published now, as for the gate.
     """
-    waiting = held(home)
-    parents = {row["release_id"]: row["parent_id"] for row in [*publications(home), *waiting]}
-    parent: str | None = parents.get(release)
-    if parent in serving.kept_releases(home):
-        return parent
-    if release in [row["release_id"] for row in waiting]:
+    if release in [row["release_id"] for row in held(home)]:
         return serving.current_release(home)
-    return previous(home, release)
+    parents = {row["release_id"]: row["parent_id"] for row in publications(home)}
+    parent: str | None = parents.get(release)
+    return parent if parent in serving.kept_releases(home) else previous(home, release)
 
 
 def _entry(line: str) -> Json | None:

@@ -41,6 +41,11 @@ def recommendations(home: Path, user_id: int, n: int) -> Records:
     return _rows(home, "queries/recommendations", user_id=user_id, n=n)
 
 
+def first_choice(home: Path) -> dict[str, Any] | None:
+    """A user to ask about, and the first film of the list: user_id, item_id; None if nobody has a list."""
+    return next(iter(_rows(home, "queries/first_choice")), None)
+
+
 def list_of(home: Path, user_id: int) -> Records:
     """All films for a user, best first; empty for a user nobody knows."""
     return _rows(home, "queries/list_of", user_id=user_id)

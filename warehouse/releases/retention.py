@@ -12,13 +12,15 @@ def forget(home: Path, keep: int) -> None:
     """Remove all but the newest ``keep`` releases, the current one and the newest full one, with their runs.
 
     A run stays whole as long as another one may go on from it: that of the current release (an hourly), of
-    the one before it (an hourly after a rollback), of the newest full one (a nightly), and parents of runs
-    that are being made. Of the others the release can be queried and rolled back to, and what tells how they
-    were made is left. The caller holds the lock.
+    the one before it (an hourly after a rollback), of the newest full one that nobody rolled back from (a
+    nightly), and parents of runs that are being made. Of the others the release can be queried and rolled
+    back to, and what tells how they were made is left. The caller holds the lock.
     """
     stored = [row for row in journal.releases(home) if row["kept"]]
     newest = [row["release_id"] for row in stored][:keep]
-    newest_full = {row["release_id"] for row in [r for r in stored if r["kind"] == "full"][:1]}
+    good = journal.never_left(home)
+    full = [row["release_id"] for row in stored if row["kind"] == "full" and row["release_id"] in good]
+    newest_full = set(full[:1])
     current = serving.current_release(home)
     stay = {*newest, *newest_full, current or ""}
     for release in serving.kept_releases(home):

@@ -157,6 +157,12 @@ def span(home: Path, batches: tuple[str, ...]) -> tuple[datetime, datetime] | No
     return None if first is None else (first, last)
 
 
+def is_backdated(run: Run) -> bool:
+    """True if the log had later events when the run began than those that it sees."""
+    found = span(run.home, run.batches)
+    return found is not None and found[1] >= run.as_of
+
+
 def _database(run: Run, spill: Path) -> duckdb.DuckDBPyConnection:
     """An empty database of bounded memory that knows the event files and the moment of a run."""
     con = sql.bounded(spill)

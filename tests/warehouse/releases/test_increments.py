@@ -1,6 +1,7 @@
 """Incremental runs: who wins a race, which rows are carried over, and that no file is written twice."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -107,6 +108,19 @@ def test_a_full_run_keeps_what_incremental_ones_refreshed_meanwhile(home: Path) 
     homes.finish(nightly)
     publish(nightly, 5, 10)
     assert by_user(home) == {user: second.id if user == 1 else nightly.id for user in range(1, 13)}
+
+
+def test_a_full_run_takes_no_lists_by_other_settings_or_of_later_days(home: Path) -> None:
+    parent = homes.publish(home)
+    changed, backdated = homes.begin(home), homes.begin(home, homes.START + timedelta(hours=70))
+    changed = replace(changed, config={"top_n": 5, "seed": 1})
+    for run in (changed, backdated):
+        homes.compute(run)
+    publish(incremental(home, parent), 5, 10)
+    for run in (changed, backdated):
+        homes.finish(run)
+        publish(run, 5, 10)
+        assert set(by_user(home).values()) == {run.id}
 
 
 def test_a_full_run_publishes_where_what_was_refreshed_meanwhile_is_no_longer_kept(home: Path) -> None:

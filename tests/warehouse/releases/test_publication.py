@@ -299,9 +299,10 @@ def test_only_runs_that_others_go_on_from_stay_whole(home: Path) -> None:
     assert ask(home, "select distinct release_id from recommendations") == [(oldest.id,)]
     with pytest.raises(MatineeError, match=f"{oldest.id} .*run `matinee nightly` first"):
         check_whole(oldest)
-    assert journal.newest_full(home, published[-1].as_of) == published[-1].id
+    assert journal.newest_full(home, published[-1].as_of) is None
     new = homes.publish(home)
     assert serving.current_release(home) == new.id
+    assert journal.newest_full(home, published[-1].as_of) == new.id
     check_whole(new)
     assert {folder.name for folder in (home / "runs").glob("[!.]*")} == {new.id, *(r.id for r in published)}
 
@@ -420,6 +421,19 @@ def test_the_warm_start_is_the_newest_full_release_at_or_before_as_of(home: Path
     assert journal.newest_full(home, datetime(2001, 1, 2)) is None
     assert journal.newest_full(home, datetime(2001, 1, 20)) == early.id
     assert journal.newest_full(home, datetime(2001, 2, 1)) == late.id
+
+
+def test_nobody_goes_on_from_a_release_that_was_rolled_back_from(home: Path) -> None:
+    first, second, third = (homes.publish(home) for _ in range(3))
+    assert journal.newest_full(home, third.as_of) == third.id
+    roll_back(home)
+    assert journal.newest_full(home, third.as_of) == second.id
+    check_whole(second)
+    roll_back(home, first.id)
+    assert journal.never_left(home) == [first.id]
+    roll_back(home, third.id)
+    assert journal.never_left(home) == [first.id, third.id]
+    assert journal.newest_full(home, third.as_of) == third.id
 
 
 def test_a_torn_last_line_of_the_journal_never_happened(home: Path) -> None:
