@@ -1,6 +1,7 @@
 """Reports beside the ratings: whom those concern that a run sees and an earlier one did not."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,16 @@ from numpy.typing import NDArray
 
 from warehouse import sql
 from warehouse.runs.run import Run
+from warehouse.runs.snapshot import is_backdated
+
+
+def until(run: Run) -> datetime:
+    """The moment before which requests count for a run.
+
+    ``as_of`` is just after the newest rating unless somebody chose an earlier one: a run of now heeds what
+    was asked since that rating.
+    """
+    return run.as_of if is_backdated(run) else datetime.max
 
 
 def users_new_to(run: Run, parent: Run, query: str, paths: Callable[[Run], list[str]]) -> NDArray[np.int64]:
@@ -21,7 +32,13 @@ def users_new_to(run: Run, parent: Run, query: str, paths: Callable[[Run], list[
     spill: Path = parent.file(f".{run.id}-{query}")  # the run may have no folder of its own yet
     with sql.bounded(spill) as con:
         sql.set_variables(
-            con, files=files, seen_files=paths(parent), seen_before=parent.as_of, as_of=run.as_of
+            con,
+            files=files,
+            seen_files=paths(parent),
+            as_of=run.as_of,
+            seen_before=parent.as_of,
+            until=until(run),
+            seen_until=until(parent),
         )
         users: NDArray[np.int64] = con.execute(sql.load(f"run/{query}")).fetchnumpy()["user_id"]
     return users

@@ -12,7 +12,7 @@ from tests import home as homes
 from warehouse.errors import MatineeError
 from warehouse.events import block_list, exposures
 from warehouse.runs import block_list as requests
-from warehouse.runs import feature_tables
+from warehouse.runs import feature_tables, reported
 from warehouse.runs.run import Run
 
 HEADER = "user_id,item_id,requested_at,action"
@@ -68,7 +68,10 @@ def begun(home: Path) -> Run:
     return replace(run, block_list=tuple(file.name for file in block_list.files(home)))
 
 
-def test_the_newest_request_before_as_of_counts(home: Path) -> None:
+def test_the_newest_request_counts_for_a_run_of_an_earlier_day_that_before_its_as_of(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reported, "is_backdated", lambda run: True)
     rng = np.random.default_rng(0)
     rows: dict[tuple[int, int, datetime], str] = {}
     for number in range(2):
@@ -107,3 +110,17 @@ def test_the_newest_request_before_as_of_counts(home: Path) -> None:
     assert requests.new_to(run, parent).tolist() == sorted(since)
     assert requests.new_to(run, run).tolist() == []
     assert requests.new_to(replace(run, block_list=()), parent).tolist() == []
+
+    monkeypatch.undo()  # the log has nothing newer: what was asked since its newest rating counts
+    newest = {}
+    for (user, item, at), action in rows.items():
+        if newest.get((user, item), (homes.START, ""))[0] < at:
+            newest[user, item] = at, action
+    expected = sorted(
+        (user - 1, item // 10 - 1)
+        for (user, item), (_, action) in newest.items()
+        if action != "allow" and user <= homes.N_USERS
+    )
+    assert requests.read(run).rows() == expected
+    since = {user for user, item, at in rows if (user, item, at) not in set(first)}
+    assert requests.new_to(run, replace(run, block_list=run.block_list[:1])).tolist() == sorted(since)
