@@ -124,11 +124,15 @@ def read_users_dat(file: IO[bytes]) -> pl.DataFrame:
 
 
 def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
-    """Items from text columns item_id, title, genres (``A|B``): the year is the title's last (1995)."""
+    """Items from text columns item_id, title, genres (``A|B``): the year is the title's last (1995).
+
+    One without a title is called by its id.
+    """
     genres = pl.col("genres").fill_null("")
+    has_title = pl.col("title").str.strip_chars().fill_null("") != ""
     items = raw.select(
         "item_id",
-        "title",
+        title=pl.when(has_title).then("title").otherwise(pl.format("Item {}", "item_id")),
         year=pl.col("title").str.extract(r"\(([0-9]{4})\)\s*$").cast(pl.Int32),
         genres=pl.when(genres.is_in(["", NO_GENRES]))
         .then(pl.lit([], ITEMS["genres"]))

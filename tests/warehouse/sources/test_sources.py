@@ -45,6 +45,7 @@ def test_csv_folder(tmp_path: Path) -> None:
         '2,"Say ""Hi"" ",(no genres listed)\n'
         "3,Babylon 5,Sci-Fi\n"
         "4,Lost (Perdus) (2004) ,\n"
+        "5,,Drama\n"
     )
     source = sources.resolve(batches.csv(tmp_path / "ml-latest", [(1, 2, 4.5, 10), (1, 3, 0.5, 11)], movies))
     frame = pl.concat(source.ratings())
@@ -57,6 +58,7 @@ def test_csv_folder(tmp_path: Path) -> None:
         (2, 'Say "Hi" ', None, []),
         (3, "Babylon 5", None, ["Sci-Fi"]),
         (4, "Lost (Perdus) (2004) ", 2004, []),
+        (5, "Item 5", None, ["Drama"]),
     ]
     assert source.users() is None
 
