@@ -74,13 +74,21 @@ class RunData:
 
     @cached_property
     def past(self) -> PastIndex:
-        """The log as features look it up: also that of the holdout's queries, which has the same events.
+        """The log as features of the lists look it up.
 
-        A next film is asked for at the time when the user was last there: by now channels have learned what
-        others did since.
+        Who is asked at the time of the own newest event sees what others did since: channels learned it too.
         """
-        visible_until = self.dataset.as_of if self.config.objective == "next" else 0
-        return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS), visible_until)
+        return self._past(self.dataset)
+
+    @cached_property
+    def holdout_past(self) -> PastIndex:
+        """The same for the queries of the holdout, whose log has the same events."""
+        assert self.holdout is not None
+        return self._past(self.holdout.train)
+
+    def _past(self, train: Dataset) -> PastIndex:
+        """The log, of which every query sees at least as much as channels have learned from."""
+        return PastIndex.of(self.dataset, files.read_columns(self.run, ORDERS), visible_until=train.as_of)
 
     @cached_property
     def training_log(self) -> Dataset:

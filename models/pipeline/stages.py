@@ -67,7 +67,7 @@ class Shortlist:
     chosen: Merged
     """The candidates that are ranked, in the order of the merge."""
     pool: Pool
-    """The same with what every channel says of them."""
+    """The same with what every channel says of them, and scores before discounts, as rankers know them."""
     shown: Shown | None = None
     blocked: BlockList | None = None
 
@@ -81,7 +81,8 @@ class Lists:
     ordered: Merged
     """By ranker and merge together: what lists are made from."""
     score: Floats  # (B, n)
-    """The scores of all candidates that are ranked, before filters: a later release remembers them."""
+    """The scores of all candidates that are ranked, before filters and discounts: a later release remembers
+    them."""
     earlier: Floats  # (B, n)
     """The scores that were remembered of an earlier release; nan without."""
 
@@ -130,7 +131,10 @@ def fit_prerank(
     fallback = merge.fallback_order(holdout.train)
     merged = merged_lists(config, recalled, weights, holdout.queries, fallback)
     everything = Pool(holdout.queries, merged.candidates, recalled)
-    fitted = fit_preranking(everything, holdout.targets, log, declared, config.prerank, config.seed, past)
+    least = newcomers_until(config)
+    fitted = fit_preranking(
+        everything, holdout.targets, log, declared, config.prerank, config.seed, past, least
+    )
     n = pool_size(config)
     chosen = merge.first(merged, n) if fitted is None else best_of(merged, fitted.scores, n)
     return fitted, Pool(holdout.queries, chosen.candidates, recalled)
@@ -172,12 +176,14 @@ def shortlist(
     preranked, chosen = merged.candidates, merge.first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
-        score = stages.preranking.scores(everything, past)
+        score = stages.preranking.scores(everything, past, newcomers_until(config))
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
         if wanted and stages.reranking is not None:
             reserve = merge.first_among(merged, stages.reranking.fresh, wanted)
             chosen = merge.with_least(chosen, reserve, stages.reranking.fresh, wanted)
-    return Shortlist(merged, preranked, chosen, Pool(queries, chosen.candidates, recalled), *left_out)
+    found = chosen.candidates
+    in_full = Candidates(found.item, found.score + _discounts(chosen, queries, stages.shown))
+    return Shortlist(merged, preranked, chosen, Pool(queries, in_full, recalled), *left_out)
 
 
 def deciding(ranking: Ranking | None) -> Ranking | None:
@@ -204,10 +210,10 @@ def ranked(
     logits = ranking.logits(short.pool, past)
     least = newcomers_until(config)
     alone = order(short.chosen, blended(short.pool, logits, 1.0, least), chosen.n)
-    score = blended(short.pool, _discounted(short, logits), ranking.blend_weight, least)
     earlier = nothing if before is None else earlier_scores(chosen.item, before, past.log.n_items)
-    score = averaged(score, earlier, ranking.memory)
-    return Lists(alone.candidates, order(short.chosen, _filtered(short, score), n), score, earlier)
+    score = averaged(blended(short.pool, logits, ranking.blend_weight, least), earlier, ranking.memory)
+    final = _filtered(short, score - _discounts(short.chosen, short.pool.queries, short.shown))
+    return Lists(alone.candidates, order(short.chosen, final, n), score, earlier)
 
 
 def fit_rerank(
@@ -254,12 +260,12 @@ def explored(config: PipelineConfig, pool: Pool, listed: Candidates) -> tuple[Ca
     return draw(listed, left, pool.queries, config.exploration.rate, config.seed)
 
 
-def _discounted(short: Shortlist, logits: Floats) -> Floats:
-    """(B, n) scores of the ranker, of which what was shown loses as much as in the merge."""
-    if short.shown is None or short.shown.is_filtered:
-        return logits
-    is_shown = short.shown.among(short.chosen.candidates, short.pool.queries)
-    return np.where(is_shown, logits - np.float32(short.shown.discount), logits)
+def _discounts(merged: Merged, queries: Queries, shown: Shown | None) -> Floats:
+    """(B, n) how much of their merged score candidates have lost by being shown."""
+    if shown is None or shown.is_filtered:
+        return np.zeros(merged.candidates.item.shape, dtype=np.float32)
+    is_shown = shown.among(merged.candidates, queries)
+    return np.where(is_shown, np.float32(shown.discount), np.float32(0))
 
 
 def _filtered(short: Shortlist, score: Floats) -> Floats:

@@ -94,7 +94,7 @@ def way_of(
     short = stages.shortlist(config, recalled, fitted, queries, past)
     if not (short.merged.candidates.item == item).any():
         return Way(found, parts, merged, None, None, None, "merge" if any(found.values()) else "recall")
-    preranked = _preranked(short, recalled, fitted, queries, past, item)
+    preranked = _preranked(config, short, recalled, fitted, queries, past, item)
     if not (short.chosen.candidates.item == item).any():
         return Way(found, parts, merged, preranked, None, None, "prerank")
     ranked, ordered = _ranked(config, short, fitted.ranking, past, item, before)
@@ -128,12 +128,19 @@ def _left_out(fitted: Stages, queries: Queries, item: int) -> str:
 
 
 def _preranked(
-    short: Shortlist, recalled: Recalled, fitted: Stages, queries: Queries, past: PastIndex, item: int
+    config: PipelineConfig,
+    short: Shortlist,
+    recalled: Recalled,
+    fitted: Stages,
+    queries: Queries,
+    past: PastIndex,
+    item: int,
 ) -> Position | None:
     if fitted.preranking is None:
         return None
     merged = short.merged
-    score = fitted.preranking.scores(Pool(queries, merged.candidates, recalled), past)
+    least = stages.newcomers_until(config)
+    score = fitted.preranking.scores(Pool(queries, merged.candidates, recalled), past, least)
     return _position(order(merged, score, merged.candidates.n).candidates, item)
 
 

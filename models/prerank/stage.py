@@ -71,11 +71,13 @@ def fit_preranking(
     config: PrerankConfig,
     seed: int,
     past: PastIndex | None = None,
+    least: int = 1,
 ) -> FittedPreranking | None:
     """Learn which candidates of held-back queries to keep; None if recall found too few targets.
 
     None as well if the merged list shall choose. ``answers`` is a log with the ratings of the targets;
-    ``past`` is of the log of the queries, and made of it if it is not given.
+    ``past`` is of the log of the queries, and made of it if it is not given. Histories of fewer events than
+    ``least`` keep the merged order.
 
     Raises:
         FloatingPointError: the training of a pre-ranker diverged.
@@ -90,7 +92,7 @@ def fit_preranking(
     if trained is None:
         return None
     logits = trained.ranking.fused(trained.task_logits(pool, np.arange(len(pool.queries))), pool)
-    return FittedPreranking(trained.ranking, blended(pool, logits, trained.ranking.blend_weight))
+    return FittedPreranking(trained.ranking, blended(pool, logits, trained.ranking.blend_weight, least))
 
 
 def restore_preranking(

@@ -123,11 +123,11 @@ class Ranking:
         """(B, n) the rankers' own score of each candidate; -inf for padding."""
         return self.fused(self.task_logits(pool, past), pool)
 
-    def scores(self, pool: Pool, past: PastIndex | None = None) -> Floats:
-        """(B, n) the blended scores that the pool is sorted by."""
+    def scores(self, pool: Pool, past: PastIndex | None = None, least: int = 1) -> Floats:
+        """(B, n) the blended scores that the pool is sorted by; see :func:`blended`."""
         if not self.blend_weight:
             return pool.merged.score
-        return blended(pool, self.logits(pool, past), self.blend_weight)
+        return blended(pool, self.logits(pool, past), self.blend_weight, least)
 
     @property
     def state(self) -> State:

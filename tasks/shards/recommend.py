@@ -230,13 +230,14 @@ def _ordered(
 def _remembered(fitted: FittedRun, variant: Variant, queries: Queries, ids: Longs) -> Candidates | None:
     """(B, K) the parent's scores for users who did nothing since; None if ranking remembers none.
 
-    Users without a history have none: their lists are what is popular now.
+    Newcomers have none: their lists are what others rated first.
     """
     run, ranking = fitted.data.run, stages.deciding(variant.stages.ranking)
     if ranking is None or not ranking.memory or run.kind != "full":
         return None
     before = pool_scores(fitted.data, run.parent(), RANKED_SCORE, ids)
-    is_quiet = (queries.end > queries.start) & ~fitted.data.is_active[queries.user_idx]
+    is_newcomer = queries.with_fewer_than(stages.newcomers_until(variant.config))
+    is_quiet = ~is_newcomer & ~fitted.data.is_active[queries.user_idx]
     return None if before is None else Candidates(np.where(is_quiet[:, None], before.item, -1), before.score)
 
 

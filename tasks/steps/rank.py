@@ -10,6 +10,7 @@ from models.exposures import ExposureLog
 from models.pipeline import arms, stages
 from models.rank.fit import Fitted, RankConfig
 from models.rank.stage import Ranking, kind_of
+from tasks import config as configuration
 from tasks import data as run_data
 from tasks import declarations
 from tasks.cost import RowCounts
@@ -24,6 +25,12 @@ from warehouse.runs import files, shown
 from warehouse.runs.run import Run
 
 logger = logging.getLogger("matinee")
+
+SCALE = ("objective", "recall.channels", "merge.method", "rank.", "rankers.", "features", "optional_features")
+"""Beginnings of the settings that scores follow: those before and after a change are not averaged."""
+
+FREE = ("rank.ema_decay", "rank.pool")
+"""Those that they do not follow all the same."""
 
 
 @step(
@@ -42,7 +49,7 @@ def fit_rank(run: Run) -> RowCounts:
     recalled = run_data.read_holdout_candidates(data)
     declared = declarations.read(run)
     preranking, pool = stages.fit_prerank(
-        data.config, recalled, read_weights(run), data.holdout, data.dataset, declared, data.past
+        data.config, recalled, read_weights(run), data.holdout, data.dataset, declared, data.holdout_past
     )
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)
@@ -50,7 +57,7 @@ def fit_rank(run: Run) -> RowCounts:
     try:
         made = {
             name: stages.fit_rank(
-                configs[label], pool, data.holdout, data.dataset, declared, data.past, *beside
+                configs[label], pool, data.holdout, data.dataset, declared, data.holdout_past, *beside
             )
             for name, label in fits(data.config, RANKING)
         }
@@ -97,6 +104,9 @@ def _not_ranked() -> RowCounts:
 def _remembering(data: RunData, name: str, decay: float, ranking: Ranking) -> Ranking:
     """The ranking with a memory of the run's parent, if both rank alike: blend weight and scores."""
     if not decay or data.run.parent_id is None or not has_state(data.run.parent(), name):
+        return ranking
+    changed = configuration.differing(configuration.of(data.run.parent()), data.config)
+    if any(key.startswith(SCALE) and not key.startswith(FREE) for key in changed):
         return ranking
     before = read_state(data.run.parent(), name)[0]
     if kind_of(before) != ranking.ranker:

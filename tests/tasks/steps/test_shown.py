@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.config import overlaid
 from tasks import config as configuration
 from tasks.commands.why import why
 from tasks.states import read_state
@@ -110,6 +111,20 @@ def test_no_list_has_what_its_user_blocked(night: Run) -> None:
     assert why(str(IGNORED), str(REQUESTED[0]))["lost"] != "blocked"
 
 
+def test_a_discount_moves_lists_and_is_not_remembered(home: Path) -> None:
+    """The next night remembers scores before discounts, which end with the window."""
+    by_discount = [
+        computed(home, overlaid(SETTINGS, {"exposure": {"discount": discount}})) for discount in (1e-6, 2.0)
+    ]
+    assert lists(by_discount[0]) != lists(by_discount[1])
+    columns = ["user_id", "item_id", "ranked_score"]
+    free, discounted = (files.read_parts(run, "pools", columns) for run in by_discount)
+    both = free.join(discounted, on=["user_id", "item_id"]).filter(pl.col("user_id").is_between(RECENT, 40))
+    assert both.height > 300
+    apart = (both["ranked_score"] - both["ranked_score_right"]).abs()
+    assert apart.median() < 0.1
+
+
 def test_filters_are_measured(night: Run) -> None:
     rows = files.read_table(night, "metrics/shown")
     assert set(rows["stage"]) == {"exposures"}
@@ -124,11 +139,15 @@ def test_reports_of_the_future_change_nothing_and_an_hour_learns_of_new_ones(hom
     films = lists(night)[RECENT]
     later = night.as_of + timedelta(hours=1)
     report_shown(home, "later", [(RECENT, film, later) for film in films])
-    wanted = lists(night)[IGNORED]
-    report_blocked(home, "later", [(IGNORED, film, later, "block") for film in wanted])
     again = computed(home, SETTINGS)
     assert digest(again, "recommended/*") == digest(night, "recommended/*")
     assert start.start_incremental.fn(home, None, {}) is None
+    wanted = lists(night)[IGNORED]
+    report_blocked(home, "later", [(IGNORED, film, later, "block") for film in wanted])
+    at_once = start.start_incremental.fn(home, None, {})
+    assert at_once is not None, "what somebody asks waits for nobody's rating"
+    assert at_once.as_of == night.as_of
+    lifecycle.abandon(at_once)
     hour = start.start_incremental.fn(home, (later + timedelta(seconds=1)).isoformat(), {})
     assert hour is not None
     build_features.fn(hour)
