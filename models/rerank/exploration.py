@@ -33,14 +33,14 @@ def draw(
     """Lists (B, n) with films drawn from those left (B, m), and the propensity (B, n) of each at its rank.
 
     Padding is -1, anywhere in ``left``. Where fewer are left than a list has positions, it stays as it is.
-    Drawn by the seed, the user and the time of the query.
+    Drawn by the seed, the user and the end of the log.
     """
     n = listed.n
     n_left = (left.item >= 0).sum(axis=1, keepdims=True)
     explores = n_left >= n
     if not explores.any():
         return listed, np.ones(listed.item.shape)
-    key = random_keys(queries.user_idx, queries.at, n + left.n, seed + STREAM)
+    key = random_keys(queries, n + left.n, seed + STREAM)
     is_drawn = explores & (key[:, :n] < rate) & (listed.item >= 0)
     order = np.argsort(np.where(left.item >= 0, key[:, n:], 1), axis=1, kind="stable")[:, :n]
     item, score = (

@@ -131,22 +131,27 @@ def aims_of(config: RerankConfig) -> Aims:
 def drawn(item: Ints, queries: Queries, band: int, seed: int) -> Longs:
     """(B, M) an order of the candidates (B, M): at random within bands of so many; padding stays at the end.
 
-    Drawn by the seed, the user and the time of the query: another release draws anew, the same one does not.
+    Drawn by the seed, the user and the end of the log: another release draws anew, the same one does not.
     """
     rows, width = item.shape
     if band == 1:
         return np.tile(np.arange(width), (rows, 1))
-    key = random_keys(queries.user_idx, queries.at, width, seed)
+    key = random_keys(queries, width, seed)
     key[item < 0] = 1.0  # above all that is drawn
     return np.argsort(np.arange(width) // band + key * (1 - 2.0**-20), axis=1, kind="stable")
 
 
+def random_keys(queries: Queries, width: int, seed: int) -> Doubles:
+    """(B, width) numbers of [0, 1) by the seed, the user, the time of the query and the end of the log."""
+    return _random_keys(queries.user_idx, queries.at, queries.log.as_of, width, seed)
+
+
 @njit(cache=True)
-def random_keys(user_idx: Ints, at: Longs, width: int, seed: int) -> Doubles:
-    """(B, width) numbers of [0, 1)."""
+def _random_keys(user_idx: Ints, at: Longs, as_of: int, width: int, seed: int) -> Doubles:
     key = np.empty((len(user_idx), width))
     for row in range(len(user_idx)):
-        state = mix(mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(user_idx[row])) + np.uint64(at[row]))
+        state = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(user_idx[row]))
+        state = mix(mix(state + np.uint64(at[row])) + np.uint64(as_of))
         for column in range(width):
             state += GOLDEN
             key[row, column] = unit(mix(state))

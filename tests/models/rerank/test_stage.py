@@ -1,5 +1,7 @@
 """Lists from ranked pools: the cap by prices, bands at random, absence, newcomers, what is known of films."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
@@ -183,7 +185,12 @@ def test_candidates_are_exchanged_within_bands_by_user_and_time() -> None:
     assert (np.take_along_axis(item, order, axis=1)[3, 22:] == -1).all()
     np.testing.assert_array_equal(order, drawn(item, queries, 4, 7))
     np.testing.assert_array_equal(order[40:50], drawn(item[40:50], queries.rows(40, 50), 4, 7))
-    for other in (drawn(item, queries_at(log, FIRST + 20 * DAY), 4, 7), drawn(item, queries, 4, 8)):
+    tomorrow = replace(queries, log=replace(log, as_of=log.as_of + DAY))  # of users asked at their own times
+    for other in (
+        drawn(item, queries_at(log, FIRST + 20 * DAY), 4, 7),
+        drawn(item, queries, 4, 8),
+        drawn(item, tomorrow, 4, 7),
+    ):
         assert (order != other).mean() > 0.5
     # Each candidate of a band of four is as likely first as the others.
     counts = np.bincount(order[:, :4][:, 0], minlength=4)
