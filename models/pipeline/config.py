@@ -13,7 +13,7 @@ from models.config import Config, choices, configured, problem, with_seed
 from models.exposures import ExposureConfig
 from models.graph import GraphConfig
 from models.merge import MAX_CHANNELS, MergeConfig
-from models.pipeline.holdout import HoldoutConfig
+from models.pipeline.holdout import HoldoutConfig, at_own_times
 from models.prerank.registry import PRE_RANKERS
 from models.prerank.stage import PrerankConfig
 from models.questions import QuestionsConfig
@@ -36,7 +36,20 @@ Settings = dict[str, Any]
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 """Names of channels and rankers."""
 
-RESERVED = (MERGED, "union", "best_channel", "published", "ranking", "preranking", "labels")
+RESERVED = (
+    MERGED,
+    "union",
+    "best_channel",
+    "published",
+    "ranking",
+    "preranking",
+    "reranking",
+    "labels",
+    "split",
+    "holdout_model",
+    "categories",
+    "log_capped",
+)
 """Names of lists, models and files beside those of channels and rankers."""
 
 
@@ -136,8 +149,10 @@ def resolved(config: P) -> P:
             from.
     """
     names = config.recall.channels
-    if not names or len(set(names)) < len(names) or len(names) > MAX_CHANNELS:
-        raise ValueError(f"recall.channels: name 1 to {MAX_CHANNELS} distinct channels, not {len(names)}")
+    if not 1 <= len(names) <= MAX_CHANNELS:
+        raise ValueError(f"recall.channels: name 1 to {MAX_CHANNELS} channels, not {len(names)}")
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"recall.channels: {', '.join(twice)} is named twice")
     described = {name: channel_settings(config, name) for name in (*names, *config.channels)}
     _check_names("channels", config.channels)
     _check_names("rankers", config.rankers)
@@ -276,6 +291,12 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
         "merge", fitted, "method is fitted", config.merge, "max_queries", "l2", "min_weight", "ema_decay"
     )
     _check_idle("holdout", config.objective == "next", "objective is next", config.holdout, "timed")
+    is_daily = config.objective == "daily"
+    _check_idle("merge", is_daily, "objective is daily", config.merge, "newcomers_until")
+    at_one_time = not at_own_times(config.objective, config.holdout)
+    _check_idle(
+        "rerank", at_one_time, "objective is daily or visit", config.rerank, "absence", "least_weight"
+    )
     source = config.exposure.source
     idle: tuple[str, ...] = ("window_days", "discount", "false_positive_rate", "negative_rate", "max_weight")
     _check_idle("exposure", source != "none", "source is reported or published", config.exposure, *idle)
@@ -296,6 +317,8 @@ def _check_stages(config: PipelineConfig, names: tuple[str, ...]) -> None:
         raise ValueError(
             f"merge.newcomers: {choices('channel', config.merge.newcomers, _channel_names(config))}"
         )
+    if config.merge.newcomers not in (MergeConfig().newcomers, *names):
+        raise ValueError(f"merge.newcomers: {config.merge.newcomers} is none of recall.channels")
     _check_rerank(config.rerank)
     if config.exploration.rate and pool_size(config) < 2 * config.top_n:
         raise ValueError(

@@ -39,8 +39,13 @@ class HoldoutConfig(Config):
 
 def questions(log: Dataset, objective: str, config: HoldoutConfig, users: Ints) -> Queries:
     """One query for each of the users (B,), at the time that those of the holdout have."""
-    is_untimed = objective == "next" and not config.timed
-    return queries_after(log, users) if is_untimed else queries_at(log, users=users)
+    own = at_own_times(objective, config)
+    return queries_after(log, users) if own else queries_at(log, users=users)
+
+
+def at_own_times(objective: str, config: HoldoutConfig) -> bool:
+    """True if each user is asked at the time of the own newest event, False if all are at one time."""
+    return objective == "next" and not config.timed
 
 
 def holdout(log: Dataset, objective: str, config: HoldoutConfig) -> Split | None:

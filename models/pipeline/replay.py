@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.dataset import DAY, HOUR, Dataset, Doubles, Ints, Longs, Mask, Queries, first_ratings, queries_at
 from models.evaluation.bootstrap import BootstrapConfig, percentile_interval, resampled_ratios
+from models.evaluation.split import span
 from models.recall.contract import Incremental, Recaller
 from models.recall.segment import Segment
 
@@ -98,7 +99,7 @@ def replay(
     """
     scored = _by_time(log, first_ratings(log) & (log.at >= start) & (log.at < end))
     if not len(scored) or not (log.at < start).any():
-        raise ValueError("a replay needs ratings before and in its time")
+        raise ValueError(f"a replay needs ratings before and in its time; the log has {span(log)}")
     full = build().fit(log.before(start))
     first = _first_lists(log.before(start), full, n)
     lists = dict.fromkeys(POLICIES, first)

@@ -323,6 +323,12 @@ def test_what_is_listed_here_is_a_setting() -> None:
         ({"merge": {"method": "equal", "ema_decay": 0.5}}, "merge: ema_decay would do nothing"),
         ({"merge": {"method": "equal", "max_queries": 10}}, "merge: max_queries would do nothing"),
         ({"holdout": {"timed": True}}, "holdout: timed would do nothing"),
+        ({"objective": "visit", "merge": {"newcomers_until": 5}}, "merge: newcomers_until would do nothing"),
+        (
+            {"objective": "next", "rerank": {"method": "mmr", "absence": 5.0}},
+            "rerank: absence would do nothing",
+        ),
+        ({"merge": {"newcomers": "region"}}, "merge.newcomers: region is none of recall.channels"),
         ({"exposure": {"discount": 1.0}}, "exposure: discount would do nothing"),
         ({"exposure": {"window_days": 1.0}}, "exposure: window_days would do nothing"),
         ({"exposure": {"source": "reported", "published_ranks": 5}}, "published_ranks would do nothing"),
@@ -417,7 +423,11 @@ def test_a_channel_without_similarities_explains_nothing(home: Path) -> None:
     "settings",
     [
         {"channels": {"first_session": {"smoothing": 1.0}}},
-        {"channels": {"young": {"kind": "segment", "smoothing": 1.0}}, "merge": {"newcomers": "young"}},
+        {
+            "channels": {"young": {"kind": "segment", "smoothing": 1.0}},
+            "recall": {"channels": [*BASE["recall"]["channels"], "young"]},
+            "merge": {"newcomers": "young"},
+        },
     ],
     ids=["channels.first_session", "merge.newcomers"],
 )
@@ -429,7 +439,7 @@ def test_lists_by_segment_are_those_of_the_channel_as_it_is_set(home: Path, sett
 @cache
 def _first_night(home: Path) -> str:
     """The id of a published run of other weights than those of BASE."""
-    other = {"merge": {"l2": 1.0}, "rank": {"blend_weights": [0.3]}}
+    other = {"merge": {"l2": 1.0}}
     return published(home, overlaid(BASE, other)).id
 
 
