@@ -35,13 +35,13 @@ EDGE = 1e-12
 class BayesianFMConfig(Config):
     """Size and sampling of the machine."""
 
-    embedding_dim: PositiveInt = 16
+    embedding_dim: PositiveInt = 32
     """Length of a feature's vector."""
     implicit: bool = True
     """A user is also the items of the training rows, an item their users, if ids are among the features."""
     burn_in: NonNegativeInt = 20
     """Sweeps over all weights before those that count."""
-    n_samples: PositiveInt = 20
+    n_samples: PositiveInt = 150
     """Sweeps after these, each of which gives a draw that predictions are means over."""
     graded_by: str | None = None
     """Task whose labels are the levels, so that rows without a label of the main task teach too; None for the
@@ -53,8 +53,8 @@ class BayesianFM:
     """S draws of all weights: a ranker as in :class:`models.rank.contract.Trained`."""
 
     draws: State
-    """``PART.linear`` (S, J), ``PART.vectors`` (S, D, J), ``cuts`` (S, L - 1), ``levels`` (L,), the label of the
-    main task at each level, nan where it has none."""
+    """``PART.linear`` (S, J), ``PART.vectors`` (S, D, J), ``cuts`` (S, L - 1), ``levels`` (L,): the label of
+    the main task at each level, nan where it has none."""
     sets: State
     """Items of users and users of items: :func:`models.rank.design.sets_of`."""
     schema: FeatureSchema
@@ -193,7 +193,7 @@ def probabilities(score: Doubles, cuts: Doubles) -> Doubles:
 
 
 def expected(weight: Doubles, levels: Floats) -> Doubles:
-    """(N,) the mean of the labels of levels (L,) by their weights (N, L), given that the level has a label."""
+    """(N,) the mean of the labels of levels (L,), by weights (N, L), given that the level has a label."""
     labelled = ~np.isnan(levels)
     total = np.maximum(weight[:, labelled].sum(1), EDGE)
     mean: Doubles = weight[:, labelled] @ levels[labelled].astype(np.float64) / total
