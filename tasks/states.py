@@ -123,21 +123,20 @@ def write_tables(data: RunData, channel: str, model: Recaller) -> RowCounts:
 
 def embedding_rows(channel: str, label: str, ids: Longs, vectors: Floats) -> pl.DataFrame:
     """model, label, vector: one row for each id (N,) and its vector (N, D)."""
-    return pl.DataFrame(
-        {"model": channel, label: ids, "vector": pl.Series(vectors).cast(pl.List(pl.Float32))}
-    )
+    rows = pl.DataFrame({label: ids, "vector": pl.Series(vectors).cast(pl.List(pl.Float32))})
+    return rows.select(pl.lit(channel).alias("model"), label, "vector")
 
 
 def _similarity_rows(data: RunData, channel: str, neighbours: Neighbours) -> pl.DataFrame:
     nearest = neighbours.item[:, : data.config.recall.n_neighbours]
     item, rank0 = np.nonzero(nearest >= 0)
     item_ids = data.vocabulary.item_ids
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
-            "channel": channel,
             "item_id": item_ids[item],
             "neighbour_id": item_ids[nearest[item, rank0]],
             "rank": rank0 + 1,
             "score": neighbours.score[item, rank0].astype(np.float64),
         }
     )
+    return rows.select(pl.lit(channel).alias("channel"), pl.all())

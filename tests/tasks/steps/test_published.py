@@ -107,6 +107,13 @@ def test_the_steps_publish_what_is_evaluated(
     assert rejected["user_id"].value_counts()["count"].to_list() == [50] * split.train.n_users
 
 
+def test_films_that_nobody_else_rated_are_like_none(tmp_path: Path) -> None:
+    event_log.ingest(tmp_path, batches.dat(tmp_path / "source", [(7, film, 4, film * 60) for film in (1, 2)]))
+    run = recommended(tmp_path, 3600, {"recall": {"channels": ["popular", "first_session", "swing"]}})
+    assert files.read_table(run, "item_similarity/swing").is_empty()
+    assert files.read_parts(run, "recommended")["user_id"].unique().to_list() == [7]
+
+
 def test_lists_may_be_longer_than_what_ranking_looks_at_by_itself(tmp_path: Path) -> None:
     log = random_log(0, "2000-10-01", "2003-03-01", n_users=60, n_items=400, n_events=4000)
     event_log.ingest(tmp_path, batches.of_log(tmp_path / "source", log, log.n_users))
