@@ -234,7 +234,8 @@ def _file() -> Layer:
     except tomllib.TOMLDecodeError as error:
         raise MatineeError(f"{path} is no TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise MatineeError(f"{path} cannot be read ({error}): set MATINEE_CONFIG to a TOML file") from None
+        reason = getattr(error, "strerror", None) or error
+        raise MatineeError(f"{path} cannot be read ({reason}): set MATINEE_CONFIG to a TOML file") from None
     if isinstance(features := tree.get("features"), str):
         tree["features"] = str(path.absolute().parent / features)
     return Layer(str(path) if chosen else path.name, tree)

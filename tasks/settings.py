@@ -47,7 +47,8 @@ def environment() -> Environment:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"MATINEE_{str(first['loc'][0]).upper()}"
-        raise MatineeError(f"{name}={first['input']!r}: {first['msg']}") from None
+        problem = first["msg"].replace("Input should be", "it must be").partition(", unable to parse")[0]
+        raise MatineeError(f"{name}={first['input']!r}: {problem}") from None
 
 
 def home() -> Path:

@@ -23,6 +23,7 @@ from models.config import Config
 from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.row_splits import CTR_PROTOCOLS, RATING_PROTOCOLS
 from models.features.declare import optional_names
+from models.pipeline.config import RecallConfig
 from models.rank.fusion import FORMULAS
 from models.rank.registry import RANKERS
 from models.recall.registry import CHANNELS
@@ -111,6 +112,8 @@ def anchors(page: Path) -> set[str]:
 
 def test_channels() -> None:
     assert listed("docs/extend.md", "channel") == list(CHANNELS)
+    by_default = [row[0].strip("`") for row in table("docs/extend.md", "channel") if row[1] == "yes"]
+    assert sorted(by_default) == sorted(RecallConfig().channels)
 
 
 def test_rankers() -> None:

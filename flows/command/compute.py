@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -274,8 +275,13 @@ def replay(
 
 
 def _prepare_prefect() -> None:
-    """Our own lines in the terminal, all of Prefect's in its UI; no calls home."""
+    """Our own lines in the terminal, all of Prefect's in its UI; no calls home.
+
+    A termination exits in order, which ends Prefect's temporary server too.
+    """
     from flows.command.screens.terminal import log_to_terminal
+
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -295,12 +301,15 @@ def _show_published(published: Any) -> None:
     """A sentence on what was published, and how to look at it."""
     from flows.command.screens.terminal import out
     from tasks import settings
+    from tasks.commands.lookup import first_choice
 
     if published["release_id"] is None:
         return out.print("Nothing new: what is published stays.")
     about = f"as of {published['as_of']} UTC, seed {published['seed']}"
     out.print(f"\n[green]Published release {published['release_id']}[/] {about}")
     program = Path(sys.argv[0])
-    for words in ("recommend 42", "similar 'toy story'", "report"):
+    found = first_choice()
+    asking = [] if found is None else [f"recommend {found['user_id']}", f"similar {found['item_id']}"]
+    for words in (*asking, "report"):
         out.print(f"  {program} {words}", soft_wrap=True, markup=False)
     out.print(f"Tables for any DuckDB client: {settings.where_published()}", soft_wrap=True, markup=False)

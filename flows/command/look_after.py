@@ -144,7 +144,7 @@ def doctor(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Examine all files of the home: what is there, whole, damaged, left over. Exit code 1 if anything is."""
+    """Examine all files of the home: what is whole, damaged, left over. Exits with 1 unless all is well."""
     from tasks.commands import doctor as command
 
     answer = command.doctor(repair)

@@ -15,7 +15,8 @@ Source = Annotated[
     typer.Option(
         metavar="SOURCE",
         help="A folder or zip in a MovieLens layout, a ratings file, [bold]ml-1m[/] (downloaded once) or "
-        "[bold]synthetic\\[:scale]\\[,watch][/]. Default: MATINEE_SOURCE, else the log as it is.",
+        "[bold]synthetic[/], made-up ratings, which [bold]:SCALE[/], [bold]:SCALE:FILMS[/] and "
+        "[bold],watch[/] may follow. Default: MATINEE_SOURCE, else the log as it is; ml-1m if that is empty.",
         rich_help_panel=WHAT,
     ),
 ]

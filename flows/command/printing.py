@@ -1,9 +1,19 @@
 """Answers for programs."""
 
 import json
+import os
+import sys
+from datetime import datetime
 from typing import Any
 
 
 def print_json(answer: Any) -> None:
     """Print an answer as JSON, times and paths as text."""
-    print(json.dumps(answer, indent=2, default=str))
+    try:
+        print(json.dumps(answer, indent=2, default=_text), flush=True)
+    except BrokenPipeError:  # who reads has seen enough, which is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -66,8 +66,9 @@ def _section(path: str, config: Config, head: list[str]) -> Iterator[str]:
 def _line(name: str, value: Any) -> str:
     """``name = value`` as TOML has it; what is not set has no value there."""
     if value is None:
-        return f"{name} = "
-    return tomli_w.dumps({name: list(value) if isinstance(value, tuple) else value}).strip().replace("\n", "")
+        return f"Not set: {name}"
+    text = tomli_w.dumps({name: list(value) if isinstance(value, tuple) else value}).strip()
+    return text.replace("[\n    ", "[").replace(",\n    ", ", ").replace(",\n]", "]")
 
 
 def _descriptions(config: Configuration) -> Iterator[tuple[str, str]]:

@@ -35,6 +35,11 @@ def recommend(user_id: str, n: int) -> Answer:
     }
 
 
+def first_choice() -> dict[str, int] | None:
+    """A user to ask about, and the first film of the list; None if nobody has one."""
+    return queries.first_choice(settings.home())
+
+
 def recommend_by_likes(likes: list[str], dislikes: list[str], n: int) -> Answer:
     """Films for somebody who is not in the data, best first, from the published similarities alone.
 

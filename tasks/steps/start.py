@@ -31,6 +31,9 @@ from warehouse.runs.run import Run, check_whole, new_run_id, utc_now
 
 logger = logging.getLogger("matinee")
 
+NAMED = 5
+"""Settings that a line names at most."""
+
 INGEST = "ingest"
 """Name of the step before a run."""
 
@@ -154,8 +157,9 @@ def start_incremental(home: Path, as_of: str | None, overrides: Mapping[str, Any
         logger.info("nothing new since release %s, as of %s UTC", parent.id, parent.as_of)
         return None
     if waiting := configuration.differing(config, configuration.load(overrides)):
-        parts = dict.fromkeys(".".join(key.split(".")[:2]) for key in waiting)
-        logger.info("the next nightly will change %s", ", ".join(parts))
+        parts = list(dict.fromkeys(".".join(key.split(".")[:2]) for key in waiting))
+        rest = f" and {len(parts) - NAMED} more (`matinee config --changed`)" if len(parts) > NAMED else ""
+        logger.info("the next nightly will change %s", ", ".join(parts[:NAMED]) + rest)
     lifecycle.begin(run)
     return run
 

@@ -122,11 +122,14 @@ def _difference(row: Answer | None) -> Text:
     better, worse = row["ci_low"] > 0, row["ci_high"] < 0
     if row["metric"] in LOWER_IS_BETTER:
         better, worse = worse, better
+    # The mark comes first, so that a narrow terminal does not cut it off.
     text = Text(
-        ("-" if row["value"] < 0 else "+") + _short(abs(row["value"]), 4),
+        ("▲ " if better else "▼ " if worse else "  ")
+        + ("-" if row["value"] < 0 else "+")
+        + _short(abs(row["value"]), 4),
         style="green" if better else "red" if worse else "",
     )
-    return text.append(_half_width(row), style="dim").append(" ▲" if better else " ▼" if worse else "  ")
+    return text.append(_half_width(row), style="dim")
 
 
 def _half_width(row: Answer) -> str:

@@ -48,6 +48,8 @@ def questions(answer: Answer) -> None:
 
 def similar(answer: Answer) -> None:
     """A film's neighbours."""
+    if not answer["similar"]:
+        return out.print(f"{answer['channel']} has no film like {answer['item']['title']}.", markup=False)
     out.print(f"Films like {answer['item']['title']}, by {answer['channel']}", style="bold", markup=False)
     table = _film_table()
     table.add_column("score", justify="right")
@@ -61,19 +63,18 @@ def releases(rows: list[Answer]) -> None:
     """All releases, newest first."""
     table = plain_table()
     for column in ("", "release", "kind", "as of (UTC)"):
-        table.add_column(column, no_wrap=column == "release")
-    table.add_column("events", justify="right")
-    table.add_column("source")
+        table.add_column(column, no_wrap=True)
+    table.add_column("events", justify="right", no_wrap=True)
+    sources = {row["source"] for row in rows}
+    if len(sources) > 1:
+        table.add_column("source")
     for row in rows:
-        table.add_row(
-            _status(row),
-            row["release_id"],
-            row["kind"],
-            row["as_of"].replace("T", " "),
-            f"{row['n_events']:,}",
-            escape(row["source"]),
-        )
+        about = (_status(row), row["release_id"], row["kind"], row["as_of"][:16].replace("T", " "))
+        source = (escape(row["source"]),) if len(sources) > 1 else ()
+        table.add_row(*about, f"{row['n_events']:,}", *source)
     out.print(table)
+    if len(sources) == 1:
+        out.print(f"source  {sources.pop()}", style="dim", markup=False)
     for row in rows:
         for message in row.get("failed", ()):
             out.print(f"{row['release_id']}  {message}", style="yellow", soft_wrap=True, markup=False)

@@ -27,6 +27,11 @@ class SafeConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
+    def on_broken_pipe(self) -> None:
+        """Print nothing more: who reads has seen enough, which is no failure."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
 
 class SafeFormatter(logging.Formatter):
     """Lines of the log of which nothing takes control of the terminal."""
@@ -36,8 +41,8 @@ class SafeFormatter(logging.Formatter):
         return visible(super().format(record))
 
 
-out = SafeConsole(highlight=False)
-err = SafeConsole(stderr=True, highlight=False)
+out = SafeConsole(highlight=False, emoji=False)
+err = SafeConsole(stderr=True, highlight=False, emoji=False)
 
 
 def log_to_terminal() -> None:

@@ -96,7 +96,7 @@ def test_a_question_imports_nothing_heavy_but_duckdb(home: Path) -> None:
         assert loaded(*words) == ["duckdb"]
 
 
-@pytest.mark.parametrize("word", ["[/x]", "[bold]"])
+@pytest.mark.parametrize("word", ["[/x]", "[bold]", ":abc:"])
 def test_a_mistake_is_repeated_as_it_was_typed(word: str, matinee: Matinee) -> None:
     called = matinee("recommend", word)
     assert (called.code, called.out) == (2, "")

@@ -136,8 +136,8 @@ def test_rolling_is_shown_by_slice_best_first_with_marked_differences(
     assert shown.index("better") < shown.index("worse") < shown.index("merged")
     assert "aaaaaaaaaaaa bbbbbbbbbbbb" in shown
     differences = [line.split() for line in shown.split("Less popular")[1].splitlines()]
-    marks = {cells[0]: cells[-1] for cells in differences if len(cells) > 1 and cells[1][0] in "+-"}
-    assert marks == {"better": "▲", "worse": "▼", "merged": "±.100"}
+    marks = {cells[0]: cells[1][0] for cells in differences if len(cells) > 1 and cells[1][0] in "▲▼+-"}
+    assert marks == {"better": "▲", "worse": "▼", "merged": "+"}
 
 
 def test_rankers_are_shown_without_lengths_and_a_lower_log_loss_is_better(
