@@ -165,9 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unit, observed = behaviour.mean_minutes, []
     for seed in range(config.seed, config.seed + options.seeds):
         parts, test = split_at_random(rows, seed)
-        watched, truth = (
-            plays[name].to_numpy()[test] / 60 for name in ("watch_seconds", "expected_seconds")
-        )
+        watched, truth = (plays[name].to_numpy()[test] / 60 for name in ("watch_seconds", "expected_seconds"))
         observed.append(watched.mean())
         odds = probability(by_odds(parts, settings, seed))
         found["weighted logistic"].append(figures(watched, truth, minutes(odds, unit)))

@@ -203,8 +203,10 @@ def command(rows: list[Row]) -> str:
     text = f"matinee evaluate --protocol {protocol} --source ml-1m --seed {seed} --out {protocol}.json"
     default_rankers = tuple(RANKERS) if protocol in OF_ROWS else (RankConfig().ranker,)
     default_channels = RATERS if protocol in RATING_PROTOCOLS else RecallConfig().channels
-    text += "" if channels in ((), default_channels) else f" --channels {','.join(channels)}"
-    text += "" if rankers in ((), default_rankers) else f" --rankers {','.join(rankers)}"
+    # Of single ratings who names some measures no others.
+    whole = protocol in RATING_PROTOCOLS and (channels, rankers) != (default_channels, default_rankers)
+    text += "" if channels in ((), () if whole else default_channels) else f" --channels {','.join(channels)}"
+    text += "" if rankers in ((), () if whole else default_rankers) else f" --rankers {','.join(rankers)}"
     return text + "".join(f" --set prerank.method={name}" for name in pre_rankers if name != MERGED)
 
 
