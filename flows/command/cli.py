@@ -74,6 +74,7 @@ EXAMPLES = {
     "doctor": ("matinee doctor", "matinee doctor --repair", "matinee doctor --json"),
     "export": ("matinee export --to films/", "matinee export --to postgresql://user@host/films"),
     "config": (
+        "matinee config rank",
         "matinee config --changed",
         "matinee config --set rank.ranker=din --json",
         "matinee config --example > matinee.toml",

@@ -7,6 +7,7 @@ import typer
 
 from flows.command import options
 from flows.command.printing import print_json
+from tasks.errors import MatineeError
 
 
 def releases(as_json: options.Json = False) -> None:
@@ -181,6 +182,12 @@ def export(
 
 
 def config(
+    section: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SECTION", help="Only settings whose names begin so: rank, rank.sampling, ..."
+        ),
+    ] = None,
     settings: options.Set = None,
     changed: Annotated[
         bool, typer.Option("--changed", metavar="", help="Only what is not at its default.")
@@ -196,6 +203,10 @@ def config(
     if example:
         return print(command.example())
     rows = command.effective(options.overrides(settings))
+    if section:
+        rows = [row for row in rows if f"{row['key']}.".startswith(f"{section.rstrip('.')}.")]
+        if not rows:
+            raise MatineeError(f"no setting begins with {section}: `matinee config` lists all")
     if changed:
         rows = [row for row in rows if row["origin"] != "default"]
     if as_json:

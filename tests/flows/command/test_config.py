@@ -45,6 +45,15 @@ def test_all_settings_are_there_without_a_choice(home: Path, matinee: Matinee) -
     assert {row["origin"] for row in rows} == {"default"}
 
 
+def test_a_section_is_shown_alone(home: Path, matinee: Matinee) -> None:
+    rows = read(matinee("config", "rank", "--json"))
+    assert {row["key"].partition(".")[0] for row in rows} == {"rank"}
+    assert [row["key"] for row in read(matinee("config", "top_n", "--json"))] == ["top_n"]
+    called = matinee("config", "nonsense")
+    assert (called.code, called.err.count("\n")) == (2, 1)
+    assert "no setting begins with nonsense" in called.err
+
+
 def test_the_example_is_a_file_that_changes_nothing(home: Path, matinee: Matinee) -> None:
     called = matinee("config", "--example")
     assert (called.code, called.err) == (0, "")
