@@ -30,7 +30,7 @@ def roll_back(home: Path, release: str | None = None) -> str:
             raise MatineeError("there is no earlier release to go back to: see `matinee releases`")
         stored = serving.kept_releases(home)
         if target in [row["release_id"] for row in journal.held(home)]:
-            raise MatineeError(f"release {target} is held: `matinee publish {target} --force` publishes it")
+            raise MatineeError(f"release {target} is held: see `matinee publish --help`")
         if target not in stored:
             raise MatineeError(f"release {target} is not kept here; kept are: {', '.join(stored) or 'none'}")
         soundness.check(home, target)

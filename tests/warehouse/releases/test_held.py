@@ -70,7 +70,7 @@ def test_a_held_release_can_be_looked_at_and_changes_nothing(home: Path) -> None
         ("top film", 0.9, 0.5, True),
     ]
     assert retention.unfinished(home) == [], "no run goes on with it"
-    with pytest.raises(MatineeError, match="is held: `matinee publish"):
+    with pytest.raises(MatineeError, match="is held: see `matinee publish --help`"):
         roll_back(home, release)
 
 
