@@ -182,6 +182,11 @@ def differing(one: Configuration, other: Configuration) -> list[str]:
     return sorted(changed_keys(stored(one), stored(other)))
 
 
+def within(key: str, *sections: str) -> bool:
+    """True if the dotted key of a setting is one of these, or lies in a section of that name."""
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
+
+
 def stored(config: Configuration) -> Settings:
     """The configuration as a release stores it: JSON types, and infinity as TOML writes it."""
     tree: Settings = _finite(config.model_dump(mode="json"))

@@ -199,12 +199,13 @@ def config(
 ) -> None:
     """Show every setting, its value and where that comes from; refuse what makes no sense."""
     from tasks.commands import config as command
+    from tasks.config import within
 
     if example:
         return print(command.example())
     rows = command.effective(options.overrides(settings))
     if section:
-        rows = [row for row in rows if f"{row['key']}.".startswith(f"{section.rstrip('.')}.")]
+        rows = [row for row in rows if within(row["key"], section.rstrip("."))]
         if not rows:
             raise MatineeError(f"no setting begins with {section}: `matinee config` lists all")
     if changed:

@@ -68,6 +68,8 @@ class Shortlist:
     """The candidates that are ranked, in the order of the merge."""
     pool: Pool
     """The same with what every channel says of them, and scores before discounts, as rankers know them."""
+    discount: Floats  # (B, n)
+    """How much of their merged score the chosen ones have lost by being shown."""
     shown: Shown | None = None
     blocked: BlockList | None = None
 
@@ -181,9 +183,9 @@ def shortlist(
         if wanted and stages.reranking is not None:
             reserve = merge.first_among(merged, stages.reranking.fresh, wanted)
             chosen = merge.with_least(chosen, reserve, stages.reranking.fresh, wanted)
-    found = chosen.candidates
-    in_full = Candidates(found.item, found.score + _discounts(chosen, queries, stages.shown))
-    return Shortlist(merged, preranked, chosen, Pool(queries, in_full, recalled), *left_out)
+    found, discount = chosen.candidates, _discounts(chosen.candidates, queries, stages.shown)
+    pool = Pool(queries, Candidates(found.item, found.score + discount), recalled)
+    return Shortlist(merged, preranked, chosen, pool, discount, *left_out)
 
 
 def deciding(ranking: Ranking | None) -> Ranking | None:
@@ -212,7 +214,7 @@ def ranked(
     alone = order(short.chosen, blended(short.pool, logits, 1.0, least), chosen.n)
     earlier = nothing if before is None else earlier_scores(chosen.item, before, past.log.n_items)
     score = averaged(blended(short.pool, logits, ranking.blend_weight, least), earlier, ranking.memory)
-    final = _filtered(short, score - _discounts(short.chosen, short.pool.queries, short.shown))
+    final = _filtered(short, score - short.discount)
     return Lists(alone.candidates, order(short.chosen, final, n), score, earlier)
 
 
@@ -260,12 +262,11 @@ def explored(config: PipelineConfig, pool: Pool, listed: Candidates) -> tuple[Ca
     return draw(listed, left, pool.queries, config.exploration.rate, config.seed)
 
 
-def _discounts(merged: Merged, queries: Queries, shown: Shown | None) -> Floats:
+def _discounts(candidates: Candidates, queries: Queries, shown: Shown | None) -> Floats:
     """(B, n) how much of their merged score candidates have lost by being shown."""
     if shown is None or shown.is_filtered:
-        return np.zeros(merged.candidates.item.shape, dtype=np.float32)
-    is_shown = shown.among(merged.candidates, queries)
-    return np.where(is_shown, np.float32(shown.discount), np.float32(0))
+        return np.zeros(candidates.item.shape, dtype=np.float32)
+    return np.where(shown.among(candidates, queries), np.float32(shown.discount), np.float32(0))
 
 
 def _filtered(short: Shortlist, score: Floats) -> Floats:

@@ -94,14 +94,15 @@ def fit_bayesian_fm(
 
     Raises:
         ValueError: there are no training or no validation rows, the two differ in features, rows have
-            weights, or none has a label of the task that grades them.
+            weights, or no task of the name that grades them.
     """
     check_training(train, validation)
     if train.weight is not None:
         raise ValueError("bayesian_fm counts all rows alike: train another ranker on weighted rows")
     grade = train.label[:, _number_of_task(train, config.graded_by)]
-    labelled = train.where(~np.isnan(grade))
-    level = np.unique(grade[~np.isnan(grade)], return_inverse=True)[1]
+    is_graded = ~np.isnan(grade)
+    labelled = train.where(is_graded)
+    level = np.unique(grade[is_graded], return_inverse=True)[1]
     levels = _means(labelled.label[:, 0], level)
     sets = sets_of(labelled) if config.implicit else {}
     found = parts(labelled, sets)

@@ -33,7 +33,7 @@ def draw(
     """Lists (B, n) with films drawn from those left (B, m), and the propensity (B, n) of each at its rank.
 
     Padding is -1, anywhere in ``left``. Where fewer are left than a list has positions, it stays as it is.
-    Drawn by the seed, the user and the end of the log.
+    Drawn as :func:`models.rerank.stage.random_keys` says.
     """
     n = listed.n
     n_left = (left.item >= 0).sum(axis=1, keepdims=True)

@@ -131,7 +131,7 @@ def aims_of(config: RerankConfig) -> Aims:
 def drawn(item: Ints, queries: Queries, band: int, seed: int) -> Longs:
     """(B, M) an order of the candidates (B, M): at random within bands of so many; padding stays at the end.
 
-    Drawn by the seed, the user and the end of the log: another release draws anew, the same one does not.
+    Drawn as ``random_keys`` says: another release draws anew, the same one does not.
     """
     rows, width = item.shape
     if band == 1:

@@ -26,8 +26,8 @@ from warehouse.runs.run import Run
 
 logger = logging.getLogger("matinee")
 
-SCALE = ("objective", "recall.channels", "merge.method", "rank.", "rankers.", "features", "optional_features")
-"""Beginnings of the settings that scores follow: those before and after a change are not averaged."""
+SCALE = ("objective", "recall.channels", "merge.method", "rank", "rankers", "features", "optional_features")
+"""Settings and sections that scores follow: those before and after a change are not averaged."""
 
 FREE = ("rank.ema_decay", "rank.pool")
 """Those that they do not follow all the same."""
@@ -106,7 +106,7 @@ def _remembering(data: RunData, name: str, decay: float, ranking: Ranking) -> Ra
     if not decay or data.run.parent_id is None or not has_state(data.run.parent(), name):
         return ranking
     changed = configuration.differing(configuration.of(data.run.parent()), data.config)
-    if any(key.startswith(SCALE) and not key.startswith(FREE) for key in changed):
+    if any(configuration.within(key, *SCALE) and not configuration.within(key, *FREE) for key in changed):
         return ranking
     before = read_state(data.run.parent(), name)[0]
     if kind_of(before) != ranking.ranker:

@@ -27,7 +27,7 @@ from warehouse.releases import soundness as releases
 from warehouse.runs import block_list as requests
 from warehouse.runs import lifecycle, snapshot, soundness
 from warehouse.runs import shown as exposed
-from warehouse.runs.run import Run, check_whole, new_run_id, utc_now
+from warehouse.runs.run import Run, check_whole, new_run_id, utc_now, without_operation
 
 logger = logging.getLogger("matinee")
 
@@ -123,9 +123,9 @@ def _alike(one: Run, other: Run) -> bool:
     """True if two runs make the same tables, wherever their parts are computed."""
     described = [run.description() for run in (one, other)]
     for description in described:
-        config = dict(description["config"])
-        engine, _, _ = (config.pop(part, {}) for part in ("engine", "releases", "gate"))
-        description["config"] = config | {"shard_users": engine.get("shard_users")}
+        config = description["config"]
+        shard_users = config.get("engine", {}).get("shard_users")
+        description["config"] = without_operation(config) | {"shard_users": shard_users}
         description |= dict.fromkeys(("id", "created_at", "journal_length"))
     return described[0] == described[1]
 
@@ -249,7 +249,7 @@ def _difference(parent: Run, config: Configuration) -> str | None:
     differing = configuration.differing(before, config)
     holdout = (f"holdout.{name}" for name in HELD_BACK[config.objective])
     relevant = ("objective", "seed", *holdout, f"channels.{channel}")
-    found = [key for key in differing if any(key == part or key.startswith(f"{part}.") for part in relevant)]
+    found = [key for key in differing if configuration.within(key, *relevant)]
     return f"{', '.join(found)} changed" if found else None
 
 

@@ -12,7 +12,7 @@ from warehouse.releases import journal, serving
 from warehouse.releases.checks import Check
 from warehouse.releases.checks import table as table_of
 from warehouse.runs import feature_tables, files, snapshot
-from warehouse.runs.run import Json, Run
+from warehouse.runs.run import Json, Run, without_operation
 
 SCHEMA_VERSION = 6
 """Raised whenever a serving table changes its columns."""
@@ -56,10 +56,11 @@ def build(run: Run, file: Path, meanwhile: list[Json], top_n: int) -> dict[str, 
     with sql.bounded(run.file(".duckdb"), str(file), storage_compatibility_version=STORAGE_VERSION) as con:
         if incremental:
             _clear(con)
-        newer = _attach_newer(con, run, meanwhile)
+        carried = _carried(run, meanwhile)
+        newer = _attach_newer(con, run, carried)
         con.begin()
         con.execute(sql.load("serving/schema"))
-        _set_variables(con, run, meanwhile, top_n)
+        _set_variables(con, run, carried, top_n)
         if incremental:
             _remove_replaced(con, run)
         for table in SCRIPTED:
@@ -123,14 +124,14 @@ def _remove_replaced(con: duckdb.DuckDBPyConnection, run: Run) -> None:
         con.execute(sql.load("serving/replaced_vectors"))
 
 
-def _attach_newer(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json]) -> str:
-    """The table of the lists that incremental releases have computed since a full run began.
+def _attach_newer(con: duckdb.DuckDBPyConnection, run: Run, carried: list[str]) -> str:
+    """The table of the lists that a full run takes over from incremental releases.
 
     The newest of them holds the rows of all: each keeps what the one before it computed. Retention may have
     removed them since; then, or without any, the table is empty.
     """
     stored = serving.kept_releases(run.home)
-    still_here = [release for release in _carried(run, meanwhile) if release in stored]
+    still_here = [release for release in carried if release in stored]
     if not still_here:
         return "(from recommendations limit 0)"
     sql.attach(con, serving.fetched(run.home, still_here[-1]), "newer")
@@ -143,30 +144,24 @@ def _carried(run: Run, meanwhile: list[Json]) -> list[str]:
     None are where the run is of an earlier day, which must not know what came later. Those by other settings
     are made anew by the next incremental run.
     """
-    if snapshot.is_backdated(run):
-        return []
-    wanted = _making_lists(run.config)
-    return [
+    wanted = without_operation(run.config)
+    alike = [
         entry["release_id"]
         for entry in meanwhile
         if entry.get("kind") == "incremental"
-        and _making_lists(json.loads(entry.get("config", "{}"))) == wanted
+        and without_operation(json.loads(entry.get("config", "{}"))) == wanted
     ]
+    return [] if alike and snapshot.is_backdated(run) else alike
 
 
-def _making_lists(config: Json) -> Json:
-    """The settings that lists follow."""
-    return {name: part for name, part in config.items() if name not in ("engine", "releases", "gate")}
-
-
-def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, meanwhile: list[Json], top_n: int) -> None:
+def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, carried: list[str], top_n: int) -> None:
     names = ("items", "users", "user_features", "item_features", "segments")
     single = {f"{name}_file": str(run.file(f"{name}.parquet")) for name in names}
     sql.set_variables(
         con,
         **single,
         recommended_files=files.parts(run, "recommended"),
-        carried_releases=_carried(run, meanwhile),
+        carried_releases=carried,
         top_n=top_n,
         release_id=run.id,
         releases=json.dumps([*journal.publications(run.home), release_row(run)]),

@@ -9,22 +9,14 @@ from numpy.typing import NDArray
 
 from warehouse import sql
 from warehouse.runs.run import Run
-from warehouse.runs.snapshot import is_backdated
 
 
-def until(run: Run) -> datetime:
-    """The moment before which requests count for a run.
-
-    ``as_of`` is just after the newest rating unless somebody chose an earlier one: a run of now heeds what
-    was asked since that rating.
-    """
-    return run.as_of if is_backdated(run) else datetime.max
-
-
-def users_new_to(run: Run, parent: Run, query: str, paths: Callable[[Run], list[str]]) -> NDArray[np.int64]:
+def users_new_to(
+    run: Run, parent: Run, query: str, paths: Callable[[Run], list[str]], until: Callable[[Run], datetime]
+) -> NDArray[np.int64]:
     """Ids of users by a query of ``run/``: in files that the parent did not read, or later than it.
 
-    ``paths`` gives the files of the log that a run sees.
+    ``paths`` gives the files of the log that a run sees, ``until`` the moment before which it sees them.
     """
     files = paths(run)
     if not files:
@@ -35,8 +27,6 @@ def users_new_to(run: Run, parent: Run, query: str, paths: Callable[[Run], list[
             con,
             files=files,
             seen_files=paths(parent),
-            as_of=run.as_of,
-            seen_before=parent.as_of,
             until=until(run),
             seen_until=until(parent),
         )

@@ -156,3 +156,8 @@ def check_whole(run: Run) -> None:
     """
     if not is_whole(run.home, run.id):
         raise MatineeError(f"of release {run.id} only its tables are kept: run `matinee nightly` first")
+
+
+def without_operation(config: Json) -> Json:
+    """The settings that lists follow: not how they are computed, checked and kept."""
+    return {name: part for name, part in config.items() if name not in ("engine", "releases", "gate")}

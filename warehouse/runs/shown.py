@@ -57,7 +57,7 @@ def since(run: Run, at: int, ranks: int | None) -> Arrays:
 
 def new_to(run: Run, parent: Run) -> NDArray[np.int64]:
     """Ids of the users who were shown something, reported since an earlier run or later than it."""
-    return users_new_to(run, parent, "newly_shown", _paths)
+    return users_new_to(run, parent, "newly_shown", _paths, lambda of: of.as_of)
 
 
 def _paths(run: Run) -> list[str]:

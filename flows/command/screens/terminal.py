@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 
+from flows.command.printing import print_no_more
+
 HOSTILE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that drive a terminal, or turn the direction of a line; not the end of one."""
 
@@ -28,9 +30,9 @@ class SafeConsole(Console):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
-        """Print nothing more: who reads has seen enough, which is no failure."""
+        """Print nothing more, and go on."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        print_no_more(self.file)
 
 
 class SafeFormatter(logging.Formatter):

@@ -12,7 +12,7 @@ from tests import home as homes
 from warehouse.errors import MatineeError
 from warehouse.events import block_list, exposures
 from warehouse.runs import block_list as requests
-from warehouse.runs import feature_tables, reported
+from warehouse.runs import feature_tables, snapshot
 from warehouse.runs.run import Run
 
 HEADER = "user_id,item_id,requested_at,action"
@@ -71,7 +71,7 @@ def begun(home: Path) -> Run:
 def test_the_newest_request_counts_for_a_run_of_an_earlier_day_that_before_its_as_of(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reported, "is_backdated", lambda run: True)
+    monkeypatch.setattr(snapshot, "is_backdated", lambda run: True)
     rng = np.random.default_rng(0)
     rows: dict[tuple[int, int, datetime], str] = {}
     for number in range(2):
