@@ -11,6 +11,9 @@ from warehouse.runs.run import Run
 MetricValue = tuple[str, str, int | None, float]
 """slice, metric, k (None where there is none), value."""
 
+NDCG_ERROR = "ndcg_error"
+"""Metric and curve of the standard error of NDCG, users being drawn."""
+
 Curve = tuple[NDArray[np.generic] | Sequence[float], NDArray[np.generic] | Sequence[float]]
 """x and y of the points of a curve, (N,) each."""
 

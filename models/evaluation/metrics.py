@@ -92,6 +92,12 @@ def mean_ndcg(candidates: Candidates, targets: Targets, k: int) -> float:
     return float(ndcg(target_rank0(candidates, targets), targets, k).mean())
 
 
+def clustered_error(values: Doubles, user_idx: Ints) -> float:
+    """The standard error of the mean of values (B,), those of a user hanging together."""
+    by_user = np.bincount(user_idx, values - values.mean())
+    return float(np.sqrt((by_user**2).sum())) / len(values)
+
+
 def mean_recall(candidates: Candidates, targets: Targets, k: int) -> float:
     """Recall@k averaged over the queries."""
     return float(recall(target_rank0(candidates, targets), targets, k).mean())

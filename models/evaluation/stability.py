@@ -102,21 +102,12 @@ def _rank_biased_overlap(before: Longs, after: Longs, p: float) -> Doubles:
 def change_by_chance(before: float, n_before: int, after: float, n_after: int, deviations: float) -> float:
     """The largest change of a mean of values in [0, 1] that chance explains, on the safe side.
 
-    By the bound on the variance of ``least_by_chance``, of two independent samples; the same users twice
-    vary less.
+    The variance of values in [0, 1] with mean m is m (1 - m) at most (Bhatia and Davis 2000,
+    https://doi.org/10.1080/00029890.2000.12005203), so the means alone give an interval of two independent
+    samples; the same users twice vary less.
     """
     variance = before * (1 - before) / n_before + after * (1 - after) / n_after
     return deviations * math.sqrt(max(variance, 0.0))
-
-
-def least_by_chance(value: float, n_before: int, n_after: int, deviations: float) -> float:
-    """The least mean of n_after values in [0, 1] that chance explains after ``value``, the mean of others.
-
-    The variance of values in [0, 1] with mean m is m (1 - m) at most (Bhatia and Davis 2000,
-    https://doi.org/10.1080/00029890.2000.12005203), so the means alone give an interval, on the safe side.
-    """
-    spread = math.sqrt(value * (1 - value) * (1 / n_before + 1 / n_after))
-    return value - deviations * spread
 
 
 def log_deviations(earlier: Doubles, now: float, least_spread: float) -> float:

@@ -74,6 +74,8 @@ class Fitted:
     ranking: Ranking
     ndcg: Mapping[float, float]
     """NDCG of the blend by blend weight."""
+    ndcg_error: Mapping[float, float]
+    """Its standard error, queries of a user hanging together."""
     reliability: Mapping[str, Reliability]
     """Reliability of the probability to be watched: as trained, and calibrated in two ways."""
     coverage: Mapping[str, float]
@@ -113,11 +115,13 @@ def fit_ranking(
     answered, _ = targets.where(np.isin(targets.query, chosen))
     by_query = _ndcg_by_weight(part, ranking.fused(logits, part), answered, config)
     ndcg = {weight: float(values.mean()) for weight, values in by_query.items()}
+    user_idx = part.queries.user_idx
+    error = {weight: metrics.clustered_error(values, user_idx) for weight, values in by_query.items()}
     formatted = ", ".join(f"{weight:.2f}: {value:.4f}" for weight, value in ndcg.items())
     logger.info("%s: NDCG@%d by its weight in the blend %s", ranker.kind, config.ndcg_at, formatted)
-    ranking = replace(ranking, blend_weight=_largest_as_good(by_query, part.queries.user_idx))
+    ranking = replace(ranking, blend_weight=_largest_as_good(by_query, user_idx))
     curves = _reliability(part, logits, answered, ranking.negative_rate)
-    return Fitted(ranking, ndcg, curves, trained.coverage)
+    return Fitted(ranking, ndcg, error, curves, trained.coverage)
 
 
 def _with_fusion(trained: CrossFitted, config: RankConfig) -> Ranking:
@@ -151,13 +155,9 @@ def _largest_as_good(ndcg: Mapping[float, Doubles], user_idx: Ints) -> float:
     """
     best = max(ndcg.values(), key=lambda values: float(values.mean()))
     lost = {weight: best - values for weight, values in ndcg.items()}
-    return max(weight for weight, loss in lost.items() if loss.mean() <= Z * _standard_error(loss, user_idx))
-
-
-def _standard_error(values: Doubles, user_idx: Ints) -> float:
-    """The standard error of the mean of values (B,) in clusters by user."""
-    by_user = np.bincount(user_idx, values - values.mean())
-    return float(np.sqrt((by_user**2).sum())) / len(values)
+    return max(
+        weight for weight, loss in lost.items() if loss.mean() <= Z * metrics.clustered_error(loss, user_idx)
+    )
 
 
 def _ndcg_by_weight(pool: Pool, logits: Floats, targets: Targets, config: RankConfig) -> dict[float, Doubles]:

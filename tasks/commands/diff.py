@@ -13,6 +13,7 @@ from models.evaluation import stability
 from tasks import settings
 from tasks.commands.answer import Answer
 from tasks.first_pages import PAGE, matrix
+from tasks.metrics import NDCG_ERROR
 from warehouse.errors import MatineeError
 from warehouse.releases import contents, journal, measures, serving
 
@@ -131,7 +132,9 @@ def _films(pages: pl.DataFrame, pages_before: pl.DataFrame, titles: Mapping[int,
 def _metrics(now: list[Answer], before: list[Answer]) -> list[Answer]:
     """Metrics that both measured: value, before, change; of means over users also what chance explains."""
     earlier = {tuple(row[name] for name in METRIC): row for row in before}
-    pairs = [(row, earlier.get(tuple(row[name] for name in METRIC))) for row in now]
+    pairs = [
+        (row, earlier.get(tuple(row[name] for name in METRIC))) for row in now if row["metric"] != NDCG_ERROR
+    ]
     return [_metric(row, old) for row, old in pairs if old is not None]
 
 

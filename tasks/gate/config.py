@@ -10,6 +10,7 @@ from models.config import Config
 Holding = Literal[
     "clock",
     "quarantined",
+    "resent",
     "user events",
     "film events",
     "volume",
@@ -41,6 +42,8 @@ class GateConfig(Config):
     """Fraction of the rows of new batches that may be quarantined, repeated ones aside."""
     max_duplicates: Fraction = 0.5
     """Fraction of the rows of new batches that the log may have already."""
+    min_resent: Fraction = 0.9
+    """Rows of a source that sends everything each time, as a fraction of those of its last delivery."""
     max_events_by_user: NonNegativeInt = 5_000
     """New events that one user may have, or a tenth of all if that is more."""
     max_film_fraction: Fraction = 0.2

@@ -1,6 +1,6 @@
 """Measurements of a release for the gate: counts, histograms, metrics, first pages, states."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,12 +39,14 @@ class Pages:
 
 @dataclass(frozen=True)
 class Metric:
-    """NDCG of a model on the holdout, and that of the published release."""
+    """NDCG of a model on the holdout, and that of the published release, each with its standard error."""
 
     value: float
     n_users: int
     before: float | None = None
     n_before: int = 0
+    error: float | None = None
+    error_before: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,13 @@ def _metrics(run: Run, config: Configuration, file: Path, old: Path | None) -> d
     """Those of the merged list, of the ranker, and of the channel that learns on."""
     found = measures.metrics(file)
     key = ["stage", "model", "protocol", "k"]
-    if old is None:
-        joined = found.with_columns(before=pl.lit(None, pl.Float64), n_before=pl.lit(0))
-    else:
-        then = measures.metrics(old).rename({"value": "before", "n_users": "n_before"})
-        joined = found.join(then, on=key, how="left")
+    then = found.clear() if old is None else measures.metrics(old)
+    renamed = then.rename({"value": "before", "n_users": "n_before", "error": "error_before"})
+    joined = found.join(renamed, on=key, how="left").with_columns(pl.col("n_before").fill_null(0))
     learns_on = (pl.col("stage") == "recall") & (pl.col("model") == (config.incremental.channel or ""))
     rows = joined.filter((pl.col("stage") == "rank") | learns_on)
     return {
-        row["model"]: Metric(row["value"], row["n_users"], row["before"], row["n_before"] or 0)
+        row["model"]: Metric(**{field.name: row[field.name] for field in fields(Metric)})
         for row in rows.iter_rows(named=True)
     }
 

@@ -1,12 +1,13 @@
 """The decision of the gate: checks of what was measured against limits, and the verdict for people."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from models.evaluation import stability
 from tasks.gate.config import GateConfig
-from tasks.gate.measures import Measurements
+from tasks.gate.measures import Measurements, Metric
 from warehouse.releases.checks import Check
 
 EARLIER = 28
@@ -44,6 +45,8 @@ def _of_data(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
         ),
     ):
         yield check.at_most(name, rows / max(arrived.rows_read, 1), limit, text, is_enough)
+    text = "of the rows of its last delivery has a source that sends everything each time"
+    yield check.at_least("resent", arrived.resent, gate.min_resent, text, is_enough)
     is_enough = arrived.events >= enough
     most = max(gate.max_events_by_user, arrived.events / 10)
     yield check.at_most("user events", arrived.of_a_user, most, "new events are of one user", is_enough)
@@ -79,11 +82,18 @@ def _of_models(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
         is_enough = metric.before is not None and min(metric.n_users, metric.n_before) >= gate.min_users
         least = 0.0
         if metric.before is not None and is_enough:
-            by_chance = (metric.n_before, metric.n_users, DEVIATIONS)
-            least = (1 - gate.max_drop) * stability.least_by_chance(metric.before, *by_chance)
+            least = (1 - gate.max_drop) * (metric.before - _by_chance(metric, metric.before))
         before = "" if metric.before is None else f", {metric.before:.4f} in the published release"
         text = f"is the NDCG of {model} on the holdout{before}"
         yield check.at_least(f"metrics: {model}", metric.value, max(least, 0.0), text, is_enough)
+
+
+def _by_chance(metric: Metric, before: float) -> float:
+    """What chance alone takes from the NDCG of the published release, of users drawn anew for the other."""
+    if metric.error is None or metric.error_before is None:
+        alike = (before, metric.n_before, before, metric.n_users)
+        return stability.change_by_chance(*alike, DEVIATIONS)
+    return DEVIATIONS * math.hypot(metric.error, metric.error_before)
 
 
 def _of_lists(measured: Measurements, gate: GateConfig) -> Iterator[Check]:

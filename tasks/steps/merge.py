@@ -5,14 +5,14 @@ import polars as pl
 
 from models import merge
 from models.candidates import Candidates
-from models.evaluation.metrics import mean_ndcg, mean_recall
+from models.evaluation import metrics
 from models.evaluation.split import Split
 from models.pipeline import stages
 from models.state import named
 from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.data import RunData
-from tasks.metrics import MetricValue, metric_rows
+from tasks.metrics import NDCG_ERROR, MetricValue, metric_rows
 from tasks.states import read_state, read_weights_before
 from tasks.step import step
 from warehouse.runs import files
@@ -51,9 +51,11 @@ def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> 
     """
     config, state = data.config, read_state(data.run, channel)[0]
     n, first = config.recall.candidates, config.rank.ndcg_at
+    ndcg = metrics.ndcg(metrics.target_rank0(lists, holdout.targets), holdout.targets, first)
     values: list[MetricValue] = [
-        ("all", "recall", n, mean_recall(lists, holdout.targets, n)),
-        ("all", "ndcg", first, mean_ndcg(lists, holdout.targets, first)),
+        ("all", "recall", n, metrics.mean_recall(lists, holdout.targets, n)),
+        ("all", "ndcg", first, float(ndcg.mean())),
+        ("all", NDCG_ERROR, first, metrics.clustered_error(ndcg, holdout.queries.user_idx)),
     ]
     if COVERED in state:
         values.append(("all", COVERED, None, float(state[COVERED])))

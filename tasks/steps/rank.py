@@ -15,7 +15,7 @@ from tasks import data as run_data
 from tasks import declarations
 from tasks.cost import RowCounts
 from tasks.data import RunData
-from tasks.metrics import Curve, MetricValue, curve_rows, metric_rows
+from tasks.metrics import NDCG_ERROR, Curve, MetricValue, curve_rows, metric_rows
 from tasks.shards.recommend import PRERANKING, RANKING, fits
 from tasks.states import has_state, read_state, read_weights, write_state
 from tasks.step import step
@@ -123,20 +123,27 @@ def _metrics(fitted: Fitted, config: RankConfig, blend_weight: float) -> dict[st
     of_ranker: list[MetricValue] = [
         ("all", "blend_weight", None, blend_weight),
         ("all", "ndcg", config.ndcg_at, fitted.ndcg[chosen]),
+        ("all", NDCG_ERROR, config.ndcg_at, fitted.ndcg_error[chosen]),
     ]
     of_ranker += [(f"task={task}", "weight", None, w) for task, w in fitted.ranking.task_weights.items()]
     of_ranker += [(f"feature={name}", "coverage", None, value) for name, value in fitted.coverage.items()]
     of_ranker += [(name, "calibration_error", None, of.error) for name, of in fitted.reliability.items()]
     of_merged: list[MetricValue] = [
-        ("all", "ndcg", config.ndcg_at, value) for weight, value in fitted.ndcg.items() if weight == 0
+        ("all", name, config.ndcg_at, values[0])
+        for name, values in (("ndcg", fitted.ndcg), (NDCG_ERROR, fitted.ndcg_error))
+        if 0 in values
     ]
     return {config.ranker: of_ranker, "merged": of_merged}
 
 
 def _curves(fitted: Fitted, config: RankConfig) -> dict[str, Curve]:
-    """The metric by blend weight; the fraction watched by predicted probability."""
+    """The metric by blend weight, and its standard error; the fraction watched by predicted probability."""
     curves: dict[str, Curve] = {
-        f"ndcg@{config.ndcg_at} by blend weight": (list(fitted.ndcg), list(fitted.ndcg.values()))
+        name: (list(values), list(values.values()))
+        for name, values in (
+            (f"ndcg@{config.ndcg_at} by blend weight", fitted.ndcg),
+            (f"{NDCG_ERROR}@{config.ndcg_at}", fitted.ndcg_error),
+        )
     }
     for name, curve in fitted.reliability.items():
         points = np.isfinite(curve.predicted)

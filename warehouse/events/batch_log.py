@@ -52,6 +52,8 @@ class Incoming:
     validate: Callable[[pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]]
     """The rows of a block that may enter, and the others with their ``reason``: both with all columns of the
     log and of ``quarantine.SCHEMA`` but those that tell of the batch."""
+    promised_rows: int | None = None
+    """How many there must be, if anybody says so."""
     is_own: bool = False
     """True for rows of our own making: of those none, and some that are logged already, are no mistake."""
 
@@ -105,7 +107,7 @@ class BatchLog:
         ``facts`` gives those of the footer, by the number of rows read.
 
         Raises:
-            MatineeError: the source has no rows.
+            MatineeError: the source has no rows, or another number than it promises.
         """
         sequence = self.next_sequence(home)
         name = f"{sequence:06d}-{sha256[:12]}.parquet"
@@ -196,6 +198,11 @@ def _copy_rows(incoming: Incoming, sequence: int, sink: ParquetSink, rejected: q
             logger.info("%s: %s rows read", incoming.text, f"{rows:,}")
     if rows == 0 and not incoming.is_own:
         raise MatineeError(f"{incoming.text}: no {incoming.what} in {incoming.file}; nothing was ingested")
+    if incoming.promised_rows not in (None, rows):
+        raise MatineeError(
+            f"{incoming.text}: {rows:,} {incoming.what} in {incoming.file}, where {incoming.file}.rows "
+            f"promises {incoming.promised_rows:,}; nothing was ingested: fetch both again"
+        )
     return rows
 
 

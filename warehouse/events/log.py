@@ -8,7 +8,6 @@ it has.
 import hashlib
 import shutil
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -84,7 +83,8 @@ def ingest(home: Path, source: str, tolerance: float = TOLERANCE) -> IngestRepor
 
     Raises:
         AnotherDataset: the home holds another data set.
-        MatineeError: the source cannot be read or holds no ratings, or the home cannot be written.
+        MatineeError: the source cannot be read, holds no ratings or not those that it promises, or the home
+            cannot be written.
     """
     started = time.perf_counter()
     with plain_errors(home):
@@ -126,9 +126,10 @@ def batches(home: Path) -> list[Batch]:
     return [_batch(path) for path in event_files(home)]
 
 
-def rows_read(home: Path, names: Collection[str]) -> int:
-    """Number of rows that the sources of some batches had, by the names of their files."""
-    return sum(int(facts_of(home / "events" / name).get("rows_read", 0)) for name in names)
+def delivery(home: Path, name: str) -> tuple[str, int]:
+    """The source of a batch as it was named, and the rows it had, by the name of the batch's file."""
+    facts = facts_of(home / "events" / name)
+    return facts.get("source", ""), int(facts.get("rows_read", 0))
 
 
 def dataset_name(home: Path) -> str | None:
@@ -201,7 +202,8 @@ def _stage_batch(
     def validated(block: pl.DataFrame) -> behaviour.Judged:
         return behaviour.plays(block, validate(block, items, latest))
 
-    rows = Incoming(incoming.text, incoming.ratings_file, "ratings", incoming.ratings, validated)
+    promised = incoming.promised_rows
+    rows = Incoming(incoming.text, incoming.ratings_file, "ratings", incoming.ratings, validated, promised)
     is_logged = report.status == "known"
     facts = partial(_facts_of, incoming, returned.height)
     written = EVENTS.stage(home, incoming.digests.ratings, rows, facts, staging, returned, is_logged)

@@ -65,10 +65,15 @@ def files(home: Path) -> list[Path]:
 
 def counts(home: Path) -> dict[str, int]:
     """Rows that lie in the quarantine, of ratings and of all reports, by reason, the most frequent first."""
-    if not (found := sorted((home / "quarantine").glob("*.parquet"))):
+    return reasons(sorted((home / "quarantine").glob("*.parquet")))
+
+
+def reasons(found: list[Path]) -> dict[str, int]:
+    """Rows of some files, by reason, the most frequent first."""
+    if not found:
         return {}
-    reasons = pl.read_parquet(found, columns=["reason"])["reason"].value_counts(sort=True)
-    return dict(reasons.iter_rows())
+    counted = pl.read_parquet(found, columns=["reason"])["reason"].value_counts(sort=True)
+    return dict(counted.iter_rows())
 
 
 def returning(home: Path, items: pl.DataFrame, latest: datetime) -> pl.DataFrame:

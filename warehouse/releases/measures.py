@@ -1,5 +1,6 @@
 """Measurements of a new release, and of the one that it would take the place of, for the gate."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -19,6 +20,9 @@ from warehouse.runs.run import Run
 DUPLICATE = "duplicate"
 """Reason of rejection of rows that do no harm: the log has them."""
 
+UP_TO_DATE = timedelta(days=2)
+"""Time between the newest event and the clock, of a source that is read day by day."""
+
 
 @dataclass(frozen=True)
 class Arrived:
@@ -29,6 +33,7 @@ class Arrived:
     of_a_film: int = 0  # those of the most rated film
     rows_read: int = 0  # of the sources
     rejected: dict[str, int] = field(default_factory=dict)  # rows by reason
+    resent: float = 1.0  # rows of a source that sends everything each time, over those of its last delivery
 
     @property
     def duplicates(self) -> int:
@@ -55,8 +60,38 @@ def arrived(run: Run, before: Run | None) -> Arrived:
     """Counts of what is new in a run since the release before."""
     with _events(run, before) as con:
         ((events, of_a_user, of_a_film),) = con.execute(sql.load("gate/arrived")).fetchall()
-    names = [name for name in run.batches if before is None or name not in before.batches]
-    return Arrived(events, of_a_user, of_a_film, log.rows_read(run.home, names), _rejected(run.home, names))
+    earlier = [] if before is None else before.batches
+    names = [name for name in run.batches if name not in earlier]
+    rejected = {name: _rejected(run.home, name) for name in names}
+    read = {name: log.delivery(run.home, name) for name in names}
+    total = Counter[str]()
+    for counts in rejected.values():
+        total.update(counts)
+    return Arrived(
+        events,
+        of_a_user,
+        of_a_film,
+        sum(rows for _, rows in read.values()),
+        dict(total),
+        _resent(rejected, read, dict(log.delivery(run.home, name) for name in earlier)),
+    )
+
+
+def _resent(
+    rejected: dict[str, dict[str, int]], read: dict[str, tuple[str, int]], earlier: dict[str, int]
+) -> float:
+    """The least of a source's rows over those of its last delivery, where the log had more than half of them.
+
+    A source that sends everything each time never sends less, unless half of it is missing.
+    """
+    return min(
+        (
+            rows / earlier[source]
+            for name, (source, rows) in read.items()
+            if 2 * rejected[name].get(DUPLICATE, 0) > rows and earlier.get(source)
+        ),
+        default=1.0,
+    )
 
 
 def histograms(run: Run, before: Run, window_days: float) -> dict[str, Histograms]:
@@ -82,8 +117,11 @@ def events_a_day(run: Run) -> tuple[NDArray[np.float64], float | None]:
     Releases within half a day of each other tell nothing of a day.
     """
     full = [row for row in journal.publications(run.home) if row["kind"] == "full"]
-    points = [(datetime.fromisoformat(row["as_of"]), row["n_events"]) for row in full]
-    points.append((run.as_of, run.manifest()["n_events"]))
+    points = [
+        (_covered(*(datetime.fromisoformat(row[name]) for name in ("as_of", "created_at"))), row["n_events"])
+        for row in full
+    ]
+    points.append((_covered(run.as_of, run.created_at), run.manifest()["n_events"]))
     rates = [
         (n - n_before) / ((moment - moment_before) / timedelta(days=1))
         if moment - moment_before >= timedelta(days=0.5) and n >= n_before
@@ -94,13 +132,21 @@ def events_a_day(run: Run) -> tuple[NDArray[np.float64], float | None]:
     return np.array([rate for rate in rates if rate is not None], dtype=np.float64), now
 
 
+def _covered(as_of: datetime, created_at: datetime) -> datetime:
+    """The time until which a release ought to know all events.
+
+    The clock tells it of a source that is up to date: one that breaks off at noon is not half a day younger.
+    """
+    return created_at if created_at - as_of <= UP_TO_DATE else as_of
+
+
 def lists(file: Path, first: int, computed_by: str | None = None) -> pl.DataFrame:
     """user_id, rank, item_id, is_filler, n_ratings of the first ranks; all, or those a release computed."""
     return _rows(file, "gate/lists", first=first, computed_by=computed_by)
 
 
 def metrics(file: Path) -> pl.DataFrame:
-    """stage, model, protocol, k, value (NDCG), n_users of the newest full release of a file.
+    """stage, model, protocol, k, value (NDCG), error, n_users of the newest full release of a file.
 
     Of one by a version that had no such tables there are no rows.
     """
@@ -108,7 +154,7 @@ def metrics(file: Path) -> pl.DataFrame:
         return _rows(file, "gate/metrics")
     except duckdb.CatalogException:
         schema = {"stage": pl.String, "model": pl.String, "protocol": pl.String, "k": pl.Int32}
-        return pl.DataFrame(schema=schema | {"value": pl.Float64, "n_users": pl.Int64})
+        return pl.DataFrame(schema=schema | {"value": pl.Float64, "error": pl.Float64, "n_users": pl.Int64})
 
 
 def _rows(file: Path, query: str, **variables: object) -> pl.DataFrame:
@@ -131,9 +177,6 @@ def _events(run: Run, before: Run | None) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _rejected(home: Path, batches: list[str]) -> dict[str, int]:
-    files = [file for file in quarantine.files(home) if file.name in batches]
-    if not files:
-        return {}
-    counts = pl.read_parquet(files, columns=["reason"])["reason"].value_counts()
-    return dict(counts.iter_rows())
+def _rejected(home: Path, batch: str) -> dict[str, int]:
+    """Rows of a batch in the quarantine, by reason."""
+    return quarantine.reasons([file for file in quarantine.files(home) if file.name == batch])

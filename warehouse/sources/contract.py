@@ -49,6 +49,10 @@ class Source(Protocol):
     def digests(self) -> Digests:
         """Digests of the files: two sources with the same ones are the same batch."""
 
+    @property
+    def promised_rows(self) -> int | None:
+        """Rows that the ratings file must have, None if nobody says so."""
+
     def items(self) -> pl.DataFrame | None:
         """item_id, title, year, genres, perhaps some of ``behaviour.CONTENT``; None without a movies file."""
 

@@ -42,7 +42,7 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
 
     Columns: line (1-based, in the file), raw (its text), user_id, item_id, rating, timestamp (epoch
     seconds); the last four are null where the text is no number, all of them where a line has not four
-    fields. With "," the first line is a header and is checked.
+    fields, the last one where it is cut off. With "," the first line is a header and is checked.
 
     Raises:
         MatineeError: the header is not that of MovieLens.
@@ -56,7 +56,19 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
             )
         lines = 1
     for frame in read_lines(file, encoding, lines):
-        yield _ratings(frame, separator)
+        yield _without_cut_time(_ratings(frame, separator), bool(frame["is_ended"].all()))
+
+
+def _without_cut_time(rows: pl.DataFrame, is_ended: bool) -> pl.DataFrame:
+    """The rows, without the time of a last one that has no end and lacks digits that all others have.
+
+    A file that breaks off within a time would else bring an event of 1970.
+    """
+    if is_ended or rows.height < 2:
+        return rows
+    is_last = pl.int_range(pl.len()) == pl.len() - 1
+    is_cut = is_last & (2 * pl.col("timestamp") < pl.col("timestamp").filter(~is_last).min())
+    return rows.with_columns(timestamp=pl.when(~is_cut.fill_null(False)).then("timestamp"))
 
 
 def read_header(file: IO[bytes], encoding: str) -> str:
@@ -65,7 +77,10 @@ def read_header(file: IO[bytes], encoding: str) -> str:
 
 
 def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.DataFrame]:
-    """The lines of a file of which some were read, in blocks of bounded size: line (1-based), raw."""
+    """The lines of a file of which some were read, in blocks of bounded size: line (1-based), raw, is_ended.
+
+    The last line of a file may have no end.
+    """
     while block := file.read(BLOCK):
         rest = file.readline(MAX_LINE)
         if len(rest) == MAX_LINE:
@@ -75,7 +90,9 @@ def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.Da
             text = text.decode(encoding, "replace").encode()
         frame = pl.read_lines(BytesIO(text), name="raw").with_row_index("line", offset=lines + 1)
         lines += frame.height
-        yield frame
+        yield frame.with_columns(
+            is_ended=pl.lit(text.endswith(b"\n")) | (pl.int_range(pl.len()) < pl.len() - 1)
+        )
 
 
 def split_fields(lines: pl.DataFrame, names: Sequence[str], wanted: Iterable[str]) -> pl.DataFrame:

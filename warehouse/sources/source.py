@@ -72,6 +72,48 @@ class File:
 
 
 @dataclass(frozen=True)
+class Promised:
+    """What files beside a ratings file say of it, so that half of one is not taken for a quiet night."""
+
+    rows_from: File | None
+    """``ratings.csv.rows``: the number of rows."""
+    digest_from: File | None
+    """``ratings.csv.sha256``: a line as ``sha256sum`` writes it."""
+
+    def read_rows(self) -> int | None:
+        """The promised rows.
+
+        Raises:
+            MatineeError: the file holds anything but a number.
+        """
+        if self.rows_from is None:
+            return None
+        if not re.fullmatch(r"\d{1,15}", text := _first_word(self.rows_from)):
+            raise MatineeError(f"{self.rows_from.path}: it must hold the number of rows, not {text!r}")
+        return int(text)
+
+    def check_digest(self, name: str, sha256: str) -> None:
+        """Hold the bytes of the ratings file of that name against what is promised.
+
+        Raises:
+            MatineeError: they are others.
+        """
+        if self.digest_from is None:
+            return
+        if (promised := _first_word(self.digest_from).lower()) != sha256:
+            raise MatineeError(
+                f"{name} is not the file that {self.digest_from.name} promises (sha256 {sha256[:12]}..., "
+                f"promised {promised[:12]}...); nothing was ingested: fetch both again"
+            )
+
+
+def _first_word(file: File) -> str:
+    with file.open() as stream:
+        words = stream.read(1024).decode("utf-8", "replace").split()
+    return words[0] if words else ""
+
+
+@dataclass(frozen=True)
 class Files:
     """A source of files in one of the layouts."""
 
@@ -81,6 +123,7 @@ class Files:
     ratings_from: File
     movies_from: File | None
     users_from: File | None
+    promised: Promised
 
     @property
     def ratings_file(self) -> str:
@@ -94,13 +137,20 @@ class Files:
 
     @cached_property
     def digests(self) -> Digests:
-        """Digests of the bytes of each file, whether zipped or not."""
-        return Digests(
-            *(
-                file.sha256() if file else ""
-                for file in (self.ratings_from, self.movies_from, self.users_from)
-            )
-        )
+        """Digests of the bytes of each file, whether zipped or not.
+
+        Raises:
+            MatineeError: that of the ratings is not the promised one, or a zip is damaged.
+        """
+        files = (self.ratings_from, self.movies_from, self.users_from)
+        digests = Digests(*(file.sha256() if file else "" for file in files))
+        self.promised.check_digest(self.ratings_file, digests.ratings)
+        return digests
+
+    @cached_property
+    def promised_rows(self) -> int | None:
+        """The number in the file beside the ratings file."""
+        return self.promised.read_rows()
 
     def items(self) -> pl.DataFrame | None:
         """The movies file, parsed."""
@@ -145,6 +195,7 @@ class Generated:
     layout: Layout = "dat"
     ratings_file: str = "ratings.dat"
     is_generated: bool = True
+    promised_rows: None = None
 
     @property
     def dataset(self) -> str:
@@ -291,11 +342,14 @@ def _single(source: str, path: Path) -> Files:
 
 
 def _files(source: str, dataset: str, ratings: File, beside: dict[str, File]) -> Files:
-    """A ratings file with the catalogue in the files beside it."""
+    """A ratings file with the catalogue, and what is promised of it, in the files beside it."""
+    promised = Promised(beside.get(f"{ratings.name}.rows"), beside.get(f"{ratings.name}.sha256"))
     if ratings.name.lower().endswith(".dat"):
-        return Files(source, dataset, "dat", ratings, beside.get("movies.dat"), beside.get("users.dat"))
+        movies, users = beside.get("movies.dat"), beside.get("users.dat")
+        return Files(source, dataset, "dat", ratings, movies, users, promised)
     videos = [file for name, file in sorted(beside.items()) if _is_videos(name)]
-    return Files(source, dataset, "csv", ratings, beside.get("movies.csv") or next(iter(videos), None), None)
+    movies = beside.get("movies.csv") or next(iter(videos), None)
+    return Files(source, dataset, "csv", ratings, movies, None, promised)
 
 
 def _is_ratings(name: str) -> bool:

@@ -45,6 +45,18 @@ def by_query(targets: Targets) -> list[list[int]]:
     return [part.tolist() for part in np.split(targets.item, targets.indptr[1:-1])]
 
 
+def test_the_error_of_a_mean_is_that_of_users_drawn_anew() -> None:
+    rng = np.random.default_rng(0)
+    user_idx = np.repeat(np.arange(400), rng.integers(1, 6, 400)).astype(np.int32)
+    values = np.clip(rng.random(400)[user_idx] + 0.1 * rng.random(len(user_idx)), 0, 1)
+    sums, counts = np.bincount(user_idx, values), np.bincount(user_idx)
+    drawn = rng.integers(0, 400, (4_000, 400))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    assert metrics.clustered_error(values, user_idx) == pytest.approx(means.std(), rel=0.05)
+    alone = np.arange(400, dtype=np.int32)
+    assert metrics.clustered_error(values[:400], alone) == pytest.approx(values[:400].std() / 20)
+
+
 def test_accuracy_agrees_with_ranx() -> None:
     ks = (1, 2, 3, 7, 20)
     candidates, targets = random_lists(1, 200, 20, N_ITEMS), random_answers(2, 200)

@@ -25,15 +25,19 @@ def write_metrics(run: Run, ranker: float, alone: float) -> None:
     rows = [
         NDCG | {"model": "merged", "value": 0.5},
         NDCG | {"model": "gbdt", "value": ranker},
+        NDCG | {"model": "gbdt", "metric": "ndcg_error", "value": 0.01},
         NDCG | {"model": "two_tower", "stage": "recall", "value": 0.25},
         NDCG | {"model": "popular", "stage": "recall", "value": 0.125},
     ]
     files.write_table(run, "metrics/m", pl.DataFrame(rows).with_columns(release_id=pl.lit(run.id)))
-    points = pl.DataFrame({"x": [1.0, 0.0, 0.5], "y": [alone, 0.5, ranker]})
-    about = {"release_id": run.id, "stage": "rank", "model": "gbdt", "curve": "ndcg@10 by blend weight"}
-    files.write_table(
-        run, "curves/m", points.with_columns(pl.lit(text).alias(name) for name, text in about.items())
-    )
+    about = {"release_id": run.id, "stage": "rank", "model": "gbdt"}
+    curves = {"ndcg@10 by blend weight": [alone, 0.5, ranker], "ndcg_error@10": [0.02, 0.03, 0.01]}
+    points = [
+        about | {"curve": curve, "x": x, "y": y}
+        for curve, values in curves.items()
+        for x, y in zip((1.0, 0.0, 0.5), values, strict=True)
+    ]
+    files.write_table(run, "curves/m", pl.DataFrame(points))
 
 
 def measured(run: Run, weights: np.ndarray, metrics: tuple[float, float] = (0.75, 0.625)) -> Measurements:
@@ -72,13 +76,13 @@ def test_a_release_is_measured_and_held_against_the_one_before(tmp_path: Path) -
     assert alone.pages.top_film == lists["item_id"].value_counts()["count"].max() / homes.N_USERS
     assert alone.metrics == {
         "merged": Metric(0.5, 12),
-        "gbdt": Metric(0.75, 12),
-        "gbdt alone": Metric(0.625, 12),
+        "gbdt": Metric(0.75, 12, error=0.01),
+        "gbdt alone": Metric(0.625, 12, error=0.02),
         "two_tower": Metric(0.25, 12),
     }
 
     later = measured(homes.begin(home, first.as_of + timedelta(days=1)), np.zeros(3), metrics=(0.5, 0.125))
-    assert later.metrics["gbdt alone"] == Metric(0.125, 12, 0.625, 12)
+    assert later.metrics["gbdt alone"] == Metric(0.125, 12, 0.625, 12, 0.02, 0.02)
     assert later.arrived.events == 0
     assert {name: set(values) for name, values in later.pages.overlap.items()} == {
         "few": {1.0},

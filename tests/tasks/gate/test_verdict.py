@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,8 @@ from tasks.gate.measures import Metric, comparable, pages
 from tasks.gate.verdict import judge, verdict
 from tests import home as homes
 from tests.tasks.gate.measured import ORDINARY, but, failed, lists
+from tests.warehouse import batches
+from warehouse.events import log
 from warehouse.releases import measures
 from warehouse.releases.measures import Histograms
 
@@ -73,6 +76,24 @@ def test_a_bot_of_50_000_events_is_stopped(tmp_path: Path) -> None:
     assert everything.events == 50_080
 
 
+def test_what_a_source_has_sent_again_is_held_against_its_last_delivery(tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "source"
+    rows = [(user, item, 4.0, 978_300_760 + user) for user in range(1, 31) for item in (1, 2, 3, 4)]
+
+    def sent(part: list[batches.Row]) -> float:
+        log.ingest(home, batches.dat(folder, part))
+        return measures.arrived(homes.begin(home), published).resent
+
+    published = None
+    assert sent(rows) == 1
+    published = homes.publish(home)
+    assert sent([*rows, (31, 1, 4.0, 978_300_900)]) == pytest.approx(121 / 120)
+    assert sent(rows[:60]) == 0.5
+    assert sent([(user, 1, 4.0, 978_400_000) for user in range(1, 31)]) == 0.5, "until it is published"
+    published = homes.publish(home)
+    assert sent([(user, 2, 4.0, 978_400_000) for user in range(1, 31)]) == 1, "news are never everything"
+
+
 def test_events_of_2100_are_stopped() -> None:
     assert failed(replace(ORDINARY, ahead=75 * 365 * 86_400.0)) == ["clock"]
 
@@ -98,6 +119,21 @@ def test_a_ranker_that_learned_shuffled_labels_is_stopped() -> None:
     for value, held in ((again, []), (of_shuffled, ["metrics: gbdt alone"])):
         metric = {"gbdt alone": Metric(value, N_USERS, of_good, N_USERS)}
         assert failed(replace(ORDINARY, metrics=metric)) == held
+
+
+def test_what_chance_explains_of_a_loss_follows_the_measured_errors() -> None:
+    # Of users that are much alike chance takes less than the bound of values between 0 and 1 says.
+    unknown, measured = Metric(0.02, 700, 0.055, 700), Metric(0.02, 700, 0.055, 700, 0.003, 0.004)
+    assert failed(replace(ORDINARY, metrics={"gbdt": unknown})) == []
+    assert failed(replace(ORDINARY, metrics={"gbdt": measured})) == ["metrics: gbdt"]
+    limit = 0.75 * (0.055 - 3 * 0.005)
+    for value, held in ((limit + 1e-6, []), (limit - 1e-6, ["metrics: gbdt"])):
+        assert failed(replace(ORDINARY, metrics={"gbdt": replace(measured, value=value)})) == held
+
+
+def test_half_a_delivery_of_a_source_that_sends_everything_is_stopped() -> None:
+    assert failed(but(resent=0.95)) == []
+    assert failed(but(resent=0.5)) == ["resent"]
 
 
 def personal(seed: int) -> np.ndarray:
@@ -178,6 +214,19 @@ def test_events_a_day_are_those_between_releases(tmp_path: Path) -> None:
     homes.finish(run)
     earlier, now = measures.events_a_day(run)
     assert (earlier.tolist(), now) == ([24.0], pytest.approx(24.0))
+
+
+def test_a_source_that_is_up_to_date_is_measured_by_the_clock(tmp_path: Path, monkeypatch: Any) -> None:
+    home = homes.write_home(tmp_path)  # an event an hour
+    for day in (2, 3):
+        monkeypatch.setattr(homes, "utc_now", lambda day=day: datetime(2001, 1, day, 3))
+        homes.publish(home, datetime(2001, 1, day))
+    # What came last breaks off at noon; the run is at its usual time.
+    monkeypatch.setattr(homes, "utc_now", lambda: datetime(2001, 1, 4, 3))
+    run = homes.begin(home, datetime(2001, 1, 3, 12))
+    homes.finish(run)
+    earlier, now = measures.events_a_day(run)
+    assert (earlier.tolist(), now) == ([24.0], pytest.approx(12.0))
 
 
 def test_new_events_are_held_against_those_before(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every layout in which MovieLens comes, and what is wrong with the others."""
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 
@@ -233,3 +234,44 @@ def test_a_zip_with_a_name_that_is_no_text_is_damaged(
     archive.write_bytes(broken)
     with pytest.raises(MatineeError, match="damaged zip"):
         ratings(str(archive))
+
+
+@pytest.mark.parametrize(
+    ("beside", "text", "said"),
+    [
+        ("rows", "4\n", "3 ratings in ratings.dat, where ratings.dat.rows promises 4"),
+        ("rows", "three", "it must hold the number of rows, not 'three'"),
+        ("sha256", f"{'0' * 64}  ratings.dat\n", "is not the file that ratings.dat.sha256 promises"),
+        ("sha256", "", "is not the file that ratings.dat.sha256 promises"),
+    ],
+)
+def test_a_ratings_file_that_is_not_what_was_promised_changes_nothing(
+    tmp_path: Path, beside: str, text: str, said: str
+) -> None:
+    folder = Path(batches.dat(tmp_path / "day", ROWS))
+    (folder / f"ratings.dat.{beside}").write_text(text)
+    zipped = batches.zipped(tmp_path / "day.zip", str(folder))
+    for source in (str(folder), str(folder / "ratings.dat"), zipped):
+        with pytest.raises(MatineeError, match=said):
+            event_log.ingest(tmp_path / "home", source)
+    assert event_log.batches(tmp_path / "home") == []
+
+
+def test_a_ratings_file_that_is_what_was_promised_is_ingested(tmp_path: Path) -> None:
+    movies = "2,A,Drama\n3,B,Drama\n"
+    folder = Path(batches.csv(tmp_path / "day", [(1, 2, 4.5, 10), (1, 3, 0.5, 11)], movies))
+    digest = hashlib.sha256((folder / "ratings.csv").read_bytes()).hexdigest()
+    (folder / "ratings.csv.rows").write_text("2\n")  # without the header
+    (folder / "ratings.csv.sha256").write_text(f"{digest.upper()} *ratings.csv\n")
+    assert event_log.ingest(tmp_path / "home", str(folder)).rows_logged == 2
+
+
+def test_a_time_that_is_cut_off_is_no_time_of_1970(tmp_path: Path) -> None:
+    whole = "".join(f"{u}::{i}::{r}::{t}\n" for u, i, r, t in ROWS)
+    for ending, times in (
+        ("", [978300760, 978300760, 978302109]),  # nothing but the end of the line is missing
+        ("\n8::1::4::97830", [978300760, 978300760, 978302109, None]),
+        ("\n8::1::4::97830\n", [978300760, 978300760, 978302109, 97830]),
+    ):
+        source = batches.dat(tmp_path / "cut", whole.removesuffix("\n") + ending)
+        assert ratings(source)["timestamp"].to_list() == times
