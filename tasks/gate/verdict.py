@@ -89,7 +89,7 @@ def _of_models(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
 
 
 def _by_chance(metric: Metric, before: float) -> float:
-    """What chance alone takes from the NDCG of the published release, of users drawn anew for the other."""
+    """The loss of NDCG that chance alone explains, users being drawn anew for the other release."""
     if metric.error is None or metric.error_before is None:
         alike = (before, metric.n_before, before, metric.n_users)
         return stability.change_by_chance(*alike, DEVIATIONS)

@@ -86,7 +86,7 @@ LOST = {"engine": {"address": NOWHERE, "patience": 0.5}}
 """A cluster at which nobody answers."""
 
 NEAR_LIMITS = replace(
-    but(of_a_user=1_200),
+    but(of_a_user=1_200, resent=0.95),
     volume=(np.geomspace(8_000.0, 10_000.0, 28), 8_200.0),
     metrics={"merged": Metric(0.30, 10**6, 0.31, 10**6)},
     histograms={"rating": Histograms(np.array([100, 300, 600]) * 100, np.array([200, 280, 520]), 2_000, 300)},
@@ -208,6 +208,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "gate.min_events": (GATE, Case(to=20_000, given={"gate": {"max_film_fraction": 0.001}})),
     "gate.comparable_days": (GATE, Case(to=1.0)),
     "gate.max_quarantined": (GATE, Case(to=0.001)),
+    "gate.min_resent": (GATE, Case(to=0.99)),
     "gate.max_duplicates": (GATE, Case(to=0.01)),
     "gate.max_events_by_user": (GATE, Case(to=20)),
     "gate.max_film_fraction": (GATE, Case(to=0.001)),

@@ -73,7 +73,7 @@ class File:
 
 @dataclass(frozen=True)
 class Promised:
-    """What files beside a ratings file say of it, so that half of one is not taken for a quiet night."""
+    """The promises of files beside a ratings file, so that half of one is not taken for a quiet night."""
 
     rows_from: File | None
     """``ratings.csv.rows``: the number of rows."""

@@ -237,7 +237,7 @@ def test_a_zip_with_a_name_that_is_no_text_is_damaged(
 
 
 @pytest.mark.parametrize(
-    ("beside", "text", "said"),
+    ("beside", "text", "message"),
     [
         ("rows", "4\n", "3 ratings in ratings.dat, where ratings.dat.rows promises 4"),
         ("rows", "three", "it must hold the number of rows, not 'three'"),
@@ -246,13 +246,13 @@ def test_a_zip_with_a_name_that_is_no_text_is_damaged(
     ],
 )
 def test_a_ratings_file_that_is_not_what_was_promised_changes_nothing(
-    tmp_path: Path, beside: str, text: str, said: str
+    tmp_path: Path, beside: str, text: str, message: str
 ) -> None:
     folder = Path(batches.dat(tmp_path / "day", ROWS))
     (folder / f"ratings.dat.{beside}").write_text(text)
     zipped = batches.zipped(tmp_path / "day.zip", str(folder))
     for source in (str(folder), str(folder / "ratings.dat"), zipped):
-        with pytest.raises(MatineeError, match=said):
+        with pytest.raises(MatineeError, match=message):
             event_log.ingest(tmp_path / "home", source)
     assert event_log.batches(tmp_path / "home") == []
 
