@@ -16,12 +16,14 @@ import httpx
 def server(home: Path) -> Iterator[str]:
     """The address of a server's API, in the environment too; one is started if the environment names none.
 
+    Once it has ended the environment is as it was.
     What others do with Prefect on this machine, and what killed runs leave behind there, then has no effect.
     ``home`` is the folder of its database. Nothing of Prefect may be imported before.
     """
     if "PREFECT_API_URL" in os.environ:
         yield os.environ["PREFECT_API_URL"]
         return
+    before = dict(os.environ)
     os.environ |= {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     port = _free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
@@ -34,6 +36,9 @@ def server(home: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+        for name in ("PREFECT_HOME", "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_API_URL"):
+            os.environ.pop(name, None)
+        os.environ |= before
 
 
 def _wait(api: str) -> None:
