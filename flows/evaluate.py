@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import NonNegativeInt, PositiveInt
 
 from flows.limits import HOUR
-from flows.naming import run_name
+from flows.naming import run_name, say_why
 from tasks.commands import evaluate as command
 from tasks.config import Changes
 from tasks.steps.artifacts import show_table
@@ -33,7 +33,7 @@ Protocol = Literal[
 measure = task(name="evaluate", task_run_name="evaluate {protocol}", cache_policy=NO_CACHE)(command.evaluate)
 
 
-@flow(name="evaluate", flow_run_name=run_name, timeout_seconds=24 * HOUR)
+@flow(name="evaluate", flow_run_name=run_name, on_failure=[say_why], timeout_seconds=24 * HOUR)
 def evaluate(
     protocol: Protocol = "next-visit",
     source: str | None = None,

@@ -5,7 +5,7 @@ from typing import Any
 from prefect import State, flow
 
 from flows.limits import HOUR
-from flows.naming import run_name
+from flows.naming import run_name, say_why
 from flows.publishing import held, in_a_line, in_turn, or_abandoned
 from tasks import settings
 from tasks.config import HourlyChanges, of
@@ -23,7 +23,7 @@ MAX_RACES = 5
 """Publications of others that an hourly run computes anew for, before it leaves the events to the next."""
 
 
-@flow(name="hourly", flow_run_name=run_name, timeout_seconds=3 * HOUR)
+@flow(name="hourly", flow_run_name=run_name, on_failure=[say_why], timeout_seconds=3 * HOUR)
 def hourly(as_of: str | None = None, config: HourlyChanges = HourlyChanges()) -> dict[str, Any] | State:
     """Refresh what is published with the events since then; without any, nothing is published.
 

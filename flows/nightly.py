@@ -5,7 +5,7 @@ from typing import Any, Literal
 from prefect import State, flow
 
 from flows.limits import HOUR
-from flows.naming import run_name
+from flows.naming import run_name, say_why
 from flows.publishing import held, in_a_line, in_turn, or_left, with_report
 from tasks import settings
 from tasks.config import Changes, Configuration, is_reranked, load
@@ -26,7 +26,7 @@ from tasks.steps.shown import filter_shown
 from tasks.steps.start import Run, start
 
 
-@flow(name="nightly", flow_run_name=run_name, timeout_seconds=12 * HOUR)
+@flow(name="nightly", flow_run_name=run_name, on_failure=[say_why], timeout_seconds=12 * HOUR)
 def nightly(
     source: str | None = None,
     as_of: str | None = None,

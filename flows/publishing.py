@@ -3,16 +3,14 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from uuid import UUID
 
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
-from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows.limits import PUBLISHING
+from flows.naming import HELD
 from tasks.errors import MatineeError, explained
 from tasks.steps.publish import REPORT, Held, abandon, let_go
 from tasks.steps.start import Run
@@ -43,12 +41,9 @@ def in_turn() -> Iterator[None]:
 def held(error: Held) -> State:
     """The state of a run whose release the gate holds: failed, with a message that names check and limit.
 
-    The run's name, the first line of its page, says so too. Who called a flow that returns it gets the error.
+    Who called a flow that returns it gets the error.
     """
-    what = str(error).partition(";")[0]
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_name(UUID(flow_run.id), f"{flow_run.name}: {what}: see `matinee releases`")
-    return Failed(name="Held", message=str(error), data=error)
+    return Failed(name=HELD, message=str(error), data=error)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import NonNegativeInt
 
 from flows.limits import HOUR
-from flows.naming import run_name
+from flows.naming import run_name, say_why
 from tasks.commands import replay as command
 from tasks.config import Changes
 from tasks.steps.artifacts import show_table
@@ -18,7 +18,7 @@ live_through = task(name="replay", task_run_name="replay {begin} to {end}", cach
 )
 
 
-@flow(name="replay", flow_run_name=run_name, timeout_seconds=24 * HOUR)
+@flow(name="replay", flow_run_name=run_name, on_failure=[say_why], timeout_seconds=24 * HOUR)
 def replay(
     begin: str,
     end: str,

@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.limits import HOUR
-from flows.naming import run_name
+from flows.naming import run_name, say_why
 from tasks import settings
 from tasks.commands.report import report as read
 
@@ -22,7 +22,7 @@ def write_report(file: Path, release: str | None, against: str | None) -> str:
     return str(answer["release"]["release_id"])
 
 
-@flow(name="report", flow_run_name=run_name, timeout_seconds=HOUR)
+@flow(name="report", flow_run_name=run_name, on_failure=[say_why], timeout_seconds=HOUR)
 def report(release: str | None = None, against: str | None = None, out: Path | None = None) -> str:
     """Write a page about a release: verdict, quality, data, channels, ranking, lists, steps.
 

@@ -10,9 +10,11 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
 
 from flows import publishing
-from tasks.errors import Held
+from flows.naming import say_why
+from tasks.errors import Held, MatineeError
 
 
 @pytest.fixture
@@ -51,9 +53,9 @@ def test_a_held_run_says_what_failed_in_its_state_and_its_name(prefect_server: N
     )
     runs = []
 
-    @flow(flow_run_name="nightly 2026-11-27 03:00")
+    @flow(flow_run_name="nightly 2026-11-27 03:00", on_failure=[say_why])
     def nightly() -> object:
-        runs.append(publishing.flow_run.id)
+        runs.append(flow_run.id)
         return publishing.held(error)
 
     with pytest.raises(Held, match="top film"):
@@ -64,6 +66,25 @@ def test_a_held_run_says_what_failed_in_its_state_and_its_name(prefect_server: N
     assert run.name == (
         "nightly 2026-11-27 03:00: release r is held: top film: 0.97 of the first pages (at most 0.95): "
         "see `matinee releases`"
+    )
+
+
+def test_a_failed_run_is_named_for_its_error(prefect_server: None) -> None:
+    runs = []
+
+    @flow(flow_run_name="nightly 2026-11-27 03:00", on_failure=[say_why])
+    def nightly() -> None:
+        runs.append(flow_run.id)
+        raise MatineeError(
+            "day/: 10 ratings in ratings.csv, where ratings.csv.rows promises 20; fetch both again"
+        )
+
+    with pytest.raises(MatineeError, match="promises 20"):
+        nightly()
+    with get_client(sync_client=True) as client:
+        name = client.read_flow_run(runs[0]).name
+    assert name == (
+        "nightly 2026-11-27 03:00: day/: 10 ratings in ratings.csv, where ratings.csv.rows promises 20"
     )
 
 
