@@ -45,7 +45,7 @@ def _of_data(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
         ),
     ):
         yield check.at_most(name, rows / max(arrived.rows_read, 1), limit, text, is_enough)
-    text = "of the rows of its last delivery has a source that sends everything each time"
+    text = "of the rows of its last delivery came from a source that sends everything each time"
     yield check.at_least("resent", arrived.resent, gate.min_resent, text, is_enough)
     is_enough = arrived.events >= enough
     most = max(gate.max_events_by_user, arrived.events / 10)
