@@ -1,6 +1,7 @@
 """Measurements of a new release, and of the one that it would take the place of, for the gate."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -60,7 +61,7 @@ def arrived(run: Run, before: Run | None) -> Arrived:
     """Counts of what is new in a run since the release before."""
     with _events(run, before) as con:
         ((events, of_a_user, of_a_film),) = con.execute(sql.load("gate/arrived")).fetchall()
-    earlier = [] if before is None else before.batches
+    earlier = () if before is None else before.batches
     names = [name for name in run.batches if name not in earlier]
     rejected = {name: _rejected(run.home, name) for name in names}
     read = {name: log.delivery(run.home, name) for name in names}
@@ -73,25 +74,28 @@ def arrived(run: Run, before: Run | None) -> Arrived:
         of_a_film,
         sum(rows for _, rows in read.values()),
         dict(total),
-        _resent(rejected, read, dict(log.delivery(run.home, name) for name in earlier)),
+        _resent(run.home, earlier, _sent_whole(rejected, read)),
     )
 
 
-def _resent(
-    rejected: dict[str, dict[str, int]], read: dict[str, tuple[str, int]], earlier: dict[str, int]
-) -> float:
-    """The least of a source's rows over those of its last delivery, where the log had more than half of them.
+def _sent_whole(rejected: dict[str, dict[str, int]], read: dict[str, tuple[str, int]]) -> dict[str, int]:
+    """The fewest rows that a source has sent of which the log had more than half: it sends everything."""
+    fewest: dict[str, int] = {}
+    for name, (source, rows) in read.items():
+        if 2 * rejected[name].get(DUPLICATE, 0) > rows:
+            fewest[source] = min(rows, fewest.get(source, rows))
+    return fewest
 
-    A source that sends everything each time never sends less, unless half of it is missing.
+
+def _resent(home: Path, earlier: Sequence[str], fewest: dict[str, int]) -> float:
+    """The least of the rows of a source over those of its last delivery among earlier batches.
+
+    A source that sends everything each time never sends far less, unless some of it is missing.
     """
-    return min(
-        (
-            rows / earlier[source]
-            for name, (source, rows) in read.items()
-            if 2 * rejected[name].get(DUPLICATE, 0) > rows and earlier.get(source)
-        ),
-        default=1.0,
-    )
+    if not fewest:
+        return 1.0  # most runs: no footer is read
+    last = dict(log.delivery(home, name) for name in earlier)
+    return min((rows / last[source] for source, rows in fewest.items() if last.get(source)), default=1.0)
 
 
 def histograms(run: Run, before: Run, window_days: float) -> dict[str, Histograms]:

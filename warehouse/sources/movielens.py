@@ -79,7 +79,7 @@ def read_header(file: IO[bytes], encoding: str) -> str:
 def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.DataFrame]:
     """The lines of a file of which some were read, in blocks of bounded size: line (1-based), raw, is_ended.
 
-    The last line of a file may have no end.
+    The last line of a file may have no end: then is_ended is False in its block.
     """
     while block := file.read(BLOCK):
         rest = file.readline(MAX_LINE)
@@ -90,9 +90,7 @@ def read_lines(file: IO[bytes], encoding: str, lines: int = 0) -> Iterator[pl.Da
             text = text.decode(encoding, "replace").encode()
         frame = pl.read_lines(BytesIO(text), name="raw").with_row_index("line", offset=lines + 1)
         lines += frame.height
-        yield frame.with_columns(
-            is_ended=pl.lit(text.endswith(b"\n")) | (pl.int_range(pl.len()) < pl.len() - 1)
-        )
+        yield frame.with_columns(is_ended=pl.lit(text.endswith(b"\n")))
 
 
 def split_fields(lines: pl.DataFrame, names: Sequence[str], wanted: Iterable[str]) -> pl.DataFrame:
