@@ -260,17 +260,28 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+N_COLOURS = 10
+"""Colours of matplotlib's cycle."""
+
+
 def plot(nights: Sequence[Night], file: Path) -> None:
     """Plot processor seconds of the long steps against ratings, both in logarithms; grey is linear."""
     plt.rcParams["svg.hashsalt"] = "scale"
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
     ordered = sorted(nights, key=lambda one: one.ratings)
-    for step in names(nights):
-        found = [(one.ratings, one.steps[step].cpu_seconds) for one in ordered if step in one.steps]
-        if found[-1][1] > ENOUGH:
-            slope = exponent(nights, step)
-            label = step if slope is None else f"{step}, {slope:.2f}"
-            axes.plot(*zip(*found, strict=True), "o-", markersize=3, label=label)
+    points = {
+        step: [(one.ratings, one.steps[step].cpu_seconds) for one in ordered if step in one.steps]
+        for step in names(nights)
+    }
+    # The longest first, as its line is the highest; after ten colours they come again, dashed.
+    long = sorted(
+        (step for step in points if points[step][-1][1] > ENOUGH), key=lambda step: -points[step][-1][1]
+    )
+    for number, step in enumerate(long):
+        slope = exponent(nights, step)
+        label = step if slope is None else f"{step}, {slope:.2f}"
+        style = "o-" if number < N_COLOURS else "o--"
+        axes.plot(*zip(*points[step], strict=True), style, markersize=3, label=label)
     ratings = np.array([ordered[0].ratings, ordered[-1].ratings])
     for seconds in (0.1, 1, 10, 100):
         axes.plot(ratings, seconds * ratings / ratings[0], color="#dddddd", linewidth=1, zorder=0)
