@@ -267,7 +267,7 @@ def test_every_channel_is_measured_under_its_name(home: Path, first: dict[str, A
     config = json.loads(ask(home, "select config from releases limit 1")[0][0])
     rows = ask(home, "select model, metric, value from metrics where stage = 'recall'")
     assert {model for model, _, _ in rows} == set(config["recall"]["channels"])
-    assert {metric for _, metric, _ in rows} == {"recall", "ndcg", "covered"}
+    assert {metric for _, metric, _ in rows} == {"recall", "ndcg", "ndcg_error", "covered"}
     assert all(0 <= value <= 1 for _, _, value in rows)
     assert any(value > 0 for _, _, value in rows)
 
