@@ -23,7 +23,7 @@ def run_name() -> str:
 
 def say_why(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
     """Name a failed run for its error, up to the first semicolon: the name heads the run's page."""
-    what = RAISED.sub("", state.message or "").partition(";")[0]
+    what = RAISED.sub("", state.message or "").partition("; ")[0]
     if state.name == HELD:
         what += ": see `matinee releases`"
     with get_client(sync_client=True) as client:

@@ -29,7 +29,7 @@ STARTED = {f"prefect.flow-run.{state}" for state in ("Pending", "Running", "Awai
 LATE, HEARTBEAT = "prefect.flow-run.Late", "prefect.flow-run.heartbeat"
 
 BODY = (
-    "{{ flow_run.name }} is {{ flow_run.state.name }}"
+    "{{ flow.name }} is {{ flow_run.state.name }}"
     "{{ ': ' ~ flow_run.state.message if flow_run.state.message }} {{ flow_run | ui_url }}"
 )
 """Text of an alarm about a run, a template of Jinja."""

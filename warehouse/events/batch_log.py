@@ -198,12 +198,21 @@ def _copy_rows(incoming: Incoming, sequence: int, sink: ParquetSink, rejected: q
             logger.info("%s: %s rows read", incoming.text, f"{rows:,}")
     if rows == 0 and not incoming.is_own:
         raise MatineeError(f"{incoming.text}: no {incoming.what} in {incoming.file}; nothing was ingested")
-    if incoming.promised_rows not in (None, rows):
-        raise MatineeError(
-            f"{incoming.text}: {rows:,} {incoming.what} in {incoming.file}, where {incoming.file}.rows "
-            f"promises {incoming.promised_rows:,}; nothing was ingested: fetch both again"
-        )
+    check_promise(incoming.text, incoming.file, rows, incoming.promised_rows)
     return rows
+
+
+def check_promise(source: str, file: str, rows: int, promised: int | None) -> None:
+    """Hold the rows of a ratings file against the number that it must have.
+
+    Raises:
+        MatineeError: it is another.
+    """
+    if promised not in (None, rows):
+        raise MatineeError(
+            f"{source}: {rows:,} ratings in {file}, where {file}.rows promises {promised:,}; nothing was "
+            "ingested: fetch both again"
+        )
 
 
 def _quarantine_lines(incoming: Incoming, lines: pl.Series, rejected: quarantine.Writer) -> None:

@@ -22,7 +22,16 @@ from filelock import FileLock
 from warehouse.atomic import Staging, sweep
 from warehouse.clock import TOLERANCE
 from warehouse.events import behaviour, catalog, quarantine, shared, soundness
-from warehouse.events.batch_log import SPILL, BatchLog, Incoming, facts_of, now, plain_errors, sequence_of
+from warehouse.events.batch_log import (
+    SPILL,
+    BatchLog,
+    Incoming,
+    check_promise,
+    facts_of,
+    now,
+    plain_errors,
+    sequence_of,
+)
 from warehouse.events.ratings import validate
 from warehouse.sources.contract import Digests, Source
 from warehouse.sources.source import resolve
@@ -127,9 +136,9 @@ def batches(home: Path) -> list[Batch]:
 
 
 def delivery(home: Path, name: str) -> tuple[str, int]:
-    """The source of a batch as it was named, and the rows it had, by the name of the batch's file."""
+    """The path or word that named a batch's source, and the rows it had, by the name of the batch's file."""
     facts = facts_of(home / "events" / name)
-    return facts.get("source", ""), int(facts.get("rows_read", 0))
+    return str(Path(facts.get("source", ""))), int(facts.get("rows_read", 0))
 
 
 def dataset_name(home: Path) -> str | None:
@@ -174,7 +183,12 @@ def _ingest(home: Path, incoming: Source, tolerance: float) -> IngestReport:
 
 def _append(home: Path, incoming: Source, latest: datetime) -> IngestReport:
     digest = incoming.digests.ratings
-    is_logged = any(_batch(path).sha256 == digest for path in event_files(home, digest))
+    logged = [path for path in event_files(home, digest) if _batch(path).sha256 == digest]
+    is_logged = bool(logged)
+    if logged:  # perhaps yesterday's file with today's promise
+        check_promise(
+            incoming.text, incoming.ratings_file, delivery(home, logged[0].name)[1], incoming.promised_rows
+        )
     report = IngestReport(incoming.text, incoming.dataset, "known" if is_logged else "new")
     with Staging() as staging:
         items = catalog.stage(home, incoming, not event_files(home), staging)

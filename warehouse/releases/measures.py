@@ -18,11 +18,11 @@ from warehouse.releases import journal
 from warehouse.runs import snapshot
 from warehouse.runs.run import Run
 
+Counts = dict[str, int]
+"""Rows by reason of rejection."""
+
 DUPLICATE = "duplicate"
 """Reason of rejection of rows that do no harm: the log has them."""
-
-UP_TO_DATE = timedelta(days=2)
-"""Time between the newest event and the clock, of a source that is read day by day."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Arrived:
     of_a_film: int = 0  # those of the most rated film
     rows_read: int = 0  # of the sources
     rejected: dict[str, int] = field(default_factory=dict)  # rows by reason
-    resent: float = 1.0  # rows of a source that sends everything each time, over those of its last delivery
+    resent: float = 1.0  # rows of a source that sends everything, over those of its last delivery; at most 1
 
     @property
     def duplicates(self) -> int:
@@ -64,7 +64,7 @@ def arrived(run: Run, before: Run | None) -> Arrived:
     earlier = () if before is None else before.batches
     names = [name for name in run.batches if name not in earlier]
     rejected = {name: _rejected(run.home, name) for name in names}
-    read = {name: log.delivery(run.home, name) for name in names}
+    rows_read = sum(log.delivery(run.home, name)[1] for name in names)
     total = Counter[str]()
     for counts in rejected.values():
         total.update(counts)
@@ -72,30 +72,31 @@ def arrived(run: Run, before: Run | None) -> Arrived:
         events,
         of_a_user,
         of_a_film,
-        sum(rows for _, rows in read.values()),
+        rows_read,
         dict(total),
-        _resent(run.home, earlier, _sent_whole(rejected, read)),
+        _resent(run.home, earlier, names, rejected),
     )
 
 
-def _sent_whole(rejected: dict[str, dict[str, int]], read: dict[str, tuple[str, int]]) -> dict[str, int]:
-    """The fewest rows that a source has sent of which the log had more than half: it sends everything."""
-    fewest: dict[str, int] = {}
-    for name, (source, rows) in read.items():
-        if 2 * rejected[name].get(DUPLICATE, 0) > rows:
-            fewest[source] = min(rows, fewest.get(source, rows))
-    return fewest
+def _resent(home: Path, earlier: Sequence[str], names: Sequence[str], rejected: dict[str, Counts]) -> float:
+    """The least of the rows of a source's newest delivery over those of its last one among earlier batches.
 
-
-def _resent(home: Path, earlier: Sequence[str], fewest: dict[str, int]) -> float:
-    """The least of the rows of a source over those of its last delivery among earlier batches.
-
-    A source that sends everything each time never sends far less, unless some of it is missing.
+    Of sources that send everything each time: the log had more than half of the rows of both. They never send
+    far less, unless some of it is missing.
     """
-    if not fewest:
-        return 1.0  # most runs: no footer is read
-    last = dict(log.delivery(home, name) for name in earlier)
-    return min((rows / last[source] for source, rows in fewest.items() if last.get(source)), default=1.0)
+    newest = {source: (name, rows) for name in names for source, rows in [log.delivery(home, name)]}
+    whole = {
+        source: rows for source, (name, rows) in newest.items() if 2 * rejected[name].get(DUPLICATE, 0) > rows
+    }
+    if not whole:
+        return 1.0  # most runs: no footer of an earlier batch is read
+    last = {source: (name, rows) for name in earlier for source, rows in [log.delivery(home, name)]}
+    ratios = [1.0]
+    for source, rows in whole.items():
+        name, rows_before = last.get(source, ("", 0))
+        if 2 * _rejected(home, name).get(DUPLICATE, 0) > rows_before:
+            ratios.append(rows / rows_before)
+    return min(ratios)
 
 
 def histograms(run: Run, before: Run, window_days: float) -> dict[str, Histograms]:
@@ -121,11 +122,8 @@ def events_a_day(run: Run) -> tuple[NDArray[np.float64], float | None]:
     Releases within half a day of each other tell nothing of a day.
     """
     full = [row for row in journal.publications(run.home) if row["kind"] == "full"]
-    points = [
-        (_covered(*(datetime.fromisoformat(row[name]) for name in ("as_of", "created_at"))), row["n_events"])
-        for row in full
-    ]
-    points.append((_covered(run.as_of, run.created_at), run.manifest()["n_events"]))
+    points = [(datetime.fromisoformat(row["as_of"]), row["n_events"]) for row in full]
+    points.append((run.as_of, run.manifest()["n_events"]))
     rates = [
         (n - n_before) / ((moment - moment_before) / timedelta(days=1))
         if moment - moment_before >= timedelta(days=0.5) and n >= n_before
@@ -134,14 +132,6 @@ def events_a_day(run: Run) -> tuple[NDArray[np.float64], float | None]:
     ]
     now = rates.pop() if rates else None
     return np.array([rate for rate in rates if rate is not None], dtype=np.float64), now
-
-
-def _covered(as_of: datetime, created_at: datetime) -> datetime:
-    """The time until which a release ought to know all events.
-
-    The clock tells it of a source that is up to date: one that breaks off at noon is not half a day younger.
-    """
-    return created_at if created_at - as_of <= UP_TO_DATE else as_of
 
 
 def lists(file: Path, first: int, computed_by: str | None = None) -> pl.DataFrame:
@@ -181,6 +171,6 @@ def _events(run: Run, before: Run | None) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _rejected(home: Path, batch: str) -> dict[str, int]:
+def _rejected(home: Path, batch: str) -> Counts:
     """Rows of a batch in the quarantine, by reason."""
     return quarantine.reasons([file for file in quarantine.files(home) if file.name == batch])

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -87,9 +86,12 @@ def test_what_a_source_has_sent_again_is_held_against_its_last_delivery(tmp_path
     published = None
     assert sent(rows) == 1
     published = homes.publish(home)
-    assert sent([*rows, (31, 1, 4.0, 978_300_900)]) == pytest.approx(121 / 120)
-    assert sent(rows[:60]) == 0.5
-    assert sent([(user, 1, 4.0, 978_400_000) for user in range(1, 31)]) == 0.5, "until it is published"
+    assert sent(rows[60:]) == 1, "the newest part of it, a window: nothing says that it sends everything"
+    assert sent([*rows, (31, 1, 4.0, 978_300_900)]) == 1
+    published = homes.publish(home)
+    assert sent(rows[:60]) == pytest.approx(60 / 121)
+    assert sent([*rows[:100], (32, 1, 4.0, 978_300_900)]) == pytest.approx(101 / 121)
+    assert sent([*rows, (32, 2, 4.0, 978_300_900)]) == 1, "fetched again it is whole"
     published = homes.publish(home)
     assert sent([(user, 2, 4.0, 978_400_000) for user in range(1, 31)]) == 1, "news are never everything"
 
@@ -214,19 +216,6 @@ def test_events_a_day_are_those_between_releases(tmp_path: Path) -> None:
     homes.finish(run)
     earlier, now = measures.events_a_day(run)
     assert (earlier.tolist(), now) == ([24.0], pytest.approx(24.0))
-
-
-def test_a_source_that_is_up_to_date_is_measured_by_the_clock(tmp_path: Path, monkeypatch: Any) -> None:
-    home = homes.write_home(tmp_path)  # an event an hour
-    for day in (2, 3):
-        monkeypatch.setattr(homes, "utc_now", lambda day=day: datetime(2001, 1, day, 3))
-        homes.publish(home, datetime(2001, 1, day))
-    # What came last breaks off at noon; the run is at its usual time.
-    monkeypatch.setattr(homes, "utc_now", lambda: datetime(2001, 1, 4, 3))
-    run = homes.begin(home, datetime(2001, 1, 3, 12))
-    homes.finish(run)
-    earlier, now = measures.events_a_day(run)
-    assert (earlier.tolist(), now) == ([24.0], pytest.approx(12.0))
 
 
 def test_new_events_are_held_against_those_before(tmp_path: Path) -> None:

@@ -264,6 +264,10 @@ def test_a_ratings_file_that_is_what_was_promised_is_ingested(tmp_path: Path) ->
     (folder / "ratings.csv.rows").write_text("2\n")  # without the header
     (folder / "ratings.csv.sha256").write_text(f"{digest.upper()} *ratings.csv\n")
     assert event_log.ingest(tmp_path / "home", str(folder)).rows_logged == 2
+    assert event_log.ingest(tmp_path / "home", str(folder)).status == "known"
+    (folder / "ratings.csv.rows").write_text("3\n")  # of the next day, whose ratings did not come
+    with pytest.raises(MatineeError, match=r"2 ratings in ratings\.csv, where ratings\.csv\.rows promises 3"):
+        event_log.ingest(tmp_path / "home", str(folder))
 
 
 def test_a_time_that_is_cut_off_is_no_time_of_1970(tmp_path: Path) -> None:
