@@ -84,19 +84,25 @@ def _resent(home: Path, earlier: Sequence[str], names: Sequence[str], rejected: 
     Of sources that send everything each time: the log had more than half of the rows of both. They never send
     far less, unless some of it is missing.
     """
-    newest = {source: (name, rows) for name in names for source, rows in [log.delivery(home, name)]}
+    newest = _deliveries(home, names)
     whole = {
         source: rows for source, (name, rows) in newest.items() if 2 * rejected[name].get(DUPLICATE, 0) > rows
     }
     if not whole:
         return 1.0  # most runs: no footer of an earlier batch is read
-    last = {source: (name, rows) for name in earlier for source, rows in [log.delivery(home, name)]}
+    last = _deliveries(home, earlier)
     ratios = [1.0]
     for source, rows in whole.items():
         name, rows_before = last.get(source, ("", 0))
         if 2 * _rejected(home, name).get(DUPLICATE, 0) > rows_before:
             ratios.append(rows / rows_before)
     return min(ratios)
+
+
+def _deliveries(home: Path, names: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """The last batch that has rows of each source, and how many; others are of rows that returned."""
+    found = ((name, *log.delivery(home, name)) for name in names)
+    return {source: (name, rows) for name, source, rows in found if rows}
 
 
 def histograms(run: Run, before: Run, window_days: float) -> dict[str, Histograms]:

@@ -60,14 +60,14 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
 
 
 def _without_cut_time(rows: pl.DataFrame, is_ended: bool) -> pl.DataFrame:
-    """The rows, without the time of a last one that has no end and lacks digits that all others have.
+    """The rows, without the time of a last one that has no end and lacks digits that others have.
 
     A file that breaks off within a time would else bring an event of 1970.
     """
     if is_ended or rows.height < 2:
         return rows
     is_last = pl.int_range(pl.len()) == pl.len() - 1
-    is_cut = is_last & (2 * pl.col("timestamp") < pl.col("timestamp").filter(~is_last).min())
+    is_cut = is_last & (2 * pl.col("timestamp") < pl.col("timestamp").filter(~is_last).median())
     return rows.with_columns(timestamp=pl.when(~is_cut.fill_null(False)).then("timestamp"))
 
 

@@ -88,7 +88,8 @@ class Promised:
         """
         if self.rows_from is None:
             return None
-        if not re.fullmatch(r"\d{1,15}", text := _first_word(self.rows_from)):
+        text = next(iter(_beginning(self.rows_from).split()), "")
+        if not re.fullmatch(r"\d{1,15}", text):
             raise MatineeError(f"{self.rows_from.path}: it must hold the number of rows, not {text!r}")
         return int(text)
 
@@ -96,21 +97,22 @@ class Promised:
         """Hold the bytes of the ratings file of that name against what is promised.
 
         Raises:
-            MatineeError: they are others.
+            MatineeError: they are others, or no digest can be read.
         """
         if self.digest_from is None:
             return
-        if (promised := _first_word(self.digest_from).lower()) != sha256:
+        if (found := re.search(r"\b[0-9a-fA-F]{64}\b", _beginning(self.digest_from))) is None:
+            raise MatineeError(f"{self.digest_from.path}: it must hold a line as sha256sum writes it")
+        if (promised := found[0].lower()) != sha256:
             raise MatineeError(
                 f"{name} is not the file that {self.digest_from.name} promises (sha256 {sha256[:12]}..., "
                 f"promised {promised[:12]}...); nothing was ingested: fetch both again"
             )
 
 
-def _first_word(file: File) -> str:
+def _beginning(file: File) -> str:
     with file.open() as stream:
-        words = stream.read(1024).decode("utf-8", "replace").split()
-    return words[0] if words else ""
+        return stream.read(1024).decode("utf-8-sig", "replace")
 
 
 @dataclass(frozen=True)

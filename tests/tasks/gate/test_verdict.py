@@ -88,6 +88,10 @@ def test_what_a_source_has_sent_again_is_held_against_its_last_delivery(tmp_path
     published = homes.publish(home)
     assert sent(rows[60:]) == 1, "the newest part of it, a window: nothing says that it sends everything"
     assert sent([*rows, (31, 1, 4.0, 978_300_900)]) == 1
+    unknown = (33, 5, 4.0, 978_300_900)
+    assert sent([*rows, unknown]) == 1
+    films = dict(batches.MOVIES) | {5: ("Heat (1995)", "Action")}
+    log.ingest(home, batches.dat(folder, [*rows, unknown], films))  # its batch has the row that returns alone
     published = homes.publish(home)
     assert sent(rows[:60]) == pytest.approx(60 / 121)
     assert sent([*rows[:100], (32, 1, 4.0, 978_300_900)]) == pytest.approx(101 / 121)

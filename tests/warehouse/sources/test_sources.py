@@ -242,7 +242,7 @@ def test_a_zip_with_a_name_that_is_no_text_is_damaged(
         ("rows", "4\n", "3 ratings in ratings.dat, where ratings.dat.rows promises 4"),
         ("rows", "three", "it must hold the number of rows, not 'three'"),
         ("sha256", f"{'0' * 64}  ratings.dat\n", "is not the file that ratings.dat.sha256 promises"),
-        ("sha256", "", "is not the file that ratings.dat.sha256 promises"),
+        ("sha256", "", "it must hold a line as sha256sum writes it"),
     ],
 )
 def test_a_ratings_file_that_is_not_what_was_promised_changes_nothing(
@@ -264,6 +264,7 @@ def test_a_ratings_file_that_is_what_was_promised_is_ingested(tmp_path: Path) ->
     (folder / "ratings.csv.rows").write_text("2\n")  # without the header
     (folder / "ratings.csv.sha256").write_text(f"{digest.upper()} *ratings.csv\n")
     assert event_log.ingest(tmp_path / "home", str(folder)).rows_logged == 2
+    (folder / "ratings.csv.sha256").write_text(f"SHA256 (ratings.csv) = {digest}\n")  # with --tag
     assert event_log.ingest(tmp_path / "home", str(folder)).status == "known"
     (folder / "ratings.csv.rows").write_text("3\n")  # of the next day, whose ratings did not come
     with pytest.raises(MatineeError, match=r"2 ratings in ratings\.csv, where ratings\.csv\.rows promises 3"):
@@ -276,6 +277,7 @@ def test_a_time_that_is_cut_off_is_no_time_of_1970(tmp_path: Path) -> None:
         ("", [978300760, 978300760, 978302109]),  # nothing but the end of the line is missing
         ("\n8::1::4::97830", [978300760, 978300760, 978302109, None]),
         ("\n8::1::4::97830\n", [978300760, 978300760, 978302109, 97830]),
+        ("\n8::2::4::0\n8::1::4::97830", [978300760, 978300760, 978302109, 0, None]),
     ):
         source = batches.dat(tmp_path / "cut", whole.removesuffix("\n") + ending)
         assert ratings(source)["timestamp"].to_list() == times
