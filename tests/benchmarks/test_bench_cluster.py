@@ -25,9 +25,11 @@ def test_workers_compute_the_same_rows(
     monkeypatch.setenv("MATINEE_HOME", str(home))
     published(home, SETTINGS)
     capsys.readouterr()
-    bench_cluster.main(["--workers", "1", "--shard-users", "30"])
+    bench_cluster.main(["--workers", "1", "--shard-users", "30", "--kills", "1"])
     text = capsys.readouterr().out
     assert numbers(line(text, "run "), ":")[0] == 2
     assert numbers(line(text, "one process"), "process")[0] > 0
-    assert "the same rows" in line(text, "1 workers")
+    assert text.count("the same rows") == 2
+    assert "the same rows, 1 of them killed" in text
+    assert numbers(line(text, "twice, at once"), "once")[0] > 0
     assert not [path for path in home.iterdir() if path.name.startswith("tmp")]
