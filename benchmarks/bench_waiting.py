@@ -2,8 +2,9 @@
 
     python -m benchmarks.bench_waiting SOURCE
 
-At the end of a loop OpenMP threads turn (``OMP_WAIT_POLICY=active``) or sleep (``passive``, the default of
-Matinee) until the last one is done. Prints seconds, and their ratio to an epoch alone whose threads turn.
+At the end of a loop a thread of OpenMP turns until the last one is done, and sleeps after some turns
+(``GOMP_SPINCOUNT``). Prints seconds with OpenMP's own number of turns, Matinee's, and none, and their ratio
+to an epoch alone with OpenMP's.
 """
 
 import argparse
@@ -12,6 +13,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+
+from models import SPINS
+
+TURNS = {"OpenMP": "300000", "Matinee": SPINS, "sleep": "0"}
 
 ONE_EPOCH = ("training.first_vectors=null", "training.min_steps=0", "training.epochs=1")
 """Settings of ``two_tower``: one pass over the log from random vectors."""
@@ -24,20 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = parser.parse_args(arguments).source
     alone = 0.0
     for beside in (False, True):
-        for policy in ("active", "passive"):
-            seconds = trained(source, policy, beside)
+        for name, turns in TURNS.items():
+            seconds = trained(source, turns, beside)
             alone = alone or seconds
             where = "beside another process" if beside else "alone"
-            print(f"{policy:<8} {where:<23} {seconds:7.1f} s  {seconds / alone:5.2f}", flush=True)
+            print(f"{name:<8} {where:<23} {seconds:7.1f} s  {seconds / alone:5.2f}", flush=True)
 
 
-def trained(source: str, policy: str, beside: bool) -> float:
+def trained(source: str, turns: str, beside: bool) -> float:
     """Seconds of an epoch of ``two_tower`` in a process of its own, beside one that never rests or none."""
     command = [sys.executable, "-m", "benchmarks.bench_two_tower", source]
     command += [word for setting in ONE_EPOCH for word in ("--set", f"channels.two_tower.{setting}")]
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if beside else None
     try:
-        environment = os.environ | {"OMP_WAIT_POLICY": policy}
+        environment = os.environ | {"GOMP_SPINCOUNT": turns}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     finally:
         if busy is not None:
