@@ -68,7 +68,7 @@ def train(run: Run, channel: str, model: Incremental, log: Dataset) -> Increment
     found = checkpoints.read(run.home, key)
     if found is not None:
         logger.info("%s: going on from the checkpoint that a killed training left", channel)
-    callback = CheckpointCallback(run, channel, key, model.epochs)
+    callback = CheckpointCallback(run, channel, key, model.n_epochs(log))
     model = model.fit(log, callback, None if found is None else Checkpoint.from_arrays(found))
     checkpoints.forget(run.home, key)
     return model

@@ -82,9 +82,8 @@ class Incremental(Recaller, Protocol):
     publish; a channel without a use for them ignores them.
     """
 
-    @property
-    def epochs(self) -> int:
-        """Largest number of epochs of a training from scratch, for a display of its progress."""
+    def n_epochs(self, dataset: Dataset) -> int:
+        """Largest number of epochs of a training from scratch on this log, for a display of its progress."""
         ...
 
     def fit(

@@ -37,10 +37,11 @@ class TwoTower:
         self._loaded: Derived[Model] = Derived()
         self._indexed: Derived[Index] = Derived()
 
-    @property
-    def epochs(self) -> int:
-        """Largest number of epochs of a training from scratch."""
-        return self.config.training.epochs
+    def n_epochs(self, dataset: Dataset) -> int:
+        """Largest number of epochs of a training from scratch on this log."""
+        from models.two_tower import training
+
+        return training.n_epochs(dataset, self.config.training)
 
     def fit(
         self,

@@ -201,6 +201,8 @@ class TrainingConfig(Config):
 
     epochs: NonNegativeInt = 8
     """Passes over the log at most; the learning rates fall linearly over them."""
+    min_steps: NonNegativeInt = 0
+    """Steps that these passes have together at least: there are more of them on a small log, up to 20."""
     learning_rate: Positive = 1e-3
     """Learning rate of AdamW, by which all but the ID tables learn, at its highest."""
     id_learning_rate: Positive = 0.1
@@ -222,7 +224,8 @@ class TrainingConfig(Config):
     validation_users: NonNegativeInt = 1000
     """Users whose newest event is no target but validates each epoch; at most a quarter of all."""
     patience: PositiveInt = 2
-    """Epochs without a better validation NDCG@10 after which training stops."""
+    """Epochs without a better validation NDCG@10 after which training stops; as many more as epochs
+    that min_steps adds."""
     first_vectors: CbowConfig | None = None
     """Training of a bag-of-words model whose vectors the towers start from; None for random ones."""
     warm_learning_rate: Positive = 1e-5

@@ -44,7 +44,9 @@ PRESETS: dict[str, TwoTowerConfig] = {
     # The default: means of the newest events at several speeds of forgetting, started from word2vec's bags.
     "decayed_means": TwoTowerConfig(
         towers=TowersConfig(embedding_dim=128, tied=False, pace=True),
-        training=TrainingConfig(epochs=3, first_vectors=CbowConfig(embedding_dim=128), precision="bfloat16"),
+        training=TrainingConfig(
+            epochs=3, min_steps=400, first_vectors=CbowConfig(embedding_dim=128), precision="bfloat16"
+        ),
     ),
 }
 """Configs of the two-tower model."""

@@ -7,6 +7,7 @@ ID tables learn by row-wise Adagrad, all else by AdamW: a step costs the rows it
 the tables.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ for cache in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
 
 LIST = 10
 """Length of the lists that validation looks at."""
+
+MOST_EPOCHS = 20
+"""Passes over a small log at most, unless more are configured."""
 
 REPLAY_LENGTH = 32
 """Consecutive events of a user that are replayed together: one pass over a history serves them all."""
@@ -225,11 +229,14 @@ def train(
     queries = queries_before(dataset, held)
     if config.training.target == "future":
         queries = earlier(queries, config.seed)
+    epochs = n_epochs(dataset, config.training)
+    # Short epochs of small logs improve the model little, and few users judge it: patience is of steps.
+    patience = math.ceil(config.training.patience * epochs / max(1, config.training.epochs))
     curve = [] if resume is None else [tuple(row) for row in resume.curve.tolist()]
     best = trainer.resume(resume) if resume is not None else model.weights()
-    while not _stalled(curve, config.training.epochs, config.training.patience):
+    while not _stalled(curve, epochs, patience):
         number = len(curve)
-        loss = trainer.epoch(wanted, number, partial(_rates, config.training, number))
+        loss = trainer.epoch(wanted, number, partial(_rates, config.training, epochs, number))
         # Compared as a checkpoint stores it.
         metric = np.float32(validate(model, queries, held, dataset, config))
         curve.append((loss, float(metric)))
@@ -239,6 +246,12 @@ def train(
             checkpoint_callback(trainer.checkpoint(curve, best))
     model.set_weights(best)
     return model, np.array(curve, dtype=np.float32).reshape(-1, 2)
+
+
+def n_epochs(dataset: Dataset, training: TrainingConfig) -> int:
+    """Passes over a log at most: more than configured on one too small for ``min_steps``; 0 stays 0."""
+    needed = math.ceil(training.min_steps * training.batch_tokens / max(1, dataset.n_events))
+    return max(training.epochs, min(needed, MOST_EPOCHS)) if training.epochs else 0
 
 
 def warm(
@@ -348,9 +361,9 @@ def start_from_bags(model: Model, dataset: Dataset, config: CbowConfig) -> None:
                 encoder.linear.weight[:, block * dim : (block + 1) * dim] = torch.eye(dim)
 
 
-def _rates(config: TrainingConfig, epochs: int, fraction: float) -> Rates:
-    """The learning rates after so many epochs and a fraction of one: up at first, then down to zero."""
-    done = (epochs + fraction) / config.epochs
+def _rates(config: TrainingConfig, epochs: int, number: int, fraction: float) -> Rates:
+    """The learning rates at a fraction of epoch ``number`` of so many: up at first, then down to zero."""
+    done = (number + fraction) / epochs
     of_highest = min(1.0, done / config.warmup, (1 - done) / (1 - config.warmup))
     return Rates(config.learning_rate * of_highest, config.id_learning_rate * of_highest)
 

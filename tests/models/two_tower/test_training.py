@@ -238,3 +238,23 @@ def test_towards_the_future_validation_asks_early() -> None:
     assert (early.end > queries.start).all()
     assert (early.end <= queries.end).all()
     assert (early.end < queries.end).any()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "expected"),
+    [(2, 0, 2), (2, 3, 3), (2, 10, 10), (2, 1_000, 20), (30, 1_000, 30), (0, 1_000, 0)],
+)
+def test_a_small_log_is_passed_more_often(epochs: int, steps: int, expected: int) -> None:
+    log = small_log()
+    training = TrainingConfig(epochs=epochs, min_steps=steps, batch_tokens=log.n_events, patience=100)
+    model = TwoTower(small(training=training))
+    assert model.n_epochs(log) == expected
+    assert len(model.fit(log).state["curve"]) == expected
+
+
+def test_more_passes_are_waited_for_as_patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.two_tower.training.ndcg", lambda *arguments: 0.1)
+    log = small_log()
+    training = TrainingConfig(epochs=3, min_steps=18, batch_tokens=log.n_events, patience=2)
+    # All are level with the first, which is the best: after two thirds of 18 epochs none was better.
+    assert len(TwoTower(small(training=training)).fit(log).state["curve"]) == 1 + 18 * 2 // 3
