@@ -18,7 +18,7 @@ from models import SPINS
 
 TURNS = {"OpenMP": "300000", "Matinee": SPINS, "sleep": "0"}
 
-ONE_EPOCH = ("training.first_vectors=null", "training.min_steps=0", "training.epochs=1")
+ONE_EPOCH = ("training.first_vectors=null", "training.epochs=1")
 """Settings of ``two_tower``: one pass over the log from random vectors."""
 
 

@@ -199,10 +199,9 @@ class UpdateConfig(Config):
 class TrainingConfig(Config):
     """The nightly training."""
 
-    epochs: NonNegativeInt = 8
-    """Passes over the log at most; the learning rates fall linearly over them."""
-    min_steps: NonNegativeInt = 0
-    """Steps that these passes have together at least: there are more of them on a small log, up to 20."""
+    epochs: NonNegativeInt | None = 8
+    """Passes over the log at most; the learning rates fall linearly over them. None for 3, and on a small log
+    for as many as make 400 steps, up to 20."""
     learning_rate: Positive = 1e-3
     """Learning rate of AdamW, by which all but the ID tables learn, at its highest."""
     id_learning_rate: Positive = 0.1
@@ -224,8 +223,7 @@ class TrainingConfig(Config):
     validation_users: NonNegativeInt = 1000
     """Users whose newest event is no target but validates each epoch; at most a quarter of all."""
     patience: PositiveInt = 2
-    """Epochs without a better validation NDCG@10 after which training stops; as many more as epochs
-    that min_steps adds."""
+    """Epochs without a better validation NDCG@10 after which training stops; for each 3 if epochs is None."""
     first_vectors: CbowConfig | None = None
     """Training of a bag-of-words model whose vectors the towers start from; None for random ones."""
     warm_learning_rate: Positive = 1e-5

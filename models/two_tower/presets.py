@@ -45,7 +45,7 @@ PRESETS: dict[str, TwoTowerConfig] = {
     "decayed_means": TwoTowerConfig(
         towers=TowersConfig(embedding_dim=128, tied=False, pace=True),
         training=TrainingConfig(
-            epochs=3, min_steps=400, first_vectors=CbowConfig(embedding_dim=128), precision="bfloat16"
+            epochs=None, first_vectors=CbowConfig(embedding_dim=128), precision="bfloat16"
         ),
     ),
 }

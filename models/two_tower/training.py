@@ -42,8 +42,8 @@ for cache in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
 LIST = 10
 """Length of the lists that validation looks at."""
 
-MOST_EPOCHS = 20
-"""Passes over a small log at most, unless more are configured."""
+FEWEST_EPOCHS, FEWEST_STEPS, MOST_EPOCHS = 3, 400, 20
+"""Passes over a large log, steps in all, and passes over a small log, where epochs are not configured."""
 
 REPLAY_LENGTH = 32
 """Consecutive events of a user that are replayed together: one pass over a history serves them all."""
@@ -229,9 +229,10 @@ def train(
     queries = queries_before(dataset, held)
     if config.training.target == "future":
         queries = earlier(queries, config.seed)
-    epochs = n_epochs(dataset, config.training)
-    # Short epochs of small logs improve the model little, and few users judge it: patience is of steps.
-    patience = math.ceil(config.training.patience * epochs / max(1, config.training.epochs))
+    epochs, patience = n_epochs(dataset, config.training), config.training.patience
+    if config.training.epochs is None:
+        # Short epochs of small logs improve the model little, and few users judge it.
+        patience = math.ceil(patience * epochs / FEWEST_EPOCHS)
     curve = [] if resume is None else [tuple(row) for row in resume.curve.tolist()]
     best = trainer.resume(resume) if resume is not None else model.weights()
     while not _stalled(curve, epochs, patience):
@@ -249,9 +250,11 @@ def train(
 
 
 def n_epochs(dataset: Dataset, training: TrainingConfig) -> int:
-    """Passes over a log at most: more than configured on one too small for ``min_steps``; 0 stays 0."""
-    needed = math.ceil(training.min_steps * training.batch_tokens / max(1, dataset.n_events))
-    return max(training.epochs, min(needed, MOST_EPOCHS)) if training.epochs else 0
+    """Passes over a log at most."""
+    if training.epochs is not None:
+        return training.epochs
+    needed = math.ceil(FEWEST_STEPS * training.batch_tokens / max(1, dataset.n_events))
+    return min(max(FEWEST_EPOCHS, needed), MOST_EPOCHS)
 
 
 def warm(

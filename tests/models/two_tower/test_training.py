@@ -241,20 +241,24 @@ def test_towards_the_future_validation_asks_early() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "steps", "expected"),
-    [(2, 0, 2), (2, 3, 3), (2, 10, 10), (2, 1_000, 20), (30, 1_000, 30), (0, 1_000, 0)],
+    ("epochs", "batches", "expected"),
+    [(2, 1, 2), (30, 1, 30), (0, 1, 0), (None, 1, 20), (None, 40, 10), (None, 1_000, 3)],
 )
-def test_a_small_log_is_passed_more_often(epochs: int, steps: int, expected: int) -> None:
+def test_a_small_log_is_passed_more_often(epochs: int | None, batches: int, expected: int) -> None:
     log = small_log()
-    training = TrainingConfig(epochs=epochs, min_steps=steps, batch_tokens=log.n_events, patience=100)
-    model = TwoTower(small(training=training))
-    assert model.n_epochs(log) == expected
-    assert len(model.fit(log).state["curve"]) == expected
+    training = TrainingConfig(epochs=epochs, batch_tokens=max(1, log.n_events // batches))
+    assert TwoTower(small(training=training)).n_epochs(log) == expected
+
+
+def test_all_passes_are_made() -> None:
+    log = small_log()
+    training = TrainingConfig(epochs=None, batch_tokens=log.n_events // 40, patience=100)
+    assert len(TwoTower(small(training=training)).fit(log).state["curve"]) == 10
 
 
 def test_more_passes_are_waited_for_as_patiently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.two_tower.training.ndcg", lambda *arguments: 0.1)
     log = small_log()
-    training = TrainingConfig(epochs=3, min_steps=18, batch_tokens=log.n_events, patience=2)
-    # All are level with the first, which is the best: after two thirds of 18 epochs none was better.
-    assert len(TwoTower(small(training=training)).fit(log).state["curve"]) == 1 + 18 * 2 // 3
+    training = TrainingConfig(epochs=None, batch_tokens=log.n_events, patience=2)
+    # All are level with the first, which is the best: after two thirds of 20 epochs none was better.
+    assert len(TwoTower(small(training=training)).fit(log).state["curve"]) == 1 + 14
