@@ -57,7 +57,7 @@ def test_the_state_is_float32_with_schema_and_curve(log: Dataset, fitted: TwoTow
 def test_progress_is_reported_epoch_by_epoch(log: Dataset, fitted: TwoTower) -> None:
     reported: list[Checkpoint] = []
     watched = TwoTower(QUICK).fit(log, checkpoint_callback=reported.append)
-    assert watched.epochs == 2
+    assert watched.n_epochs(log) == 2
     assert [checkpoint.epoch for checkpoint in reported] == [1, 2]
     for name, value in fitted.state.items():
         np.testing.assert_array_equal(watched.state[name], value)
