@@ -41,7 +41,7 @@ class TwoTower:
         """Largest number of epochs of a training from scratch on this log."""
         from models.two_tower import training
 
-        return training.n_epochs(dataset, self.config.training)
+        return training.epochs_and_patience(dataset, self.config.training)[0]
 
     def fit(
         self,

@@ -229,10 +229,7 @@ def train(
     queries = queries_before(dataset, held)
     if config.training.target == "future":
         queries = earlier(queries, config.seed)
-    epochs, patience = n_epochs(dataset, config.training), config.training.patience
-    if config.training.epochs is None:
-        # Short epochs of small logs improve the model little, and few users judge it.
-        patience = math.ceil(patience * epochs / FEWEST_EPOCHS)
+    epochs, patience = epochs_and_patience(dataset, config.training)
     curve = [] if resume is None else [tuple(row) for row in resume.curve.tolist()]
     best = trainer.resume(resume) if resume is not None else model.weights()
     while not _stalled(curve, epochs, patience):
@@ -249,12 +246,14 @@ def train(
     return model, np.array(curve, dtype=np.float32).reshape(-1, 2)
 
 
-def n_epochs(dataset: Dataset, training: TrainingConfig) -> int:
-    """Passes over a log at most."""
+def epochs_and_patience(dataset: Dataset, training: TrainingConfig) -> tuple[int, int]:
+    """Passes over a log at most, and how many without a better one end the training."""
     if training.epochs is not None:
-        return training.epochs
+        return training.epochs, training.patience
     needed = math.ceil(FEWEST_STEPS * training.batch_tokens / max(1, dataset.n_events))
-    return min(max(FEWEST_EPOCHS, needed), MOST_EPOCHS)
+    epochs = min(max(FEWEST_EPOCHS, needed), MOST_EPOCHS)
+    # Short epochs of small logs improve the model little, and few users judge it.
+    return epochs, math.ceil(training.patience * epochs / FEWEST_EPOCHS)
 
 
 def warm(
