@@ -30,7 +30,7 @@ class ReleasesConfig(Config):
 
 
 class EngineConfig(Config):
-    """Where the part of a run that is cut by users is computed."""
+    """Processes that share the work of a run: its lists by users, its training by parts of a batch."""
 
     address: str | None = None
     """Address of a Dask scheduler, such as tcp://127.0.0.1:8786; null for this process alone."""
@@ -38,6 +38,8 @@ class EngineConfig(Config):
     """Users of a shard; its memory grows with them, and last digits of scores may depend on it."""
     patience: PositiveFloat = 60.0
     """Seconds to wait for a scheduler, or for a worker where all are gone."""
+    training_processes: PositiveInt = 1
+    """Processes of this machine that train the towers together, each on its part of every batch."""
 
 
 class Configuration(PipelineConfig):
@@ -50,7 +52,7 @@ class Configuration(PipelineConfig):
     releases: ReleasesConfig = ReleasesConfig()
     """Retention of earlier releases."""
     engine: EngineConfig = EngineConfig()
-    """Where the part of a run that is cut by users is computed."""
+    """Processes that share the work of a run."""
     gate: GateConfig = GateConfig()
     """Limits that a release must keep to be published."""
 

@@ -16,7 +16,9 @@ from models.digest import feed
 from models.incremental import Checkpoint
 from models.pipeline.channels import Fitter
 from models.recall.contract import Incremental
+from tasks import config as configuration
 from tasks import data as run_data
+from tasks import processes
 from tasks.data import RunData, ranked_before
 from tasks.states import HOLDOUT, load_grown
 from warehouse.runs import checkpoints
@@ -69,7 +71,9 @@ def train(run: Run, channel: str, model: Incremental, log: Dataset) -> Increment
     if found is not None:
         logger.info("%s: going on from the checkpoint that a killed training left", channel)
     callback = CheckpointCallback(run, channel, key, model.n_epochs(log))
-    model = model.fit(log, callback, None if found is None else Checkpoint.from_arrays(found))
+    resume = None if found is None else Checkpoint.from_arrays(found)
+    n = configuration.of(run).engine.training_processes
+    model = model.fit(log, callback, resume) if n == 1 else processes.fit(model, log, n, callback, resume)
     checkpoints.forget(run.home, key)
     return model
 

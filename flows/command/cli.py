@@ -126,10 +126,8 @@ def main() -> None:
         code = app(standalone_mode=False, prog_name="matinee")
     except Held as error:
         _fail(str(error), 3, error)
-    except (
-        MatineeError,
-        FloatingPointError,
-    ) as error:  # the latter: a training diverged, and says what to set
+    except (MatineeError, FloatingPointError) as error:
+        # The latter: a training diverged, and says what to set.
         _fail(str(error), error=error)
     except (typer.Abort, KeyboardInterrupt):
         _fail("stopped; what is published is unchanged", 130)

@@ -1,12 +1,15 @@
 """The protocols of recall channels (candidate generation): all recommend, some also learn on."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from models.candidates import Candidates, Neighbours
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Queries
 from models.incremental import Checkpoint, CheckpointCallback, UpdateReport
 from models.state import State
+
+if TYPE_CHECKING:
+    from models.two_tower.replica import Replica
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,12 @@ class Incremental(Recaller, Protocol):
         checkpoint_callback: CheckpointCallback | None = None,
         resume: Checkpoint | None = None,
         rejected: Ints | None = None,
+        replica: "Replica | None" = None,
     ) -> Self:
         """Train from scratch; ``resume`` goes on from a checkpoint of the same log, config and ``rejected``.
 
-        A resumed training ends in the same bits as one that was never interrupted.
+        A resumed training ends in the same bits as one that was never interrupted. A ``replica`` is one of
+        several processes that train the same model.
         """
         ...
 

@@ -23,6 +23,7 @@ from models.two_tower.presets import PRESETS
 
 if TYPE_CHECKING:
     from models.two_tower.model import Model
+    from models.two_tower.replica import Replica
 
 
 class TwoTower:
@@ -49,6 +50,7 @@ class TwoTower:
         checkpoint_callback: CheckpointCallback | None = None,
         resume: Checkpoint | None = None,
         rejected: Ints | None = None,
+        replica: "Replica | None" = None,
     ) -> Self:
         """Train from scratch, or on from a checkpoint of the same log, config and ``rejected``.
 
@@ -56,8 +58,11 @@ class TwoTower:
         without them they are the model's own.
         """
         from models.two_tower import training
+        from models.two_tower.replica import Replica
 
-        model, curve = training.train(dataset, self.config, checkpoint_callback, resume, rejected)
+        model, curve = training.train(
+            dataset, self.config, checkpoint_callback, resume, rejected, replica or Replica()
+        )
         self.state = model.state() | {"curve": curve}
         return self
 

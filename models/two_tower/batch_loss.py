@@ -107,7 +107,7 @@ class BatchLoss:
     def _score_own(self, users: Tensor, item: Tensor) -> Tensor:
         """(N, K) scores of each position (N, D) and its own items (N, K)."""
         columns = self._columns_of(item.reshape(-1))
-        vectors = self.towers.items(columns).view(*item.shape, -1)  # (N, K, D)
+        vectors = self.towers.items(columns).view(*item.shape, users.shape[1])  # (N, K, D)
         return (users[:, None] * vectors).sum(-1) + self.towers.biases(columns["item_id"]).view(item.shape)
 
     def _columns_of(self, item: Tensor) -> Tensors:

@@ -31,6 +31,7 @@ from models.two_tower.config import Precision, TrainingConfig, TwoTowerConfig
 from models.two_tower.inputs import user_columns
 from models.two_tower.model import Model
 from models.two_tower.negatives import unseen
+from models.two_tower.replica import Replica
 from models.two_tower.rowwise import RowwiseAdagrad
 from models.two_tower.towers import DecayedMeans
 
@@ -65,14 +66,19 @@ class Trainer:
     """Runs epochs of a model over a log."""
 
     def __init__(
-        self, model: Model, dataset: Dataset, config: TwoTowerConfig, rejected: Ints | None = None
+        self,
+        model: Model,
+        dataset: Dataset,
+        config: TwoTowerConfig,
+        rejected: Ints | None = None,
+        replica: Replica = Replica(),
     ) -> None:
         """``rejected`` (U, K), padded with -1: hard negatives are drawn from it if that is their source.
 
         Raises:
             ValueError: ``rejected`` has not one row a user.
         """
-        self.model, self.dataset, self.config = model, dataset, config
+        self.model, self.dataset, self.config, self.replica = model, dataset, config, replica
         self.rejected = _usable(rejected, dataset, config)
         self.collator = Collator(dataset, model.schema, user_columns(dataset, model.schema))
         self.batch_loss = BatchLoss(model, dataset, config)
@@ -95,21 +101,29 @@ class Trainer:
             FloatingPointError: the loss, or a weight, is no longer finite.
         """
         rng = np.random.default_rng((self.config.seed, number))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)) + self.replica.rank)
+        draws = self.replica.draws(rng)
         hard = self._hard() if self.config.negatives.hard else None
         windows = windows_over(self.dataset, wanted, self.config.towers.newest, rng)
-        total, positions, done = 0.0, 0, 0
+        total, positions, done = 0.0, 0.0, 0
         with rounded_products(self.config.training.precision), denormals_as_zeros():
             for batch in in_buckets(windows, self.config.training.batch_tokens, rng):
                 ahead = self._ahead(len(batch), batch.longest, rng)
-                histories = self.collator.histories(batch, wanted, ahead)
-                loss, n_positions = self.batch_loss.loss(histories, rng, generator, hard)
-                self._check_finite(loss)
-                self._step(loss, n_positions, rates(done / len(windows)))
-                total, positions = total + loss.item() * n_positions, positions + n_positions
+                mine = self.replica.rows(len(batch))
+                histories = self.collator.histories(
+                    batch.take(mine), wanted, None if ahead is None else ahead[mine]
+                )
+                loss, n_mine = self.batch_loss.loss(histories, draws, generator, hard)
+                batch_total, n_positions = self.replica.sums(loss.item() * n_mine, n_mine)
+                self._check_finite(batch_total)
+                mine_of_all = loss * (n_mine / max(1.0, n_positions))
+                self._step(mine_of_all, n_positions, rates(done / len(windows)))
+                total, positions = total + batch_total, positions + n_positions
                 done += len(batch)
+        frequencies = self.batch_loss.sampler.frequencies
+        frequencies.set_arrays(self.replica.of_first(frequencies.arrays()))
         for weight in self.model.towers.parameters():
-            self._check_finite(weight.detach().sum())
+            self._check_finite(weight.detach().sum().item())
         return total / max(1, positions)
 
     def checkpoint(self, curve: list[tuple[float, float]], best: State) -> Checkpoint:
@@ -138,21 +152,22 @@ class Trainer:
         self.batch_loss.sampler.frequencies.set_arrays(named(checkpoint.arrays, "frequency."))
         return named(checkpoint.arrays, "best.")
 
-    def _step(self, loss: torch.Tensor, n_positions: int, rates: Rates) -> None:
+    def _step(self, loss: torch.Tensor, n_positions: float, rates: Rates) -> None:
         for group in self.dense.param_groups:
             group["lr"] = rates.dense
         self.dense.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        of_dense = [weight for group in self.dense.param_groups for weight in group["params"]]
+        self.replica.add_gradients(of_dense, self.rows.tables.values())
         if self.config.training.clip_norm < float("inf"):
-            of_dense = [weight for group in self.dense.param_groups for weight in group["params"]]
             torch.nn.utils.clip_grad_norm_(of_dense, self.config.training.clip_norm)
         self.dense.step()
         # Rows learn from sums: of a mean their part would depend on how much else is in the batch.
         self.rows.step(rates.rows, n_positions)
 
-    def _check_finite(self, value: torch.Tensor) -> None:
+    def _check_finite(self, value: float) -> None:
         training = self.config.training
-        if not torch.isfinite(value):
+        if not math.isfinite(value):
             raise FloatingPointError(
                 "the training of the towers diverged: lower training.learning_rate "
                 f"({training.learning_rate}), id_learning_rate ({training.id_learning_rate}) or "
@@ -208,6 +223,7 @@ def train(
     checkpoint_callback: CheckpointCallback | None = None,
     resume: Checkpoint | None = None,
     rejected: Ints | None = None,
+    replica: Replica = Replica(),
 ) -> tuple[Model, Floats]:
     """A model trained from scratch, or on from a checkpoint of the same log and config, and its curve.
 
@@ -219,7 +235,7 @@ def train(
     wanted = np.ones(dataset.n_events, dtype=bool)
     wanted[held] = False
     model = Model.new(dataset, config.towers, config.seed)
-    trainer = Trainer(model, dataset, config, rejected)
+    trainer = Trainer(model, dataset, config, rejected, replica)
     if resume is None and config.training.first_vectors is not None:
         start_from_bags(model, dataset.where(wanted), config.training.first_vectors)
     elif resume is None and config.towers.bias and config.loss.kind == "rating":

@@ -20,3 +20,8 @@ def test_metrics_of_a_preset(folder: str, capsys: pytest.CaptureFixture[str]) ->
 def test_an_unknown_channel_is_refused_in_one_line(folder: str) -> None:
     with pytest.raises(SystemExit, match="unknown channel 'tow_tower'"):
         bench_two_tower.main([folder, "--channels", "tow_tower"])
+
+
+def test_a_channel_of_another_family_is_refused_in_one_line(folder: str) -> None:
+    with pytest.raises(SystemExit, match="item_cf is no preset of the two-tower family"):
+        bench_two_tower.main([folder, "--channels", "item_cf"])

@@ -59,6 +59,8 @@ PRERANKED = {
     "prerank": {"method": "gbdt", "pool": 60, "settings": {"min_data_in_leaf": 5}},
     "rank": {"pool": 8},
 }
+SEVERAL_STEPS = overlaid(TWO_LEARNERS, {"channels": {"one": {"training": {"epochs": 3}}}})
+"""The first step of a training is one of no length."""
 DIVERSE: Settings = {"rerank": {"method": "mmr", "diversity": 1.0}}
 FOR_TOWERS = overlaid(TWO_LEARNERS, DIVERSE)
 RULED, CALIBRATED, AWAY, FRESH, RARE, CAPPED = (
@@ -200,6 +202,7 @@ CASES: dict[str, tuple[str, Case]] = {
     ),
     "engine.shard_users": (LISTS, Case(to=12)),
     "engine.patience": (CLUSTER, Case(to=0.25, given=LOST)),
+    "engine.training_processes": ("item_embeddings/*", Case(to=2, given=SEVERAL_STEPS)),
     "features": (LISTS, Case(to="few.toml")),
     "optional_features": (LISTS, Case(to=("genre_liked", "group_lift", "holiday"))),
     "releases.keep": (RELEASES, Case(to=1)),
