@@ -74,6 +74,9 @@ class TowersConfig(Config):
     """Length of the shared rows of a hashed table, which are mapped to ``embedding_dim``."""
     hashes: Literal[1, 2] = 2
     """Shared rows of an id that has none of its own, each found by a hash; they are added up."""
+    retire_after: PositiveFloat = 90.0
+    """Days without an event after which an id leaves a row of its own to an active one, in a night that
+    learns on; infinity for never."""
     similarity: Literal["dot", "cosine"] = "dot"
     """Similarity of the two vectors; over ``temperature``, plus the item's bias, it is the score."""
     temperature: Positive = 1.0
@@ -88,7 +91,8 @@ class TowersConfig(Config):
         only_where("mean" in self.history, "history holds mean", self, "decays", "mean_hidden")
         only_where("causal" in self.history, "history holds causal", self, "blocks")
         hashed = self.ids == "hashed"
-        only_where(hashed, "ids is hashed", self, "item_rate", "own_rate", "shared_dim", "hashes")
+        for name in ("item_rate", "own_rate", "shared_dim", "hashes", "retire_after"):
+            only_where(hashed, "ids is hashed", self, name)
         only_where(hashed and self.user_id, "ids is hashed and user_id is on", self, "user_rate")
         if hashed and self.shared_dim > self.embedding_dim:
             raise ValueError(f"shared_dim must be at most embedding_dim, {self.embedding_dim}")

@@ -10,7 +10,8 @@ the same memory. What a few events tell of a rare id fits into few numbers (mixe
 2019, https://arxiv.org/abs/1909.11810); whom it shares them with matters more.
 
 The hash is SplitMix64. The rows of every id are kept with the model: they stay when dense indices move, and
-an id that is new is hashed when a model first learns from a log that has it.
+an id that is new is hashed when a model first learns from a log that has it. An id that is not seen for long
+leaves its own row, in a night that learns on, to one that is.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ import scipy.sparse as sp
 import torch
 from numba import njit
 
-from models.dataset import Dataset, Doubles, Floats, Ints, Longs
+from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs
 from models.splitmix import GOLDEN, below, mix
 from models.state import State, named
 from models.two_tower.config import TowersConfig
@@ -55,6 +56,27 @@ class Sharing:
         rows = self.rows.copy()
         rows[new, 1:] = 1 + hashed(source_ids(dataset, side)[new], self.n_shared, rows.shape[1] - 1)
         return replace(self, rows=rows)
+
+    def retired(self, dataset: Dataset, side: Side, days: float) -> "Sharing":
+        """The same where rows of their own of ids without an event for so many days are those of active ids.
+
+        They go to the sharing ids that have the most events in these days; ids with few events in all leave
+        theirs first.
+        """
+        of_users = (dataset.user_idx, dataset.n_users)
+        ids, n = of_users if side == "user" else (dataset.item_idx, dataset.n_items)
+        recent = dataset.at > dataset.at.max(initial=0) - days * DAY
+        count = np.bincount(ids[recent], minlength=n)
+        idle = np.flatnonzero((count == 0) & (self.rows[:, 0] > 0))
+        sharing = np.flatnonzero((count > 0) & (self.rows[:, 0] == 0))
+        active = sharing[np.argsort(-count[sharing], kind="stable")][: len(idle)]
+        in_all = np.bincount(ids, minlength=n)
+        idle = idle[np.argsort(in_all[idle], kind="stable")][: len(active)]
+        rows = self.rows.copy()
+        rows[active] = 0
+        rows[active, 0] = rows[idle, 0]
+        rows[idle] = 0
+        return replace(self, rows=rows).placed(dataset, side)
 
     def fitted(self, vectors: Floats, weight: Doubles, dim: int) -> tuple[Floats, Floats, Floats]:
         """Own rows (n_own + 1, D), shared ones (n_shared + 1, dim) and their map (D, dim) for vectors (n, D).

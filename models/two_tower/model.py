@@ -75,8 +75,13 @@ class Model:
         return {"schema": schema, "has_events": self.has_events, **items, **rows, **weights}
 
     def refresh(self, dataset: Dataset) -> None:
-        """Take the features and the occurrence of all items from this log; ids without rows get theirs."""
+        """Take the features and the occurrence of all items from this log; ids without rows get theirs.
+
+        Those that are not seen for long leave rows of their own to others.
+        """
         self._hash_new(dataset)
+        days = self.towers.config.retire_after
+        self.towers.move({side: of.retired(dataset, side, days) for side, of in self.towers.sharing.items()})
         self.items, self.has_events = item_columns(dataset, self.schema), occurring(dataset)
 
     def admit(self, dataset: Dataset) -> None:

@@ -120,6 +120,18 @@ class Towers(nn.Module):
             side: torch.from_numpy(np.pad(of.rows, ((1, 0), (0, 0)))) for side, of in sharing.items()
         }
 
+    def move(self, sharing: Mapping[Side, Sharing]) -> None:
+        """Let ids read other rows; the vector of one that gets a row of its own stays as it is."""
+        before = dict(self.sharing)
+        for name, side in SIDES.items():
+            if name not in self.tables or side not in sharing:
+                continue
+            new = np.flatnonzero((sharing[side].rows[:, 0] > 0) & (before[side].rows[:, 0] == 0))
+            with torch.no_grad():
+                vectors = self.embedded(name, torch.from_numpy(new + 1))
+                self.table(name).weight[torch.from_numpy(sharing[side].rows[new, 0]).long()] = vectors
+        self.set_rows(sharing)
+
     def rows_of(self, table: str, codes: Longs) -> Longs:
         """The rows of an ID table that some users or items (n,) read, by their codes."""
         rows = self._rows(table.removesuffix(SHARED))

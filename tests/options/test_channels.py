@@ -140,6 +140,7 @@ CASES: dict[str, dict[str, Case]] = {
         "towers.item_rate": Case(given=HASHED),
         "towers.user_rate": Case(given={"towers": {"ids": "hashed", "shared_dim": 2, "user_id": True}}),
         "towers.own_rate": Case(given=HASHED),
+        "towers.retire_after": Case(to=0.01, given=HASHED),
         "towers.shared_dim": Case(to=4, given=HASHED),
         "towers.hashes": Case(to=1, given=HASHED),
         "negatives.every_item_up_to": Case(to=20, given={"negatives": {"uniform": 0}}),
@@ -183,6 +184,7 @@ OBSERVED = {
     "warm_fraction": "continued",
     "training.warm_": "warm",
     "negatives.hard_source": "warm",
+    "towers.retire_after": "warm",
 }
 """The outcome that is compared in place of the channel once it is fitted, by the beginning of the key."""
 

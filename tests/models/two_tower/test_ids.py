@@ -43,6 +43,14 @@ def fitted(log: Dataset) -> TwoTower:
     return TwoTower(CONFIG).fit(log.before(CUT))
 
 
+def training_of_nothing(model: TwoTower) -> TwoTower:
+    """The channel with steps of no length."""
+    rates = {"warm_learning_rate": 1e-30, "warm_id_learning_rate": 1e-30, "warm_replay": 0.0}
+    other = TwoTower(model.config.but(training=model.config.training.but(**rates)))
+    other.state = model.state
+    return other
+
+
 def splitmix(state: int) -> int:
     """Steele, Lea and Flood 2014, figure 16, on Python's integers."""
     state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
@@ -166,6 +174,34 @@ def test_rows_stay_when_ids_come_in_between_and_new_ids_are_hashed_once_learned(
         n_shared = len(fitted.state[f"weight.tables.{side}_id_shared.weight"]) - 1
         np.testing.assert_array_equal(rows[new, 1:], 1 + hashed(ids[new], n_shared, 2))
         assert (rows[new, 0] == 0).all()
+
+
+def test_a_night_gives_rows_of_idle_ids_to_active_ones(log: Dataset, fitted: TwoTower) -> None:
+    # Of the users with a row of their own the first three are never seen again, by a log that goes on.
+    own = np.flatnonzero(fitted.state["rows.user"][:, 0])
+    gone, days = own[:3], 30
+    later = log.where(~np.isin(log.user_idx, gone) | (log.at < CUT - days * DAY))
+    recent = later.at > later.at.max() - days * DAY
+    count = np.bincount(later.user_idx[recent], minlength=40)
+    idle = own[count[own] == 0]
+    others = np.setdiff1d(np.flatnonzero(count), own)
+    heirs = others[np.argsort(-count[others], kind="stable")][: len(idle)]
+    model = TwoTower(CONFIG.but(towers=TOWERS.but(retire_after=float(days))))
+    model.state = dict(fitted.state)
+    still = training_of_nothing(model)
+    still.warm(later, np.empty(0, dtype=np.int64))
+    before, after = fitted.state["rows.user"], still.state["rows.user"]
+    assert set(gone) <= set(idle)
+    assert len(heirs) > 0
+    assert set(np.flatnonzero(after[:, 0])) == set(own) - set(idle[: len(heirs)]) | set(heirs)
+    assert set(after[heirs, 0]) == set(before[idle, 0][: len(heirs)])
+    # Who leaves a row shares others, found by the hashes; who gets one keeps its vector.
+    n_shared = len(fitted.state["weight.tables.user_id_shared.weight"]) - 1
+    left = idle[: len(heirs)]
+    np.testing.assert_array_equal(after[left, 1:], 1 + hashed(log.users["id"][left], n_shared, 2))
+    was, now = (Model.from_state(one.state, one.config.towers).towers for one in (fitted, still))
+    codes = torch.from_numpy(heirs + 1)
+    torch.testing.assert_close(now.embedded("user_id", codes), was.embedded("user_id", codes))
 
 
 def test_nothing_new_is_nothing_changed(fitted: TwoTower) -> None:
