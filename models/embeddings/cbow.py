@@ -17,7 +17,7 @@ from models.bounds import Positive
 from models.config import Config
 from models.dataset import Floats, Ints, Longs
 from models.embeddings.retrieval import HistoryConfig
-from models.embeddings.skip_gram import FAST, TokenVectors, first_vectors, pull
+from models.embeddings.skip_gram import FAST, TokenVectors, draw, first_vectors, push
 from models.splitmix import GOLDEN, mix
 
 
@@ -92,6 +92,7 @@ def _train(
     state = mix(seed + GOLDEN)
     bag = np.empty(inputs.shape[1], dtype=np.float32)
     step = np.empty(inputs.shape[1], dtype=np.float32)
+    noise = np.empty(n_negatives, dtype=np.int32)
     for epoch in range(first_epoch, epochs):
         for sequence in range(len(indptr) - 1):
             begin, end = indptr[sequence], indptr[sequence + 1]
@@ -104,7 +105,8 @@ def _train(
                 step[:] = 0
                 for back in range(size):
                     _add(bag, weight[back] / total, inputs[token[position - 1 - back]])
-                state = pull(bag, token[position], outputs, vocabulary, n_negatives, rate, state, step)
+                state = draw(noise, vocabulary, state)
+                push(bag, token[position], outputs, noise, rate, step)
                 for back in range(size):
                     _add(inputs[token[position - 1 - back]], weight[back] / total, step)
 

@@ -7,7 +7,9 @@ For a token w and a token c of its window, k tokens n drawn as noise, it lowers
 by stochastic gradient steps, with an input vector x and an output vector y a token. Noise is uniform, which
 differs from the habits of text: then x_w . y_c tends to log P(c | w) plus a constant (Levy & Goldberg 2014),
 while noise drawn by popularity takes popularity out of the score (Caselles-Dupré et al. 2018, arXiv
-1804.04212, found the exponent of the noise to matter most for recommendation).
+1804.04212, found the exponent of the noise to matter most for recommendation). All pairs of a token c at one
+position have the same noise (Ji et al. 2016, arXiv 1604.04661): of large vocabularies that is a third of the
+vectors to fetch from memory.
 
 One thread: lock-free threads would make two fits differ.
 """
@@ -34,8 +36,8 @@ class SkipGramConfig(Config):
     """Length of a token vector."""
     window: PositiveInt = 5
     """Largest distance of a pair, in tokens; the reach of each step is uniform from 1 to this."""
-    n_negatives: NonNegativeInt = 5
-    """Noise tokens a pair, uniform over the tokens that occur."""
+    n_negatives: NonNegativeInt = 8
+    """Noise tokens a position, uniform over the tokens that occur."""
     epochs: NonNegativeInt = 1
     """Passes over the sequences."""
     learning_rate: Positive = 0.05
@@ -112,6 +114,7 @@ def _train(
 ) -> None:
     state = mix(seed + GOLDEN)
     step = np.empty(inputs.shape[1], dtype=np.float32)
+    noise = np.empty(n_negatives, dtype=np.int32)
     for epoch in range(epochs):
         for sequence in range(len(indptr) - 1):
             begin, end = indptr[sequence], indptr[sequence + 1]
@@ -121,37 +124,34 @@ def _train(
                 state += GOLDEN
                 reach = 1 + below(mix(state), window)
                 target = token[position]
+                state = draw(noise, vocabulary, state)
                 for other in range(max(begin, position - reach), min(end, position + reach + 1)):
-                    if other == position:
-                        continue
-                    source = inputs[token[other]]
-                    step[:] = 0
-                    state = pull(source, target, outputs, vocabulary, n_negatives, rate, state, step)
-                    source += step
+                    if other != position:
+                        source = inputs[token[other]]
+                        step[:] = 0
+                        push(source, target, outputs, noise, rate, step)
+                        source += step
+
+
+@njit(cache=True)
+def draw(noise: Ints, vocabulary: Ints, state: np.uint64) -> np.uint64:
+    """Fill ``noise`` with tokens drawn uniformly; returns the state of the random stream."""
+    for number in range(len(noise)):
+        state += GOLDEN
+        noise[number] = vocabulary[below(mix(state), len(vocabulary))]
+    return state
 
 
 @njit(cache=True, fastmath=FAST)
-def pull(
-    source: Floats,
-    target: int,
-    outputs: Floats,
-    vocabulary: Ints,
-    n_negatives: int,
-    rate: np.float32,
-    state: np.uint64,
-    step: Floats,
-) -> np.uint64:
+def push(source: Floats, target: int, outputs: Floats, noise: Ints, rate: np.float32, step: Floats) -> None:
     """One step of ``source`` towards its target and away from noise.
 
-    Moves the outputs and adds the move of the source to ``step``. Returns the state of the random stream.
+    Moves the outputs and adds the move of the source to ``step``.
     """
     _logistic_step(source, outputs[target], np.float32(1), rate, step)
-    for _ in range(n_negatives):
-        state += GOLDEN
-        noise = vocabulary[below(mix(state), len(vocabulary))]
-        if noise != target:
-            _logistic_step(source, outputs[noise], np.float32(0), rate, step)
-    return state
+    for token in noise:
+        if token != target:
+            _logistic_step(source, outputs[token], np.float32(0), rate, step)
 
 
 @njit(cache=True, fastmath=FAST, inline="always")
