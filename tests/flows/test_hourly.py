@@ -30,7 +30,7 @@ from warehouse.runs.run import Run
 TOP_N = 20
 HOLDOUT_MODEL = f"models/{HOLDOUT}/two_tower"
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("short_training", "prefect_server")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def first(home: Path, prefect_server: None) -> dict[str, Any]:
+def first(home: Path, short_training: None, prefect_server: None) -> dict[str, Any]:
     """A full release as of the median event."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))

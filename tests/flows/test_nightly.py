@@ -34,7 +34,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as con:
     print(json.dumps(con.execute(sys.argv[2]).fetchall()))
 """
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("short_training", "prefect_server")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(home: Path, prefect_server: None) -> dict[str, Any]:
+def first(home: Path, short_training: None, prefect_server: None) -> dict[str, Any]:
     """The first release: everything up to the median event."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATINEE_HOME", str(home))

@@ -20,7 +20,7 @@ from warehouse.releases import serving
 
 QUICK = {"top_n": 10, "recall": {"channels": ["popular", "item_cf", "two_tower"]}}
 
-pytestmark = pytest.mark.usefixtures("prefect_server", "in_home")
+pytestmark = pytest.mark.usefixtures("short_training", "prefect_server", "in_home")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,9 @@ def in_home(endpoint: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(scope="module")
-def first(endpoint: str, url: str, prefect_server: None, tmp_path_factory: Any) -> dict[str, Any]:
+def first(
+    endpoint: str, url: str, short_training: None, prefect_server: None, tmp_path_factory: Any
+) -> dict[str, Any]:
     """A full release as of the median event."""
     with pytest.MonkeyPatch.context() as patch:
         s3.use(patch, endpoint)
