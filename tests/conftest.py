@@ -13,6 +13,10 @@ settings.load_profile("matinee")
 
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+# Nobody looks at events here, and without their writer the server's database has one less: now and then a run
+# had to wait a minute to be told that it has ended.
+for service in ("EVENT_PERSISTER", "TRIGGERS"):
+    os.environ[f"PREFECT_SERVER_SERVICES_{service}_ENABLED"] = "false"
 # Steps are also called outside of flows here.
 os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 for variable in [name for name in os.environ if name.startswith("MATINEE_")]:
