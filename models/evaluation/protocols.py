@@ -138,8 +138,10 @@ def daily_window(log: Dataset, start: int, end: int) -> Split:
     train, seen = log.before(start), log.before(end)
     rows = np.flatnonzero((seen.at >= start) & first_ratings(seen))
     window = f"{day(start)} to {day(end - 1)}"
-    if not train.n_events or not len(rows):
-        raise ValueError(f"rolling needs events before and in {window}; the log has {span(log)}")
+    if not train.n_events:
+        raise ValueError(f"rolling needs events before {window}; the log has {span(log)}")
+    if not len(rows):
+        raise ValueError(f"rolling needs ratings of films new to their users in {window}; the log has none")
     users, days = seen.user_idx[rows], (seen.at[rows] - start) // DAY
     begin = run_starts(users, days)
     users, at = users[begin], start + days[begin] * DAY

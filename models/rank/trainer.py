@@ -155,7 +155,8 @@ def _train(
         value = _validate(trainer, tasks, validation)
         logger.info(
             "epoch %2d  loss %.4f  validation %s %.4f  %5.1f s",
-            *(epoch, loss, config.monitor, value, time.perf_counter() - started),
+            # Log loss and RMSE have a minus sign, so that more is better.
+            *(epoch, loss, config.monitor, abs(value), time.perf_counter() - started),
         )
         if epoch == 1 or value > best:
             best, weights, stale = value, copy.deepcopy(trainer.average.module.state_dict()), 0

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from models.config import Config, flat
 from models.pipeline.config import channel_settings, ranker_of
 from tasks import config as configuration
+from tasks import declarations
 from tasks.config import Configuration, Layer
 
 DEFAULT = "default"
@@ -21,6 +22,7 @@ def effective(overrides: Mapping[str, Any] | None = None) -> list[dict[str, Any]
         MatineeError: a setting is misspelt, impossible, or makes no sense beside another one.
     """
     config = configuration.load(overrides)
+    declarations.check(config.features, config.optional_features)
     layers = configuration.layers(overrides)
     about = dict(_descriptions(config))
     return [

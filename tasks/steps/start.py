@@ -245,7 +245,7 @@ def _difference(parent: Run, config: Configuration) -> str | None:
     if channel is None:
         return None
     if before.incremental.channel != channel:
-        return f"it learned {before.incremental.channel}, not {channel}"
+        return f"it learned {before.incremental.channel or 'no channel'} on, not {channel}"
     differing = configuration.differing(before, config)
     holdout = (f"holdout.{name}" for name in HELD_BACK[config.objective])
     relevant = ("objective", "seed", *holdout, f"channels.{channel}")

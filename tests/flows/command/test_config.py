@@ -61,3 +61,10 @@ def test_the_example_is_a_file_that_changes_nothing(home: Path, matinee: Matinee
     tomllib.loads(called.out)
     (home / "matinee.toml").write_text(called.out)
     assert read(matinee("config", "--changed", "--json")) == []
+
+
+def test_features_that_no_run_would_take_are_refused(home: Path, matinee: Matinee) -> None:
+    for setting in ("features=nosuch.toml", 'optional_features=["nosuch"]'):
+        called = matinee("config", "--set", setting)
+        assert (called.code, called.err.count("\n")) == (2, 1)
+        assert "nosuch" in called.err

@@ -336,6 +336,12 @@ def test_rolling_outside_the_log_names_window_and_span() -> None:
         rolling(random_log(0, "2000-11-27", "2000-12-10"))
 
 
+def test_rolling_without_a_film_that_is_new_to_its_user_says_so() -> None:
+    log = random_log(0, "2000-11-01", "2000-11-10")
+    with pytest.raises(ValueError, match=r"new to their users in 2000-11-20 to 2000-11-26; the log has none"):
+        rolling(log)
+
+
 def test_ctr_random_splits_the_labelled_rows_8_1_1() -> None:
     log = busy_log(1)
     split = ctr_random(log, seed=5)
