@@ -91,8 +91,8 @@ class TowersConfig(Config):
         only_where("mean" in self.history, "history holds mean", self, "decays", "mean_hidden")
         only_where("causal" in self.history, "history holds causal", self, "blocks")
         hashed = self.ids == "hashed"
-        for name in ("item_rate", "own_rate", "shared_dim", "hashes", "retire_after"):
-            only_where(hashed, "ids is hashed", self, name)
+        of_hashed = "item_rate", "own_rate", "shared_dim", "hashes", "retire_after"
+        only_where(hashed, "ids is hashed", self, *of_hashed)
         only_where(hashed and self.user_id, "ids is hashed and user_id is on", self, "user_rate")
         if hashed and self.shared_dim > self.embedding_dim:
             raise ValueError(f"shared_dim must be at most embedding_dim, {self.embedding_dim}")

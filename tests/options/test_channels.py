@@ -122,7 +122,15 @@ CASES: dict[str, dict[str, Case]] = {
             ANN["ann.efSearch"], given=ANN["ann.efSearch"].given | {"training": {"embedding_dim": 16}}
         ),
     },
-    "deepwalk": ANN | {"warm_fraction": Case(to=0.5), "walks.half_life": Case(to=10.0)},
+    "deepwalk": ANN
+    | {
+        "warm_fraction": Case(to=0.5),
+        "walks.half_life": Case(to=10.0),
+        "ann.efSearch": replace(
+            ANN["ann.efSearch"],
+            given=ANN["ann.efSearch"].given | {"training": {"embedding_dim": 16, "epochs": 3}},
+        ),
+    },
     "deep_retrieval": {"assignment_pairs": Case(to=50), "penalty": Case(to=1.0)},
     "two_tower": ANN
     | {
@@ -140,7 +148,7 @@ CASES: dict[str, dict[str, Case]] = {
         "towers.item_rate": Case(given=HASHED),
         "towers.user_rate": Case(given={"towers": {"ids": "hashed", "shared_dim": 2, "user_id": True}}),
         "towers.own_rate": Case(given=HASHED),
-        "towers.retire_after": Case(to=0.01, given=HASHED),
+        "towers.retire_after": Case(to=3.0, given=HASHED),
         "towers.shared_dim": Case(to=4, given=HASHED),
         "towers.hashes": Case(to=1, given=HASHED),
         "negatives.every_item_up_to": Case(to=20, given={"negatives": {"uniform": 0}}),
