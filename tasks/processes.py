@@ -20,13 +20,11 @@ import numpy as np
 from models.dataset import Dataset
 from models.incremental import Checkpoint, CheckpointCallback
 from models.recall.contract import Incremental
+from tasks.data import EVENT
 from warehouse.errors import MatineeError
 
 if TYPE_CHECKING:
     from torch.multiprocessing.spawn import ProcessContext
-
-EVENT = ("user_idx", "item_idx", "rating", "at")
-"""Columns of a log that the processes map from one file each."""
 
 POLL = 0.05
 """Seconds between two looks at processes that send nothing."""
@@ -36,7 +34,7 @@ class Job(NamedTuple):
     """A training, as it is sent to a process."""
 
     folder: Path
-    """Columns of the log, and the file by which processes find each other."""
+    """Columns of the log, a file each that the processes map, and the file by which they find each other."""
     model: Incremental
     log: Dataset
     """The log without its events."""
