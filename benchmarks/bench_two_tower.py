@@ -67,8 +67,7 @@ def fitted(config: Configuration, name: str, log: Dataset) -> Incremental:
     model = build_channel(config, name)
     if not isinstance(model, TwoTower):
         raise SystemExit(f"{name} is no preset of the two-tower family")
-    n = config.engine.training_processes
-    return model.fit(log) if n == 1 else processes.fit(model, log, n)
+    return processes.fit(model, log, config.engine.training_processes)
 
 
 if __name__ == "__main__":

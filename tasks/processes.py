@@ -8,8 +8,8 @@ differs from what one does by rounding, dropout and the negatives that each draw
 
 import multiprocessing
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -49,12 +49,14 @@ def fit(
     checkpoint_callback: CheckpointCallback | None = None,
     resume: Checkpoint | None = None,
 ) -> Incremental:
-    """The model, trained from scratch by so many processes, which divide the threads of this one.
+    """The model, trained from scratch by so many processes, which divide its threads; 1 is this process.
 
     Raises:
         MatineeError: one of the processes was lost.
         FloatingPointError: the training diverged.
     """
+    if processes == 1:
+        return model.fit(log, checkpoint_callback, resume)
     import torch
 
     threads = max(1, torch.get_num_threads() // processes)
@@ -63,17 +65,20 @@ def fit(
         for column in EVENT:
             np.save(folder / f"{column}.npy", getattr(log, column))
         nothing: dict[str, Any] = {column: getattr(log, column)[:0] for column in EVENT}
-        for message in _messages(Job(folder, model, replace(log, **nothing), resume, threads), processes):
-            if isinstance(message, Exception):
-                raise message
-            if not isinstance(message, Checkpoint):
-                model.state = message
-            elif checkpoint_callback is not None:
-                checkpoint_callback(message)
+        job = Job(folder, model, replace(log, **nothing), resume, threads)
+        # Closed at once where somebody raises: processes that nobody listens to do not go on.
+        with closing(_messages(job, processes)) as messages:
+            for message in messages:
+                if isinstance(message, Exception):
+                    raise message
+                if not isinstance(message, Checkpoint):
+                    model.state = message
+                elif checkpoint_callback is not None:
+                    checkpoint_callback(message)
     return model
 
 
-def _messages(job: Job, processes: int) -> Iterator[Any]:
+def _messages(job: Job, processes: int) -> Generator[Any]:
     """All that the first process sends: checkpoints, then the state; or an error."""
     from torch.multiprocessing.spawn import ProcessExitedException
 

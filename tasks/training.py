@@ -73,7 +73,7 @@ def train(run: Run, channel: str, model: Incremental, log: Dataset) -> Increment
     callback = CheckpointCallback(run, channel, key, model.n_epochs(log))
     resume = None if found is None else Checkpoint.from_arrays(found)
     n = configuration.of(run).engine.training_processes
-    model = model.fit(log, callback, resume) if n == 1 else processes.fit(model, log, n, callback, resume)
+    model = processes.fit(model, log, n, callback, resume)
     checkpoints.forget(run.home, key)
     return model
 

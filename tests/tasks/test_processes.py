@@ -59,3 +59,13 @@ def test_a_lost_process_ends_the_training_and_leaves_no_other() -> None:
         processes.fit(channel, log, 2, kill_one)
     assert not channel.state
     assert not [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_a_checkpoint_that_cannot_be_stored_ends_the_training_and_leaves_no_process() -> None:
+    def full(checkpoint: Checkpoint) -> None:
+        raise OSError("the disk is full")
+
+    config = small(training=small().training.but(epochs=1_000, patience=1_000))
+    with pytest.raises(OSError, match="the disk is full"):
+        processes.fit(TwoTower(config), circle(), 2, full)
+    assert not multiprocessing.active_children()
