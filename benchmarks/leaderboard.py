@@ -12,6 +12,7 @@ page and plot are drawn anew.
 import argparse
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -31,11 +32,10 @@ from models.evaluation.saved import unpack
 from models.evaluation.scores import WINDOW, is_window
 from models.pipeline.config import RecallConfig
 from models.pipeline.offline import BEST, PUBLISHED
-from models.rank.candidates import MERGED
 from models.rank.fit import RankConfig
 from models.rank.registry import RANKERS
 from tasks.commands.ratings import RATERS
-from warehouse.evaluation import read_sums
+from warehouse.evaluation import SETTINGS, read_sums
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -175,7 +175,7 @@ def shown_rows(file: Path) -> list[Row]:
     if rows[0]["protocol"] == "rolling":
         shown += window_rows(file, shown[0])
     day = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    about = {"command": command(rows), "date": f"{day:%Y-%m-%d}", "split": digest(file)}
+    about = {"command": command(rows, settings_of(file)), "date": f"{day:%Y-%m-%d}", "split": digest(file)}
     return [row | about for row in shown]
 
 
@@ -193,12 +193,17 @@ def window_rows(file: Path, like: Row) -> list[Row]:
     return [like | {"stage": DIFFERENCE, "model": PUBLISHED} | asdict(one) for one in wanted]
 
 
-def command(rows: list[Row]) -> str:
+def settings_of(file: Path) -> list[str]:
+    """The settings of an evaluation that were not left to defaults, as KEY=VALUE."""
+    return list(map(str, read_sums(file).get(SETTINGS, ())))
+
+
+def command(rows: list[Row], settings: Sequence[str]) -> str:
     """The command that measures these rows again."""
     protocol, seed = rows[0]["protocol"], rows[0]["seed"]
-    channels, pre_rankers, rankers = (
+    channels, rankers = (
         tuple(dict.fromkeys(row["model"] for row in rows if row["stage"] == stage))
-        for stage in ("recall", "prerank", "rank")
+        for stage in ("recall", "rank")
     )
     text = f"matinee evaluate --protocol {protocol} --source ml-1m --seed {seed} --out {protocol}.json"
     default_rankers = tuple(RANKERS) if protocol in OF_ROWS else (RankConfig().ranker,)
@@ -207,7 +212,8 @@ def command(rows: list[Row]) -> str:
     whole = protocol in RATING_PROTOCOLS and (channels, rankers) != (default_channels, default_rankers)
     text += "" if channels in ((), () if whole else default_channels) else f" --channels {','.join(channels)}"
     text += "" if rankers in ((), () if whole else default_rankers) else f" --rankers {','.join(rankers)}"
-    return text + "".join(f" --set prerank.method={name}" for name in pre_rankers if name != MERGED)
+    others = (setting for setting in settings if not setting.startswith("recall.channels="))
+    return text + "".join(f" --set {shlex.quote(setting)}" for setting in others)
 
 
 def page(tables: Tables) -> str:

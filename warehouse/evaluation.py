@@ -21,6 +21,9 @@ from warehouse.errors import MatineeError
 from warehouse.events.log import batches
 from warehouse.runs import snapshot
 
+SETTINGS = "settings"
+"""Name of the array of settings that were not left to defaults, as KEY=VALUE."""
+
 
 @dataclass(frozen=True)
 class WholeLog:

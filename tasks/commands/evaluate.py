@@ -1,8 +1,10 @@
 """Offline evaluation on one protocol: channels, merged and published lists, or rankers on single ratings."""
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tasks import declarations, settings
 from tasks.commands import ctr, given_lists, ratings
 from tasks.config import Configuration
 from warehouse import evaluation as files
+from warehouse.arrays import Arrays
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 
@@ -34,6 +37,9 @@ KS = (10, 50, 300)
 
 OBJECTIVES = {"rolling": "daily", "temporal-2003": "daily", "months-ahead": "daily", "next-visit": "visit"}
 """The objective with which the nightly flow asks what a protocol asks; of all others it is ``next``."""
+
+UNMEASURED = ("releases", "engine", "gate", "seed")
+"""Settings that decide no metric, and the seed, which every row has."""
 
 TIMED = ("leave-one-out-timed",)
 """Protocols that ask for a film at the time at which it was watched: what is learned from is asked alike."""
@@ -83,7 +89,7 @@ def evaluate(
         raise MatineeError(f"--threshold would do nothing: on {protocol} all ratings are positive")
     whole = configured_for(protocol, channels, rankers, ks, seed, config)
     if of_rows:
-        return _evaluate_rows(whole, protocol, source, channels, rankers, baseline, out, threshold)
+        return _evaluate_rows(whole, protocol, source, channels, rankers, baseline, out, threshold, config)
     names_ours = bool(channels or rankers or config)
     rankers = (whole.rank.ranker,) if rankers is None else rankers
     models = (*whole.recall.channels, *rankers, MERGED, UNION, BEST, PUBLISHED)
@@ -104,7 +110,7 @@ def evaluate(
         found = [[*window, *more] for window, more in zip(ours, found, strict=True)]
     rows, scores = _measured(found, evaluator, whole.seed)
     if out is not None:
-        files.write(out, rows, pack(scores))
+        files.write(out, rows, pack(scores) | _changed(config))
     return {
         "protocol": protocol,
         "split": evaluator.digest.split(),
@@ -159,6 +165,18 @@ def _unnamed(changes: Mapping[str, Any], channels: Sequence[str]) -> dict[str, A
     }
 
 
+def _changed(config: Mapping[str, Any] | None) -> Arrays:
+    """The settings that are not left to defaults and decide what is measured, for who reads it later."""
+    layers = (layer.settings for layer in configuration.layers(config))
+    changed = flat(reduce(overlaid, layers, {}))
+    lines = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}"
+        for key, value in changed
+        if not configuration.within(key, *UNMEASURED)
+    ]
+    return {files.SETTINGS: np.array(lines, dtype=np.str_)}
+
+
 def _evaluate_rows(
     config: Configuration,
     protocol: str,
@@ -168,6 +186,7 @@ def _evaluate_rows(
     baseline: str | None,
     out: Path | None,
     threshold: float | None,
+    changes: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Models on single ratings; of channels and rankers all that can if neither is named."""
     if channels is None and rankers is None:
@@ -193,7 +212,7 @@ def _evaluate_rows(
         raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
     rows = [asdict(row) for row in measured.rows]
     if out is not None:
-        files.write(out, rows, {"split": np.array([protocol, measured.split])})
+        files.write(out, rows, {"split": np.array([protocol, measured.split])} | _changed(changes))
     return {
         "protocol": protocol,
         "split": [measured.split],
