@@ -3,6 +3,7 @@
 Nothing heavy is imported here, so that --help answers at once: each command imports what it needs.
 """
 
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -120,8 +121,14 @@ for panel, commands in PANELS.items():
         app.command(rich_help_panel=panel, epilog=_epilog(command.__name__))(command)
 
 
+FILE_COLUMNS = "100"
+"""Width of what goes to files alone, which have none: that of our tables."""
+
+
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2, a held release one and 3."""
+    if not any(map(os.isatty, (0, 1, 2))):
+        os.environ.setdefault("COLUMNS", FILE_COLUMNS)
     try:
         code = app(standalone_mode=False, prog_name="matinee")
     except Held as error:

@@ -1,6 +1,7 @@
 """The command as a whole: help, version, mistakes, and what it imports before it is asked for anything."""
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -62,6 +63,16 @@ def test_a_held_release_is_one_line_and_exit_code_3(
     called = matinee("releases")
     assert (called.code, called.out) == (3, "")
     assert called.err == "matinee: release r is held: top film: 0.9 (at most 0.5)\n"
+
+
+def test_what_goes_to_a_file_has_the_width_of_our_tables(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from flows.command.cli import main; main()", "config", "rank"]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment["MATINEE_HOME"] = str(tmp_path)
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    assert max(map(len, done.stdout.splitlines())) == int(cli.FILE_COLUMNS)
 
 
 @pytest.mark.parametrize("example", [line for lines in cli.EXAMPLES.values() for line in lines])
