@@ -124,6 +124,12 @@ for panel, commands in PANELS.items():
 FILE_COLUMNS = "100"
 """Width of what goes to files alone, which have none: that of our tables."""
 
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after a signal, by which a shell tells it."""
+
+STOPPED = "stopped; what is published is unchanged"
+"""What is said then."""
+
 
 def main() -> None:
     """Run the command; a user's mistake is one line on stderr and exit code 2, a held release one and 3."""
@@ -136,18 +142,37 @@ def main() -> None:
     except (MatineeError, FloatingPointError) as error:
         # The latter: a training diverged, and says what to set.
         _fail(str(error), error=error)
-    except (typer.Abort, KeyboardInterrupt):
-        _fail("stopped; what is published is unchanged", 130)
+    except (typer.Abort, KeyboardInterrupt) as error:  # the former at a question
+        _fail(STOPPED, INTERRUPTED, error)
+    except SystemExit as error:
+        if error.code != TERMINATED:
+            raise
+        _fail(STOPPED, TERMINATED, error)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see `{context.command_path} --help`)" if context else ""
         message = error.format_message().rstrip(".").replace("Value error, ", "")
         _fail(f"{message.replace('Input should be', 'it must be').partition(', unable to parse')[0]}{hint}")
     except Exception as error:
+        if (code := _signalled(error)) is not None:
+            _fail(STOPPED, code, error)
         if (line := _line(error)) is None:
             raise
         _fail(line, error=error)
+    if code == INTERRUPTED:  # Typer has caught it
+        _fail(STOPPED, INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _signalled(error: BaseException | None) -> int | None:
+    """The exit code of a signal that an error stems from: compiled code makes an error of its own of one."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED
+        if type(error).__name__ == "TerminationSignal":  # Prefect's, not imported for this
+            return TERMINATED
+        error = error.__cause__ or error.__context__
+    return None
 
 
 NO_SERVER = (

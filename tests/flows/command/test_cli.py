@@ -4,12 +4,14 @@ import ast
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from prefect.exceptions import TerminationSignal
 from typer.main import get_command
 
 from flows.command import cli
@@ -73,6 +75,34 @@ def test_what_goes_to_a_file_has_the_width_of_our_tables(tmp_path: Path) -> None
         command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
     )
     assert max(map(len, done.stdout.splitlines())) == int(cli.FILE_COLUMNS)
+
+
+def of_compiled_code(stopped: BaseException) -> SystemError:
+    """The error that a compiled function makes of an exception in a callback of its own."""
+    error = SystemError("returned a result with an exception set")
+    error.__cause__ = stopped
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (of_compiled_code(KeyboardInterrupt()), 130),
+        (SystemExit(143), 143),
+        (of_compiled_code(TerminationSignal(signal.SIGTERM)), 143),
+    ],
+)
+def test_who_stops_it_is_told_what_that_changes(
+    raised: BaseException, code: int, matinee: Matinee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped() -> None:
+        raise raised
+
+    monkeypatch.setattr("tasks.commands.lookup.releases", stopped)
+    called = matinee("releases")
+    assert called.code == code
+    assert called.err.splitlines()[-1] == "matinee: stopped; what is published is unchanged"
 
 
 @pytest.mark.parametrize("example", [line for lines in cli.EXAMPLES.values() for line in lines])
