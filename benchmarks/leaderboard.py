@@ -11,6 +11,7 @@ page and plot are drawn anew.
 
 import argparse
 import json
+import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -96,6 +97,9 @@ COLORS = {
     "published": "#54a24b",
 }
 """Colours of the stages in the plot."""
+
+ACROSS = 3
+"""Panels of the plot side by side: more would be too small to read."""
 
 INTRODUCTION = """\
 # Leaderboard
@@ -315,10 +319,13 @@ def lead(row: Row, base: Row) -> float:
 def plot(found: dict[str, list[Row]], file: Path) -> None:
     """Plot a panel a protocol: the first metric of every model with its interval."""
     plt.rcParams["svg.hashsalt"] = "leaderboard"
+    n_rows = math.ceil(len(found) / ACROSS)
     figure, axes = plt.subplots(
-        1, len(found), figsize=(4.2 * len(found), 5), layout="constrained", squeeze=False
+        n_rows, ACROSS, figsize=(4.2 * ACROSS, 4.6 * n_rows), layout="constrained", squeeze=False
     )
-    for axis, (protocol, rows) in zip(axes[0], found.items(), strict=True):
+    for axis in axes.flat[len(found) :]:
+        axis.remove()
+    for axis, (protocol, rows) in zip(axes.flat, found.items(), strict=False):
         overall = [row for row in rows if row["slice"] == "all"]
         panel(axis, protocol, in_order(MAIN_METRICS[protocol][0], overall))
     handles = [Line2D([], [], marker="o", linestyle="", color=color) for color in COLORS.values()]
