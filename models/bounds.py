@@ -16,6 +16,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """A finite number of 0 or more."""
 
+Days = Annotated[float, Field(gt=0, le=36_525)]
+"""A time of at most a century: no date overflows by it."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole, from 0 to 1."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from models.bloom import BloomFilters
-from models.bounds import Positive, PositiveFraction
+from models.bounds import Days, PositiveFraction
 from models.candidates import Candidates
 from models.config import Config
 from models.dataset import Floats, Ints, Longs, Mask, Queries
@@ -26,7 +26,7 @@ class ExposureConfig(Config):
     """Films that count as shown: none, those that were `reported`, or the first ones of `published` lists."""
     published_ranks: PositiveInt = 10
     """First films of a published list that count as shown at its `as_of`, source published."""
-    window_days: Positive = 7.0
+    window_days: Days = 7.0
     """Days before `as_of` in which a film that was shown and not watched is passed over."""
     discount: PositiveFloat = math.inf
     """Log odds that a film loses by being shown; infinite: it comes after all films that were not."""

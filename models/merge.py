@@ -196,6 +196,12 @@ def with_least(listed: Merged, reserve: Merged, only: Mask, n_least: int, beyond
     return _columns(both, column, np.take_along_axis(used, column, axis=1))
 
 
+def last(listed: Merged, is_last: Mask) -> Merged:
+    """The lists with some of their items (B, n) after all others, each part in its order."""
+    column = np.argsort(is_last, axis=1, kind="stable")
+    return _columns(listed, column, np.ones(column.shape, dtype=bool))
+
+
 def _columns(listed: Merged, column: Longs, used: Mask) -> Merged:
     """Columns (B, n) of lists, padding where they are not used."""
     item, score, bits = (

@@ -115,7 +115,16 @@ RATING_PROTOCOLS: dict[str, Callable[[Dataset, int], RowSplit]] = {
 
 
 def _labelled(log: Dataset, threshold: float | None) -> Longs:
-    return np.flatnonzero(liked(log, threshold) | disliked(log, threshold))
+    """The rows that count.
+
+    Raises:
+        ValueError: all of them are liked, or all disliked.
+    """
+    is_liked, is_disliked = liked(log, threshold), disliked(log, threshold)
+    if is_liked.any() != is_disliked.any():
+        answer = "liked" if is_liked.any() else "disliked"
+        raise ValueError(f"all ratings that count are {answer}: there is nothing to tell apart")
+    return np.flatnonzero(is_liked | is_disliked)
 
 
 def _neutral(log: Dataset, threshold: float | None) -> Longs:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from models.bounds import Positive
+from models.bounds import Days
 from models.config import Config
 
 
@@ -22,7 +22,7 @@ class ExperimentConfig(Config):
 
     layer: str | None = None
     """Layer: experiments of one exclude each other's users; by default one of the experiment's own."""
-    window_days: Positive = 7.0
+    window_days: Days = 7.0
     """Days after an exposure in which a rating of the film counts as watching it."""
     arms: Annotated[dict[str, ArmConfig], Field(min_length=2)]
     """Arms by name."""

@@ -159,7 +159,7 @@ def _later_stages(
         return [*answers, ModelLists("published", PUBLISHED, plain, ranking_seconds)]
     started = time.perf_counter()
     reranking = _fit_rerank(config, priced, fitted, lesson.rankings.get(config.rank.ranker), split.train)
-    published = stages.published(config, ordered, split.queries, reranking).candidates
+    published = stages.published(config, ordered, split.queries, reranking, None, blocked).candidates
     seconds = ranking_seconds + time.perf_counter() - started
     return [
         *answers,

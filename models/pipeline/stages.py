@@ -247,18 +247,36 @@ def rerank_users(config: PipelineConfig, log: Dataset) -> Ints:
 
 
 def published(
-    config: PipelineConfig, ordered: Merged, queries: Queries, reranking: Reranking | None
+    config: PipelineConfig,
+    ordered: Merged,
+    queries: Queries,
+    reranking: Reranking | None,
+    shown: Shown | None = None,
+    blocked: BlockList | None = None,
 ) -> Merged:
-    """The published lists, from what ranking ordered."""
+    """The published lists, from what ranking ordered; what only fills a list up stays at its end."""
     n = min(config.top_n, queries.log.n_items)
-    return merge.first(ordered, n) if reranking is None else reranking.lists(ordered, queries, n)
+    if reranking is None:
+        return merge.first(ordered, n)
+    listed = reranking.lists(ordered, queries, n)
+    filters = [
+        of for of in (shown if shown is not None and shown.is_filtered else None, blocked) if of is not None
+    ]
+    # Neither a quota nor a rule brings them forward.
+    fills_up = [of.among(listed.candidates, queries) for of in filters]
+    return merge.last(listed, np.logical_or.reduce(fills_up)) if fills_up else listed
 
 
-def explored(config: PipelineConfig, pool: Pool, listed: Candidates) -> tuple[Candidates, Doubles]:
-    """Published lists with films of their pools drawn in at random, and the propensities (B, n) of all."""
+def explored(
+    config: PipelineConfig, pool: Pool, score: Floats, listed: Candidates
+) -> tuple[Candidates, Doubles]:
+    """Published lists with films of their pools drawn in at random, and the propensities (B, n) of all.
+
+    ``score`` (B, K) is that of ranking for the candidates of the pool.
+    """
     if not config.exploration.rate:
         return listed, np.ones(listed.item.shape)
-    left = rejected(pool.merged, listed)
+    left = rejected(Candidates(pool.merged.item, score), listed)
     return draw(listed, left, pool.queries, config.exploration.rate, config.seed)
 
 

@@ -16,7 +16,7 @@ from models.features.compute import PastIndex
 from models.merge import Merged
 from models.pipeline import stages
 from models.pipeline.config import PipelineConfig, list_pool, pool_size
-from models.pipeline.stages import Recalled, Shortlist, Stages
+from models.pipeline.stages import Lists, Recalled, Shortlist, Stages
 from models.rank.attribution import contributions
 from models.rank.candidates import Pool
 from models.rank.stage import Ranking, order
@@ -97,11 +97,11 @@ def way_of(
     preranked = _preranked(config, short, recalled, fitted, queries, past, item)
     if not (short.chosen.candidates.item == item).any():
         return Way(found, parts, merged, preranked, None, None, "prerank")
-    ranked, ordered = _ranked(config, short, fitted.ranking, past, item, before)
-    lists = stages.published(config, ordered, queries, fitted.reranking).candidates
-    chosen, listed = (
-        _position(found_in, item) for found_in in (lists, stages.explored(config, short.pool, lists)[0])
-    )
+    ranked, whole = _ranked(config, short, fitted.ranking, past, item, before)
+    left_out = fitted.shown, fitted.blocked
+    lists = stages.published(config, whole.ordered, queries, fitted.reranking, *left_out).candidates
+    drawn, _ = stages.explored(config, short.pool, whole.score, lists)
+    chosen, listed = (_position(found_in, item) for found_in in (lists, drawn))
     reranked = None if fitted.reranking is None else chosen
     stage = None
     if listed is None:
@@ -151,8 +151,8 @@ def _ranked(
     past: PastIndex,
     item: int,
     before: Candidates | None,
-) -> tuple[Ranked, Merged]:
-    """The candidate in ranking, and the whole order."""
+) -> tuple[Ranked, Lists]:
+    """The candidate in ranking, and all candidates."""
     queries, active = short.pool.queries, stages.deciding(ranking)
     if queries.with_fewer_than(stages.newcomers_until(config)).all():
         active = None  # newcomers keep the merged list
@@ -161,12 +161,12 @@ def _ranked(
     final = _position(lists.ordered.candidates, item)
     assert final is not None
     if active is None:
-        return Ranked(final, None, 0.0, {}), lists.ordered
+        return Ranked(final, None, 0.0, {}), lists
     given = contributions(active, short.pool, past, short.pool.merged.item == item)[0]
     names = [feature.name for feature in active.encoder.schema.features]
     features = {names[number]: float(given[number]) for number in np.argsort(-np.abs(given), kind="stable")}
     by_ranker = _position(lists.ranked, item)
-    return Ranked(final, by_ranker, active.blend_weight, features), lists.ordered
+    return Ranked(final, by_ranker, active.blend_weight, features), lists
 
 
 def _position(listed: Candidates, item: int) -> Position | None:

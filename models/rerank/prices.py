@@ -27,7 +27,7 @@ rise, in log odds."""
 
 
 def fit_prices(pages: Callable[[Floats], Ints], start: Floats, fraction: float) -> Floats:
-    """(I,) prices of at least 0 under which no film is on more than a ``fraction`` of the pages.
+    """(I,) prices of at least 0 under which no film is on more than a ``fraction`` of the pages, or on one.
 
     ``pages`` gives the pages (B, n) of all users for prices (I,), each padded with -1. Prices begin with
     ``start``.
@@ -35,12 +35,12 @@ def fit_prices(pages: Callable[[Floats], Ints], start: Floats, fraction: float) 
     price = start if fraction < 1 else np.zeros_like(start)
     for number in range(MAX_ROUNDS if fraction < 1 else 0):
         item = pages(price)
-        cap = fraction * len(item)
+        cap = max(1.0, fraction * len(item))  # a single page is no crowd
         count = np.bincount(item[item >= 0], minlength=len(price))
         above, falling = count > cap, (count <= cap) & (price > 0) & (number < SETTLING)
         if not (above | falling).any():
             break
-        excess = STEP * np.log(np.maximum(count, 1) / max(cap, 1))
+        excess = STEP * np.log(np.maximum(count, 1) / cap)
         change = np.where(above, np.maximum(excess, LEAST_STEP), np.where(falling, excess, 0))
         price = np.maximum(price + change, 0).astype(np.float32)
     return price

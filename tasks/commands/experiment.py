@@ -3,7 +3,10 @@
 import json
 import math
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,6 +25,10 @@ from warehouse.releases.outcomes import Exposed
 CONTROL = 0
 """Number of the control, the first of the arms."""
 
+RARE, MOSTLY = 0.5, 0.5
+"""Propensity below which a film was drawn by chance, and the fraction of such films in the lists of a release
+above which it made the exposures: of another one's draws hardly any is listed at its very rank."""
+
 SUSPICIOUS = 0.001
 """Probability of the users of the arms below which the comparison cannot be trusted."""
 
@@ -37,7 +44,7 @@ def experiment(name: str, release: str | None = None) -> Answer:
     home = settings.home()
     release = release or serving.published_release(home)
     config, started_at = _configured(home, name)
-    found = outcomes.read(home, name, config.window_days, release)
+    found = outcomes.read(home, name, config.window_days, release, datetime.fromisoformat(started_at))
     answer = {
         "experiment": name,
         "layer": config.layer,
@@ -50,7 +57,7 @@ def experiment(name: str, release: str | None = None) -> Answer:
 
 
 def _configured(home: Path, name: str) -> tuple[ExperimentConfig, str]:
-    """The experiment as the newest release had it that had it, and the first moment of such a release."""
+    """The experiment as the newest release had it that had it, and since when: fractions may have changed."""
     releases = [
         (row["as_of"], json.loads(row["config"]).get("experiments", {})) for row in journal.publications(home)
     ]
@@ -61,7 +68,13 @@ def _configured(home: Path, name: str) -> tuple[ExperimentConfig, str]:
             raise MatineeError("no release had an experiment: set one in `experiments` of matinee.toml")
         raise MatineeError(choices("experiment", name, names))
     newest = having[-1][1]
-    return ExperimentConfig(**newest), min(as_of for as_of, settings in having if settings == newest)
+    alike = takewhile(lambda of: _without_fractions(of[1]) == _without_fractions(newest), reversed(having))
+    return ExperimentConfig(**newest), min(as_of for as_of, _ in alike)
+
+
+def _without_fractions(experiment: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an experiment that decide what its arms show; a ramp goes on with the same arms."""
+    return experiment | {"arms": {name: arm["overrides"] for name, arm in experiment["arms"].items()}}
 
 
 def _measured(config: ExperimentConfig, found: Exposed) -> Answer:
@@ -72,12 +85,22 @@ def _measured(config: ExperimentConfig, found: Exposed) -> Answer:
         {"arm": arm, "fraction": config.arms[arm].fraction, **_row(seen, number)}
         for number, arm in enumerate(arms)
     ]
+    drawn = found.drawn.clear() if _is_of_its_own(found.drawn) else found.drawn
     n_users, fractions = [row["users"] for row in rows], [row["fraction"] for row in rows]
     return {
         "arms": rows,
         "sample_ratio_p": sample_ratio(n_users, fractions) if any(n_users) else None,
-        "off_policy": [_off_policy(arm, found.drawn.filter(pl.col("arm") == arm)) for arm in arms],
+        "off_policy": [_off_policy(arm, drawn.filter(pl.col("arm") == arm)) for arm in arms],
     }
+
+
+def _is_of_its_own(drawn: pl.DataFrame) -> bool:
+    """True if the release made the exposures: films that were drawn stand in its lists as they were shown.
+
+    Its lists are those draws then, not lists that a draw met by chance, and no weight of theirs is right.
+    """
+    own = drawn.filter(pl.col("propensity") < RARE)["is_own"].mean()
+    return own is not None and float(own) > MOSTLY  # type: ignore[arg-type]
 
 
 def _outcomes(users: pl.DataFrame, arms: list[str]) -> Outcomes:
@@ -141,7 +164,12 @@ def _notes(name: str, config: ExperimentConfig, found: Exposed, answer: Answer) 
         yield f"left out: {moved} users who were in several arms"
     if (p_value := answer["sample_ratio_p"]) is not None and p_value < SUSPICIOUS:
         yield f"the arms do not have the users that they should (p = {p_value:.1g}): trust no difference"
-    if not any(row["effective_size"] for row in answer["off_policy"]):
+    if _is_of_its_own(found.drawn):
+        yield (
+            f"no off-policy estimate of release {answer['release_id']}: the exposures are of its own lists, "
+            "whose watched fraction is above; --release names another one"
+        )
+    elif not any(row["effective_size"] for row in answer["off_policy"]):
         yield (
             f"no off-policy estimate of release {answer['release_id']}: no exposure since its as_of has a "
             "propensity and shows the film that it lists at that rank"

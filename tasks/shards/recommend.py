@@ -12,7 +12,7 @@ from models import merge
 from models.block_list import BlockList, block_list
 from models.bloom import BloomFilters
 from models.candidates import Candidates
-from models.dataset import Floats, Ints, Longs, Queries
+from models.dataset import Floats, Ints, Longs, Mask, Queries
 from models.encoding import Vocabulary, reindexed
 from models.exposures import Shown
 from models.features.compute import PastIndex
@@ -27,6 +27,7 @@ from models.rank.stage import Ranking, restore_ranking
 from models.recall.contract import Recaller
 from models.rerank.stage import PRICE, Reranking, new_reranking
 from models.state import moved
+from tasks import config as configuration
 from tasks import data as run_data
 from tasks import declarations, engine
 from tasks.config import Configuration
@@ -196,8 +197,11 @@ def _tables(fitted: FittedRun, label: str, queries: Queries, ids: Longs) -> dict
     variant, questions = fitted.variants[label], questions_of(fitted, queries)
     before = _remembered(fitted, variant, queries, ids)
     pool, ranked = _ordered(fitted, variant, queries, questions, before)
-    lists = stages.published(variant.config, ranked.ordered, queries, variant.stages.reranking)
-    listed, propensity = stages.explored(variant.config, pool, lists.candidates)
+    of = variant.stages
+    lists = stages.published(
+        variant.config, ranked.ordered, queries, of.reranking, of.shown, of.blocked
+    ).candidates
+    listed, propensity = stages.explored(variant.config, pool, ranked.score, lists)
     published = _published_rows(fitted, ids, listed, pool).with_columns(
         pl.Series("propensity", propensity[listed.item >= 0]), experiment=pl.lit(label or None, pl.String)
     )
@@ -236,9 +240,20 @@ def _remembered(fitted: FittedRun, variant: Variant, queries: Queries, ids: Long
     if ranking is None or not ranking.memory or run.kind != "full":
         return None
     before = pool_scores(fitted.data, run.parent(), RANKED_SCORE, ids)
+    if before is None:
+        return None
     is_newcomer = queries.with_fewer_than(stages.newcomers_until(variant.config))
     is_quiet = ~is_newcomer & ~fitted.data.is_active[queries.user_idx]
-    return None if before is None else Candidates(np.where(is_quiet[:, None], before.item, -1), before.score)
+    is_alike = _ranked_alike(configuration.of(run.parent()), fitted.data.config, variant.config, ids)
+    return Candidates(np.where((is_quiet & is_alike)[:, None], before.item, -1), before.score)
+
+
+def _ranked_alike(then: Configuration, now: Configuration, variant: Configuration, ids: Longs) -> Mask:
+    """(B,) the users whose earlier scores are of the ranking of now, and not of another arm's."""
+    names = {label: _state_name(then, RANKING, of) for label, of in arms.variants(then).items()}
+    before = [names[label] for label in arms.labels(then, ids).tolist()]
+    is_alike: Mask = np.array(before) == _state_name(now, RANKING, variant)
+    return is_alike
 
 
 def pool_scores(data: RunData, run: Run, column: str, ids: Longs) -> Candidates | None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.dataset import Longs
 from tasks import config as configuration
 from tasks import declarations, settings
 from tasks.config import Configuration
@@ -25,7 +27,7 @@ from warehouse.events.log import IngestReport
 from warehouse.releases import journal, retention, serving, shown
 from warehouse.releases import soundness as releases
 from warehouse.runs import block_list as requests
-from warehouse.runs import lifecycle, snapshot, soundness
+from warehouse.runs import files, lifecycle, snapshot, soundness
 from warehouse.runs import shown as exposed
 from warehouse.runs.run import Run, check_whole, new_run_id, utc_now, without_operation
 
@@ -214,8 +216,13 @@ def _take_back(home: Path) -> None:
 
 def _newly_reported(run: Run, parent: Run, config: Configuration) -> bool:
     """True if it was reported since that a user was shown something, or asked for something."""
-    was_shown = config.exposure.source == exposures.REPORTED and len(exposed.new_to(run, parent)) > 0
-    return was_shown or len(requests.new_to(run, parent)) > 0
+    users = files.read_table(parent, "users")["user_id"].to_numpy()  # others have no list
+    was_shown = config.exposure.source == exposures.REPORTED and _any_of(users, exposed.new_to(run, parent))
+    return was_shown or _any_of(users, requests.new_to(run, parent))
+
+
+def _any_of(users: Longs, reported: Longs) -> bool:
+    return bool(np.isin(reported, users).any())
 
 
 def _requests(home: Path) -> tuple[str, ...]:

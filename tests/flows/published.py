@@ -68,7 +68,9 @@ def broken_reasons(home: Path) -> list[tuple]:
             text = f"Because you {'liked' if is_liked else 'watched'} {title}"
             return because in history and reason == text and is_plausible(item, because, channels)
         if reason == "New: first rated within three months":
-            return first[item] >= moment - timedelta(days=90)
+            # Of a log of less than two months every film would be new.
+            is_later = first[item] >= min(first.values()) + timedelta(days=59)
+            return is_later and first[item] >= moment - timedelta(days=90)
         if match := re.fullmatch("You watch more (.+) than others do", reason):
             return match[1] in items[item][1] and match[1] in favourites[user]
         gender, age = people[user]

@@ -6,6 +6,7 @@ it has.
 """
 
 import hashlib
+import logging
 import shutil
 import time
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ from warehouse.events.batch_log import (
 from warehouse.events.ratings import validate
 from warehouse.sources.contract import Digests, Source
 from warehouse.sources.source import resolve
+
+logger = logging.getLogger("matinee")
 
 SCHEMA = pa.schema(
     [
@@ -192,6 +195,13 @@ def _append(home: Path, incoming: Source, latest: datetime) -> IngestReport:
     report = IngestReport(incoming.text, incoming.dataset, "known" if is_logged else "new")
     with Staging() as staging:
         items = catalog.stage(home, incoming, not event_files(home), staging)
+        if items.is_empty():
+            logger.warning(
+                "%s: no film is known, so no rating can enter the log: put a movies file (movies.csv with "
+                "movieId,title,genres; titles may be empty) beside %s and ingest it again",
+                incoming.text,
+                incoming.ratings_file,
+            )
         returned = quarantine.returning(home, items, latest)
         if incoming.has_behaviour and not behaviour.BEHAVIOUR.files(home, digest):  # new, or lost since
             # Before the ratings, whose file is the commit.

@@ -23,7 +23,7 @@ class Exposed:
     users: pl.DataFrame
     """user_id, arm, n_arms, n_exposures, n_watched, n_before: of exposures that are not recent."""
     drawn: pl.DataFrame
-    """user_id, arm, rank, propensity, is_watched, is_listed: at ranks for which the release has a film."""
+    """user_id, arm, rank, propensity, is_watched, is_listed, is_own: where the release lists a film."""
     n_reported: int
     """Exposures of any kind."""
     n_exposures: int
@@ -31,8 +31,8 @@ class Exposed:
     """Exposures whose time to be watched is not over at the newest event."""
 
 
-def read(home: Path, experiment: str, window_days: float, release: str) -> Exposed:
-    """The exposures that name an arm, and of them those that tell of a release.
+def read(home: Path, experiment: str, window_days: float, release: str, started_at: datetime) -> Exposed:
+    """The exposures that name an arm since the experiment began, and of them those that tell of a release.
 
     Where anybody reported what was shown, what was published does not count.
 
@@ -47,7 +47,9 @@ def read(home: Path, experiment: str, window_days: float, release: str) -> Expos
         _rows(con, events, event_log.SCHEMA).create_view("event_rows")
         _rows(con, shown, exposures.SCHEMA).create_view("exposure_rows")
         sql.attach(con, serving.fetched(home, release), "release")
-        sql.set_variables(con, experiment=experiment, window_days=window_days, as_of=as_of)
+        sql.set_variables(
+            con, experiment=experiment, window_days=window_days, as_of=as_of, started_at=started_at
+        )
         con.execute(sql.load("log/arm_exposures"))
         users, drawn = (_frame(con, f"log/{name}") for name in ("arm_users", "arm_propensities"))
         arm_exposures = con.table("arm_exposures")

@@ -58,10 +58,19 @@ def current_file(home: Path) -> Path:
         return shared.fetch_current(found)
     link = link_of(home)
     if current_release(home) is None:
-        raise MatineeError(f"nothing is published in {home}: run `matinee nightly` first")
+        raise MatineeError(f"nothing is published in {home}: {_how_to_publish(home)}")
     if not link.exists():
         raise Damaged(f"{link} leads to {link.readlink()}, which is missing: {REPAIR}")
     return link
+
+
+def _how_to_publish(home: Path) -> str:
+    """What to do where nothing was ever published."""
+    rows = sorted((home / "serving").glob("held-*.json"))
+    if not rows:
+        return "run `matinee nightly` first"
+    release = rows[-1].stem.removeprefix("held-")
+    return f"release {release} is held; `matinee releases` says why, `matinee publish {release}` publishes it"
 
 
 def published_release(home: Path) -> str:

@@ -144,11 +144,11 @@ def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
     One without a title is called by its id.
     """
     genres = pl.col("genres").fill_null("")
-    has_title = pl.col("title").str.strip_chars().fill_null("") != ""
+    title = pl.col("title").str.strip_chars()
     items = raw.select(
         "item_id",
-        title=pl.when(has_title).then("title").otherwise(pl.format("Item {}", "item_id")),
-        year=pl.col("title").str.extract(r"\(([0-9]{4})\)\s*$").cast(pl.Int32),
+        title=pl.when(title.fill_null("") != "").then(title).otherwise(pl.format("Item {}", "item_id")),
+        year=title.str.extract(r"\(([0-9]{4})\)$").cast(pl.Int32),
         genres=pl.when(genres.is_in(["", NO_GENRES]))
         .then(pl.lit([], ITEMS["genres"]))
         .otherwise(genres.str.split("|")),
@@ -177,7 +177,7 @@ def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
 
 def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
     """The ``::`` fields of each line as text; lines with another number of them are reported, left out."""
-    text = read_whole(file).decode("latin-1").encode()
+    text = _in_utf8(read_whole(file))
     split = pl.col("line").str.split("::")
     lines = pl.read_lines(BytesIO(text), name="line").with_row_index("number", offset=1)
     well_formed = lines.filter(split.list.len() == len(names))
@@ -187,6 +187,15 @@ def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
             "%d lines without the fields %s left out, the first is line %d", bad, "::".join(names), first
         )
     return well_formed.select(split.list.get(number).alias(name) for number, name in enumerate(names))
+
+
+def _in_utf8(text: bytes) -> bytes:
+    """The text of a ``.dat`` file, which may be Latin-1, as in MovieLens 1M, or UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1").encode()
+    return text
 
 
 def read_whole(file: IO[bytes]) -> bytes:

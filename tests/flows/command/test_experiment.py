@@ -95,7 +95,7 @@ def counted(home: Path, shown: list[Shown]) -> dict[str, list[int]]:
         rated[user, item].append(at)
     newest, window = events["event_at"].max(), timedelta(days=DAYS)
     users, n_exposures, n_watched, recent = defaultdict(set), defaultdict(int), defaultdict(int), 0
-    of_arms = [row for row in shown if row[4] == label_of(row[0])]
+    of_arms = [row for row in shown if row[4] == label_of(row[0]) and row[2] >= RELEASED_AT]
     for user, item, at, *_ in of_arms:
         if at + window > newest:
             recent += 1
@@ -180,6 +180,36 @@ def test_lists_that_were_drawn_are_estimated_off_policy(home: Path, matinee: Mat
         assert row["doubly_robust"]["value"] == pytest.approx(robust)
     printed = matinee("experiment", "diverse")
     assert "doubly robust" in printed.out
+
+
+def test_a_release_is_not_estimated_from_exposures_of_its_own_lists(home: Path, matinee: Matinee) -> None:
+    file = serving.file_of(home, serving.kept_releases(home)[0])
+    columns = "user_id, item_id, rank, experiment, propensity"
+    with duckdb.connect(str(file)) as con:
+        con.execute(
+            "update recommendations set experiment = 'diverse=' || if(user_id % 2 = 1, 'bold', 'control'), "
+            "propensity = if(rank = 2, 0.001, 0.9)"
+        )
+        listed = con.execute(f"select {columns} from recommendations").fetchall()
+    report(home, [(user, item, RELEASED_AT, rank, arm, p) for user, item, rank, arm, p in listed])
+    answer = answer_of(matinee)
+    assert sum(row["exposures"] for row in answer["arms"]) > 0
+    assert [row["effective_size"] for row in answer["off_policy"]] == [0, 0, 0]
+    assert "the exposures are of its own lists" in " ".join(answer["notes"])
+
+
+def test_exposures_of_earlier_settings_do_not_count(home: Path, matinee: Matinee) -> None:
+    at = [RELEASED_AT, RELEASED_AT + timedelta(days=1)]
+    report(home, [(user, 10, moment, None, label_of(user), None) for user in (1, 2) for moment in at])
+    ramped = overlaid(EXPERIMENT, {"arms": {"bold": {"fraction": 0.3}}})
+    release(home, at[1], {"diverse": ramped})
+    assert answer_of(matinee)["started_at"] == at[0].isoformat(), "a ramp goes on with what the arms show"
+    assert sum(row["exposures"] for row in answer_of(matinee)["arms"]) == 4
+    changed = overlaid(ramped, {"arms": {"bold": {"overrides": {"top_n": 4}}}})
+    release(home, at[1] + timedelta(hours=1), {"diverse": changed})
+    answer = answer_of(matinee)
+    assert answer["started_at"] == (at[1] + timedelta(hours=1)).isoformat()
+    assert sum(row["exposures"] for row in answer["arms"]) == 0
 
 
 def test_the_screen_has_the_arms_and_says_what_the_intervals_are_for(home: Path, matinee: Matinee) -> None:

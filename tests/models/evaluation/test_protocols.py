@@ -373,7 +373,17 @@ def test_ctr_last_takes_the_last_labelled_rows_of_each_user() -> None:
 @pytest.mark.parametrize("name", CTR_PROTOCOLS)
 def test_row_splits_need_enough_labelled_rows(name: str) -> None:
     log = log_of(("1997-09-20", 0, 0), ("1997-09-21", 0, 1), ("1998-04-22", 1, 1))
+    log = replace(log, rating=np.array([5, 1, 5], dtype=np.float32))
     with pytest.raises(ValueError, match="1997-09-20 to 1998-04-22"):
+        CTR_PROTOCOLS[name](log, 0, None)
+
+
+@pytest.mark.parametrize(("stars", "answer"), [(5, "liked"), (1, "disliked")])
+@pytest.mark.parametrize("name", CTR_PROTOCOLS)
+def test_row_splits_need_something_to_tell_apart(name: str, stars: int, answer: str) -> None:
+    log = log_of(*(("1997-09-20", user, item) for user in range(4) for item in range(4)))
+    log = replace(log, rating=np.full(log.n_events, stars, dtype=np.float32))
+    with pytest.raises(ValueError, match=f"all ratings that count are {answer}"):
         CTR_PROTOCOLS[name](log, 0, None)
 
 

@@ -292,6 +292,11 @@ def test_fresh_films_come_from_beyond_the_pool_where_their_quota_asks_for_them()
         np.testing.assert_array_equal(lists.candidates.score[row], given)
 
 
+def test_a_cap_below_one_page_lets_a_film_be_on_one() -> None:
+    alone = np.arange(12, dtype=np.int32).reshape(3, 4)
+    np.testing.assert_array_equal(fit_prices(lambda price: alone, np.zeros(12, dtype=np.float32), 0.1), 0)
+
+
 def test_a_cap_of_everybody_costs_nothing() -> None:
     log = small_log()
     stage = new_reranking(PLAIN, log, None, 0)

@@ -83,6 +83,27 @@ def test_scores_are_averages_of_both_nights_for_all_but_the_active(nights: dict[
     assert now.filter(pl.col("user_id") == ACTIVE)["earlier_score"].is_null().all()
 
 
+def test_scores_of_another_arm_are_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = home_with_log(tmp_path)
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+    fewer = {"rankers": {"gbdt": {"num_boost_round": 5}}}
+    shares = {"control": {"fraction": 0.5}, "fewer": {"fraction": 0.5, "overrides": fewer}}
+    first = computed(home, SETTINGS | {"experiments": {"trees": {"arms": shares}}})
+    publish.fn(first)
+    rate(home, first)
+    second = computed(home, SETTINGS, first.id)
+    arm_of = files.read_parts(first, "recommended").select("user_id", "experiment").unique()
+    quiet = pools(second).filter(pl.col("user_id") <= 40, pl.col("user_id") != ACTIVE)
+    remembered = (
+        quiet.join(arm_of, on="user_id")
+        .group_by("experiment")
+        .agg(pl.col("earlier_score").is_not_null().mean())
+    )
+    shares_remembered = dict(remembered.iter_rows())
+    assert shares_remembered["trees=fewer"] == 0
+    assert shares_remembered["trees=control"] > 0.7
+
+
 def test_why_remembers_too(nights: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
     second = nights["second"]
     monkeypatch.setenv("MATINEE_HOME", str(second.home))

@@ -111,6 +111,15 @@ def test_no_list_has_what_its_user_blocked(night: Run) -> None:
     assert why(str(IGNORED), str(REQUESTED[0]))["lost"] != "blocked"
 
 
+def test_nothing_brings_forward_what_only_fills_a_list_up(home: Path) -> None:
+    reranked = {"method": "mmr", "pool": 80, "rules": {"decade": 1}, "quotas": {"fresh": 2}}
+    longer = {"top_n": 70, "rank": {"pool": 80}, "recall": {"candidates": 80}, "rerank": reranked}
+    found = lists(computed(home, overlaid(SETTINGS, longer)))[BLOCKING]
+    is_left_out = [film in REQUESTED[1:] or film <= 30 for film in found]  # the others were shown
+    assert 0 < sum(is_left_out) < len(found)
+    assert is_left_out == sorted(is_left_out)
+
+
 def test_a_discount_moves_lists_and_is_not_remembered(home: Path) -> None:
     """The next night remembers scores before discounts, which end with the window."""
     by_discount = [
@@ -142,6 +151,8 @@ def test_reports_of_the_future_change_nothing_and_an_hour_learns_of_new_ones(hom
     again = computed(home, SETTINGS)
     assert digest(again, "recommended/*") == digest(night, "recommended/*")
     assert start.start_incremental.fn(home, None, {}) is None
+    report_blocked(home, "nobody", [(999_999, films[0], later, "block")])
+    assert start.start_incremental.fn(home, None, {}) is None, "who is unknown has no list"
     wanted = lists(night)[IGNORED]
     report_blocked(home, "later", [(IGNORED, film, later, "block") for film in wanted])
     at_once = start.start_incremental.fn(home, None, {})

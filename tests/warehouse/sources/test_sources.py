@@ -56,9 +56,9 @@ def test_csv_folder(tmp_path: Path) -> None:
     assert items is not None
     assert items.rows() == [
         (1, "Cité, La (1995)", 1995, ["Drama", "War"]),
-        (2, 'Say "Hi" ', None, []),
+        (2, 'Say "Hi"', None, []),
         (3, "Babylon 5", None, ["Sci-Fi"]),
-        (4, "Lost (Perdus) (2004) ", 2004, []),
+        (4, "Lost (Perdus) (2004)", 2004, []),
         (5, "Item 5", None, ["Drama"]),
     ]
     assert source.users() is None
@@ -105,6 +105,15 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path, text: str, raws: li
     frame = ratings(str(folder))
     assert frame["raw"].to_list() == raws
     assert frame["line"].to_list() == list(range(1, len(raws) + 1))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_titles_of_either_encoding(tmp_path: Path, encoding: str) -> None:
+    source = batches.dat(tmp_path / "x", [(1, 1, 5, 77)])
+    (Path(source) / "movies.dat").write_bytes("1::Misérables, Les (1995)::Drama\n".encode(encoding))
+    items = sources.resolve(source).items()
+    assert items is not None
+    assert items["title"].to_list() == ["Misérables, Les (1995)"]
 
 
 @pytest.mark.parametrize(

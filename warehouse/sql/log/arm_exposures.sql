@@ -1,5 +1,5 @@
 -- The exposures of an experiment, each with whether the film was watched: rated within a time after it was shown, and
--- not shown again before. Views: exposure_rows, event_rows. Variables: experiment, window_days.
+-- not shown again before. Views: exposure_rows, event_rows. Variables: experiment, window_days, started_at.
 -- grain: user, item, shown_at
 create temp table arm_exposures as
 with
@@ -25,7 +25,7 @@ of_arms as (
         substr(label, length(getvariable('experiment')) + 2) as arm,
         shown_at + to_microseconds((getvariable('window_days') * 86400000000)::bigint) as ends_at
     from shown
-    where label is not null
+    where label is not null and shown_at >= getvariable('started_at')
 ),
 watched as (
     select distinct of_arms.user_id, of_arms.item_id, of_arms.shown_at

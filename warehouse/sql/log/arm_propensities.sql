@@ -1,5 +1,5 @@
 -- The exposures of an experiment whose propensity is known, at ranks for which a release has a film: the arm whose
--- list that is, and whether it is the film that was shown. Attached: release. Table: arm_exposures. Variables:
+-- list that is, whether it is the film that was shown, and whether with the same propensity. Attached: release. Table: arm_exposures. Variables:
 -- experiment, as_of (of the release).
 -- grain: user, item, shown_at
 with
@@ -8,6 +8,7 @@ listed as (
         user_id,
         rank,
         item_id,
+        propensity,
         list_filter(
             string_split(experiment, '|'), lambda arm: starts_with(arm, getvariable('experiment') || '=')
         )[1] as label
@@ -19,7 +20,8 @@ select
     shown.rank,
     shown.propensity,
     shown.is_watched,
-    shown.item_id = listed.item_id as is_listed
+    shown.item_id = listed.item_id as is_listed,
+    is_listed and shown.propensity = listed.propensity as is_own
 from arm_exposures as shown
 join listed using (user_id, rank)
 where

@@ -18,6 +18,10 @@ own as (
     from read_parquet(getvariable('recommended_files'))
     anti join carried using (user_id)
 ),
+log as (
+    select coalesce(max(age_days), 0) as days
+    from item_features
+),
 facts as (
     select
         own.*,
@@ -28,10 +32,12 @@ facts as (
         in_segment.item_id is not null as is_popular_in_segment,
         in_all.item_id is not null as is_popular,
         -- A month before the sentence stops being true: features of films without new ratings are not made anew.
-        coalesce(item_features.age_days <= 60, false) as is_new
+        -- In the first two months of a log every film is first rated.
+        coalesce(item_features.age_days <= 60 and log.days - item_features.age_days >= 60, false) as is_new
     from own
     join items using (item_id)
     join users using (user_id)
+    cross join log
     left join user_features using (user_id)
     left join item_features on item_features.item_id = own.item_id
     left join items as because on because.item_id = own.because_item_id
