@@ -128,7 +128,7 @@ INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after a signal, by which a shell tells it."""
 
 STOPPED = "stopped; what is published is unchanged"
-"""What is said then."""
+"""The line that goes with them."""
 
 
 def main() -> None:

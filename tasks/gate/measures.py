@@ -9,6 +9,7 @@ import polars as pl
 
 from models.dataset import Doubles
 from models.evaluation import stability
+from models.pipeline.stages import newcomers_until
 from tasks import settings
 from tasks.config import Configuration
 from tasks.first_pages import PAGE, matrix
@@ -33,7 +34,8 @@ class Pages:
     n_users: int = 0
     n_films: int = 0  # distinct
     n_films_before: int | None = None
-    top_film: float = 0.0  # fraction of the pages that have the film that most of them have
+    n_personal: int = 0  # of users who are no newcomers: lists of those are alike by design
+    top_film: float = 0.0  # fraction of the personal pages that have the film that most of them have
     fillers: float = 0.0  # fraction of the pages of nothing but films that no channel recalled
 
 
@@ -87,6 +89,7 @@ def measure(run: Run, config: Configuration, file: Path, published: str | None) 
             measures.lists(file, PAGE, None if full else run.id),
             None if old is None else measures.lists(old, PAGE),
             whole=full,
+            least=newcomers_until(config),
         ),
     )
 
@@ -99,22 +102,25 @@ def comparable(run: Run, published: str | None, days: float) -> Run | None:
     return before if timedelta(0) <= run.as_of - before.as_of <= timedelta(days=days) else None
 
 
-def pages(lists: pl.DataFrame, before: pl.DataFrame | None, whole: bool) -> Pages:
+def pages(lists: pl.DataFrame, before: pl.DataFrame | None, whole: bool, least: int = 0) -> Pages:
     """Measure first pages: user_id, rank, item_id, is_filler, n_ratings, of a release and of the one before.
 
-    Without ``whole`` they are those of a few users: how many films they show tells nothing.
+    Without ``whole`` they are those of a few users: how many films they show tells nothing. Newcomers have
+    fewer ratings than ``least``.
     """
     n_users = lists["user_id"].n_unique()
     if not n_users:
         return Pages()
     by_user = lists.group_by("user_id").agg(pl.col("is_filler").all())
-    shown = lists["item_id"].value_counts()["count"]
+    personal = lists.filter(pl.col("n_ratings") >= least)
+    n_personal, shown = personal["user_id"].n_unique(), personal["item_id"].value_counts()["count"]
     return Pages(
         overlap={} if before is None else _overlap(lists, before),
         n_users=n_users,
-        n_films=len(shown),
+        n_films=lists["item_id"].n_unique(),
         n_films_before=before["item_id"].n_unique() if before is not None and whole else None,
-        top_film=int(shown.max() or 0) / n_users,  # type: ignore[arg-type]
+        n_personal=n_personal,
+        top_film=int(shown.max() or 0) / max(n_personal, 1),  # type: ignore[arg-type]
         fillers=float(by_user["is_filler"].mean() or 0.0),  # type: ignore[arg-type]
     )
 

@@ -100,7 +100,8 @@ def _of_lists(measured: Measurements, gate: GateConfig) -> Iterator[Check]:
     check, pages = _Checks("recommendations", gate), measured.pages
     is_enough = pages.n_users >= gate.min_users
     text = "of the first pages have the same film"
-    yield check.at_most("top film", pages.top_film, gate.max_top_film, text, is_enough)
+    are_enough = pages.n_personal >= gate.min_users
+    yield check.at_most("top film", pages.top_film, gate.max_top_film, text, are_enough)
     text = "of the first pages hold nothing that a channel recalled"
     yield check.at_most("fillers", pages.fillers, gate.max_fillers, text, is_enough)
     if pages.n_films_before is not None:

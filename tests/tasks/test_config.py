@@ -46,6 +46,14 @@ def test_set_wins_over_the_environment_the_environment_over_the_file_the_file_ov
     assert (found.top_n, found.seed, found.releases.keep) == (7, 3, 8)
 
 
+def test_the_file_for_longer_nights_adds_to_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = configuration.load()
+    monkeypatch.setenv("MATINEE_CONFIG", str(Path(__file__).parents[2] / "deploy" / "best.toml"))
+    best = configuration.load()
+    assert best.recall.channels == (*usual.recall.channels, "two_tower_wide")
+    assert set(configuration.differing(usual, best)) > {"rank.folds", "rankers.gbdt.learning_rate"}
+
+
 def test_a_part_of_a_section_leaves_the_rest_of_it_as_it_is_by_default() -> None:
     overrides = {"prerank": {"method": "gbdt", "sampling": {"max_targets": 3}}}
     found = configuration.load(overrides).prerank.sampling
@@ -105,6 +113,7 @@ def test_a_text_that_is_no_setting_is_refused(text: str) -> None:
         ({"objective": "bogus"}, ("objective", "choose from daily, visit, next")),
         ({"rank": {"rankr": "din"}}, ("rank.rankr", "ranker", "formula")),
         ({"rank": {"ranker": "dien"}}, ("rank.ranker", "dien", "din", "gbdt")),
+        ({"exposure": {"source": "reported", "window_days": 1e6}}, ("exposure.window_days", "36525")),
         ({"rank": "din"}, ("rank is a section", "rank.ranker")),
         ({"rank": {"formula": "sum"}}, ("rank.formula", "weighted_sum", "reciprocal_rank")),
         ({"prerank": {"method": "four_tower"}}, ("prerank.method", "three_tower", "merged")),

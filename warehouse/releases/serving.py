@@ -65,7 +65,7 @@ def current_file(home: Path) -> Path:
 
 
 def _how_to_publish(home: Path) -> str:
-    """What to do where nothing was ever published."""
+    """How to have a release where nothing was ever published."""
     rows = sorted((home / "serving").glob("held-*.json"))
     if not rows:
         return "run `matinee nightly` first"

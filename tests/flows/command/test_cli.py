@@ -93,7 +93,7 @@ def of_compiled_code(stopped: BaseException) -> SystemError:
         (of_compiled_code(TerminationSignal(signal.SIGTERM)), 143),
     ],
 )
-def test_who_stops_it_is_told_what_that_changes(
+def test_a_signal_ends_it_in_a_line(
     raised: BaseException, code: int, matinee: Matinee, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped() -> None:

@@ -25,7 +25,7 @@ ORDINARY = Measurements(
     histograms={"rating": Histograms(np.array([100, 300, 600]) * 100, np.array([110, 290, 600]), 2_000, 300)},
     metrics={"merged": Metric(0.10, 1_000, 0.105, 1_000)},
     n_states=3,
-    pages=Pages({"some": np.full(500, 0.8)}, 500, 1_000, 1_050, top_film=0.1, fillers=0.01),
+    pages=Pages({"some": np.full(500, 0.8)}, 500, 1_000, 1_050, n_personal=500, top_film=0.1, fillers=0.01),
 )
 
 

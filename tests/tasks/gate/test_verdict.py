@@ -38,7 +38,9 @@ def test_a_home_of_few_users_and_events_is_never_held() -> None:
         but(events=999, of_a_user=999, of_a_film=999, rows_read=999, rejected={"malformed": 999}),
         volume=(np.full(28, 900.0), 1.0),
         metrics={"merged": Metric(0.0, 199, 0.5, 10_000)},
-        pages=replace(ORDINARY.pages, n_users=199, top_film=1.0, fillers=1.0, n_films_before=None),
+        pages=replace(
+            ORDINARY.pages, n_users=199, n_personal=199, top_film=1.0, fillers=1.0, n_films_before=None
+        ),
     )
     assert failed(few) == []
 
@@ -163,6 +165,9 @@ def test_a_table_of_popular_films_alone_is_stopped() -> None:
     same = np.tile(popular()[:1], (N_USERS, 1)).tolist()
     first = replace(ORDINARY, pages=pages(lists(same), None, whole=True))
     assert failed(first) == ["top film"]
+    of_newcomers = pages(lists(same), None, whole=True, least=1_000)
+    assert (of_newcomers.n_personal, of_newcomers.n_users) == (0, N_USERS)
+    assert failed(replace(ORDINARY, pages=of_newcomers)) == []
 
 
 def test_the_overlap_is_that_of_users_with_both_pages_by_segment() -> None:

@@ -113,6 +113,8 @@ def test_films_are_drawn_where_an_arm_explores_and_their_way_says_so(run: Run) -
     assert set(rows.filter(explores)["propensity"].round(9)) == {0.7, round(0.3 / n_left, 9)}
     drawn = rows.filter(pl.col("propensity") < 0.5)
     assert drawn.height / explores.sum() == pytest.approx(0.3, abs=0.12)
+    scored = drawn.join(files.read_parts(run, "pools"), on=["user_id", "item_id"])
+    assert scored["score"].to_list() == pytest.approx(scored["ranked_score"].to_list(), abs=1e-6)
     published = ask(run, "select user_id, rank, propensity from recommendations order by all")
     assert published.equals(rows.select("user_id", "rank", "propensity"))
     user = drawn["user_id"].mode()[0]

@@ -87,8 +87,8 @@ def test_scores_of_another_arm_are_not_remembered(tmp_path: Path, monkeypatch: p
     home = home_with_log(tmp_path)
     monkeypatch.setenv("MATINEE_HOME", str(home))
     fewer = {"rankers": {"gbdt": {"num_boost_round": 5}}}
-    shares = {"control": {"fraction": 0.5}, "fewer": {"fraction": 0.5, "overrides": fewer}}
-    first = computed(home, SETTINGS | {"experiments": {"trees": {"arms": shares}}})
+    of_arms = {"control": {"fraction": 0.5}, "fewer": {"fraction": 0.5, "overrides": fewer}}
+    first = computed(home, SETTINGS | {"experiments": {"trees": {"arms": of_arms}}})
     publish.fn(first)
     rate(home, first)
     second = computed(home, SETTINGS, first.id)
@@ -99,9 +99,9 @@ def test_scores_of_another_arm_are_not_remembered(tmp_path: Path, monkeypatch: p
         .group_by("experiment")
         .agg(pl.col("earlier_score").is_not_null().mean())
     )
-    shares_remembered = dict(remembered.iter_rows())
-    assert shares_remembered["trees=fewer"] == 0
-    assert shares_remembered["trees=control"] > 0.7
+    remembered_by_arm = dict(remembered.iter_rows())
+    assert remembered_by_arm["trees=fewer"] == 0
+    assert remembered_by_arm["trees=control"] > 0.7
 
 
 def test_why_remembers_too(nights: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
