@@ -73,7 +73,11 @@ def test_a_release_is_measured_and_held_against_the_one_before(tmp_path: Path) -
     lists = files.read_parts(first, "recommended")
     assert alone.pages.n_users == homes.N_USERS
     assert alone.pages.n_films == lists["item_id"].n_unique()
-    assert (alone.pages.n_personal, alone.pages.top_film) == (0, 0.0), "all have fewer than ten ratings"
+    n_ratings = pl.read_parquet(home / "events" / "*.parquet").group_by("user_id").len()
+    regulars = n_ratings.filter(pl.col("len") >= 10)["user_id"]  # no newcomers
+    n_pages = lists.filter(pl.col("user_id").is_in(regulars.implode()))["item_id"].value_counts()["count"]
+    assert alone.pages.n_personal == len(regulars) > 0
+    assert alone.pages.top_film == n_pages.max() / len(regulars)
     assert alone.metrics == {
         "merged": Metric(0.5, 12),
         "gbdt": Metric(0.75, 12, error=0.01),
