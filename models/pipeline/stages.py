@@ -259,12 +259,11 @@ def published(
     if reranking is None:
         return merge.first(ordered, n)
     listed = reranking.lists(ordered, queries, n)
-    filters = [
-        of for of in (shown if shown is not None and shown.is_filtered else None, blocked) if of is not None
-    ]
-    # Neither a quota nor a rule brings them forward.
-    fills_up = [of.among(listed.candidates, queries) for of in filters]
-    return merge.last(listed, np.logical_or.reduce(fills_up)) if fills_up else listed
+    is_last = np.zeros(listed.candidates.item.shape, dtype=bool)
+    for left_out in (shown if shown is not None and shown.is_filtered else None, blocked):
+        if left_out is not None:
+            is_last |= left_out.among(listed.candidates, queries)
+    return merge.last(listed, is_last)  # which quotas and rules may have brought forward
 
 
 def explored(

@@ -70,7 +70,10 @@ def _how_to_publish(home: Path) -> str:
     if not rows:
         return "run `matinee nightly` first"
     release = rows[-1].stem.removeprefix("held-")
-    return f"release {release} is held; `matinee releases` says why, `matinee publish {release}` publishes it"
+    return (
+        f"release {release} is held (look: `matinee releases`; publish it all the same: "
+        f"`matinee publish {release} --force --why ...`)"
+    )
 
 
 def published_release(home: Path) -> str:

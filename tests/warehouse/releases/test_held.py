@@ -57,6 +57,14 @@ def test_a_release_with_warnings_is_published_with_all_its_checks(home: Path) ->
     assert ask(file, "select distinct release_id from checks") == [(run.id,)]
 
 
+def test_where_the_first_release_is_held_readers_are_told_so(home: Path) -> None:
+    with pytest.raises(MatineeError, match="run `matinee nightly` first"):
+        serving.current_file(home)
+    release = held(home)
+    with pytest.raises(MatineeError, match=f"release {release} is held .*--force --why"):
+        serving.current_file(home)
+
+
 def test_a_held_release_can_be_looked_at_and_changes_nothing(home: Path) -> None:
     first = homes.publish(home)
     entries = journal.entries(home)
