@@ -222,7 +222,7 @@ def _releases(home: Path) -> Part:
 def _broken_rows(home: Path, problem: str) -> list[Finding]:
     """The descriptions of held releases that cannot be read."""
     findings = []
-    for file in sorted((home / "serving").glob("held-*.json")):
+    for file in (serving.held_row(home, release) for release in serving.held_releases(home)):
         if journal.read_held(file) is None:
             remedy = "`matinee doctor --repair` sets it aside"
             findings.append(Finding(file, "damaged", problem, remedy, partial(_set_aside, home, file)))

@@ -4,7 +4,7 @@ Defined here and nowhere else, from arrays to arrays. The nightly and hourly flo
 these functions on candidates that they recalled, whatever they read and write around it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from models import merge
 from models.behaviour import Behaviour
 from models.block_list import BlockList
 from models.candidates import Candidates
-from models.dataset import Dataset, Doubles, Floats, Ints, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Mask, Queries
 from models.evaluation.split import Split
 from models.exposures import ExposureLog, Shown, behind
 from models.features.compute import PastIndex
@@ -260,9 +260,8 @@ def published(
         return merge.first(ordered, n)
     listed = reranking.lists(ordered, queries, n)
     is_last = np.zeros(listed.candidates.item.shape, dtype=bool)
-    for left_out in (shown if shown is not None and shown.is_filtered else None, blocked):
-        if left_out is not None:
-            is_last |= left_out.among(listed.candidates, queries)
+    for mask in _filling_up(listed.candidates, queries, shown, blocked):
+        is_last |= mask
     return merge.last(listed, is_last)  # which quotas and rules may have brought forward
 
 
@@ -288,10 +287,19 @@ def _discounts(candidates: Candidates, queries: Queries, shown: Shown | None) ->
 
 def _filtered(short: Shortlist, score: Floats) -> Floats:
     """(B, n) the scores, by which what is filtered or blocked and fills a list up stays at its end."""
-    of_queries = short.chosen.candidates, short.pool.queries
-    if short.shown is not None and short.shown.is_filtered:
-        score = behind(score, short.shown.among(*of_queries))
-    return score if short.blocked is None else behind(score, short.blocked.among(*of_queries))
+    for is_last in _filling_up(short.chosen.candidates, short.pool.queries, short.shown, short.blocked):
+        score = behind(score, is_last)
+    return score
+
+
+def _filling_up(
+    candidates: Candidates, queries: Queries, shown: Shown | None, blocked: BlockList | None
+) -> Iterator[Mask]:
+    """(B, n) the candidates that only fill a list up: those that are filtered as shown, then the blocked."""
+    if shown is not None and shown.is_filtered:
+        yield shown.among(candidates, queries)
+    if blocked is not None:
+        yield blocked.among(candidates, queries)
 
 
 def merged_lists(

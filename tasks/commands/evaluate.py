@@ -88,8 +88,9 @@ def evaluate(
     if threshold is not None and not of_rows:
         raise MatineeError(f"--threshold would do nothing: on {protocol} all ratings are positive")
     whole = configured_for(protocol, channels, rankers, ks, seed, config)
+    changed = _changed(config)  # not after hours, in which the file may have become another
     if of_rows:
-        return _evaluate_rows(whole, protocol, source, channels, rankers, baseline, out, threshold, config)
+        return _evaluate_rows(whole, protocol, source, channels, rankers, baseline, out, threshold, changed)
     names_ours = bool(channels or rankers or config)
     rankers = (whole.rank.ranker,) if rankers is None else rankers
     models = (*whole.recall.channels, *rankers, MERGED, UNION, BEST, PUBLISHED)
@@ -110,7 +111,7 @@ def evaluate(
         found = [[*window, *more] for window, more in zip(ours, found, strict=True)]
     rows, scores = _measured(found, evaluator, whole.seed)
     if out is not None:
-        files.write(out, rows, pack(scores) | _changed(config))
+        files.write(out, rows, pack(scores) | changed)
     return {
         "protocol": protocol,
         "split": evaluator.digest.split(),
@@ -186,7 +187,7 @@ def _evaluate_rows(
     baseline: str | None,
     out: Path | None,
     threshold: float | None,
-    changes: Mapping[str, Any] | None,
+    changed: Arrays,
 ) -> dict[str, Any]:
     """Models on single ratings; of channels and rankers all that can if neither is named."""
     if channels is None and rankers is None:
@@ -212,7 +213,7 @@ def _evaluate_rows(
         raise MatineeError(f"{protocol} cannot be run on this log: {error}") from None
     rows = [asdict(row) for row in measured.rows]
     if out is not None:
-        files.write(out, rows, {"split": np.array([protocol, measured.split])} | _changed(changes))
+        files.write(out, rows, {"split": np.array([protocol, measured.split])} | changed)
     return {
         "protocol": protocol,
         "split": [measured.split],

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
@@ -45,6 +46,8 @@ def experiment(name: str, release: str | None = None) -> Answer:
     release = release or serving.published_release(home)
     config, started_at = _configured(home, name)
     found = outcomes.read(home, name, config.window_days, release, datetime.fromisoformat(started_at))
+    if is_own := _is_of_its_own(found.drawn):
+        found = replace(found, drawn=found.drawn.clear())
     answer = {
         "experiment": name,
         "layer": config.layer,
@@ -53,7 +56,7 @@ def experiment(name: str, release: str | None = None) -> Answer:
         "release_id": release,
         **_measured(config, found),
     }
-    return answer | {"notes": list(_notes(name, config, found, answer))}
+    return answer | {"notes": list(_notes(name, config, found, answer, is_own))}
 
 
 def _configured(home: Path, name: str) -> tuple[ExperimentConfig, str]:
@@ -85,12 +88,11 @@ def _measured(config: ExperimentConfig, found: Exposed) -> Answer:
         {"arm": arm, "fraction": config.arms[arm].fraction, **_row(seen, number)}
         for number, arm in enumerate(arms)
     ]
-    drawn = found.drawn.clear() if _is_of_its_own(found.drawn) else found.drawn
     n_users, fractions = [row["users"] for row in rows], [row["fraction"] for row in rows]
     return {
         "arms": rows,
         "sample_ratio_p": sample_ratio(n_users, fractions) if any(n_users) else None,
-        "off_policy": [_off_policy(arm, drawn.filter(pl.col("arm") == arm)) for arm in arms],
+        "off_policy": [_off_policy(arm, found.drawn.filter(pl.col("arm") == arm)) for arm in arms],
     }
 
 
@@ -150,8 +152,10 @@ def _off_policy(arm: str, drawn: pl.DataFrame) -> Answer:
     }
 
 
-def _notes(name: str, config: ExperimentConfig, found: Exposed, answer: Answer) -> Iterator[str]:
-    """Sentences on what is missing or left out."""
+def _notes(
+    name: str, config: ExperimentConfig, found: Exposed, answer: Answer, is_own: bool
+) -> Iterator[str]:
+    """Sentences on what is missing or left out; ``is_own`` if the release made the exposures."""
     moved = int((found.users["n_arms"] > 1).sum())
     if not found.n_reported:
         yield "nothing was reported as shown: `matinee shown FILE` takes reports"
@@ -164,7 +168,7 @@ def _notes(name: str, config: ExperimentConfig, found: Exposed, answer: Answer) 
         yield f"left out: {moved} users who were in several arms"
     if (p_value := answer["sample_ratio_p"]) is not None and p_value < SUSPICIOUS:
         yield f"the arms do not have the users that they should (p = {p_value:.1g}): trust no difference"
-    if _is_of_its_own(found.drawn):
+    if is_own:
         yield (
             f"no off-policy estimate of release {answer['release_id']}: the exposures are of its own lists, "
             "whose watched fraction is above; --release names another one"

@@ -12,7 +12,7 @@ from models import merge
 from models.block_list import BlockList, block_list
 from models.bloom import BloomFilters
 from models.candidates import Candidates
-from models.dataset import Floats, Ints, Longs, Mask, Queries
+from models.dataset import Floats, Ints, Longs, Queries
 from models.encoding import Vocabulary, reindexed
 from models.exposures import Shown
 from models.features.compute import PastIndex
@@ -78,6 +78,13 @@ class FittedRun:
     variants: Mapping[str, Variant]
     """By the label of treatment arms."""
     past: PastIndex
+
+    @cached_property
+    def earlier_rankings(self) -> tuple[Configuration, Mapping[str, str]]:
+        """The configuration of the parent, and the name of its ranking by the label of its arms."""
+        then = configuration.of(self.data.run.parent())
+        variants = arms.variants(then).items()
+        return then, {label: _state_name(then, RANKING, variant) for label, variant in variants}
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -244,16 +251,11 @@ def _remembered(fitted: FittedRun, variant: Variant, queries: Queries, ids: Long
         return None
     is_newcomer = queries.with_fewer_than(stages.newcomers_until(variant.config))
     is_quiet = ~is_newcomer & ~fitted.data.is_active[queries.user_idx]
-    is_alike = _ranked_alike(configuration.of(run.parent()), fitted.data.config, variant.config, ids)
+    # Not another arm's scores.
+    then, rankings = fitted.earlier_rankings
+    mine = _state_name(fitted.data.config, RANKING, variant.config)
+    is_alike = np.isin(arms.labels(then, ids), [label for label, name in rankings.items() if name == mine])
     return Candidates(np.where((is_quiet & is_alike)[:, None], before.item, -1), before.score)
-
-
-def _ranked_alike(then: Configuration, now: Configuration, variant: Configuration, ids: Longs) -> Mask:
-    """(B,) the users whose earlier scores are of the ranking of now, and not of another arm's."""
-    names = {label: _state_name(then, RANKING, of) for label, of in arms.variants(then).items()}
-    before = [names[label] for label in arms.labels(then, ids).tolist()]
-    is_alike: Mask = np.array(before) == _state_name(now, RANKING, variant)
-    return is_alike
 
 
 def pool_scores(data: RunData, run: Run, column: str, ids: Longs) -> Candidates | None:

@@ -216,13 +216,13 @@ def _take_back(home: Path) -> None:
 
 def _newly_reported(run: Run, parent: Run, config: Configuration) -> bool:
     """True if it was reported since that a user was shown something, or asked for something."""
-    users = files.read_table(parent, "users")["user_id"].to_numpy()  # others have no list
-    was_shown = config.exposure.source == exposures.REPORTED and _any_of(users, exposed.new_to(run, parent))
-    return was_shown or _any_of(users, requests.new_to(run, parent))
+    was_shown = config.exposure.source == exposures.REPORTED and _has_any(parent, exposed.new_to(run, parent))
+    return was_shown or _has_any(parent, requests.new_to(run, parent))
 
 
-def _any_of(users: Longs, reported: Longs) -> bool:
-    return bool(np.isin(reported, users).any())
+def _has_any(parent: Run, user_ids: Longs) -> bool:
+    """True if the run knows one of these users: others have no list to make anew."""
+    return len(user_ids) > 0 and bool(np.isin(user_ids, files.read_table(parent, "users")["user_id"]).any())
 
 
 def _requests(home: Path) -> tuple[str, ...]:

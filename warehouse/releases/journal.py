@@ -84,7 +84,7 @@ def measured(home: Path) -> list[Json]:
 def held(home: Path) -> list[Json]:
     """The releases that the gate holds, oldest first: as ``releases``, with ``failed``, a line a check."""
     rows = []
-    for file in (home / "serving").glob("held-*.json"):
+    for file in (serving.held_row(home, release) for release in serving.held_releases(home)):
         if (row := read_held(file)) is None:
             raise Damaged(f"{file} is damaged: `matinee doctor --repair` sets it aside")
         rows.append(row)

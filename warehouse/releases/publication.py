@@ -173,10 +173,8 @@ def _hold(run: Run, file: Path, checks: Sequence[Check]) -> None:
     lifecycle.release(run)
     forget_held(run.home)
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-    raise Held(
-        f"release {run.id} is held: {failed[0]}{more}; what is published stays "
-        f"(look: `matinee releases`; publish it all the same: `matinee publish {run.id} --force --why ...`)"
-    )
+    fix = serving.how_to_publish(run.id)
+    raise Held(f"release {run.id} is held: {failed[0]}{more}; what is published stays {fix}")
 
 
 def _check_race(run: Run, meanwhile: list[Json]) -> None:

@@ -23,6 +23,11 @@ def held_file(home: Path, release: str) -> Path:
     return home / "serving" / f"held-{release}.duckdb"
 
 
+def held_releases(home: Path) -> list[str]:
+    """The releases that have such a row, oldest first."""
+    return sorted(file.stem.removeprefix("held-") for file in (home / "serving").glob("held-*.json"))
+
+
 def held_row(home: Path, release: str) -> Path:
     """The path of what ``matinee releases`` says of such a release; without it, it is none."""
     return held_file(home, release).with_suffix(".json")
@@ -55,25 +60,26 @@ def current_file(home: Path) -> Path:
         Damaged: the link leads nowhere, or is none.
     """
     if found := store.of(home):
-        return shared.fetch_current(found)
+        if (file := shared.fetch_current(found)) is None:
+            raise _nothing_published(home)
+        return file
     link = link_of(home)
     if current_release(home) is None:
-        raise MatineeError(f"nothing is published in {home}: {_how_to_publish(home)}")
+        raise _nothing_published(home)
     if not link.exists():
         raise Damaged(f"{link} leads to {link.readlink()}, which is missing: {REPAIR}")
     return link
 
 
-def _how_to_publish(home: Path) -> str:
-    """How to have a release where nothing was ever published."""
-    rows = sorted((home / "serving").glob("held-*.json"))
-    if not rows:
-        return "run `matinee nightly` first"
-    release = rows[-1].stem.removeprefix("held-")
-    return (
-        f"release {release} is held (look: `matinee releases`; publish it all the same: "
-        f"`matinee publish {release} --force --why ...`)"
-    )
+def _nothing_published(home: Path) -> MatineeError:
+    held = held_releases(home)
+    fix = f"release {held[-1]} is held {how_to_publish(held[-1])}" if held else "run `matinee nightly` first"
+    return MatineeError(f"nothing is published in {store.name(home)}: {fix}")
+
+
+def how_to_publish(held: str) -> str:
+    """The commands for a held release, in brackets."""
+    return f"(look: `matinee releases`; publish it all the same: `matinee publish {held} --force --why ...`)"
 
 
 def published_release(home: Path) -> str:

@@ -87,19 +87,15 @@ def fetch(found: Store, release: str) -> Path:
     return file
 
 
-def fetch_current(found: Store) -> Path:
-    """The file of the published release, in the folder.
-
-    Raises:
-        MatineeError: nothing is published.
-    """
+def fetch_current(found: Store) -> Path | None:
+    """The file of the published release, in the folder; None if nothing is published."""
     while (release := current(found)) is not None:
         try:
             return fetch(found, release)
         except FileNotFoundError:
             if release == current(found):
                 raise
-    raise MatineeError(f"nothing is published in {found.url}: run `matinee nightly` first")
+    return None
 
 
 def retain(found: Store, stay: set[str], whole: set[str]) -> None:

@@ -57,7 +57,7 @@ def test_a_release_with_warnings_is_published_with_all_its_checks(home: Path) ->
     assert ask(file, "select distinct release_id from checks") == [(run.id,)]
 
 
-def test_where_the_first_release_is_held_readers_are_told_so(home: Path) -> None:
+def test_readers_hear_of_a_first_release_that_is_held(home: Path) -> None:
     with pytest.raises(MatineeError, match="run `matinee nightly` first"):
         serving.current_file(home)
     release = held(home)

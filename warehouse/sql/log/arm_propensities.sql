@@ -1,6 +1,6 @@
 -- The exposures of an experiment whose propensity is known, at ranks for which a release has a film: the arm whose
--- list that is, whether it is the film that was shown, and whether with the same propensity. Attached: release. Table: arm_exposures. Variables:
--- experiment, as_of (of the release).
+-- list that is, whether it is the film that was shown, and whether with the same propensity. Attached: release. Table:
+-- arm_exposures. Variables: experiment, as_of (of the release).
 -- grain: user, item, shown_at
 with
 listed as (
