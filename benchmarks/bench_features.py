@@ -63,8 +63,8 @@ class Measurement:
             name: fitter.fitted(name, holdout.train).recommend(holdout.queries, config.recall.candidates)
             for name in config.recall.channels
         }
-        weights = stages.fit_merge(config, recalled, holdout)
-        _, self.pool = stages.fit_prerank(config, recalled, weights, holdout, log, tuple(declared))
+        merging = stages.fit_merge(config, recalled, holdout)
+        _, self.pool = stages.fit_prerank(config, recalled, merging, holdout, log, tuple(declared))
         self.targets: Targets = holdout.targets
         self.mask = self.pool.merged.item >= 0
         self.sampled = sample(self.pool, self.targets, config.rank.sampling, config.seed)[self.mask]

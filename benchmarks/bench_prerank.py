@@ -91,7 +91,7 @@ def measure(
     recalled: tuple[Lists, Lists],
 ) -> None:
     """Print a line for each pre-ranker; ``recalled`` are the candidates of both splits of the log."""
-    weights = stages.fit_merge(config, recalled[0], before)
+    weights = stages.fit_merge(config, recalled[0], before).weights
     earlier, later = union_of(recalled[0], weights, before), union_of(recalled[1], weights, then)
     learned_from = Pool(before.queries, earlier.candidates, recalled[0])
     pool = Pool(then.queries, later.candidates, recalled[1])

@@ -31,7 +31,7 @@ from models.evaluation.protocols import PROTOCOLS
 from models.evaluation.split import Split
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
-from models.merge import Merged
+from models.merge import FittedMerge, Merged
 from models.pipeline import stages
 from models.pipeline.channels import Fitter
 from models.pipeline.config import PipelineConfig
@@ -103,15 +103,15 @@ def material(config: PipelineConfig, split: Split, declared: tuple[Declaration, 
     """Fit channels, merge and rankers on the training part as a night does, and answer."""
     log, fitter = split.train, Fitter(config)
     newest = holdout(log, config.objective, config.holdout)
-    weights, preranking, ranking = merge.equal_weights(len(config.recall.channels)), None, None
+    merging, preranking, ranking = FittedMerge(merge.equal_weights(len(config.recall.channels))), None, None
     if newest is not None:
         found = recall(config, fitter, newest.train, newest.queries)
-        weights = stages.fit_merge(config, found, newest)
-        preranking, pool = stages.fit_prerank(config, found, weights, newest, log, declared)
+        merging = stages.fit_merge(config, found, newest)
+        preranking, pool = stages.fit_prerank(config, found, merging, newest, log, declared)
         fitted = stages.fit_rank(config, pool, newest, log, declared)
         ranking = None if fitted is None else fitted.ranking
     made = Stages(
-        weights, merge.fallback_order(log), None if preranking is None else preranking.ranking, ranking
+        merging, merge.fallback_order(log), None if preranking is None else preranking.ranking, ranking
     )
     everybody = questions(
         log, config.objective, config.holdout, np.flatnonzero(np.diff(log.indptr)).astype(np.int32)

@@ -22,10 +22,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from models import merge
-from models.dataset import DAY, Dataset, Doubles, Floats, Ints, Longs, Mask, queries_at
+from models.dataset import DAY, Dataset, Doubles, Ints, Longs, Mask, queries_at
 from models.experiments.buckets import arm_numbers
 from models.experiments.comparison import Outcomes, compare
 from models.features.compute import PastIndex
+from models.merge import FittedMerge
 from models.pipeline import stages
 from models.pipeline.channels import Fitter
 from models.pipeline.config import PipelineConfig
@@ -121,7 +122,7 @@ class Release:
 
     config: PipelineConfig
     channels: dict[str, Recaller]
-    weights: Floats
+    merging: FittedMerge
     fallback: Ints
 
     def lists(self, log: Dataset) -> Ints:
@@ -130,7 +131,7 @@ class Release:
         n = self.config.recall.candidates
         recalled = {name: channel.recommend(queries, n) for name, channel in self.channels.items()}
         short = stages.shortlist(
-            self.config, recalled, Stages(self.weights, self.fallback, None, None), queries, past
+            self.config, recalled, Stages(self.merging, self.fallback, None, None), queries, past
         )
         ordered = stages.ranked(self.config, short, None, past).ordered
         return stages.published(self.config, ordered, queries, None).candidates.item
@@ -139,13 +140,16 @@ class Release:
 def nightly(config: PipelineConfig, log: Dataset) -> Release:
     """Fit the channels on the log, and the merge on the newest part of it."""
     fitter, names = Fitter(config), config.recall.channels
-    weights, held_back = merge.equal_weights(len(names)), holdout(log, config.objective, config.holdout)
+    merging, held_back = (
+        FittedMerge(merge.equal_weights(len(names))),
+        holdout(log, config.objective, config.holdout),
+    )
     if held_back is not None:
         queries, n = held_back.queries, config.recall.candidates
         recalled = {name: fitter.fitted(name, held_back.train).recommend(queries, n) for name in names}
-        weights = stages.fit_merge(config, recalled, held_back)
+        merging = stages.fit_merge(config, recalled, held_back)
     channels = {name: fitter.fitted(name, log) for name in names}
-    return Release(config, channels, weights, merge.fallback_order(log))
+    return Release(config, channels, merging, merge.fallback_order(log))
 
 
 def live(
@@ -204,7 +208,9 @@ def is_significant(audience: Audience, config: PipelineConfig, planted: bool, se
     """Whether the report calls a difference of two arms significant, which there is if ``planted``."""
     log = first_log(audience, np.random.default_rng(seed))
     best = nightly(config, log)
-    popular = replace(best, channels={"popular": best.channels["popular"]}, weights=merge.equal_weights(1))
+    popular = replace(
+        best, channels={"popular": best.channels["popular"]}, merging=FittedMerge(merge.equal_weights(1))
+    )
     arm = arm_numbers(np.arange(log.n_users), [f"{seed}-control", f"{seed}-other"], [0.5, 0.5], "rest")
     before = np.diff(log.indptr).astype(np.float64)
 

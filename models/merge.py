@@ -56,7 +56,8 @@ class MergeConfig(Config):
     """Channel that alone answers for newcomers; without it, what is popular does."""
     newcomers_until: PositiveInt = 10
     """Ratings with which a user is a newcomer no more, and all channels and the ranker answer, objective
-    daily; of the others a newcomer is a user without any rating."""
+    daily; fewer where the holdout tells that all channels are better from there on. Of other objectives a
+    newcomer is a user without any rating."""
 
 
 BLOCK = 512
@@ -72,6 +73,15 @@ class Merged:
 
     candidates: Candidates
     channels: Longs  # (B, n)
+
+
+@dataclass(frozen=True)
+class FittedMerge:
+    """What the merge learned on the holdout."""
+
+    weights: Floats  # (C, F)
+    newcomers_until: int | None = None
+    """Ratings from which on all channels are better than the one for newcomers; None if that is not sure."""
 
 
 def fit_weights(

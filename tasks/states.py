@@ -9,6 +9,7 @@ from models import merge
 from models.candidates import Neighbours
 from models.dataset import Floats, Longs
 from models.encoding import Vocabulary
+from models.merge import FittedMerge
 from models.pipeline.channels import new_incremental, rows_of_state, trains_alike
 from models.recall.contract import Incremental, Recaller
 from models.state import State, moved
@@ -24,6 +25,9 @@ USER_IDS, ITEM_IDS = "vocabulary.user_ids", "vocabulary.item_ids"
 
 HOLDOUT = "holdout_model"
 """Folder under ``models/`` of states that know nothing of the holdout."""
+
+WEIGHTS, NEWCOMERS = "merge_weights", "newcomers"
+"""Tables of what the merge learned; of the latter releases of earlier versions have none."""
 
 
 def write_state(data: RunData, name: str, state: State) -> None:
@@ -48,11 +52,19 @@ def read_state(run: Run, name: str) -> tuple[State, Vocabulary]:
     return arrays, vocabulary
 
 
-def read_weights(run: Run) -> Floats:
-    """(C, 3) the weights of the channels in the merge."""
-    table = files.read_table(run, "merge_weights")
-    weights: Floats = table.select(merge.CANDIDATE_FEATURES).to_numpy().astype(np.float32)
-    return weights
+def write_merge(run: Run, names: Sequence[str], merging: FittedMerge) -> RowCounts:
+    """Write what the merge of these channels (C,) learned."""
+    columns = zip(merge.CANDIDATE_FEATURES, merging.weights.T, strict=True)
+    newcomers = pl.DataFrame({"until": [merging.newcomers_until]}, schema={"until": pl.Int64})
+    files.write_table(run, NEWCOMERS, newcomers)
+    return {WEIGHTS: files.write_table(run, WEIGHTS, pl.DataFrame({"channel": names} | dict(columns)))}
+
+
+def read_merge(run: Run) -> FittedMerge:
+    """What the merge learned."""
+    weights: Floats = files.read_table(run, WEIGHTS).select(merge.CANDIDATE_FEATURES).to_numpy()
+    until = files.read_table(run, NEWCOMERS)["until"].item() if files.has_table(run, NEWCOMERS) else None
+    return FittedMerge(weights.astype(np.float32), until)
 
 
 def read_weights_before(run: Run, names: Sequence[str]) -> Floats:
@@ -61,9 +73,9 @@ def read_weights_before(run: Run, names: Sequence[str]) -> Floats:
     if run.parent_id is None:
         return before
     parent = run.parent()
-    row_of = {name: row for row, name in enumerate(files.read_table(parent, "merge_weights")["channel"])}
+    row_of = {name: row for row, name in enumerate(files.read_table(parent, WEIGHTS)["channel"])}
     there = [row for row, name in enumerate(names) if name in row_of]
-    before[there] = read_weights(parent)[[row_of[names[row]] for row in there]]
+    before[there] = read_merge(parent).weights[[row_of[names[row]] for row in there]]
     return before
 
 

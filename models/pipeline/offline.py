@@ -20,6 +20,7 @@ from models.evaluation.leave_out import leave_one_out
 from models.evaluation.sampling import small_part, some_queries
 from models.evaluation.split import Split
 from models.features.compute import PastIndex
+from models.merge import FittedMerge
 from models.pipeline import stages
 from models.pipeline.channels import Fitter
 from models.pipeline.config import PipelineConfig
@@ -58,7 +59,7 @@ class ModelLists:
 class Lesson:
     """All that is fitted on the held-back part of a log, and the seconds that it took."""
 
-    weights: Floats
+    merge: FittedMerge
     preranking: Ranking | None = None
     rankings: dict[str, Ranking] = field(default_factory=dict)
     """By ranker; none if too little was held back."""
@@ -115,7 +116,7 @@ def answers(
     channels = [ModelLists("recall", name, lists, fitting[name]) for name, lists in recalled.items()]
     rest = merge.fallback_order(split.train)
     n = config.recall.candidates
-    merged = merge.merge(recalled, blend.weights, split.queries, rest, n).candidates
+    merged = merge.merge(recalled, blend.merge.weights, split.queries, rest, n).candidates
     seconds = all_channels + blend.seconds[MERGED]
     blends = {MERGED: merged, UNION: merged, BEST: recalled[blend.best]}
     merges = [ModelLists("merge", name, lists, seconds) for name, lists in blends.items()]
@@ -141,7 +142,7 @@ def _later_stages(
     blocked = block_list(config.block_list, split.queries.log, nobody, nobody)
     fallback = merge.fallback_order(split.train)
     free = stages.fit_rerank(config, None, split.train, priced.vectors)
-    fitted = Stages(lesson.weights, fallback, lesson.preranking, None, free, blocked=blocked)
+    fitted = Stages(lesson.merge, fallback, lesson.preranking, None, free, blocked=blocked)
     past = stages.past_of(split)
     short = stages.shortlist(config, recalled, fitted, split.queries, past)
     seconds = recall_seconds + lesson.seconds[MERGED] + lesson.seconds[PRERANK]
@@ -206,18 +207,18 @@ def _fit_on_holdout(
     seconds = dict.fromkeys((MERGED, PRERANK, *rankers), 0.0)
     names = config.recall.channels
     if held_back is None:
-        return Lesson(merge.equal_weights(len(names)), best=names[0], seconds=seconds)
+        return Lesson(FittedMerge(merge.equal_weights(len(names))), best=names[0], seconds=seconds)
     recalled, fitting = _recall(config, held_back, fitter, "validation")
     started = time.perf_counter()
-    weights = stages.fit_merge(config, recalled, held_back)
+    merging = stages.fit_merge(config, recalled, held_back)
     seconds[MERGED] = sum(fitting.values()) + time.perf_counter() - started
     ndcg = {name: metrics.mean_ndcg(found, held_back.targets, BEST_AT) for name, found in recalled.items()}
     best = max(ndcg, key=lambda name: ndcg[name])
     if not rankers:
-        return Lesson(weights, best=best, seconds=seconds)
+        return Lesson(merging, best=best, seconds=seconds)
     started = time.perf_counter()
     past = stages.past_of(held_back)
-    preranking, pool = stages.fit_prerank(config, recalled, weights, held_back, log, declared, past)
+    preranking, pool = stages.fit_prerank(config, recalled, merging, held_back, log, declared, past)
     seconds[PRERANK] = time.perf_counter() - started
     rankings = {}
     for name in rankers:
@@ -227,7 +228,7 @@ def _fit_on_holdout(
         if fit is not None:
             rankings[name] = fit.ranking
         seconds[name] = time.perf_counter() - started
-    return Lesson(weights, None if preranking is None else preranking.ranking, rankings, best, seconds)
+    return Lesson(merging, None if preranking is None else preranking.ranking, rankings, best, seconds)
 
 
 def _recall(
@@ -255,11 +256,11 @@ def warm_up(config: PipelineConfig, dataset: Dataset, declared: Declared) -> Non
     recalled = {
         name: fitter.fitted(name, split.train).recommend(split.queries, n) for name in config.recall.channels
     }
-    weights = stages.fit_merge(config, recalled, split)
-    preranking, pool = stages.fit_prerank(config, recalled, weights, split, part, declared)
+    merging = stages.fit_merge(config, recalled, split)
+    preranking, pool = stages.fit_prerank(config, recalled, merging, split, part, declared)
     fitted = stages.fit_rank(config, pool, split, part, declared)
     fallback, past = merge.fallback_order(split.train), stages.past_of(split)
-    made = Stages(weights, fallback, None if preranking is None else preranking.ranking, None)
+    made = Stages(merging, fallback, None if preranking is None else preranking.ranking, None)
     short = stages.shortlist(config, recalled, made, split.queries, past)
     ordered = stages.ranked(config, short, None if fitted is None else fitted.ranking, past).ordered
     reranking = stages.fit_rerank(config, (ordered, split.queries), split.train, None)

@@ -14,16 +14,17 @@ from models.behaviour import Behaviour
 from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Mask, Queries
+from models.evaluation import metrics
 from models.evaluation.split import Split
 from models.exposures import ExposureLog, Shown, behind
 from models.features.compute import PastIndex
 from models.features.declare import Declaration
-from models.merge import Merged
+from models.merge import FittedMerge, Merged
 from models.pipeline.config import PipelineConfig, list_pool, pool_size, ranker_of
 from models.prerank.stage import FittedPreranking, best_of, fit_preranking
 from models.rank.candidates import MERGED, Pool
 from models.rank.exposed import emphasis
-from models.rank.fit import Fitted, fit_ranking
+from models.rank.fit import Fitted, Z, fit_ranking
 from models.rank.memory import averaged, earlier_scores
 from models.rank.stage import Ranking, blended, order
 from models.rerank.exploration import draw
@@ -38,12 +39,15 @@ OrderedPools = tuple[Merged, Queries]
 Declared = tuple[Declaration, ...]
 """Features that rankers read."""
 
+MIN_USERS = 100
+"""Users of the holdout that it takes to say who is a newcomer: the standard error of fewer is one of chance."""
+
 
 @dataclass(frozen=True)
 class Stages:
     """All that making one list of the channels' candidates goes by."""
 
-    merge_weights: Floats  # (C, 3)
+    merge: FittedMerge
     fallback: Ints  # (I,) the order of all items that lists are filled up from
     preranking: Ranking | None
     """None where the merged list decides who is ranked."""
@@ -70,6 +74,8 @@ class Shortlist:
     """The same with what every channel says of them, and scores before discounts, as rankers know them."""
     discount: Floats  # (B, n)
     """How much of their merged score the chosen ones have lost by being shown."""
+    newcomers_until: int
+    """Ratings below which a user is a newcomer, who keeps the merged list."""
     shown: Shown | None = None
     blocked: BlockList | None = None
 
@@ -89,17 +95,23 @@ class Lists:
     """The scores that were remembered of an earlier release; nan without."""
 
 
-def newcomers_until(config: PipelineConfig) -> int:
+def newcomers_until(config: PipelineConfig, fitted: FittedMerge) -> int:
     """Ratings with which a user is a newcomer no more.
 
     That taste says less than what newcomers rate first was measured for whole days alone (objective daily).
     """
-    return config.merge.newcomers_until if config.objective == "daily" else 1
+    if config.objective != "daily":
+        return 1
+    until = config.merge.newcomers_until
+    return until if fitted.newcomers_until is None else min(until, fitted.newcomers_until)
 
 
-def for_newcomers(config: PipelineConfig, recalled: Recalled, queries: Queries) -> dict[str, Candidates]:
+def for_newcomers(
+    config: PipelineConfig, recalled: Recalled, fitted: FittedMerge, queries: Queries
+) -> dict[str, Candidates]:
     """The recalled lists: all channels' for most users, one channel's alone for newcomers."""
-    return merge.newcomers_from(recalled, config.merge.newcomers, queries, newcomers_until(config))
+    least = newcomers_until(config, fitted)
+    return merge.newcomers_from(recalled, config.merge.newcomers, queries, least)
 
 
 def past_of(split: Split) -> PastIndex:
@@ -107,16 +119,44 @@ def past_of(split: Split) -> PastIndex:
     return PastIndex(split.queries.log, visible_until=split.train.as_of)
 
 
-def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> Floats:
-    """(C, 3) the weights of the channels, fitted on what they recalled for the holdout."""
+def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> FittedMerge:
+    """The weights of the channels, and who is a newcomer, by what the channels recalled for the holdout."""
     targets = holdout.targets
-    return merge.fit_weights(recalled, holdout.queries, targets.indptr, targets.item, config.merge)
+    weights = merge.fit_weights(recalled, holdout.queries, targets.indptr, targets.item, config.merge)
+    return FittedMerge(weights, _fit_newcomers_until(config, recalled, weights, holdout))
+
+
+def _fit_newcomers_until(
+    config: PipelineConfig, recalled: Recalled, weights: Floats, holdout: Split
+) -> int | None:
+    """Ratings from which on all channels do most good in place of the one for newcomers, by NDCG.
+
+    None where the holdout has too few users to tell, or the difference could be chance.
+    """
+    length = holdout.queries.end - holdout.queries.start
+    is_between = (length >= 1) & (length < newcomers_until(config, FittedMerge(weights)))
+    if len(np.unique(holdout.queries.user_idx[is_between])) < MIN_USERS:
+        return None
+    targets, rows = holdout.targets.where(is_between[holdout.targets.query])
+    queries, fallback = holdout.queries.take(rows), merge.fallback_order(holdout.train)
+    lists, n = {name: found.take(rows) for name, found in recalled.items()}, config.rank.ndcg_at
+
+    def ndcg(least: int) -> Doubles:
+        per_user = merge.newcomers_from(lists, config.merge.newcomers, queries, least)
+        found = merge.merge(per_user, weights, queries, fallback, n).candidates
+        return metrics.ndcg(metrics.target_rank0(found, targets), targets, n)
+
+    gain = ndcg(1) - ndcg(int(length[rows].max()) + 1)
+    until = int(np.argmax(np.cumsum(np.bincount(length[rows], gain)[::-1])[::-1][1:])) + 1
+    gain, users = gain[length[rows] >= until], queries.user_idx[length[rows] >= until]
+    is_sure = len(np.unique(users)) >= MIN_USERS and gain.mean() > Z * metrics.clustered_error(gain, users)
+    return until if is_sure else None
 
 
 def fit_prerank(
     config: PipelineConfig,
     recalled: Recalled,
-    weights: Floats,
+    merging: FittedMerge,
     holdout: Split,
     log: Dataset,
     declared: Declared,
@@ -131,9 +171,9 @@ def fit_prerank(
     """
     past = past or past_of(holdout)
     fallback = merge.fallback_order(holdout.train)
-    merged = merged_lists(config, recalled, weights, holdout.queries, fallback)
+    merged = merged_lists(config, recalled, merging, holdout.queries, fallback)
     everything = Pool(holdout.queries, merged.candidates, recalled)
-    least = newcomers_until(config)
+    least = newcomers_until(config, merging)
     fitted = fit_preranking(
         everything, holdout.targets, log, declared, config.prerank, config.seed, past, least
     )
@@ -170,22 +210,22 @@ def shortlist(
     config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, past: PastIndex
 ) -> Shortlist:
     """The candidates that are ranked for queries about a log, whose index ``past`` is."""
-    left_out = stages.shown, stages.blocked
-    merged = merged_lists(config, recalled, stages.merge_weights, queries, stages.fallback, *left_out)
+    left_out, least = (stages.shown, stages.blocked), newcomers_until(config, stages.merge)
+    merged = merged_lists(config, recalled, stages.merge, queries, stages.fallback, *left_out)
     if (wanted := _fresh_wanted(config)) and stages.reranking is not None:
         merged = _with_fresh(config, merged, recalled, stages, queries, wanted)
     n = pool_size(config)
     preranked, chosen = merged.candidates, merge.first(merged, n)
     if stages.preranking is not None:
         everything = Pool(queries, merged.candidates, recalled)
-        score = stages.preranking.scores(everything, past, newcomers_until(config))
+        score = stages.preranking.scores(everything, past, least)
         preranked, chosen = order(merged, score, n).candidates, best_of(merged, score, n)
         if wanted and stages.reranking is not None:
             reserve = merge.first_among(merged, stages.reranking.fresh, wanted)
             chosen = merge.with_least(chosen, reserve, stages.reranking.fresh, wanted)
     found, discount = chosen.candidates, _discounts(chosen.candidates, queries, stages.shown)
     pool = Pool(queries, Candidates(found.item, found.score + discount), recalled)
-    return Shortlist(merged, preranked, chosen, pool, discount, *left_out)
+    return Shortlist(merged, preranked, chosen, pool, discount, least, *left_out)
 
 
 def deciding(ranking: Ranking | None) -> Ranking | None:
@@ -210,7 +250,7 @@ def ranked(
     if ranking is None:
         return Lists(chosen, merge.first(short.chosen, n), chosen.score, nothing)
     logits = ranking.logits(short.pool, past)
-    least = newcomers_until(config)
+    least = short.newcomers_until
     alone = order(short.chosen, blended(short.pool, logits, 1.0, least), chosen.n)
     earlier = nothing if before is None else earlier_scores(chosen.item, before, past.log.n_items)
     score = averaged(blended(short.pool, logits, ranking.blend_weight, least), earlier, ranking.memory)
@@ -305,7 +345,7 @@ def _filling_up(
 def merged_lists(
     config: PipelineConfig,
     recalled: Recalled,
-    weights: Floats,
+    merging: FittedMerge,
     queries: Queries,
     fallback: Ints,
     shown: Shown | None = None,
@@ -318,10 +358,10 @@ def merged_lists(
     completes what is published.
     """
     n = pool_size(config) if config.prerank.method == MERGED else max(config.prerank.pool, pool_size(config))
-    per_user = for_newcomers(config, recalled, queries)
+    per_user = for_newcomers(config, recalled, merging, queries)
     n_items = len(fallback)
     left_out = shown, config.top_n, blocked
-    return merge.merge(per_user, weights, queries, fallback, min(n, n_items), *left_out)
+    return merge.merge(per_user, merging.weights, queries, fallback, min(n, n_items), *left_out)
 
 
 def _fresh_wanted(config: PipelineConfig) -> int:
@@ -339,21 +379,21 @@ def _with_fresh(
 ) -> Merged:
     """The merged lists with as many fresh films as wanted, of those that channels recalled."""
     assert stages.reranking is not None
-    per_user, fresh = for_newcomers(config, recalled, queries), stages.reranking.fresh
+    per_user, fresh = for_newcomers(config, recalled, stages.merge, queries), stages.reranking.fresh
     left_out = stages.shown, 0, stages.blocked
     best = merge.merge(
-        per_user, stages.merge_weights, queries, stages.fallback, wanted, *left_out, only=fresh
+        per_user, stages.merge.weights, queries, stages.fallback, wanted, *left_out, only=fresh
     )
     best.candidates.item[best.channels == 0] = -1  # from the order of all items
     return merge.with_least(merged, best, fresh, wanted)
 
 
 def contributions(
-    config: PipelineConfig, recalled: Recalled, weights: Floats, queries: Queries, item: Ints
+    config: PipelineConfig, recalled: Recalled, merging: FittedMerge, queries: Queries, item: Ints
 ) -> Floats:
     """(B, n, C) the parts of the merged score of each item (B, n) that the channels give."""
-    per_user = for_newcomers(config, recalled, queries)
-    return merge.contributions(per_user, weights, item, queries.log.n_items)
+    per_user = for_newcomers(config, recalled, merging, queries)
+    return merge.contributions(per_user, merging.weights, item, queries.log.n_items)
 
 
 def rejected(pool: Candidates, published: Candidates) -> Candidates:

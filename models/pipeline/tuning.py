@@ -96,9 +96,9 @@ def _part(config: PipelineConfig, split: Split, fitter: Fitter, declared: Declar
         }
         for of in (held_back, split)
     )
-    weights = stages.fit_merge(config, recalled, held_back)
-    preranking, pool = stages.fit_prerank(config, recalled, weights, held_back, split.train, declared)
+    merging = stages.fit_merge(config, recalled, held_back)
+    preranking, pool = stages.fit_prerank(config, recalled, merging, held_back, split.train, declared)
     fallback, past = merge.fallback_order(split.train), stages.past_of(split)
-    fitted = Stages(weights, fallback, None if preranking is None else preranking.ranking, None)
+    fitted = Stages(merging, fallback, None if preranking is None else preranking.ranking, None)
     short = stages.shortlist(config, of_split, fitted, split.queries, past)
     return _Part(split, held_back, pool, short, past)

@@ -84,8 +84,8 @@ def way_of(
     ``before`` are the scores that ranking remembered, see :func:`models.pipeline.stages.ranked`.
     """
     found = {name: _position(listed, item) for name, listed in recalled.items()}
-    weights, wanted = fitted.merge_weights, np.array([[item]], dtype=np.int32)
-    given = stages.contributions(config, recalled, weights, queries, wanted)[0, 0]
+    wanted = np.array([[item]], dtype=np.int32)
+    given = stages.contributions(config, recalled, fitted.merge, queries, wanted)[0, 0]
     parts = {name: float(part) for name, part in zip(recalled, given, strict=True)}
     merged = _position(_whole_merge(config, recalled, fitted, queries).candidates, item)
     if merged is None:
@@ -113,9 +113,9 @@ def way_of(
 
 def _whole_merge(config: PipelineConfig, recalled: Recalled, fitted: Stages, queries: Queries) -> Merged:
     """The merged list with all items that are neither seen, nor blocked, nor filtered as they were shown."""
-    per_user = stages.for_newcomers(config, recalled, queries)
+    per_user = stages.for_newcomers(config, recalled, fitted.merge, queries)
     order, left_out = fitted.fallback, (fitted.shown, config.top_n, fitted.blocked)
-    return merge.merge(per_user, fitted.merge_weights, queries, order, len(order), *left_out)
+    return merge.merge(per_user, fitted.merge.weights, queries, order, len(order), *left_out)
 
 
 def _left_out(fitted: Stages, queries: Queries, item: int) -> str:
@@ -139,7 +139,7 @@ def _preranked(
     if fitted.preranking is None:
         return None
     merged = short.merged
-    least = stages.newcomers_until(config)
+    least = short.newcomers_until
     score = fitted.preranking.scores(Pool(queries, merged.candidates, recalled), past, least)
     return _position(order(merged, score, merged.candidates.n).candidates, item)
 
@@ -154,7 +154,7 @@ def _ranked(
 ) -> tuple[Ranked, Lists]:
     """The candidate in ranking, and all candidates."""
     queries, active = short.pool.queries, stages.deciding(ranking)
-    if queries.with_fewer_than(stages.newcomers_until(config)).all():
+    if queries.with_fewer_than(short.newcomers_until).all():
         active = None  # newcomers keep the merged list
     uncut = config.but(top_n=pool_size(config))
     lists = stages.ranked(uncut, short, active, past, before)

@@ -13,13 +13,14 @@ from models.candidates import Candidates
 from models.dataset import Floats, Queries
 from models.pipeline import arms
 from models.pipeline.config import pool_size
+from models.pipeline.stages import newcomers_until
 from models.pipeline.why import Position, Ranked, Way, way_of
 from tasks import settings
 from tasks.commands import lookup
 from tasks.commands.answer import Answer
 from tasks.data import RunData
 from tasks.shards import recommend as shard
-from tasks.shards.recommend import FittedRun
+from tasks.shards.recommend import FittedRun, Variant
 from warehouse.errors import MatineeError
 from warehouse.releases import queries, serving
 from warehouse.runs import files, lifecycle
@@ -97,6 +98,7 @@ def _recomputed(fitted: FittedRun, user: int, item_id: int, published: Answer | 
         ),
         "agrees": _agrees(way, published),
         "seen": seen,
+        "newcomer": _newcomer(variant, of_user),
         "recall": [
             {"channel": channel, **_fields(position), "contribution": way.contributions[channel]}
             for channel, position in way.recalled.items()
@@ -148,6 +150,15 @@ def _seen(of_user: Queries, item: int) -> Answer | None:
         return None
     event = begin + int(found[-1])
     return {"rating": float(log.rating[event]), "at": str(np.datetime64(int(log.at[event]), "s"))}
+
+
+def _newcomer(variant: Variant, of_user: Queries) -> Answer | None:
+    """The number of ratings of a newcomer, and which channel alone answers until how many; else None."""
+    until = newcomers_until(variant.config, variant.stages.merge)
+    if not of_user.with_fewer_than(until)[0]:
+        return None
+    n_ratings = int(of_user.end[0] - of_user.start[0])
+    return {"n_ratings": n_ratings, "until": until, "channel": variant.config.merge.newcomers}
 
 
 def _why_blocked(blocked: BlockList | None, of_user: Queries, item: int) -> str:
@@ -207,5 +218,5 @@ def _listed(parts: list[str]) -> str:
 
 
 def _unknown(verdict: str) -> Answer:
-    nothing: dict[str, Any] = dict.fromkeys(("seen", "merge", "prerank", "rank", "rerank"))
+    nothing: dict[str, Any] = dict.fromkeys(("seen", "newcomer", "merge", "prerank", "rank", "rerank"))
     return {"lost": "recall", "verdict": verdict, "agrees": True, "recall": [], **nothing}

@@ -33,7 +33,7 @@ from tasks import declarations, engine
 from tasks.config import Configuration
 from tasks.cost import RowCounts
 from tasks.data import POOLS, RunData
-from tasks.states import embedding_rows, has_state, read_state, read_weights
+from tasks.states import embedding_rows, has_state, read_merge, read_state
 from warehouse.errors import MatineeError
 from warehouse.runs import files
 from warehouse.runs.run import Run
@@ -174,7 +174,7 @@ def load(run: Run) -> FittedRun:
     channels = {name: _channel(data, name) for name in data.config.recall.channels}
     preranking = _restored(data, PRERANKING, data.config)
     fallback, left_out = merge.fallback_order(data.dataset), (shown_of(data), _blocked(data))
-    everybody = Stages(read_weights(run), fallback, preranking, None, None, *left_out)
+    everybody = Stages(read_merge(run), fallback, preranking, None, None, *left_out)
     configs = arms.variants(data.config)
     rankings = {name: _restored(data, name, configs[label]) for name, label in fits(data.config, RANKING)}
     rerankings = {
@@ -249,7 +249,7 @@ def _remembered(fitted: FittedRun, variant: Variant, queries: Queries, ids: Long
     before = pool_scores(fitted.data, run.parent(), RANKED_SCORE, ids)
     if before is None:
         return None
-    is_newcomer = queries.with_fewer_than(stages.newcomers_until(variant.config))
+    is_newcomer = queries.with_fewer_than(stages.newcomers_until(variant.config, variant.stages.merge))
     is_quiet = ~is_newcomer & ~fitted.data.is_active[queries.user_idx]
     # Not another arm's scores.
     then, rankings = fitted.earlier_rankings
@@ -351,8 +351,8 @@ def _restored(data: RunData, name: str, config: Configuration) -> Ranking | None
 def _published_rows(fitted: FittedRun, ids: Longs, published: Candidates, pool: Pool) -> pl.DataFrame:
     """user_id, rank, item_id, score, channels, because_item_id, because_liked, release_id."""
     data, queries, item = fitted.data, pool.queries, published.item
-    weights = fitted.variants[""].stages.merge_weights
-    contribution = stages.contributions(data.config, pool.channels, weights, queries, item)
+    merging = fitted.variants[""].stages.merge
+    contribution = stages.contributions(data.config, pool.channels, merging, queries, item)
     named, found = explain.strongest(contribution), item >= 0
     of_history = queries, contribution, named, fitted.evidence, data.config.explain.decay
     cause, liked = (values[found] for values in explain.because(item, *of_history))

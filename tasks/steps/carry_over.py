@@ -13,6 +13,7 @@ from warehouse.runs.run import Run
 UNCHANGED = (
     "segments.parquet",
     "merge_weights.parquet",
+    "newcomers.parquet",
     "item_similarity/*",
     "item_embeddings/*",
     "item_communities/*",

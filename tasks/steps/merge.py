@@ -1,5 +1,8 @@
 """Weights of the channels in the merged list, and what each of them recalls for the holdout."""
 
+import logging
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
@@ -7,40 +10,51 @@ from models import merge
 from models.candidates import Candidates
 from models.evaluation import metrics
 from models.evaluation.split import Split
+from models.merge import FittedMerge
 from models.pipeline import stages
 from models.state import named
 from tasks import data as run_data
 from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import NDCG_ERROR, MetricValue, metric_rows
-from tasks.states import read_state, read_weights_before
+from tasks.states import read_state, read_weights_before, write_merge
 from tasks.step import step
 from warehouse.runs import files
 from warehouse.runs.run import Run
+
+logger = logging.getLogger("matinee")
 
 COVERED = "covered"
 """Name of that fraction in a state and in ``metrics``."""
 
 
-@step("fit merge", reads=["holdout"], writes=["merge_weights", "metrics/recall"])
+@step("fit merge", reads=["holdout"], writes=["merge_weights", "newcomers", "metrics/recall"])
 def fit_merge(run: Run) -> RowCounts:
-    """Fit the weights of the merge on what the channels recalled for the holdout."""
+    """Fit the weights of the merge, and who is a newcomer, on what the channels recalled for the holdout."""
     data = run_data.load(run)
     names = data.config.recall.channels
     rows: RowCounts = {}
     if data.holdout is None:
-        weights = merge.equal_weights(len(names))
+        merging = FittedMerge(merge.equal_weights(len(names)))
     else:
         recalled = run_data.read_holdout_candidates(data)
         fitted, before = (
             stages.fit_merge(data.config, recalled, data.holdout),
             read_weights_before(run, names),
         )
-        weights = merge.remembered(fitted, before, data.config.merge.ema_decay)
+        weights = merge.remembered(fitted.weights, before, data.config.merge.ema_decay)
+        merging = replace(fitted, weights=weights)
+        _report_newcomers(merging)
         frame = pl.concat(_metrics(data, name, lists, data.holdout) for name, lists in recalled.items())
         rows["metrics"] = files.write_table(run, "metrics/recall", frame)
-    frame = pl.DataFrame({"channel": names} | dict(zip(merge.CANDIDATE_FEATURES, weights.T, strict=True)))
-    return rows | {"merge_weights": files.write_table(run, "merge_weights", frame)}
+    return rows | write_merge(run, names, merging)
+
+
+def _report_newcomers(merging: FittedMerge) -> None:
+    if (until := merging.newcomers_until) is not None:
+        logger.info(
+            "newcomers are users with fewer than %d ratings: from there on all channels do better", until
+        )
 
 
 def _metrics(data: RunData, channel: str, lists: Candidates, holdout: Split) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from tasks.cost import RowCounts
 from tasks.data import RunData
 from tasks.metrics import NDCG_ERROR, Curve, MetricValue, curve_rows, metric_rows
 from tasks.shards.recommend import PRERANKING, RANKING, fits
-from tasks.states import has_state, read_state, read_weights, write_state
+from tasks.states import has_state, read_merge, read_state, write_state
 from tasks.step import step
 from warehouse.errors import MatineeError
 from warehouse.events.exposures import PUBLISHED
@@ -35,7 +35,7 @@ FREE = ("rank.ema_decay", "rank.pool")
 
 @step(
     "fit rank",
-    reads=["holdout", "merge_weights", "behaviour"],
+    reads=["holdout", "merge_weights", "newcomers", "behaviour"],
     writes=["models/ranking", "metrics/ranking", "curves/ranking"],
 )
 def fit_rank(run: Run) -> RowCounts:
@@ -49,7 +49,7 @@ def fit_rank(run: Run) -> RowCounts:
     recalled = run_data.read_holdout_candidates(data)
     declared = declarations.read(run)
     preranking, pool = stages.fit_prerank(
-        data.config, recalled, read_weights(run), data.holdout, data.dataset, declared, data.holdout_past
+        data.config, recalled, read_merge(run), data.holdout, data.dataset, declared, data.holdout_past
     )
     if preranking is not None:
         write_state(data, PRERANKING, preranking.ranking.state)

@@ -20,7 +20,7 @@ NAME = "recommend"
 
 @step(
     NAME,
-    reads=["events", "models", "merge_weights"],
+    reads=["events", "models", "merge_weights", "newcomers"],
     writes=["recommended", "user_embeddings", "pools"],
 )
 def recommend(run: Run) -> RowCounts:

@@ -13,7 +13,7 @@ from tasks.step import step
 from warehouse.runs.run import Run
 
 
-@step("fit rerank", reads=["events", "models", "merge_weights"], writes=["models/reranking"])
+@step("fit rerank", reads=["events", "models", "merge_weights", "newcomers"], writes=["models/reranking"])
 def fit_rerank(run: Run) -> RowCounts:
     """Fit prices on the pools of some users; they begin with those of the release before.
 

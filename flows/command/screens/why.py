@@ -15,6 +15,12 @@ def show(answer: Answer) -> None:
     out.print(verdict[:1].upper() + verdict[1:], markup=False)
     if published is not None:
         out.print(published["reason"], style="dim", markup=False)
+    if (newcomer := answer["newcomer"]) is not None:
+        out.print(
+            f"A newcomer, with {newcomer['n_ratings']} of {newcomer['until']} ratings: {newcomer['channel']} "
+            "alone answers, no ranker (merge.newcomers)",
+            style="dim",
+        )
     if not answer["agrees"]:
         err.print("[yellow]Recomputed now it ends elsewhere: last digits of scores differ here.[/]")
     if answer["merge"] is not None:

@@ -195,6 +195,7 @@ WAY = {
         "features": [{"feature": "ease_score", "contribution": 0.625}],
     },
     "rerank": None,
+    "newcomer": {"n_ratings": 3, "until": 10, "channel": "first_session"},
 }
 
 
@@ -206,6 +207,7 @@ def test_the_way_of_a_film_is_shown_stage_by_stage(matinee: Matinee, monkeypatch
     assert "Toy Story [x] (1995) for user 1: at 2 of the list" in called.out
     assert "Recalled by swing at 212 and ease at 7, merged at 31" in called.out
     assert "Because you liked Babe (1995)" in called.out
+    assert "A newcomer, with 3 of 10 ratings: first_session alone answers" in called.out
     assert ["ease", "7", "0.5", "1.500"] in lines
     assert ["swing", "212", "0.001", "0.250"] in lines
     assert not [line for line in lines if line[0] == "popular"]
@@ -219,7 +221,7 @@ def test_the_way_of_a_film_is_shown_stage_by_stage(matinee: Matinee, monkeypatch
 
 
 def test_a_film_that_was_lost_says_where(matinee: Matinee, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = dict.fromkeys(("published", "merge", "prerank", "rank", "rerank"))
+    nothing = dict.fromkeys(("published", "newcomer", "merge", "prerank", "rank", "rerank"))
     lost = WAY | nothing | {"lost": "seen", "verdict": "rated 4 on 2000-12-01", "carried_over": False}
     monkeypatch.setattr("tasks.commands.why.why", lambda user_id, film: lost)
     called = matinee("why", "1", "1")

@@ -58,6 +58,12 @@ def in_home(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATINEE_HOME", str(run.home))
 
 
+def newcomer(n_ratings: int) -> dict[str, Any] | None:
+    """What is said of a user with so many ratings."""
+    of = {"n_ratings": n_ratings, "until": 10, "channel": "first_session"}
+    return of if n_ratings < 10 else None
+
+
 def rows(run: Run, query: str) -> pl.DataFrame:
     with duckdb.connect(str(serving.file_of(run.home, run.id)), read_only=True) as con:
         return con.sql(query).pl()
@@ -76,6 +82,7 @@ def test_the_way_of_random_pairs_is_the_one_that_was_gone(run: Run) -> None:
     events = pl.read_parquet(run.home / "events" / "*.parquet")
     seen = set(events.select("user_id", "item_id").iter_rows())
     users, items = rows(run, "from users")["user_id"], rows(run, "from items")["item_id"]
+    n_ratings = dict(events.group_by("user_id").len().iter_rows())
     rng = np.random.default_rng(0)
     n = 40 if run.config["rank"]["ranker"] == "gbdt" and run.config["prerank"]["method"] == "merged" else 20
     pairs = [(int(rng.choice(users)), int(rng.choice(items))) for _ in range(n)]
@@ -85,6 +92,7 @@ def test_the_way_of_random_pairs_is_the_one_that_was_gone(run: Run) -> None:
         answer = why(*map(str, pair))
         lost.add(answer["lost"])
         assert answer["agrees"]
+        assert answer["newcomer"] == newcomer(n_ratings.get(pair[0], 0))
         assert answer["computed_by"] == answer["release_id"] == run.id
         assert (answer["published"] is not None) == (pair in listed) == (answer["lost"] is None)
         assert (answer["seen"] is not None) == (pair in seen) == (answer["lost"] == "seen")
