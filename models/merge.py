@@ -77,7 +77,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class FittedMerge:
-    """What the merge learned on the holdout."""
+    """Weights and bounds that the merge learned on the holdout."""
 
     weights: Floats  # (C, F)
     newcomers_until: int | None = None

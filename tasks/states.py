@@ -61,7 +61,7 @@ def write_merge(run: Run, names: Sequence[str], merging: FittedMerge) -> RowCoun
 
 
 def read_merge(run: Run) -> FittedMerge:
-    """What the merge learned."""
+    """The weights and bounds that the merge learned."""
     weights: Floats = files.read_table(run, WEIGHTS).select(merge.CANDIDATE_FEATURES).to_numpy()
     until = files.read_table(run, NEWCOMERS)["until"].item() if files.has_table(run, NEWCOMERS) else None
     return FittedMerge(weights.astype(np.float32), until)

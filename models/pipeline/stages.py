@@ -40,7 +40,7 @@ Declared = tuple[Declaration, ...]
 """Features that rankers read."""
 
 MIN_USERS = 100
-"""Users of the holdout that it takes to say who is a newcomer: the standard error of fewer is one of chance."""
+"""Users of the holdout that it takes to say who is a newcomer: fewer have no reliable standard error."""
 
 
 @dataclass(frozen=True)

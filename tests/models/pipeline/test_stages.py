@@ -68,5 +68,6 @@ def test_the_setting_is_the_most_that_a_newcomer_has_rated() -> None:
     config = PipelineConfig()
     assert newcomers_until(config, FittedMerge(weights)) == 10
     assert newcomers_until(config, FittedMerge(weights, 4)) == 4
-    assert newcomers_until(config.but(merge=config.merge.but(newcomers_until=3)), FittedMerge(weights, 4)) == 3
+    three = config.but(merge=config.merge.but(newcomers_until=3))
+    assert newcomers_until(three, FittedMerge(weights, 4)) == 3
     assert newcomers_until(config.but(objective="next"), FittedMerge(weights, 4)) == 1

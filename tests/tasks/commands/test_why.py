@@ -59,7 +59,7 @@ def in_home(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def newcomer(n_ratings: int) -> dict[str, Any] | None:
-    """What is said of a user with so many ratings."""
+    """The part of the answer for a user with so many ratings."""
     of = {"n_ratings": n_ratings, "until": 10, "channel": "first_session"}
     return of if n_ratings < 10 else None
 
