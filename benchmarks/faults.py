@@ -74,7 +74,7 @@ REFUSED = 10
 USERS_FAULT = 2
 """Exit code of the command after such a line."""
 
-LAYOUTS = ("dat", "csv", "zip", "file", "behaviour", "shown")
+LAYOUTS = ("dat", "csv", "tab", "zip", "file", "behaviour", "shown")
 
 ROUND = 100
 """Mutated sources between two looks at the clock."""
@@ -111,6 +111,16 @@ def write_sources(folder: Path) -> dict[str, Path]:
     ratings.write_csv(csv / "ratings.csv")
     films = made.items().select(movieId="item_id", title="title", genres=pl.col("genres").list.join("|"))
     films.write_csv(csv / "movies.csv")
+    tab = folder / "tab"
+    tab.mkdir()
+    ratings.write_csv(tab / "u.data", separator="\t", include_header=False)
+    flags = "|".join("01"[number % 2] for number in range(19))
+    of_film = films.select(
+        "movieId", "title", *(pl.lit("").alias(name) for name in "abc"), flags=pl.lit(flags)
+    )
+    of_film.write_csv(tab / "u.item", separator="|", include_header=False, quote_style="never")
+    person = made.users().select("user_id", "age", "gender", pl.lit("writer"), "zip")
+    person.write_csv(tab / "u.user", separator="|", include_header=False)
     behaviour = Path(shutil.copytree(csv, folder / "behaviour"))
     watched = pl.concat(Synthetic(0.002, seed=0, watch=True).ratings())
     watched.drop("expected_seconds").write_csv(behaviour / "ratings.csv")
@@ -122,7 +132,13 @@ def write_sources(folder: Path) -> dict[str, Path]:
     at = pl.from_epoch("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     report = ratings.select(user_id="userId", item_id="movieId", shown_at=at, rank=pl.lit(1))
     report.write_csv(shown / "shown.csv")
-    whole = {"dat": folder / "dat", "csv": csv, "zip": folder / "whole.zip", "file": folder / "dat"}
+    whole = {
+        "dat": folder / "dat",
+        "csv": csv,
+        "tab": tab,
+        "zip": folder / "whole.zip",
+        "file": folder / "dat",
+    }
     return whole | {"behaviour": behaviour, "shown": shown}
 
 

@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 
 import polars as pl
 
-Layout = Literal["dat", "csv"]
+Layout = Literal["dat", "csv", "tab"]
+"""``::`` as in MovieLens 1M and 10M, CSV as since 20M, tabs as in 100K."""
 
 
 @dataclass(frozen=True)

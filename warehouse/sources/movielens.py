@@ -111,7 +111,7 @@ def split_fields(lines: pl.DataFrame, names: Sequence[str], wanted: Iterable[str
 
 def read_items_dat(file: IO[bytes]) -> pl.DataFrame:
     """``movies.dat`` (id::title::genres, latin-1) as item_id, title, year, genres."""
-    return with_year_and_genres(_fields(file, ("item_id", "title", "genres")))
+    return with_year_and_genres(read_fields(file, "::", ("item_id", "title", "genres")))
 
 
 def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
@@ -134,8 +134,8 @@ def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
 
 def read_users_dat(file: IO[bytes]) -> pl.DataFrame:
     """``users.dat`` (id::gender::age::occupation::zip, latin-1); what is no number is null."""
-    users = _fields(file, tuple(USERS.names()))
-    return _unique(users.with_columns(pl.col("age", "occupation").cast(pl.Int32, strict=False)), "user_id")
+    users = read_fields(file, "::", tuple(USERS.names()))
+    return unique_ids(users.with_columns(pl.col("age", "occupation").cast(pl.Int32, strict=False)), "user_id")
 
 
 def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
@@ -153,7 +153,7 @@ def with_year_and_genres(raw: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit([], ITEMS["genres"]))
         .otherwise(genres.str.split("|")),
     ).hstack(raw.select(name for name in CONTENT if name in raw.columns))
-    return _unique(items, "item_id")
+    return unique_ids(items, "item_id")
 
 
 def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
@@ -175,22 +175,22 @@ def _ratings(lines: pl.DataFrame, separator: str) -> pl.DataFrame:
     )
 
 
-def _fields(file: IO[bytes], names: tuple[str, ...]) -> pl.DataFrame:
-    """The ``::`` fields of each line as text; lines with another number of them are reported, left out."""
+def read_fields(file: IO[bytes], separator: str, names: tuple[str, ...]) -> pl.DataFrame:
+    """The fields of each line as text; lines with another number of them are reported, left out."""
     text = _in_utf8(read_whole(file))
-    split = pl.col("line").str.split("::")
+    split = pl.col("line").str.split(separator)
     lines = pl.read_lines(BytesIO(text), name="line").with_row_index("number", offset=1)
     well_formed = lines.filter(split.list.len() == len(names))
     if bad := lines.height - well_formed.height:
         first = lines.join(well_formed, on="number", how="anti")["number"][0]
         logger.warning(
-            "%d lines without the fields %s left out, the first is line %d", bad, "::".join(names), first
+            "%d lines without the fields %s left out, the first is line %d", bad, separator.join(names), first
         )
     return well_formed.select(split.list.get(number).alias(name) for number, name in enumerate(names))
 
 
 def _in_utf8(text: bytes) -> bytes:
-    """The text of a ``.dat`` file, which may be Latin-1, as in MovieLens 1M, or UTF-8."""
+    """The text of a catalogue, which may be Latin-1, as in MovieLens 100K and 1M, or UTF-8."""
     try:
         text.decode()
     except UnicodeDecodeError:
@@ -210,7 +210,7 @@ def read_whole(file: IO[bytes]) -> bytes:
     return text
 
 
-def _unique(rows: pl.DataFrame, key: str) -> pl.DataFrame:
+def unique_ids(rows: pl.DataFrame, key: str) -> pl.DataFrame:
     """Numeric ids, each once (the first counts), in ascending order."""
     rows = rows.with_columns(pl.col(key).cast(pl.Int64, strict=False)).filter(pl.col(key) >= 0)
     return rows.unique(key, keep="first", maintain_order=True).sort(key)

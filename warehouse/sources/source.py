@@ -17,7 +17,7 @@ from typing import IO, TypeVar
 import polars as pl
 
 from warehouse.errors import MatineeError
-from warehouse.sources import behaviour, download, movielens
+from warehouse.sources import behaviour, download, movielens, movielens_100k
 from warehouse.sources.contract import Digests, Layout, Source
 from warehouse.sources.synthetic.data import RATING, Synthetic, as_lines
 
@@ -116,6 +116,35 @@ def _beginning(file: File) -> str:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """How the files of a layout are called and read."""
+
+    separator: str
+    encoding: str
+    items: Callable[[IO[bytes]], pl.DataFrame]
+    users: Callable[[IO[bytes]], pl.DataFrame] | None
+    names: tuple[str, str, str | None]
+    """Those of the files of ratings, films and users."""
+
+
+READERS: dict[Layout, Reader] = {
+    "dat": Reader(
+        *("::", "latin-1", movielens.read_items_dat, movielens.read_users_dat),
+        names=("ratings.dat", "movies.dat", "users.dat"),
+    ),
+    "csv": Reader(*(",", "utf-8", movielens.read_items_csv, None), names=("ratings.csv", "movies.csv", None)),
+    "tab": Reader(
+        *("\t", "latin-1", movielens_100k.read_items, movielens_100k.read_users),
+        names=("u.data", "u.item", "u.user"),
+    ),
+}
+"""The layouts of MovieLens."""
+
+LAYOUTS: dict[str, Layout] = {".dat": "dat", ".csv": "csv", ".data": "tab"}
+"""By how the name of a ratings file ends."""
+
+
+@dataclass(frozen=True)
 class Files:
     """A source of files in one of the layouts."""
 
@@ -161,18 +190,19 @@ class Files:
         with self.movies_from.open() as file:
             if _is_videos(self.movies_from.name):
                 return behaviour.read_videos(file)
-            return movielens.read_items_dat(file) if self.layout == "dat" else movielens.read_items_csv(file)
+            return READERS[self.layout].items(file)
 
     def users(self) -> pl.DataFrame | None:
         """The users file, parsed; the CSV layout has none."""
-        if self.users_from is None:
+        read = READERS[self.layout].users
+        if self.users_from is None or read is None:
             return None
         with self.users_from.open() as file:
-            return movielens.read_users_dat(file)
+            return read(file)
 
     def ratings(self) -> Iterator[pl.DataFrame]:
         """Blocks of the lines of the ratings file."""
-        separator, encoding = ("::", "latin-1") if self.layout == "dat" else (",", "utf-8")
+        separator, encoding = READERS[self.layout].separator, READERS[self.layout].encoding
         with self.ratings_from.open() as file:
             if self.has_behaviour:
                 yield from behaviour.read_rows(file)
@@ -182,7 +212,7 @@ class Files:
     @cached_property
     def has_behaviour(self) -> bool:
         """Whether the header names columns of behaviour."""
-        if self.layout == "dat":
+        if self.layout != "csv":
             return False
         with self.ratings_from.open() as file:
             return bool(behaviour.columns(movielens.read_header(file, "utf-8")))
@@ -334,9 +364,9 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
 
 def _single(source: str, path: Path) -> Files:
     suffix = path.suffix.lower()
-    if suffix not in (".dat", ".csv") or path.stem in ("movies", "users"):
+    if suffix not in LAYOUTS or path.stem in ("movies", "users"):
         raise MatineeError(
-            f"{source}: not a ratings file; give ratings.dat, ratings.csv, or their folder or zip"
+            f"{source}: not a ratings file; give ratings.dat, ratings.csv, u.data, or their folder or zip"
         )
     folder = path.resolve().parent
     beside = {other.name: File(other) for other in folder.iterdir() if other.is_file()}
@@ -346,16 +376,19 @@ def _single(source: str, path: Path) -> Files:
 def _files(source: str, dataset: str, ratings: File, beside: dict[str, File]) -> Files:
     """A ratings file with the catalogue, and what is promised of it, in the files beside it."""
     promised = Promised(beside.get(f"{ratings.name}.rows"), beside.get(f"{ratings.name}.sha256"))
-    if ratings.name.lower().endswith(".dat"):
-        movies, users = beside.get("movies.dat"), beside.get("users.dat")
-        return Files(source, dataset, "dat", ratings, movies, users, promised)
-    videos = [file for name, file in sorted(beside.items()) if _is_videos(name)]
-    movies = beside.get("movies.csv") or next(iter(videos), None)
-    return Files(source, dataset, "csv", ratings, movies, None, promised)
+    layout = LAYOUTS[Path(ratings.name).suffix.lower()]
+    _, movies_name, users_name = READERS[layout].names
+    movies, users = beside.get(movies_name), beside.get(users_name or "")
+    if layout == "csv" and movies is None:
+        movies = next((file for name, file in sorted(beside.items()) if _is_videos(name)), None)
+    return Files(source, dataset, layout, ratings, movies, users, promised)
 
 
 def _is_ratings(name: str) -> bool:
-    return name in ("ratings.dat", "ratings.csv") or re.fullmatch(r"log_.*\.csv", name) is not None
+    return (
+        name in (reader.names[0] for reader in READERS.values())
+        or re.fullmatch(r"log_.*\.csv", name) is not None
+    )
 
 
 def _is_videos(name: str) -> bool:
@@ -366,7 +399,8 @@ def _siblings(source: str, dataset: str, names: dict[str, File]) -> Files:
     found = sorted(filter(_is_ratings, names))
     if not found:
         raise MatineeError(
-            f"{source}: no ratings.dat, ratings.csv or log_*.csv in it; movies and users files are optional"
+            f"{source}: no ratings.dat, ratings.csv, u.data or log_*.csv in it; "
+            "movies and users files are optional"
         )
     if len(found) > 1:
         both = "both " * (len(found) == 2) + " and ".join(found)

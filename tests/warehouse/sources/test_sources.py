@@ -11,6 +11,7 @@ from tests.warehouse import batches
 from warehouse.errors import MatineeError
 from warehouse.events import log as event_log
 from warehouse.sources import source as sources
+from warehouse.sources.movielens import USERS
 
 ROWS = [(7, 1, 5, 978300760), (7, 4, 3, 978300760), (8, 2, 1, 978302109)]
 
@@ -62,6 +63,48 @@ def test_csv_folder(tmp_path: Path) -> None:
         (5, "Item 5", None, ["Drama"]),
     ]
     assert source.users() is None
+
+
+def test_tab_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "ml-100k"
+    folder.mkdir()
+    (folder / "u.data").write_text("".join("\t".join(map(str, row)) + "\n" for row in ROWS))
+    flags = ["|".join("1" if number in on else "0" for number in range(19)) for on in ({3, 4, 5}, {0}, set())]
+    (folder / "u.item").write_bytes(
+        f"1|Toy Story (1995)|01-Jan-1995||http://a/M/title-exact?Toy%20Story%20(1995)|{flags[0]}\n"
+        f"2|Cité des enfants perdus, La (1995)|01-Jan-1995|||{flags[1]}\n"
+        f"4|unknown||||{flags[2]}\n".encode("latin-1")
+    )
+    (folder / "u.user").write_text(
+        "7|24|M|technician|85711\n8|7|F|librarian|94043\n9|56|M|astronaut|T8H1N\n10|?|F|none|1\n11|44|F|doctor|2\n"
+    )
+    (folder / "u1.base").write_text("a part of the ratings\n")
+    source = sources.resolve(str(folder))
+    assert (source.dataset, source.ratings_file, source.layout) == ("ml-100k", "u.data", "tab")
+    assert not source.has_behaviour
+    assert rows(pl.concat(source.ratings())) == ROWS
+    items, users = source.items(), source.users()
+    assert items is not None
+    assert users is not None
+    assert items.rows() == [
+        (1, "Toy Story (1995)", 1995, ["Animation", "Children's", "Comedy"]),
+        (2, "Cité des enfants perdus, La (1995)", 1995, []),
+        (4, "unknown", None, []),
+    ]
+    # The groups and codes of MovieLens 1M.
+    assert users.rows() == [
+        (7, "M", 18, 17, "85711"),
+        (8, "F", 1, 0, "94043"),
+        (9, "M", 56, None, "T8H1N"),
+        (10, "F", None, 19, "1"),
+        (11, "F", 35, 6, "2"),
+    ]
+    assert users.schema == USERS
+    assert rows(ratings(str(folder / "u.data"))) == ROWS
+    log = event_log.ingest(
+        tmp_path / "home", batches.zipped(tmp_path / "ml-100k.zip", str(folder), "ml-100k")
+    )
+    assert (log.rows_logged, log.quarantined) == (3, {})
 
 
 @pytest.mark.parametrize("top", ["", "ml-1m", "a/b"])
