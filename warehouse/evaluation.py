@@ -43,7 +43,7 @@ def read_log(home: Path) -> WholeLog:
     Raises:
         MatineeError: it is empty.
     """
-    files = [str(batch.path) for batch in batches(home)]
+    files = [str(batch.path) for batch in batches(home) if batch.rows]
     if not files:
         raise MatineeError(f"the log in {store.name(home)} has no ratings: name a source with --source")
     with duckdb.connect() as con:

@@ -53,7 +53,10 @@ Release = Annotated[
     str | None,
     typer.Argument(metavar="RELEASE", help="Which release, kept or held. Default: the published one."),
 ]
-First = Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many films.")]
+First = Annotated[
+    int,
+    typer.Option("-n", min=1, metavar="N", help="How many films; a list has no more than were published."),
+]
 
 Protocol = Annotated[
     str,

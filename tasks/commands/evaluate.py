@@ -226,11 +226,18 @@ def _evaluate_rows(
 
 
 def read_log(source: str | None) -> tuple[Dataset, Vocabulary]:
-    """All ratings of the log, or of a source by itself."""
+    """All ratings of the log, or of a source by itself, which needs no movies file.
+
+    Raises:
+        MatineeError: the log is empty, or no rating of the source can be used.
+    """
     if source is None:
         return _encoded(settings.home())
     with tempfile.TemporaryDirectory() as folder:
-        event_log.ingest(Path(folder), source)
+        report = event_log.ingest(Path(folder), source, films_of_ratings=True)
+        if not report.rows_logged:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
+            raise MatineeError(f"{source}: no rating can be used ({reasons})")
         return _encoded(Path(folder))
 
 

@@ -66,7 +66,8 @@ def stage(home: Path, source: Source, is_empty: bool, staging: Staging) -> pl.Da
     digests = source.digests
     items_path, users_path = _items_file(home), _users_file(home)
     old_items, old_users = read_items(home), read_users(home)
-    new_items = source.items() if digests.movies not in _merged_files(items_path) else None
+    is_merged = bool(digests.movies) and digests.movies in _merged_files(items_path)
+    new_items = None if is_merged else source.items()
     new_users = source.users() if digests.users not in _merged_files(users_path) else None
     if is_empty:
         facts = {"name": source.dataset, "layout": source.layout, "source": source.text}

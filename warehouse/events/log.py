@@ -35,7 +35,7 @@ from warehouse.events.batch_log import (
 )
 from warehouse.events.ratings import validate
 from warehouse.sources.contract import Digests, Source
-from warehouse.sources.source import resolve
+from warehouse.sources.source import resolve, with_films
 
 logger = logging.getLogger("matinee")
 
@@ -87,11 +87,15 @@ class IngestReport:
     seconds: float = 0.0
 
 
-def ingest(home: Path, source: str, tolerance: float = TOLERANCE) -> IngestReport:
+def ingest(
+    home: Path, source: str, tolerance: float = TOLERANCE, films_of_ratings: bool = False
+) -> IngestReport:
     """Append a source to the log of a home folder, which is created where there is none.
 
-    Ratings more than ``tolerance`` seconds ahead of the clock wait in the quarantine. Ingests of one home
-    wait for each other. Killed at any moment, the log is as before or complete; the next ingest clears up.
+    Ratings more than ``tolerance`` seconds ahead of the clock wait in the quarantine, as do those of films
+    that no movies file has; with ``films_of_ratings`` a source without one brings its films itself.
+    Ingests of one home wait for each other. Killed at any moment, the log is as before or complete; the next
+    ingest clears up.
 
     Raises:
         AnotherDataset: the home holds another data set.
@@ -100,7 +104,7 @@ def ingest(home: Path, source: str, tolerance: float = TOLERANCE) -> IngestRepor
     """
     started = time.perf_counter()
     with plain_errors(home):
-        incoming = resolve(source)
+        incoming = with_films(resolve(source)) if films_of_ratings else resolve(source)
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / shared.LOCK):
             report = shared.change(home, lambda: _ingest(home, incoming, tolerance))

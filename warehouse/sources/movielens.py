@@ -132,6 +132,14 @@ def read_items_csv(file: IO[bytes]) -> pl.DataFrame:
     return with_year_and_genres(raw)
 
 
+def items_of(ratings: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The films of ratings, as ``read_ratings`` has them: item_id, title (the id), year, genres."""
+    of_blocks = [block.drop_nulls("rating").select(pl.col("item_id").unique()) for block in ratings]
+    raw = pl.concat(of_blocks) if of_blocks else pl.DataFrame(schema={"item_id": pl.Int64})
+    missing = pl.lit(None, pl.String)
+    return with_year_and_genres(raw.select("item_id", title=missing, genres=missing))
+
+
 def read_users_dat(file: IO[bytes]) -> pl.DataFrame:
     """``users.dat`` (id::gender::age::occupation::zip, latin-1); what is no number is null."""
     users = read_fields(file, "::", tuple(USERS.names()))

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TypeVar
@@ -155,6 +155,8 @@ class Files:
     movies_from: File | None
     users_from: File | None
     promised: Promised
+    films_of_ratings: bool = False
+    """Whether the films are those of the ratings where there is no movies file."""
 
     @property
     def ratings_file(self) -> str:
@@ -186,7 +188,7 @@ class Files:
     def items(self) -> pl.DataFrame | None:
         """The movies file, parsed."""
         if self.movies_from is None:
-            return None
+            return movielens.items_of(self.ratings()) if self.films_of_ratings else None
         with self.movies_from.open() as file:
             if _is_videos(self.movies_from.name):
                 return behaviour.read_videos(file)
@@ -266,6 +268,11 @@ class Generated:
             raw = as_lines(chunk.select(RATING))
             yield chunk.select(line.alias("line"), raw.alias("raw"), pl.all())
             lines += chunk.height
+
+
+def with_films(source: Source) -> Source:
+    """The source, which without a movies file takes the films of its ratings for all that there are."""
+    return replace(source, films_of_ratings=True) if isinstance(source, Files) else source
 
 
 def resolve(source: str) -> Source:

@@ -188,6 +188,30 @@ def test_a_source_is_evaluated_alone_and_the_log_does_not_learn_of_it(
     assert logged["split"] == alone["split"]
 
 
+def test_ratings_alone_are_evaluated_and_bad_ones_refused(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "home"))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    text = (Path(source) / "ratings.dat").read_text()
+    (alone / "ratings.dat").write_text(text)
+    measured = [
+        [
+            (row["metric"], row["value"])
+            for row in evaluate("leave-one-out", where, ["item_cf"], ks=[5])["rows"]
+            if (row["model"], row["slice"]) == ("item_cf", "all") and row["metric"] in ("hr", "ndcg", "mrr")
+        ]
+        for where in (str(alone), source)
+    ]
+    # Films that nobody has rated are missing, which changes no list of those that somebody has.
+    assert len(measured[0]) == 3
+    assert measured[0] == measured[1]
+    (alone / "ratings.dat").write_text("1::2::9::978300760\n")
+    with pytest.raises(MatineeError, match=r"no rating can be used \(1 rating_out_of_range\)"):
+        evaluate("leave-one-out", str(alone), ["item_cf"], ks=[5])
+
+
 def test_a_film_rated_again_counts_from_its_first_rating(source: str, dataset: Dataset) -> None:
     lines = [line.split("::") for line in (Path(source) / "ratings.dat").read_text().splitlines()]
     first: dict[tuple[int, int], int] = {}
