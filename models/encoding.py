@@ -116,7 +116,7 @@ def reindexed(queries: Queries, now: Vocabulary, then: Vocabulary) -> Queries:
     users = position[queries.user_idx]
     n_users = len(then.user_ids)
     attributes = {name: moved(codes, position, n_users, -1) for name, codes in queries.log.users.items()}
-    log = replace(queries.log, users=attributes)
+    log = replace(queries.log, users=attributes, n_users=n_users)
     if np.array_equal(now.item_ids, then.item_ids):
         return replace(queries, user_idx=users, log=log)
     item = now.item_positions(then)[log.item_idx]

@@ -37,10 +37,11 @@ def cached(data: RunData, channel: str) -> Cache:
 def cached_before_holdout(data: RunData, channel: str) -> Cache:
     """The queues for the holdout's queries: empty if the parent saw some of what they ask for.
 
-    Of the objective ``next`` it did: the newest films of each user are of any time.
+    Where those are the newest films of each user it did: they are of any time.
     """
     assert data.holdout is not None
-    start, is_new = data.holdout.train.as_of, data.config.objective != "next"
+    start = data.holdout.train.as_of
+    is_new = bool((data.holdout.queries.at >= start).all())
     if data.run.parent_id is None or not is_new or epoch(data.parent.as_of) > start:
         return _empty(data, channel)
     model = _queues(data, channel).push(_ranked(data, published=False), epoch(data.parent.as_of))

@@ -63,8 +63,15 @@ def write_merge(run: Run, names: Sequence[str], merging: FittedMerge) -> RowCoun
 def read_merge(run: Run) -> FittedMerge:
     """The weights and bounds that the merge learned."""
     weights: Floats = files.read_table(run, WEIGHTS).select(merge.CANDIDATE_FEATURES).to_numpy()
-    until = files.read_table(run, NEWCOMERS)["until"].item() if files.has_table(run, NEWCOMERS) else None
-    return FittedMerge(weights.astype(np.float32), until)
+    return FittedMerge(weights.astype(np.float32), read_newcomers_until(run))
+
+
+def read_newcomers_until(run: Run) -> int | None:
+    """The ratings from which on users are no newcomers, as the merge learned; None if it did not."""
+    if not files.has_table(run, NEWCOMERS):
+        return None
+    until: int | None = files.read_table(run, NEWCOMERS)["until"].item()
+    return until
 
 
 def read_weights_before(run: Run, names: Sequence[str]) -> Floats:

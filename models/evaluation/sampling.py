@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.dataset import Dataset
+from models.dataset import Dataset, Longs
 from models.evaluation.protocols import only_items
 from models.evaluation.split import Split
 from models.sampling import spread
@@ -18,7 +18,11 @@ SMALL_EVENTS = 2_000
 
 def some_queries(split: Split, n: int) -> Split:
     """The same training part with at most n of the queries, evenly spread."""
-    rows = spread(len(split.queries), n)
+    return with_queries(split, spread(len(split.queries), n))
+
+
+def with_queries(split: Split, rows: Longs) -> Split:
+    """The same training part with the queries of these numbers (b,), ascending."""
     targets, _ = split.targets.where(np.isin(split.targets.query, rows))
     slices = {name: mask[rows] for name, mask in split.slices.items()}
     return replace(split, queries=split.queries.take(rows), targets=targets, slices=slices)

@@ -13,8 +13,9 @@ from models import merge
 from models.behaviour import Behaviour
 from models.block_list import BlockList
 from models.candidates import Candidates
-from models.dataset import Dataset, Doubles, Floats, Ints, Mask, Queries
+from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.evaluation import metrics
+from models.evaluation.sampling import with_queries
 from models.evaluation.split import Split
 from models.exposures import ExposureLog, Shown, behind
 from models.features.compute import PastIndex
@@ -29,6 +30,7 @@ from models.rank.memory import averaged, earlier_scores
 from models.rank.stage import Ranking, blended, order
 from models.rerank.exploration import draw
 from models.rerank.stage import Reranking, fresh_wanted, new_reranking
+from models.sampling import spread
 
 Recalled = Mapping[str, Candidates]
 """Candidates of the same B queries by channel."""
@@ -95,22 +97,22 @@ class Lists:
     """The scores that were remembered of an earlier release; nan without."""
 
 
-def newcomers_until(config: PipelineConfig, fitted: FittedMerge) -> int:
-    """Ratings with which a user is a newcomer no more.
+def newcomers_until(config: PipelineConfig, fitted: int | None) -> int:
+    """Ratings with which a user is a newcomer no more; ``fitted`` is what the merge learned of that.
 
     That taste says less than what newcomers rate first was measured for whole days alone (objective daily).
     """
     if config.objective != "daily":
         return 1
-    until = config.merge.newcomers_until
-    return until if fitted.newcomers_until is None else min(until, fitted.newcomers_until)
+    most = config.merge.newcomers_until
+    return most if fitted is None else min(most, fitted)
 
 
 def for_newcomers(
     config: PipelineConfig, recalled: Recalled, fitted: FittedMerge, queries: Queries
 ) -> dict[str, Candidates]:
     """The recalled lists: all channels' for most users, one channel's alone for newcomers."""
-    least = newcomers_until(config, fitted)
+    least = newcomers_until(config, fitted.newcomers_until)
     return merge.newcomers_from(recalled, config.merge.newcomers, queries, least)
 
 
@@ -121,9 +123,27 @@ def past_of(split: Split) -> PastIndex:
 
 def fit_merge(config: PipelineConfig, recalled: Recalled, holdout: Split) -> FittedMerge:
     """The weights of the channels, and who is a newcomer, by what the channels recalled for the holdout."""
-    targets = holdout.targets
-    weights = merge.fit_weights(recalled, holdout.queries, targets.indptr, targets.item, config.merge)
-    return FittedMerge(weights, _fit_newcomers_until(config, recalled, weights, holdout))
+    weights = _fit_weights(config, recalled, holdout, newcomers_until(config, None))
+    until = _fit_newcomers_until(config, recalled, weights, holdout)
+    return FittedMerge(weights if until is None else _fit_weights(config, recalled, holdout, until), until)
+
+
+def _regulars(queries: Queries, least: int) -> Longs:
+    """The numbers of the queries of users with at least so many ratings; all if those are too few users.
+
+    In the lists of newcomers the weights have no say.
+    """
+    rows = np.flatnonzero(~queries.with_fewer_than(least))
+    return rows if len(np.unique(queries.user_idx[rows])) >= MIN_USERS else np.arange(len(queries))
+
+
+def _fit_weights(config: PipelineConfig, recalled: Recalled, holdout: Split, least: int) -> Floats:
+    """(C, 3) the weights of the channels, by the queries of users with at least so many ratings."""
+    rows = _regulars(holdout.queries, least)
+    rows = rows[spread(len(rows), config.merge.max_queries)]
+    some = with_queries(holdout, rows)
+    lists = {name: found.take(rows) for name, found in recalled.items()}
+    return merge.fit_weights(lists, some.queries, some.targets.indptr, some.targets.item, config.merge)
 
 
 def _fit_newcomers_until(
@@ -134,7 +154,7 @@ def _fit_newcomers_until(
     None where the holdout has too few users to tell, or the difference could be chance.
     """
     length = holdout.queries.end - holdout.queries.start
-    is_between = (length >= 1) & (length < newcomers_until(config, FittedMerge(weights)))
+    is_between = (length >= 1) & (length < newcomers_until(config, None))
     if len(np.unique(holdout.queries.user_idx[is_between])) < MIN_USERS:
         return None
     targets, rows = holdout.targets.where(is_between[holdout.targets.query])
@@ -173,7 +193,7 @@ def fit_prerank(
     fallback = merge.fallback_order(holdout.train)
     merged = merged_lists(config, recalled, merging, holdout.queries, fallback)
     everything = Pool(holdout.queries, merged.candidates, recalled)
-    least = newcomers_until(config, merging)
+    least = newcomers_until(config, merging.newcomers_until)
     fitted = fit_preranking(
         everything, holdout.targets, log, declared, config.prerank, config.seed, past, least
     )
@@ -210,7 +230,7 @@ def shortlist(
     config: PipelineConfig, recalled: Recalled, stages: Stages, queries: Queries, past: PastIndex
 ) -> Shortlist:
     """The candidates that are ranked for queries about a log, whose index ``past`` is."""
-    left_out, least = (stages.shown, stages.blocked), newcomers_until(config, stages.merge)
+    left_out, least = (stages.shown, stages.blocked), newcomers_until(config, stages.merge.newcomers_until)
     merged = merged_lists(config, recalled, stages.merge, queries, stages.fallback, *left_out)
     if (wanted := _fresh_wanted(config)) and stages.reranking is not None:
         merged = _with_fresh(config, merged, recalled, stages, queries, wanted)

@@ -121,7 +121,7 @@ class TwoTower:
         """The n items of the highest score: exactly up to ``ann.flat_up_to`` items, beyond it nearly all.
 
         Raises:
-            ValueError: the state is of another schema than the log of the queries.
+            ValueError: the state is of other users or items than the log of the queries.
         """
         model = self._model()
         if self.config.ann.kind_for(int(model.has_events.sum())) == "flat":
@@ -140,17 +140,17 @@ class TwoTower:
         from models.two_tower import training
 
         model = self._model()
-        model.check(queries.log)
+        model.check_ids(queries.log)
         return training.ratings(model, queries, query, item)
 
     def user_vectors(self, queries: Queries) -> Floats:
         """(B, D + 1): their inner products with the published item vectors are the scores.
 
         Raises:
-            ValueError: the state is of another schema than the log of the queries.
+            ValueError: the state is of other users or items than the log of the queries.
         """
         model = self._model()
-        model.check(queries.log)
+        model.check_ids(queries.log)
         return model.user_vectors(queries)
 
     def nearest(self, users: Floats, items: Floats, queries: Queries, n: int) -> Candidates:

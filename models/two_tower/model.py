@@ -23,6 +23,10 @@ TOKENS = 12_800
 """Positions of histories read at once."""
 
 
+IDS = ("item_id", "user_id", "history")
+"""Features whose tables have a row a user or item."""
+
+
 @dataclass
 class Model:
     """Towers, the items they can name, and the schema of both."""
@@ -94,16 +98,32 @@ class Model:
         }
         self.has_events = self.has_events | occurring(dataset)
 
+    def check_ids(self, dataset: Dataset) -> None:
+        """Refuse questions about a data set of other users or items.
+
+        Its attributes may be others: those of items are not read, labels of users that are new are unknown.
+
+        Raises:
+            ValueError: it has other numbers of them, and which.
+        """
+        self._compare(dataset, of_questions=True)
+
     def check(self, dataset: Dataset) -> None:
         """Refuse a data set that the towers were not built for.
 
         Raises:
             ValueError: its schema differs, and how.
         """
+        self._compare(dataset)
+
+    def _compare(self, dataset: Dataset, of_questions: bool = False) -> None:
         needed = schema_of(dataset, self.towers.config)
-        if needed.digest() == self.schema.digest():
+        mine, theirs = (
+            {f.name: f for f in schema.features if f.name in IDS or not of_questions}
+            for schema in (self.schema, needed)
+        )
+        if mine == theirs:
             return
-        mine, theirs = ({f.name: f for f in schema.features} for schema in (self.schema, needed))
         raise ValueError(
             f"The two-tower model was trained for another schema (different: {_differing(mine, theirs)}): "
             "train it from scratch, or grow it if only users and items were added."
@@ -125,7 +145,7 @@ class Model:
 
     def recommend(self, queries: Queries, n: int, filter_seen: bool = True) -> Candidates:
         """The n items of the highest score among those that occur in the log, exactly."""
-        self.check(queries.log)
+        self.check_ids(queries.log)
         collator, items = self._collator(queries.log), self.item_vectors()
 
         def score(block: Queries) -> Floats:

@@ -154,7 +154,7 @@ def _seen(of_user: Queries, item: int) -> Answer | None:
 
 def _newcomer(variant: Variant, of_user: Queries) -> Answer | None:
     """The number of ratings of a newcomer, and which channel alone answers until how many; else None."""
-    until = newcomers_until(variant.config, variant.stages.merge)
+    until = newcomers_until(variant.config, variant.stages.merge.newcomers_until)
     if not of_user.with_fewer_than(until)[0]:
         return None
     n_ratings = int(of_user.end[0] - of_user.start[0])

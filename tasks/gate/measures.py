@@ -13,7 +13,7 @@ from models.pipeline.stages import newcomers_until
 from tasks import settings
 from tasks.config import Configuration
 from tasks.first_pages import PAGE, matrix
-from tasks.states import read_merge
+from tasks.states import read_newcomers_until
 from warehouse.clock import TOLERANCE
 from warehouse.releases import measures, serving
 from warehouse.releases.measures import Arrived, Histograms
@@ -90,7 +90,7 @@ def measure(run: Run, config: Configuration, file: Path, published: str | None) 
             measures.lists(file, PAGE, None if full else run.id),
             None if old is None else measures.lists(old, PAGE),
             whole=full,
-            least=newcomers_until(config, read_merge(run)),
+            least=newcomers_until(config, read_newcomers_until(run)),
         ),
     )
 

@@ -249,7 +249,8 @@ def _remembered(fitted: FittedRun, variant: Variant, queries: Queries, ids: Long
     before = pool_scores(fitted.data, run.parent(), RANKED_SCORE, ids)
     if before is None:
         return None
-    is_newcomer = queries.with_fewer_than(stages.newcomers_until(variant.config, variant.stages.merge))
+    until = stages.newcomers_until(variant.config, variant.stages.merge.newcomers_until)
+    is_newcomer = queries.with_fewer_than(until)
     is_quiet = ~is_newcomer & ~fitted.data.is_active[queries.user_idx]
     # Not another arm's scores.
     then, rankings = fitted.earlier_rankings

@@ -109,7 +109,7 @@ def test_queries_as_an_earlier_vocabulary_reads_them() -> None:
     histories = [found.log.item_idx[a:b].tolist() for a, b in zip(found.start, found.end, strict=True)]
     assert found.user_idx.tolist() == [-1, 0]
     assert histories == [[1], [0, 1]]
-    assert found.log.n_items == 2
+    assert (found.log.n_users, found.log.n_items) == (1, 2)
     assert user_codes(found.log, "gender", found.user_idx).tolist() == [-1, 1]
     same = reindexed(queries, now, now)
     assert same.log.item_idx is log.item_idx

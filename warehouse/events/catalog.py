@@ -25,6 +25,9 @@ FACTS = ("name", "layout")
 MAX_DISAGREEMENT = 0.1
 """Fraction of the ids named twice that may have another title, or other demographics, within one data set."""
 
+CORRECTIONS = 3
+"""Films or users that a batch may name otherwise in any case, if it is no whole catalogue."""
+
 FULL = 0.5
 """Fraction of a home's items from which on a movies file is a whole catalogue, not an addition."""
 
@@ -112,12 +115,15 @@ def _shared(old: pl.DataFrame, new: pl.DataFrame | None) -> int:
 
 
 def _disagreement(old: pl.DataFrame, new: pl.DataFrame | None, columns: list[str]) -> float:
-    """Fraction of the ids in both whose columns differ; 0 if they share none."""
+    """Fraction of the ids in both whose columns differ; 0 if they share none, or a few are corrected."""
     if new is None:
         return 0.0
     shared = old.join(new, on=old.columns[0], suffix="_new")
-    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in columns)
-    return shared.select(differs.mean()).item() or 0.0
+    is_other = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in columns)
+    differs = shared.select(is_other.alias("differs"))["differs"]
+    if differs.sum() <= CORRECTIONS and len(shared) < FULL * len(old):
+        return 0.0
+    return float(differs.mean() or 0.0)  # type: ignore[arg-type]
 
 
 def _merge(old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import sql
+from warehouse.errors import MatineeError
 from warehouse.releases import journal, serving
 from warehouse.releases.checks import Check
 from warehouse.releases.checks import table as table_of
@@ -142,7 +143,7 @@ def _carried(run: Run, meanwhile: list[Json]) -> list[str]:
     """The incremental releases whose lists are as good as the run's own, but newer.
 
     None are where the run is of an earlier day, which must not know what came later. Those by other settings
-    are made anew by the next incremental run.
+    are made anew by the next incremental run, those that knew less than the run by the run itself.
     """
     wanted = without_operation(run.config)
     alike = [
@@ -150,8 +151,23 @@ def _carried(run: Run, meanwhile: list[Json]) -> list[str]:
         for entry in meanwhile
         if entry.get("kind") == "incremental"
         and without_operation(json.loads(entry.get("config", "{}"))) == wanted
+        and _knows_all(run, entry["release_id"])
     ]
     return [] if alike and snapshot.is_backdated(run) else alike
+
+
+def _knows_all(run: Run, release: str) -> bool:
+    """Whether the run of another release has read all that this one has."""
+    try:
+        other = Run.read(run.home, release)
+    except MatineeError:  # retention was there
+        return False
+    logs = [
+        (run.batches, other.batches),
+        (run.block_list, other.block_list),
+        (run.exposures, other.exposures),
+    ]
+    return other.as_of >= run.as_of and all(set(own) <= set(theirs) for own, theirs in logs)
 
 
 def _set_variables(con: duckdb.DuckDBPyConnection, run: Run, carried: list[str], top_n: int) -> None:

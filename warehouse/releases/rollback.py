@@ -33,6 +33,8 @@ def roll_back(home: Path, release: str | None = None) -> str:
             raise MatineeError(f"release {target} is held: see `matinee publish --help`")
         if target not in stored:
             raise MatineeError(f"release {target} is not kept here; kept are: {', '.join(stored) or 'none'}")
+        if target not in [row["release_id"] for row in journal.publications(home)]:
+            raise MatineeError(f"release {target} was never published: see `matinee releases`")
         soundness.check(home, target)
         _go_back(home, target, {"from": now}, length)
     return target

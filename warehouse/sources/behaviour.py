@@ -15,7 +15,7 @@ from typing import IO
 import polars as pl
 
 from warehouse.errors import MatineeError
-from warehouse.sources.movielens import read_header, read_lines, read_whole, split_fields
+from warehouse.sources.movielens import read_header, read_lines, read_whole, split_fields, without_cut_time
 
 logger = logging.getLogger("matinee")
 
@@ -67,7 +67,9 @@ def read_rows(file: IO[bytes]) -> Iterator[pl.DataFrame]:
     if unread := [name for name in names if name not in used.values()]:
         logger.info("columns that are not read: %s", ", ".join(unread))
     for lines in read_lines(file, "utf-8", 1):
-        yield _implied(_typed(split_fields(lines, names, used.values()), used))
+        rows = _typed(split_fields(lines, names, used.values()), used)
+        is_ended = bool(lines["is_ended"].all()) or names[-1] != used["timestamp"]
+        yield _implied(without_cut_time(rows, is_ended))
 
 
 def read_videos(file: IO[bytes]) -> pl.DataFrame:

@@ -56,10 +56,10 @@ def read_ratings(file: IO[bytes], separator: str, encoding: str) -> Iterator[pl.
             )
         lines = 1
     for frame in read_lines(file, encoding, lines):
-        yield _without_cut_time(_ratings(frame, separator), bool(frame["is_ended"].all()))
+        yield without_cut_time(_ratings(frame, separator), bool(frame["is_ended"].all()))
 
 
-def _without_cut_time(rows: pl.DataFrame, is_ended: bool) -> pl.DataFrame:
+def without_cut_time(rows: pl.DataFrame, is_ended: bool) -> pl.DataFrame:
     """The rows, without the time of a last one that has no end and lacks digits that others have.
 
     A file that breaks off within a time would else bring an event of 1970.

@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.candidates import Candidates
+from models.evaluation.sampling import with_queries
 from models.evaluation.split import Split
-from models.merge import FittedMerge
+from models.merge import fit_weights
 from models.pipeline.config import PipelineConfig
 from models.pipeline.stages import fit_merge, newcomers_until, rejected
 from models.targets import Targets
@@ -26,7 +27,7 @@ def test_rejected_is_the_pool_without_what_is_published_list_by_list() -> None:
 
 
 def split_of(n_events: int, is_taste: NDArray[np.bool_]) -> tuple[Split, dict[str, Candidates]]:
-    """Users with 0 to 9 ratings, and two channels' candidates: one of the two has the target first.
+    """Users with 0 to n - 1 ratings, and two channels' candidates: one of the two has the target first.
 
     Taste, all channels but that for newcomers, has it where ``is_taste``.
     """
@@ -64,10 +65,26 @@ def test_who_is_a_newcomer_is_chosen_on_the_holdout_where_that_is_sure() -> None
 
 
 def test_the_setting_is_the_most_that_a_newcomer_has_rated() -> None:
-    weights = np.ones((3, 3), dtype=np.float32)
     config = PipelineConfig()
-    assert newcomers_until(config, FittedMerge(weights)) == 10
-    assert newcomers_until(config, FittedMerge(weights, 4)) == 4
+    assert newcomers_until(config, None) == 10
+    assert newcomers_until(config, 4) == 4
     three = config.but(merge=config.merge.but(newcomers_until=3))
-    assert newcomers_until(three, FittedMerge(weights, 4)) == 3
-    assert newcomers_until(config.but(objective="next"), FittedMerge(weights, 4)) == 1
+    assert newcomers_until(three, 4) == 3
+    assert newcomers_until(config.but(objective="next"), 4) == 1
+
+
+def test_the_weights_are_those_of_users_who_are_no_newcomers() -> None:
+    # For newcomers one channel is right, for all others another.
+    is_regular = np.arange(3000) % 15 >= 10
+    split, recalled = split_of(15, is_regular)
+    config = PipelineConfig.model_validate({"recall": {"channels": [*recalled]}})
+    weights = fit_merge(config, recalled, split).weights.sum(axis=1)
+    assert weights[[0, 1]].sum() > 5 * weights[2]
+    rows = np.flatnonzero(is_regular)
+    alone = with_queries(split, rows)
+    lists = {name: found.take(rows) for name, found in recalled.items()}
+    targets = alone.targets
+    np.testing.assert_array_equal(
+        fit_merge(config, recalled, split).weights,
+        fit_weights(lists, alone.queries, targets.indptr, targets.item, config.merge),
+    )

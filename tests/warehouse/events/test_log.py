@@ -285,6 +285,21 @@ def test_additions_are_no_other_data_set(home: Path, tmp_path: Path) -> None:
     assert pl.read_parquet(home / "catalog" / "users.parquet")["user_id"].to_list() == [7, 8, 9]
 
 
+def test_a_batch_may_correct_a_film_and_a_user(home: Path, tmp_path: Path) -> None:
+    people = {user: f"F::1::10::{10000 + user}" for user in range(1, 9)}
+    films = {item: (f"Film {item}", "War") for item in range(1, 9)}
+    log.ingest(home, batches.dat(tmp_path / "mine", ROWS, movies=films, users=people))
+    moved, renamed = {2: "F::1::10::99999"}, {2: ("Film Two", "War")}
+    log.ingest(home, batches.dat(tmp_path / "day", [(2, 1, 5, 9)], movies=renamed, users=moved))
+    assert (2, 1, 5, 9) in logged(home)
+    assert items(home)[1][1] == "Film Two"
+    users = pl.read_parquet(home / "catalog" / "users.parquet")
+    assert users.filter(pl.col("user_id") == 2)["zip"].item() == "99999"
+    several = dict.fromkeys(range(1, 5), "M::1::10::1")
+    with pytest.raises(AnotherDataset, match="100% of the shared users"):
+        log.ingest(home, batches.dat(tmp_path / "other", [(2, 2, 5, 9)], movies=None, users=several))
+
+
 @pytest.mark.parametrize("text", ["", "userId,movieId,rating,timestamp\n"])
 def test_a_batch_without_ratings_is_refused(home: Path, tmp_path: Path, text: str) -> None:
     name = "ratings.csv" if text else "ratings.dat"

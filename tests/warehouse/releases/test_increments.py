@@ -123,6 +123,16 @@ def test_a_full_run_takes_no_lists_by_other_settings_or_of_later_days(home: Path
         assert set(by_user(home).values()) == {run.id}
 
 
+def test_a_full_run_takes_no_lists_that_knew_less_than_it(home: Path) -> None:
+    parent = homes.publish(home)
+    nightly = replace(homes.begin(home), block_list=("000001-asked-meanwhile.parquet",))
+    homes.compute(nightly)
+    publish(incremental(home, parent), 5, 10)
+    homes.finish(nightly)
+    publish(nightly, 5, 10)
+    assert set(by_user(home).values()) == {nightly.id}
+
+
 def test_a_full_run_publishes_where_what_was_refreshed_meanwhile_is_no_longer_kept(home: Path) -> None:
     parent = homes.publish(home)
     nightly = homes.begin(home)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,6 +223,10 @@ def test_rollback_walks_back_through_what_was_current(home: Path) -> None:
     assert serving.current_release(home) == third.id
     with pytest.raises(MatineeError, match="kept are"):
         roll_back(home, "20000101-000000-0000")
+    left_by_a_kill = third.id[:-1] + "9"
+    shutil.copyfile(serving.file_of(home, third.id), serving.file_of(home, left_by_a_kill))
+    with pytest.raises(MatineeError, match="never published"):
+        roll_back(home, left_by_a_kill)
 
 
 def test_after_a_rollback_the_next_release_goes_back_to_the_one_rolled_back_to(home: Path) -> None:

@@ -118,6 +118,13 @@ def test_kuairand(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_a_time_that_is_cut_off_is_no_time_of_1970() -> None:
+    header = "userId,movieId,clicked,rating,timestamp"
+    lines = ["1,2,1,5,1043700000", "1,3,1,4,1043700100", "1,4,1,3,10437"]
+    assert read("\n".join([header, *lines]))["timestamp"].to_list() == [1043700000, 1043700100, None]
+    assert read("\n".join([header, *lines, ""]))["timestamp"].to_list() == [1043700000, 1043700100, 10437]
+
+
 def test_a_header_of_ratings_alone_is_as_it_was(tmp_path: Path) -> None:
     assert not behaviour.columns(movielens.RATINGS_HEADER)
     assert not behaviour.columns("userId,movieId,watch_seconds")  # no time

@@ -10,9 +10,13 @@ newer as (
     where list_contains(getvariable('carried_releases'), release_id)
 ),
 carried as (
+    -- Whole lists, of films that the run knows too.
     select *
     from newer
-    qualify max(rank) over (partition by user_id) = getvariable('top_n')
+    semi join items using (item_id)
+    qualify
+        max(rank) over (partition by user_id) = getvariable('top_n')
+        and count(*) over (partition by user_id) = getvariable('top_n')
 ),
 own as (
     from read_parquet(getvariable('recommended_files'))
