@@ -175,7 +175,13 @@ def shown_rows(file: Path) -> list[Row]:
     """The rows of an evaluation that the page shows, with its command, day and split."""
     rows: list[Row] = json.loads(file.read_text())
     columns = MAIN_METRICS[rows[0]["protocol"]]
-    shown = [row for row in rows if row["slice"] in SLICES and (row["metric"], row["k"]) in columns]
+    shown = [
+        row
+        for row in rows
+        if row["slice"] in SLICES and (row["metric"], row["k"]) in columns and row["stage"] in COLORS
+    ]
+    if not shown:
+        raise SystemExit(f"{file}: it has none of the metrics that the page shows of {rows[0]['protocol']}")
     if rows[0]["protocol"] == "rolling":
         shown += window_rows(file, shown[0])
     day = datetime.fromtimestamp(file.stat().st_mtime, UTC)

@@ -26,6 +26,8 @@ TITLE_ENDS = (
     r"\s+(?:\d{1,2}|ii|iii|iv|v|vi|vii|viii|ix|x)(?:½)?$",
 )
 """Patterns of what follows the name of a franchise in a title, in lower case, in the order of removal."""
+NAMED_BY_ID = r"^(?:Item|Video) \d+$"
+"""Titles of films whose title nobody tells: no two of them have a franchise in common."""
 TITLE_WORDS = 12
 """Words of a title that are read at most."""
 REGION_DIGITS = 1
@@ -136,7 +138,8 @@ def franchises(titles: pl.Series) -> Ints:
     for pattern in TITLE_ENDS:
         stem = stem.str.replace(pattern, "")
     stems = pl.DataFrame({"stem": stem.str.strip_chars()}).with_columns(n=pl.len().over("stem"))
-    several = stems["stem"].set((stems["n"] < 2) | (stems["stem"] == ""), None)
+    is_none = (stems["n"] < 2) | (stems["stem"] == "") | titles.str.contains(NAMED_BY_ID)
+    several = stems["stem"].set(is_none.fill_null(True), None)
     return _codes(several, ())[0]
 
 

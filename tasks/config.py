@@ -100,8 +100,8 @@ class Layer:
     settings: Settings
 
 
-HOURLY = ("releases", "gate")
-"""Sections that an hourly run may change; all else is as its release has it."""
+HOURLY = ("releases", "gate", "engine.address")
+"""Sections and settings that an hourly run may change; all else is as its release has it."""
 
 
 def load(overrides: Mapping[str, Any] | None = None) -> Configuration:
@@ -170,13 +170,14 @@ def for_hourly(parent: Configuration, overrides: Mapping[str, Any] | None = None
     """
     changes = dict(overrides or {})
     for key, _ in flat(changes):
-        if key.partition(".")[0] not in HOURLY:
-            allowed = " and ".join(HOURLY)
+        if not within(key, *HOURLY):
+            allowed = ", ".join(HOURLY)
             raise MatineeError(
                 f"an hourly run goes by its release: {key} is for the next nightly ({allowed} may be set)"
             )
     now = load(changes)
-    return parent.but(releases=now.releases, gate=now.gate)
+    engine = parent.engine.but(address=now.engine.address)  # a scheduler of then may be gone
+    return parent.but(releases=now.releases, gate=now.gate, engine=engine)
 
 
 def differing(one: Configuration, other: Configuration) -> list[str]:

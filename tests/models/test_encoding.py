@@ -116,6 +116,15 @@ def test_queries_as_an_earlier_vocabulary_reads_them() -> None:
     assert same.user_idx.tolist() == [0, 1]
 
 
+def test_films_without_titles_are_no_franchise() -> None:
+    assert franchises(
+        pl.Series(["Item 1", "Item 2", "Video 3", "Video 4", "Alien 1", "Alien 2"])
+    ).tolist() == [
+        *[-1] * 4,
+        *[0] * 2,
+    ]
+
+
 def test_franchises_are_the_beginnings_of_titles() -> None:
     titles = {
         "Star Wars: Episode IV - A New Hope (1977)": 1,
