@@ -158,7 +158,13 @@ def first_ratings(log: Dataset) -> Mask:
 
 
 def rows_beyond(log: Dataset, other: Dataset) -> Longs:
-    """The rows of a log whose events (user, item, time) another log of equal vocabulary does not have."""
+    """The rows of a log whose events (user, item, time) another log of equal vocabulary does not have.
+
+    Raises:
+        ValueError: the other log has another number of users or items.
+    """
+    if (log.n_users, log.n_items) != (other.n_users, other.n_items):
+        raise ValueError(f"{log.n_users} users, {log.n_items} items, and {other.n_users}, {other.n_items}")
     mine, theirs = (log.indptr, log.item_idx, log.at), (other.indptr, other.item_idx, other.at)
     return np.flatnonzero(_beyond(mine, theirs, log.n_items))
 

@@ -39,7 +39,9 @@ def seen_before_holdout(data: RunData) -> Dataset:
     past = _before_holdout(before)
     users = before.vocabulary.user_positions(data.vocabulary)
     items = before.vocabulary.item_positions(data.vocabulary)
-    return replace(past, user_idx=users[past.user_idx], item_idx=items[past.item_idx])
+    user_idx, item_idx = users[past.user_idx], items[past.item_idx]
+    n_users, n_items = len(data.vocabulary.user_ids), len(data.vocabulary.item_ids)
+    return replace(past, user_idx=user_idx, item_idx=item_idx, n_users=n_users, n_items=n_items)
 
 
 def holdout_moved_back(data: RunData, seen: Dataset) -> bool:

@@ -322,7 +322,7 @@ def test_a_holdout_model_that_has_learned_the_holdout_of_now_is_trained_anew(
     home = tmp_path / "home"
     monkeypatch.setenv("MATINEE_HOME", str(home))
     event_log.ingest(home, SOURCE)
-    first = trained(home, None)
+    first = trained(home, None, "visit")
     # As many ratings again, of long ago: a fifth of the log now begins before it did.
     ratings = pl.read_parquet(home / "events" / "*.parquet").sort("event_at")
     at = ratings["event_at"].dt.epoch("s") - 4 * 365 * 86_400
@@ -332,24 +332,24 @@ def test_a_holdout_model_that_has_learned_the_holdout_of_now_is_trained_anew(
     (batch / "movies.dat").write_text(movie_lines(home))
     (batch / "ratings.dat").write_text("".join(f"{u + 100_000}::{i}::3::{t}\n" for u, i, t in rows))
     event_log.ingest(home, str(batch))
-    warm, cold = trained(home, first.id), trained(home, None)
+    warm, cold = (trained(home, parent, "visit") for parent in (first.id, None))
     then, now, anew = (files.read_columns(run, HOLDOUT_MODEL) for run in (first, warm, cold))
     assert all(np.array_equal(now[key], anew[key]) for key in anew)
     assert then["curve"].tolist() != now["curve"].tolist()
 
 
-def begun(home: Path, parent: str | None) -> Run:
+def begun(home: Path, parent: str | None, objective: str = "daily") -> Run:
     """A run of the channel that learns on alone, begun."""
-    config = configuration.load({"recall": {"channels": ["two_tower"]}})
+    config = configuration.load({"objective": objective, "recall": {"channels": ["two_tower"]}})
     run = replace(start.describe(home, "full", None, config), parent_id=parent)
     lifecycle.begin(run)
     build_features.fn(run)
     return run
 
 
-def trained(home: Path, parent: str | None) -> Run:
+def trained(home: Path, parent: str | None, objective: str) -> Run:
     """The same, finished."""
-    run = begun(home, parent)
+    run = begun(home, parent, objective)
     recall.fn(run, "two_tower")
     lifecycle.finish(run, {})
     return run
