@@ -140,10 +140,8 @@ class Release:
 def nightly(config: PipelineConfig, log: Dataset) -> Release:
     """Fit the channels on the log, and the merge on the newest part of it."""
     fitter, names = Fitter(config), config.recall.channels
-    merging, held_back = (
-        FittedMerge(merge.equal_weights(len(names))),
-        holdout(log, config.objective, config.holdout),
-    )
+    merging = FittedMerge(merge.equal_weights(len(names)))
+    held_back = holdout(log, config.objective, config.holdout)
     if held_back is not None:
         queries, n = held_back.queries, config.recall.candidates
         recalled = {name: fitter.fitted(name, held_back.train).recommend(queries, n) for name in names}

@@ -90,15 +90,19 @@ def fit_weights(
     target_indptr: Longs,
     target_item: Ints,
     config: MergeConfig = MergeConfig(),
+    among: Longs | None = None,
 ) -> Floats:
     """(C, F) weights of each channel's features, in the order of CANDIDATE_FEATURES.
+
+    They are fitted on the queries of the numbers ``among``, or on all.
 
     The targets of query b are ``target_item[target_indptr[b]:target_indptr[b + 1]]``; those that no channel
     recalled are left out. Without any left, all weights are 1.
     """
     if config.method == "equal":
         return equal_weights(len(channels))
-    chosen = spread(len(queries), config.max_queries)
+    among = np.arange(len(queries)) if among is None else among
+    chosen = among[spread(len(among), config.max_queries)]
     item, feature = _stacked(channels, chosen)
     start, end = target_indptr[chosen], target_indptr[chosen + 1]
     slot, size, target_slot = _slots(item, start, end, target_item, queries.log.n_items)

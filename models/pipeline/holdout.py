@@ -100,9 +100,8 @@ def _newest_days(log: Dataset, config: HoldoutConfig) -> Split:
         np.cumsum(_ratings_by_age(log.at, ratings, newest_day, oldest_day))
         for ratings in (first, first & is_back)
     )
-    at_most = max(
-        1, min(int(config.max_fraction * log.n_events), int(of_all[-1]))
-    )  # films may be rated again
+    # Films may be rated again: there may be fewer first ratings than that fraction.
+    at_most = max(1, min(int(config.max_fraction * log.n_events), int(of_all[-1])))
     youngest, oldest = np.searchsorted(of_all, [1, at_most])
     oldest = min(oldest, np.searchsorted(of_returning, config.min_targets))
     return daily_window(log, int(newest_day - oldest) * DAY, int(newest_day - youngest + 1) * DAY)

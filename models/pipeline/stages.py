@@ -15,7 +15,6 @@ from models.block_list import BlockList
 from models.candidates import Candidates
 from models.dataset import Dataset, Doubles, Floats, Ints, Longs, Mask, Queries
 from models.evaluation import metrics
-from models.evaluation.sampling import with_queries
 from models.evaluation.split import Split
 from models.exposures import ExposureLog, Shown, behind
 from models.features.compute import PastIndex
@@ -30,7 +29,6 @@ from models.rank.memory import averaged, earlier_scores
 from models.rank.stage import Ranking, blended, order
 from models.rerank.exploration import draw
 from models.rerank.stage import Reranking, fresh_wanted, new_reranking
-from models.sampling import spread
 
 Recalled = Mapping[str, Candidates]
 """Candidates of the same B queries by channel."""
@@ -139,11 +137,9 @@ def _regulars(queries: Queries, least: int) -> Longs:
 
 def _fit_weights(config: PipelineConfig, recalled: Recalled, holdout: Split, least: int) -> Floats:
     """(C, 3) the weights of the channels, by the queries of users with at least so many ratings."""
-    rows = _regulars(holdout.queries, least)
-    rows = rows[spread(len(rows), config.merge.max_queries)]
-    some = with_queries(holdout, rows)
-    lists = {name: found.take(rows) for name, found in recalled.items()}
-    return merge.fit_weights(lists, some.queries, some.targets.indptr, some.targets.item, config.merge)
+    queries, targets = holdout.queries, holdout.targets
+    among = _regulars(queries, least)
+    return merge.fit_weights(recalled, queries, targets.indptr, targets.item, config.merge, among)
 
 
 def _fit_newcomers_until(

@@ -38,12 +38,9 @@ def fit_merge(run: Run) -> RowCounts:
         merging = FittedMerge(merge.equal_weights(len(names)))
     else:
         recalled = run_data.read_holdout_candidates(data)
-        fitted, before = (
-            stages.fit_merge(data.config, recalled, data.holdout),
-            read_weights_before(run, names),
-        )
-        weights = merge.remembered(fitted.weights, before, data.config.merge.ema_decay)
-        merging = replace(fitted, weights=weights)
+        fitted = stages.fit_merge(data.config, recalled, data.holdout)
+        before, decay = read_weights_before(run, names), data.config.merge.ema_decay
+        merging = replace(fitted, weights=merge.remembered(fitted.weights, before, decay))
         _report_newcomers(merging)
         frame = pl.concat(_metrics(data, name, lists, data.holdout) for name, lists in recalled.items())
         rows["metrics"] = files.write_table(run, "metrics/recall", frame)

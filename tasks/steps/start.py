@@ -238,7 +238,11 @@ def _exposures(home: Path, source: str) -> tuple[str, ...]:
     return tuple(file.name for file in exposures.files(home, source))
 
 
-HELD_BACK = {"daily": ("min_targets", "max_fraction"), "visit": ("max_fraction",), "next": ("next_films",)}
+HELD_BACK = {
+    "daily": ("min_targets", "max_fraction", "next_films"),
+    "visit": ("max_fraction",),
+    "next": ("next_films",),
+}
 """Settings of the holdout that say what channels do not learn from, by objective."""
 
 

@@ -57,10 +57,10 @@ class Run:
     @classmethod
     def _described(cls, home: Path, run_id: str, file: str) -> Self:
         path = home / "runs" / run_id / file
-        if not path.exists() and (found := store.of(home)):
-            name = f"runs/{run_id}/{file}"
-            found.get({name: name})
         try:
+            if not path.exists() and (found := store.of(home)):
+                name = f"runs/{run_id}/{file}"
+                found.get({name: name})
             return cls._of(home, run_id, json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             raise Damaged(f"{path} is missing or damaged: run `matinee nightly`, then try again") from None

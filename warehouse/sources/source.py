@@ -140,7 +140,7 @@ READERS: dict[Layout, Reader] = {
 }
 """The layouts of MovieLens."""
 
-LAYOUTS: dict[str, Layout] = {".dat": "dat", ".csv": "csv", ".data": "tab"}
+LAYOUTS = {Path(reader.names[0]).suffix: layout for layout, reader in READERS.items()}
 """By how the name of a ratings file ends."""
 
 
